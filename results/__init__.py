@@ -1,0 +1,1 @@
+"""What came out: Parquet schema, store, selection, statistics, trade-off, figures, report. No torch, no Ray."""

@@ -1,0 +1,1 @@
+"""What may vary: factors, levels, nuisance ranges, named spaces. No torch, no Ray."""

@@ -1,0 +1,1 @@
+"""The study itself: definition, plan, run, collect. The only package that imports the leaves."""

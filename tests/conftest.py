@@ -1,4 +1,4 @@
-"""Shared fixtures: where the real images lie, and one torch thread so that parallel test runs do not fight for cores."""
+"""Shared fixtures: where the real images lie, and one torch thread so that parallel runs do not fight for cores."""
 
 from __future__ import annotations
 

@@ -1,0 +1,1 @@
+"""What is trained: data, networks, modulation, losses, training, evaluation, storage ledger. No Ray, no MLflow."""

@@ -36,7 +36,7 @@ class GeneratedFaces(Section):
 
 
 class ParquetImages(Section):
-    """A folder in the Hugging Face Parquet image layout: ``{train,validation,test}-*.parquet``, also under ``data/``."""
+    """A folder in the Hugging Face Parquet image layout: ``{train,validation,test}-*.parquet``."""
 
     kind: Literal["parquet"] = "parquet"
     path: Path
