@@ -1,0 +1,52 @@
+# The README's two commands: `make study` and `make test`. Both make .venv when it is missing or stale.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+INPUTS := pyproject.toml constraints.txt Makefile
+
+.DEFAULT_GOAL := help
+.PHONY: help study test check format install install-dev
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+study: install ## run the default study on generated images and print the trade-off table
+	@$(BIN)/modstudy run default
+
+test: check ## lint, types, layering and the whole test suite
+	$(BIN)/python -m pytest
+
+check: install-dev ## lint, types and layering only
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: install-dev ## format and fix what the linter can
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+install: ## make .venv with the pinned packages
+	@$(call ensure,runtime,.)
+
+install-dev: ## the same with the tools for tests and lint
+	@$(call ensure,dev,".[dev]")
+
+# $(call ensure,<stamp>,<what to install>): nothing happens while the stamp in .venv holds the hash of the inputs, the
+# interpreter and the folder. Anything else (new pins, another Python, a moved checkout) makes .venv afresh; runtime
+# and dev share it, so going from one to the other only adds packages.
+define ensure
+set -eu; \
+$(PYTHON) -c 'import sys; ok = (3, 11) <= sys.version_info[:2] <= (3, 13); ok or sys.exit("modulation-study needs CPython 3.11 to 3.13, and $(PYTHON) is " + sys.version.split()[0] + ": run make with PYTHON=python3.12, say")'; \
+want="$$( { cat $(INPUTS); $(PYTHON) -VV; pwd; } | cksum)"; \
+if [ "$$(cat $(VENV)/.stamp 2>/dev/null)" != "$$want" ] || ! $(BIN)/python -c '' 2>/dev/null; then \
+  echo "Making $(VENV) ..."; rm -rf $(VENV); $(PYTHON) -m venv $(VENV); \
+  $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --upgrade pip; \
+  echo "$$want" > $(VENV)/.stamp; \
+fi; \
+if [ ! -e $(VENV)/.$(1) ]; then \
+  echo "Installing the pinned packages ($(1)); the first time this takes a few minutes ..."; \
+  $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --build-constraint constraints.txt --editable $(2); \
+  touch $(VENV)/.$(1); \
+fi
+endef
