@@ -1,0 +1,84 @@
+"""``update_agreement``: do the tasks want from a shared filter what joint training does to it?
+
+For a filter k of a shared layer (one output channel of a convolution, one row of a linear layer) and a task t, g(k,t)
+is the gradient of the task's own loss, and u(k) = weights before - weights after is the step training really took over
+a window. Per stage of the backbone:
+
+(a) ``update``: mean over filters of cosine(g(k,t), u(k)), per task;
+(b) ``positive_share``: share of filters whose inner product of g(k,t) and u(k) is positive, per task;
+(c) ``cosine``: mean over filters of cosine(g(k,s), g(k,t)) per pair of tasks, and ``conflict_share``: share of all
+    (pair, filter) cases in which that cosine is negative.
+
+The measure is this project's own. Optimizers that rescale (Adagrad, Adam) rescale u(k) too, which is meant: u is what
+training did. A filter where a gradient or the step is zero has no direction and is left out.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import combinations
+
+import torch
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class StageAgreement:
+    """The statistics of one stage for T tasks; NaN where no filter has a direction.
+
+    Attributes:
+        update: (T,) mean cosine between a task's gradient and the step taken.
+        positive_share: (T,) share of filters where they point the same way.
+        cosine: (T, T) mean cosine between the gradients of two tasks.
+        conflict_share: Share of (pair of tasks, filter) cases with a negative cosine.
+    """
+
+    update: Tensor
+    positive_share: Tensor
+    cosine: Tensor
+    conflict_share: float
+
+
+def stage_agreement(gradients: Sequence[Tensor], steps: Sequence[Tensor]) -> StageAgreement:
+    """Compute the statistics of one stage from the layers in it.
+
+    Args:
+        gradients: For every layer (T, K, ...): gradient of each task's loss for each of the K filters.
+        steps: For every layer (K, ...): weights before the window minus weights after it.
+    """
+    pairs, updates = [], []
+    for gradient, step in zip(gradients, steps, strict=True):
+        wanted, wants = _directions(gradient.flatten(2))
+        done, moved = _directions(step.flatten(1))
+        cosines = torch.einsum("skf,tkf->stk", wanted, wanted)
+        pairs.append(cosines.masked_fill(~(wants[:, None] & wants[None]), torch.nan))
+        updates.append(torch.einsum("tkf,kf->tk", wanted, done).masked_fill(~(wants & moved), torch.nan))
+    cosine, update = torch.cat(pairs, dim=2), torch.cat(updates, dim=1)
+    first, second = torch.triu_indices(len(cosine), len(cosine), offset=1)
+    between = cosine[first, second]
+    return StageAgreement(
+        update=update.nanmean(dim=1),
+        positive_share=(update > 0).sum(dim=1) / (~update.isnan()).sum(dim=1),
+        cosine=cosine.nanmean(dim=2),
+        conflict_share=((between < 0).sum() / (~between.isnan()).sum()).item(),
+    )
+
+
+def agreement_metrics(stage: str, tasks: Sequence[str], agreement: StageAgreement) -> dict[str, float]:
+    """Name the statistics of one stage as metrics of an epoch; what has no value is left out."""
+    named: dict[str, Tensor | float] = {f"conflict_share/{stage}": agreement.conflict_share}
+    for index, task in enumerate(tasks):
+        named[f"update/{stage}/{task}"] = agreement.update[index]
+        named[f"positive_share/{stage}/{task}"] = agreement.positive_share[index]
+    for (i, first), (j, second) in combinations(enumerate(tasks), 2):
+        named[f"cosine/{stage}/{first}:{second}"] = agreement.cosine[i, j]
+    return {f"update_agreement/{name}": float(value) for name, value in named.items() if not math.isnan(value)}
+
+
+def _directions(vectors: Tensor) -> tuple[Tensor, Tensor]:
+    """Return vectors (..., F) at unit length, and which of them have one; in float64, where tiny gradients square."""
+    exact = vectors.to("cpu", torch.float64)
+    lengths = exact.norm(dim=-1)
+    return exact / lengths.clamp_min(torch.finfo(torch.float64).tiny)[..., None], lengths > 0
