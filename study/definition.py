@@ -1,0 +1,180 @@
+"""What a study file may say. Strict: an unknown key is refused, and every value is checked where it is given.
+
+The sections on data, network, batches, loss, optimization, evaluation, agreement and compute are those of
+``trainables.config``; ``evaluation.splits`` and ``compute.threads`` follow from the stage and from ``resources``.
+"""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import Any, Literal
+
+from pydantic import Field, model_validator
+
+from search_spaces.catalog import CATALOG
+from search_spaces.space import SearchSpace
+from study.errors import nearest
+from trainables.config import (
+    AgreementConfig,
+    BatchConfig,
+    ComputeConfig,
+    DataConfig,
+    EvaluationConfig,
+    LossConfig,
+    NetworkConfig,
+    OptimizationConfig,
+    Section,
+)
+
+
+class SpaceSection(Section):
+    """Either ``catalog`` (a named space) or own ``blocks``; ``nuisance`` adds to, or replaces, the named ranges."""
+
+    catalog: str | None = None
+    blocks: tuple[dict[str, Any], ...] = ()
+    nuisance: dict[str, Any] = Field(default_factory=dict)
+
+    @model_validator(mode="after")
+    def _one_source_of_arms(self) -> SpaceSection:
+        if (self.catalog is None) == (not self.blocks):
+            raise ValueError("give either a catalog name or blocks of factors")
+        if self.catalog is not None and self.catalog not in CATALOG:
+            raise ValueError(f"unknown search space {self.catalog!r}{nearest(self.catalog, CATALOG)}")
+        return self
+
+
+class HalvingSection(Section):
+    """At each rung (epochs done) the best share ``keep`` of an arm's trials goes on; ties and rounding keep more."""
+
+    rungs: tuple[int, ...] = Field(min_length=1)
+    keep: float = Field(0.5, gt=0, lt=1)
+
+    @model_validator(mode="after")
+    def _rungs_rise(self) -> HalvingSection:
+        if list(self.rungs) != sorted(set(self.rungs)) or self.rungs[0] < 1:
+            raise ValueError(f"rungs must be rising epochs from 1, got {list(self.rungs)}")
+        return self
+
+
+class SearchSection(Section):
+    """How the nuisance values of an arm are found: ``trials_per_arm`` trials, sampled ``round_size`` at a time."""
+
+    mode: Literal["design"] = "design"
+    trials_per_arm: int = Field(4, ge=1)
+    round_size: int = Field(4, ge=1)
+    sampler_seed: int = Field(0, ge=0)
+    halving: HalvingSection | None = None
+
+
+class SelectionSection(Section):
+    """Which validation metric (mean over tasks, last epoch) decides between the tune trials of an arm."""
+
+    metric: Literal[
+        "triplet_accuracy",
+        "recall_at_1",
+        "recall_at_5",
+        "recall_at_10",
+        "mean_average_precision",
+        "map_at_r",
+        "r_precision",
+    ] = "triplet_accuracy"
+    average: Literal["query", "class"] = "query"
+
+
+class ConfirmSection(Section):
+    """The train seeds over which the selected values of every arm are trained again."""
+
+    seeds: tuple[int, ...] = Field((1, 2, 3), min_length=1)
+
+    @model_validator(mode="after")
+    def _seeds_are_distinct(self) -> ConfirmSection:
+        if len(set(self.seeds)) != len(self.seeds) or min(self.seeds) < 0:
+            raise ValueError(f"seeds must be distinct and not negative, got {list(self.seeds)}")
+        return self
+
+
+class SeedsSection(Section):
+    """``data_seed`` draws images and frozen triplets, ``tune_seed`` is the train seed of the tune stage."""
+
+    data_seed: int = Field(0, ge=0)
+    tune_seed: int = Field(0, ge=0)
+
+
+class ResourcesSection(Section):
+    """What one trial gets, how many may run at once (None: as many as fit), and how often a crash is retried."""
+
+    cpus: float = Field(1, gt=0)
+    gpus: float = Field(0, ge=0)
+    max_concurrent: int | None = Field(None, ge=1)
+    retries: int = Field(2, ge=0)
+
+    @property
+    def threads(self) -> int:
+        """Threads of one trial: its whole CPUs, so that parallel trials never oversubscribe the cores."""
+        return max(1, int(self.cpus))
+
+
+class TrackingSection(Section):
+    """Which MLflow store is fed (None: SQLite in the run folder) and its experiment (None: the study's name)."""
+
+    uri: str | None = None
+    experiment: str | None = None
+
+
+class StudyDefinition(Section):
+    """A whole study file."""
+
+    name: str = Field(pattern=r"^[a-z0-9][a-z0-9._-]*$", max_length=100)
+    description: str = ""
+    data: DataConfig
+    network: NetworkConfig = NetworkConfig()
+    batches: BatchConfig = BatchConfig()
+    loss: LossConfig = LossConfig()
+    optimization: OptimizationConfig = OptimizationConfig()
+    evaluation: EvaluationConfig = EvaluationConfig()
+    agreement: AgreementConfig = AgreementConfig()
+    compute: ComputeConfig = ComputeConfig()
+    space: SpaceSection = SpaceSection(catalog="default")
+    search: SearchSection = SearchSection()
+    selection: SelectionSection = SelectionSection()
+    confirm: ConfirmSection = ConfirmSection()
+    seeds: SeedsSection = SeedsSection()
+    resources: ResourcesSection = ResourcesSection()
+    tracking: TrackingSection = TrackingSection()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _space_by_name(cls, values: Any) -> Any:
+        """``space: default`` is short for ``space: {catalog: default}``."""
+        if isinstance(values, dict) and isinstance(values.get("space"), str):
+            return {**values, "space": {"catalog": values["space"]}}
+        return values
+
+    @model_validator(mode="after")
+    def _sections_agree(self) -> StudyDefinition:
+        if "splits" in self.evaluation.model_fields_set:
+            raise ValueError(
+                "evaluation.splits follows from the stage (tune: validation; confirm: also test); leave it out"
+            )
+        if "threads" in self.compute.model_fields_set:
+            raise ValueError("compute.threads follows from resources.cpus; leave it out")
+        if self.seeds.tune_seed in self.confirm.seeds:
+            raise ValueError(
+                f"confirm.seeds must be fresh: {list(self.confirm.seeds)} holds seeds.tune_seed {self.seeds.tune_seed}"
+            )
+        halving, epochs = self.search.halving, self.optimization.epochs
+        if halving is not None and halving.rungs[-1] >= epochs:
+            raise ValueError(
+                f"search.halving.rungs must lie below optimization.epochs {epochs}, got {list(halving.rungs)}"
+            )
+        return self
+
+    @cached_property
+    def search_space(self) -> SearchSpace:
+        """The factors and nuisance ranges the ``space`` section names."""
+        raise NotImplementedError
+
+    @property
+    def tune_trials_per_arm(self) -> int:
+        """Nuisance trials of every arm: 1 when there is nothing to tune, since all would be the same trial."""
+        return self.search.trials_per_arm if self.search_space.nuisance else 1

@@ -1,0 +1,197 @@
+"""The journal of a trial: append-only JSON lines on the study's storage, and what is known from them.
+
+A line is appended with one ``write`` and flushed to the disk before ``append`` returns, so a killed worker leaves at
+most one torn line at the end. Readers skip and count torn lines; a writer that finds one starts on a new line.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Literal, Self
+
+from study.layout import RunFolder
+
+Event = dict[str, Any]
+State = Literal["waiting", "running", "paused", "pruned", "completed", "diverged", "failed"]
+
+
+@dataclass(frozen=True)
+class Journal:
+    """The readable events of one journal in the order of the file, and how many lines were not readable."""
+
+    events: tuple[Event, ...]
+    torn: int
+
+
+@dataclass(frozen=True)
+class TrialHistory:
+    """What the events of one trial amount to.
+
+    Attributes:
+        planned: the first ``planned`` event.
+        attempts: how often a worker started.
+        epochs: the last record of every epoch, in order of epochs.
+        epoch: epochs done, 0 before the first.
+        objective: of the last rung, pruning or end; None before.
+        finished: the ``finished`` event.
+        failures: the ``failed`` events in order.
+        software: the versions named by the last ``started`` event.
+        updated: unix seconds of the last event.
+        torn: lines of the journal that were not readable.
+    """
+
+    trial_id: str
+    planned: Event
+    attempts: int
+    epochs: dict[int, Event]
+    state: State
+    epoch: int
+    objective: float | None
+    finished: Event | None
+    failures: tuple[Event, ...]
+    software: dict[str, str]
+    updated: float
+    torn: int = 0
+
+    @property
+    def seconds(self) -> float:
+        """Seconds of work in the epochs that counted."""
+        return float(sum(record["seconds"] for record in self.epochs.values()))
+
+    @property
+    def is_final(self) -> bool:
+        """Whether running the trial again could not change anything: it completed or diverged."""
+        return self.state in ("completed", "diverged")
+
+
+class JournalWriter:
+    """Appends events to one journal. Use as a context manager."""
+
+    def __init__(self, path: Path) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self._descriptor = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o644)
+        size = os.fstat(self._descriptor).st_size
+        if size and os.pread(self._descriptor, 1, size - 1) != b"\n":
+            os.write(self._descriptor, b"\n")
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def append(self, event: str, **fields: Any) -> None:
+        """Append one event with the current time; it is on the disk when this returns.
+
+        NaN and infinity have no JSON form and are written as null.
+        """
+        record = {"event": event, "time": time.time(), **fields}
+        line = json.dumps(_without_non_finite(record), allow_nan=False, separators=(",", ":")) + "\n"
+        os.write(self._descriptor, line.encode())
+        os.fsync(self._descriptor)
+
+    def close(self) -> None:
+        """Close the file; closing twice is an error."""
+        os.close(self._descriptor)
+
+
+def _without_non_finite(value: Any) -> Any:
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, dict):
+        return {key: _without_non_finite(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_without_non_finite(item) for item in value]
+    return value
+
+
+def read_journal(path: Path) -> Journal:
+    """Read every event of a journal; a missing file is an empty journal."""
+    try:
+        lines = path.read_bytes().split(b"\n")
+    except FileNotFoundError:
+        return Journal((), 0)
+    events, torn = [], 0
+    for line in filter(None, lines):
+        try:
+            event = json.loads(line)
+        except ValueError:  # also covers bytes that are not UTF-8
+            torn += 1
+            continue
+        if isinstance(event, dict) and "event" in event and "time" in event:
+            events.append(event)
+        else:
+            torn += 1
+    return Journal(tuple(events), torn)
+
+
+_STATE_AFTER: dict[str, State] = {
+    "planned": "waiting",
+    "started": "running",
+    "epoch": "running",
+    "paused": "paused",
+    "pruned": "pruned",
+    "finished": "completed",
+}
+
+
+def _next_state(state: State, event: Event) -> State:
+    """Completed and diverged are final; anything else is what the last event says."""
+    if state in ("completed", "diverged"):
+        return state
+    if event["event"] == "failed":
+        return "diverged" if event["kind"] == "diverged" else "failed"
+    if event["event"] == "planned" and state != "waiting":  # a second plan of a trial that has begun changes nothing
+        return state
+    return _STATE_AFTER.get(event["event"], state)
+
+
+def derive_history(events: Iterable[Event], torn: int = 0) -> TrialHistory | None:
+    """Return what the events amount to, or None when the trial's ``planned`` event is not among them."""
+    events = tuple(events)
+    planned = next((event for event in events if event["event"] == "planned"), None)
+    if planned is None:
+        return None
+    state: State = "waiting"
+    objective: float | None = None
+    for event in events:
+        objective = event.get("objective", objective) if state not in ("completed", "diverged") else objective
+        state = _next_state(state, event)
+    epochs = {event["epoch"]: event for event in events if event["event"] == "epoch"}
+    started = [event for event in events if event["event"] == "started"]
+    return TrialHistory(
+        trial_id=planned["trial_id"],
+        planned=planned,
+        attempts=len(started),
+        epochs=dict(sorted(epochs.items())),
+        state=state,
+        epoch=max(epochs, default=0),
+        objective=objective,
+        finished=next((event for event in events if event["event"] == "finished"), None),
+        failures=tuple(event for event in events if event["event"] == "failed"),
+        software=dict(started[-1].get("versions", {})) if started else {},
+        updated=max(event["time"] for event in events),
+        torn=torn,
+    )
+
+
+def read_history(path: Path) -> TrialHistory | None:
+    """Return what the journal at ``path`` amounts to, or None when it names no trial yet."""
+    journal = read_journal(path)
+    return derive_history(journal.events, journal.torn)
+
+
+def read_histories(folder: RunFolder) -> dict[str, TrialHistory]:
+    """Return the history of every trial of a run by trial id, in the order of ids."""
+    paths = sorted(folder.trials.glob("*/journal.jsonl"))
+    histories = (read_history(path) for path in paths)
+    return {history.trial_id: history for history in histories if history is not None}

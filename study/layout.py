@@ -1,0 +1,107 @@
+"""Where everything of a run lies: one folder a study, one folder a trial, one cache of decoded images a node."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class TrialFolder:
+    """The files of one trial."""
+
+    path: Path
+
+    @property
+    def journal(self) -> Path:
+        """What happened, one JSON object a line."""
+        return self.path / "journal.jsonl"
+
+    @property
+    def checkpoint(self) -> Path:
+        """The state to go on from; gone once the trial has finished."""
+        return self.path / "checkpoint.pt"
+
+    @property
+    def weights(self) -> Path:
+        """The trained weights of a finished trial."""
+        return self.path / "weights.safetensors"
+
+
+@dataclass(frozen=True)
+class RunFolder:
+    """The folder of one study. ``path`` must be absolute where workers in other directories are to find it."""
+
+    path: Path
+
+    @property
+    def definition(self) -> Path:
+        """The study file as it was run, with the path of the data made absolute."""
+        return self.path / "study.yaml"
+
+    @property
+    def plan(self) -> Path:
+        """The arms with their storage figures."""
+        return self.path / "plan.json"
+
+    @property
+    def trials(self) -> Path:
+        """The folder of trial folders."""
+        return self.path / "trials"
+
+    @property
+    def tables(self) -> Path:
+        """The Parquet tables."""
+        return self.path / "tables"
+
+    @property
+    def report(self) -> Path:
+        """The report and its figures."""
+        return self.path / "report"
+
+    @property
+    def ray(self) -> Path:
+        """Ray's scratch; nothing in it is needed to go on."""
+        return self.path / "ray"
+
+    @property
+    def lock(self) -> Path:
+        """Held by the one driver that runs this study."""
+        return self.path / "run.lock"
+
+    @property
+    def mlflow_runs(self) -> Path:
+        """Which MLflow run belongs to the study, to each arm and to each trial."""
+        return self.path / "mlflow_runs.json"
+
+    @property
+    def mlflow_artifacts(self) -> Path:
+        """Artifacts of the embedded MLflow store."""
+        return self.path / "mlflow-artifacts"
+
+    def tracking_uri(self, uri: str | None) -> str:
+        """Return ``uri``, or that of the SQLite store inside this folder when it is None."""
+        return uri if uri is not None else f"sqlite:///{self.path / 'mlflow.db'}"
+
+    def trial(self, trial_id: str) -> TrialFolder:
+        """Return the folder of one trial, whether it exists or not."""
+        return TrialFolder(self.trials / trial_id)
+
+
+def dataset_cache() -> Path:
+    """Return where decoded images are kept on this node: ``MODSTUDY_CACHE``, else the user's cache folder."""
+    if chosen := os.environ.get("MODSTUDY_CACHE"):
+        return Path(chosen).expanduser().resolve()
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache").expanduser() / "modstudy"
+
+
+def write_atomically(path: Path, text: str) -> None:
+    """Write ``text`` so that a reader sees the old file or the new one, never a part."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    with temporary.open("w", encoding="utf-8") as handle:
+        handle.write(text)
+        handle.flush()
+        os.fsync(handle.fileno())
+    temporary.replace(path)
