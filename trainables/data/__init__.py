@@ -1,0 +1,18 @@
+"""Images and labels: read or drawn, decoded once, memory-mapped by every trial."""
+
+from trainables.data.cache import data_fingerprint, prepare_dataset
+from trainables.data.dataset import Dataset, Split
+from trainables.data.description import DatasetDescription, TaskCounts, describe_dataset
+from trainables.data.source import SPLITS, UNLABELLED
+
+__all__ = [
+    "SPLITS",
+    "UNLABELLED",
+    "Dataset",
+    "DatasetDescription",
+    "Split",
+    "TaskCounts",
+    "data_fingerprint",
+    "describe_dataset",
+    "prepare_dataset",
+]

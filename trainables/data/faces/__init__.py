@@ -1,0 +1,1 @@
+"""Drawn faces: the data set that comes with the project."""

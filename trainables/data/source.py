@@ -1,0 +1,59 @@
+"""What the cache needs to know of a source of images: labels, classes, images in order, and what identifies them."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+Pixels = NDArray[np.uint8]
+"""One image (image_size, image_size, 3), or many with the image index in front."""
+
+Labels = NDArray[np.int64]
+"""Class indices (images, tasks); ``UNLABELLED`` where a task is not labelled."""
+
+SPLITS = ("train", "validation", "test")
+UNLABELLED = -1
+
+
+@dataclass(frozen=True)
+class CorruptImage:
+    """An image that could not be decoded: where it lies (row counted from 0), the path stored with it, and why."""
+
+    split: str
+    file: str
+    row: int
+    path: str
+    reason: str
+
+    def __str__(self) -> str:
+        return f"{self.file}:{self.row}"
+
+
+class ImageSource(Protocol):
+    """A source of labelled images, validated when it is made."""
+
+    def identity(self) -> Mapping[str, Any]:
+        """Return, as plain JSON values, everything that decides pixels and labels, and nothing else."""
+
+    def classes(self) -> dict[str, tuple[str, ...]]:
+        """Return the class names of every task; a label is an index into them."""
+
+    def labels(self, split: str) -> Labels:
+        """Return the labels of all images of a split, the corrupt ones included."""
+
+    def images(self, split: str) -> Iterator[Pixels | CorruptImage]:
+        """Yield the images of a split in the order of their labels, with bounded memory."""
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """Return the end of an error message: the known name closest to ``name``, or all of them when none is close."""
+    known = list(known)
+    close = difflib.get_close_matches(name, known, n=1)
+    if not close:  # the spelling may differ in case only
+        close = [other for other in known if other.casefold() == name.casefold()]
+    return f"; did you mean {close[0]!r}?" if close else f"; known: {', '.join(known)}"
