@@ -1,0 +1,73 @@
+"""What a column of a table is: a name, a type, a unit, a meaning, whether it may be empty, which words it may hold."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
+from typing import Literal
+
+import pyarrow as pa
+
+ColumnType = Literal["string", "int32", "int64", "float64", "timestamp"]
+
+_ARROW_TYPES: dict[ColumnType, pa.DataType] = {
+    "string": pa.string(),
+    "int32": pa.int32(),
+    "int64": pa.int64(),
+    "float64": pa.float64(),
+    "timestamp": pa.timestamp("us", tz="UTC"),
+}
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column. ``unit`` is ``""`` for names and texts; ``allowed`` empty means any value."""
+
+    name: str
+    type: ColumnType
+    unit: str
+    meaning: str
+    nullable: bool = False
+    allowed: tuple[str, ...] = ()
+
+    def field(self) -> pa.Field:
+        """Return the Arrow field, with ``unit``, ``meaning`` and ``allowed`` as its metadata."""
+        metadata = {"unit": self.unit, "meaning": self.meaning}
+        if self.allowed:
+            metadata["allowed"] = ",".join(self.allowed)
+        return pa.field(self.name, _ARROW_TYPES[self.type], nullable=self.nullable, metadata=metadata)
+
+
+@dataclass(frozen=True)
+class TableSpec:
+    """One table: what a row is, its columns in order, and the columns that together tell its rows apart."""
+
+    name: str
+    meaning: str
+    columns: tuple[Column, ...]
+    key: tuple[str, ...] = field(default=())
+
+    def schema(self, version: int) -> pa.Schema:
+        """Return the Arrow schema with the table's name, meaning, key and the schema version as metadata."""
+        metadata = {
+            "table": self.name,
+            "meaning": self.meaning,
+            "key": ",".join(self.key),
+            "schema_version": str(version),
+        }
+        return pa.schema([column.field() for column in self.columns], metadata=metadata)
+
+
+def text(name: str, meaning: str, *allowed: str) -> Column:
+    """Return a column of names or words; given ``allowed``, of these words alone."""
+    return Column(name, "string", "", meaning, allowed=allowed)
+
+
+def optional(column: Column) -> Column:
+    """Return the same column, allowed to be empty."""
+    return replace(column, nullable=True)
+
+
+def all_optional(columns: Iterable[Column]) -> tuple[Column, ...]:
+    """Return the same columns, each allowed to be empty."""
+    return tuple(optional(column) for column in columns)

@@ -1,0 +1,82 @@
+"""Every number a study reports under a name: what it means, its unit, and which direction is better."""
+
+from __future__ import annotations
+
+import difflib
+from dataclasses import dataclass
+from typing import Literal
+
+Direction = Literal["max", "min", "none"]
+
+
+@dataclass(frozen=True)
+class Metric:
+    """One metric. ``direction`` ``none`` marks a number that describes a run without being better or worse."""
+
+    name: str
+    direction: Direction
+    unit: str
+    meaning: str
+
+
+TASK_METRICS: dict[str, Metric] = {
+    metric.name: metric
+    for metric in (
+        Metric("triplet_accuracy", "max", "share", "frozen triplets whose positive lies nearer than their negative"),
+        Metric("recall_at_1", "max", "share", "queries whose nearest other image has the query's label"),
+        Metric("recall_at_5", "max", "share", "queries with an image of their label among the 5 nearest"),
+        Metric("recall_at_10", "max", "share", "queries with an image of their label among the 10 nearest"),
+        Metric("mean_average_precision", "max", "share", "average precision over the whole ranked gallery"),
+        Metric("map_at_r", "max", "share", "average precision cut after R neighbours, R = images of the query's label"),
+        Metric("r_precision", "max", "share", "share of the R nearest neighbours that have the query's label"),
+    )
+}
+"""Metrics of one task on one split, in [0, 1], each averaged over queries or over classes."""
+
+HEADLINE_METRICS: tuple[str, ...] = ("triplet_accuracy", "recall_at_1", "map_at_r", "mean_average_precision")
+"""The metrics that the ``summary`` table carries, averaged over queries. The first is the one figures show."""
+
+_CURVE_FAMILIES: dict[str, Metric] = {
+    metric.name: metric
+    for metric in (
+        Metric("train/loss", "min", "squared distance", "mean over tasks of the triplet margin loss"),
+        Metric("train/triplet_loss", "min", "squared distance", "triplet margin loss of one task"),
+        Metric("train/active_triplets", "none", "share", "valid triplets that still violate the margin"),
+        Metric("train/valid_triplets", "none", "count", "triplets that the batches of the epoch held"),
+        Metric("optimization/learning_rate", "none", "1", "learning rate of the epoch"),
+        Metric("modulation/dead_channels", "none", "share", "channels that a modulation point sets to zero"),
+        Metric("update_agreement/cosine", "none", "1", "cosine between the updates that two tasks ask for"),
+        Metric(
+            "update_agreement/update", "none", "1", "change of a task's loss under the joint update, against its own"
+        ),
+        Metric(
+            "update_agreement/positive_share", "max", "share", "measurements at which the joint update helps the task"
+        ),
+        Metric("update_agreement/conflict_share", "min", "share", "task pairs whose updates oppose each other"),
+    )
+}
+
+
+def metric(name: str) -> Metric:
+    """Return a task metric by name.
+
+    Raises:
+        ValueError: The metric is unknown; the message names the nearest known one.
+    """
+    if name not in TASK_METRICS:
+        near = difflib.get_close_matches(name, TASK_METRICS, n=1)
+        hint = f"did you mean {near[0]!r}?" if near else f"known: {', '.join(TASK_METRICS)}"
+        raise ValueError(f"unknown metric {name!r}; {hint}")
+    return TASK_METRICS[name]
+
+
+def curve_metric(name: str) -> Metric | None:
+    """Return what a curve's name stands for, or None for a name that the project does not define.
+
+    Names are paths: ``train/triplet_loss/<task>``, ``validation/<task>/triplet_accuracy``,
+    ``update_agreement/cosine/<stage>/<task>:<task>``.
+    """
+    split, _, rest = name.partition("/")
+    if split in {"validation", "test"}:
+        return TASK_METRICS.get(rest.rpartition("/")[2])
+    return _CURVE_FAMILIES.get("/".join(name.split("/")[:2]))
