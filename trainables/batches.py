@@ -1,0 +1,192 @@
+"""Which images make up a training step, in the two schemes. Rows only: reading pixels is the caller's.
+
+Both samplers draw from a torch generator of their own, so their numbers depend on the seed and the labels alone, and
+``state_dict`` (tensors only, safe for ``torch.load(weights_only=True)``) lets a run go on at any step.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from trainables.config import TrialConfig
+from trainables.seeds import named_seed
+from trainables.triplets import TripletPool
+
+Integers = NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Batch:
+    """One step: ``rows`` (B,) of the training split; ``task_index`` (B,) of each slot, or None for all tasks."""
+
+    rows: Integers
+    task_index: torch.Tensor | None = None
+
+
+class Batches(Protocol):
+    """A stream of steps that can be stopped and continued."""
+
+    steps_per_epoch: int
+
+    def epoch(self) -> Iterator[Batch]:
+        """Yield the ``steps_per_epoch`` steps of the next epoch."""
+        ...
+
+    def state_dict(self) -> dict[str, torch.Tensor]:
+        """Return everything the coming steps depend on."""
+        ...
+
+    def load_state_dict(self, state: Mapping[str, torch.Tensor]) -> None:
+        """Go on where ``state_dict`` was taken."""
+        ...
+
+
+def build_batches(config: TrialConfig, labels: Integers) -> Batches:
+    """Return the scheme that the configuration names, seeded with its ``train_seed``.
+
+    Args:
+        config: the trial.
+        labels: (N, T) of the training split, columns in the order of ``config.data.tasks``, -1 = unlabelled.
+
+    Raises:
+        ValueError: a task cannot form a triplet, or there are fewer images than a batch takes.
+    """
+    tasks = config.data.tasks
+    pools = tuple(TripletPool(labels[:, column], task, "train") for column, task in enumerate(tasks))
+    steps = config.optimization.steps_per_epoch
+    if config.batches.scheme == "triplets":
+        per_task = config.batches.images // (3 * len(tasks))
+        return TripletBatches(pools, len(labels), per_task, config.train_seed, steps)
+    return AllTasksBatches(np.flatnonzero((labels >= 0).any(axis=1)), config.batches.images, config.train_seed, steps)
+
+
+class AllTasksBatches:
+    """``all_tasks``: every pass goes over the images that have any label, in a new order, without replacement.
+
+    The images left over at the end of a pass, fewer than a batch, are dropped; since every pass is shuffled anew these
+    are different ones each time, and no batch ever holds an image twice.
+    """
+
+    def __init__(self, rows: Integers, images: int, seed: int, steps_per_epoch: int | None = None) -> None:
+        """Take ``images`` of ``rows`` a step; ``steps_per_epoch`` None means one pass.
+
+        Raises:
+            ValueError: fewer rows than ``images``.
+        """
+        if len(rows) < images:
+            raise ValueError(f"batches.images is {images}, but only {len(rows)} training images have a label")
+        self.steps_per_epoch = steps_per_epoch or len(rows) // images
+        self._images = images
+        self._generator = torch.Generator().manual_seed(named_seed(seed, "batches"))
+        self._cycle = _ShuffledCycle(rows, self._generator)
+
+    def epoch(self) -> Iterator[Batch]:
+        """Yield the steps of the next epoch: rows only, all tasks on every image."""
+        for _ in range(self.steps_per_epoch):
+            if self._cycle.remaining < self._images:
+                self._cycle.reshuffle()
+            yield Batch(self._cycle.take(self._images))
+
+    def state_dict(self) -> dict[str, torch.Tensor]:
+        """Return the generator's state and the place in the current pass."""
+        return {"generator": self._generator.get_state(), **self._cycle.state_dict()}
+
+    def load_state_dict(self, state: Mapping[str, torch.Tensor]) -> None:
+        """Go on where ``state_dict`` was taken."""
+        self._generator.set_state(state["generator"])
+        self._cycle.load_state_dict(state)
+
+
+class TripletBatches:
+    """``triplets``: as released, every task its own anchor, positive and negative images, in one mixed batch.
+
+    Slots are laid out task after task, and inside a task anchor, positive, negative in turn. A task's anchors are gone
+    through in shuffled order, so that each is used once before any is used twice; a rare task wraps round more often.
+    Partners are drawn anew each time. Departures from the released code: anchors come from every class, the positive
+    is never the anchor itself, and an epoch has as many slots as there are training images, instead of being as long as
+    the positives of the first task.
+    """
+
+    def __init__(
+        self, pools: tuple[TripletPool, ...], images: int, per_task: int, seed: int, steps_per_epoch: int | None = None
+    ) -> None:
+        """Take ``per_task`` triplets a step from every pool; ``images`` is the size of the training split."""
+        slots = 3 * per_task * len(pools)
+        self.steps_per_epoch = steps_per_epoch or max(1, images // slots)
+        self._pools = pools
+        self._per_task = per_task
+        self._generator = torch.Generator().manual_seed(named_seed(seed, "batches"))
+        self._cycles = tuple(_ShuffledCycle(pool.anchors, self._generator) for pool in pools)
+        self._task_index = torch.arange(len(pools)).repeat_interleave(3 * per_task)
+
+    def epoch(self) -> Iterator[Batch]:
+        """Yield the steps of the next epoch: rows and the task of every slot."""
+        for _ in range(self.steps_per_epoch):
+            triplets = [self._draw(pool, cycle) for pool, cycle in zip(self._pools, self._cycles, strict=True)]
+            yield Batch(np.concatenate(triplets).reshape(-1), self._task_index)
+
+    def _draw(self, pool: TripletPool, cycle: _ShuffledCycle) -> Integers:
+        anchors = cycle.take(self._per_task)
+        uniform = torch.rand(2, len(anchors), dtype=torch.float64, generator=self._generator)
+        return pool.complete(anchors, uniform.numpy())
+
+    def state_dict(self) -> dict[str, torch.Tensor]:
+        """Return the generator's state and every task's place among its anchors."""
+        state = {"generator": self._generator.get_state()}
+        for task, cycle in enumerate(self._cycles):
+            state |= {f"{key}.{task}": value for key, value in cycle.state_dict().items()}
+        return state
+
+    def load_state_dict(self, state: Mapping[str, torch.Tensor]) -> None:
+        """Go on where ``state_dict`` was taken."""
+        self._generator.set_state(state["generator"])
+        for task, cycle in enumerate(self._cycles):
+            cycle.load_state_dict({key: state[f"{key}.{task}"] for key in ("order", "cursor")})
+
+
+class _ShuffledCycle:
+    """Items in shuffled order, again and again; the order and the place in it can be saved."""
+
+    def __init__(self, items: Integers, generator: torch.Generator) -> None:
+        self._items = torch.from_numpy(np.ascontiguousarray(items))
+        self._generator = generator
+        self.reshuffle()
+
+    @property
+    def remaining(self) -> int:
+        return len(self._order) - self._cursor
+
+    def reshuffle(self) -> None:
+        self._order = self._items[torch.randperm(len(self._items), generator=self._generator)]
+        self._cursor = 0
+
+    def take(self, count: int) -> Integers:
+        """Return the next ``count`` items, going on with a new order when this one is used up."""
+        parts = []
+        while count:
+            if not self.remaining:
+                self.reshuffle()
+            part = self._order[self._cursor : self._cursor + count]
+            self._cursor += len(part)
+            count -= len(part)
+            parts.append(part)
+        taken: Integers = torch.cat(parts).numpy()
+        return taken
+
+    def state_dict(self) -> dict[str, torch.Tensor]:
+        return {"order": self._order.clone(), "cursor": torch.tensor(self._cursor)}
+
+    def load_state_dict(self, state: Mapping[str, torch.Tensor]) -> None:
+        if not torch.equal(state["order"].sort().values, self._items.sort().values):
+            raise ValueError(
+                f"the saved order of {len(state['order'])} images is not one of these {len(self._items)} images: "
+                "the state belongs to other data"
+            )
+        self._order = state["order"].clone()
+        self._cursor = int(state["cursor"])

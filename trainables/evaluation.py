@@ -1,0 +1,198 @@
+"""Evaluation of all tasks on one split: embed once, then triplet accuracy and rank metrics per task."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from trainables.config import ComputeConfig, EvaluationConfig
+from trainables.images import to_network_input
+from trainables.outcome import AVERAGES, TaskMetric
+from trainables.retrieval_metrics import (
+    RANK_METRICS,
+    TRIPLET_ACCURACY,
+    TRIPLET_CHANCE,
+    average_over,
+    correct_triplets,
+    rank_metrics,
+)
+from trainables.seeds import named_seed
+from trainables.triplets import TripletStore
+
+Integers = NDArray[np.int64]
+
+CHUNK_PIXELS = {"cpu": 2**20}
+"""Input pixels embedded at once; fixed, so that the last bits of a result do not depend on free memory."""
+ACCELERATOR_CHUNK_PIXELS = 2**23
+
+
+class LabelledImages(Protocol):
+    """Images uint8 (N, H, W, 3) and labels int64 (N, T), -1 = unlabelled."""
+
+    @property
+    def images(self) -> NDArray[np.uint8]:
+        """(N, H, W, 3), may be a memory map."""
+        ...
+
+    @property
+    def labels(self) -> Integers:
+        """(N, T), one column a task."""
+        ...
+
+
+class Embedder(Protocol):
+    """What evaluation needs of a model."""
+
+    training: bool
+
+    def embed_tasks(self, images: torch.Tensor) -> torch.Tensor:
+        """Return L2-normalised embeddings (T, B, D) of (B, 3, H, W)."""
+        ...
+
+    def train(self, mode: bool = True) -> object:
+        """Switch batch statistics on or off."""
+        ...
+
+    def parameters(self) -> Iterator[torch.nn.Parameter]:
+        """Yield the weights, which tell the device."""
+        ...
+
+
+@dataclass(frozen=True)
+class FrozenSplit:
+    """What a split is evaluated on, the same for every trial on the same data.
+
+    ``rows`` (M,): the evaluated images, rising. ``labels`` (M, T) are theirs. ``triplets``: one (K, 3) list a task, in
+    positions of ``rows``.
+    """
+
+    name: str
+    tasks: tuple[str, ...]
+    images: NDArray[np.uint8]
+    rows: Integers
+    labels: Integers
+    triplets: tuple[Integers, ...]
+
+
+def freeze_split(
+    split: LabelledImages, name: str, tasks: tuple[str, ...], settings: EvaluationConfig, store: TripletStore
+) -> FrozenSplit:
+    """Choose the evaluated images and load or draw the triplets of every task.
+
+    Args:
+        split: images and labels.
+        name: of the split; part of the seed and of messages.
+        tasks: names of the label columns, in order.
+        settings: ``max_images`` and ``triplets_per_task``.
+        store: holds the lists, and the ``data_seed`` that draws images and triplets.
+
+    Raises:
+        ValueError: a task cannot form a triplet on these images; names task and split.
+    """
+    labels = np.asarray(split.labels)
+    rows = np.arange(len(labels))
+    if settings.max_images is not None and settings.max_images < len(rows):
+        generator = np.random.default_rng(named_seed(store.data_seed, "images", name))
+        rows = np.sort(generator.choice(rows, settings.max_images, replace=False))
+    chosen = np.full_like(labels, -1)
+    chosen[rows] = labels[rows]
+    lists = (
+        store.load_or_draw(name, task, chosen[:, column], settings.triplets_per_task)
+        for column, task in enumerate(tasks)
+    )
+    triplets = tuple(np.searchsorted(rows, found) for found in lists)
+    return FrozenSplit(name, tasks, split.images, rows, labels[rows], triplets)
+
+
+def evaluate(model: Embedder, split: FrozenSplit, compute: ComputeConfig) -> tuple[TaskMetric, ...]:
+    """Return every metric of every task, by both averages.
+
+    Raises:
+        ValueError: an embedding is not finite, or a task has no query; names task and split.
+    """
+    embeddings = embed_split(model, split, compute)
+    return (*triplet_metrics(embeddings, split), *retrieval_metrics(embeddings, split))
+
+
+def evaluate_triplets(model: Embedder, split: FrozenSplit, compute: ComputeConfig) -> tuple[TaskMetric, ...]:
+    """Return the triplet accuracy alone, cheap enough for every epoch."""
+    return triplet_metrics(embed_split(model, split, compute), split)
+
+
+def embed_split(model: Embedder, split: FrozenSplit, compute: ComputeConfig) -> torch.Tensor:
+    """Return float32 embeddings (T, M, D) of the split's evaluated images on the CPU.
+
+    In inference mode, with moving statistics, chunk by chunk; the model's training mode is put back. Memory grows
+    with T x M x D and not with the images.
+    """
+    device = next(iter(model.parameters())).device
+    height, width = split.images.shape[1:3]
+    step = max(1, CHUNK_PIXELS.get(device.type, ACCELERATOR_CHUNK_PIXELS) // (height * width))
+    precise = torch.autocast(device.type, torch.bfloat16, enabled=compute.precision == "bf16")
+    embeddings: torch.Tensor | None = None
+    with torch.inference_mode(), _evaluation_mode(model), precise:
+        for start in range(0, len(split.rows), step):
+            rows = split.rows[start : start + step]
+            part = model.embed_tasks(to_network_input(split.images[rows], device, compute.channels_last))
+            if embeddings is None:
+                embeddings = torch.empty(part.shape[0], len(split.rows), part.shape[2])
+            embeddings[:, start : start + len(rows)] = part
+    if embeddings is None:
+        raise ValueError(f"split {split.name!r} has no images")
+    return embeddings
+
+
+def triplet_metrics(embeddings: torch.Tensor, split: FrozenSplit) -> tuple[TaskMetric, ...]:
+    """Return the triplet accuracy of every task on its frozen list, by query and by the anchor's class."""
+    metrics = []
+    for column, task in enumerate(split.tasks):
+        triplets = split.triplets[column]
+        with _named(task, split.name):
+            correct = correct_triplets(embeddings[column], triplets)
+        classes = split.labels[triplets[:, 0], column]
+        for average in AVERAGES:
+            value = average_over(correct, classes, average)
+            metrics.append(
+                TaskMetric(split.name, task, TRIPLET_ACCURACY, average, value, TRIPLET_CHANCE, len(triplets))
+            )
+    return tuple(metrics)
+
+
+def retrieval_metrics(embeddings: torch.Tensor, split: FrozenSplit) -> tuple[TaskMetric, ...]:
+    """Return every rank metric of every task, leave-one-out among the evaluated images, with its chance level."""
+    metrics = []
+    for column, task in enumerate(split.tasks):
+        with _named(task, split.name):
+            found = rank_metrics(embeddings[column], split.labels[:, column])
+        for metric in RANK_METRICS:
+            for average in AVERAGES:
+                value, chance = (
+                    average_over(numbers[metric], found.classes, average) for numbers in (found.values, found.chance)
+                )
+                metrics.append(TaskMetric(split.name, task, metric, average, value, chance, len(found.classes)))
+    return tuple(metrics)
+
+
+@contextmanager
+def _evaluation_mode(model: Embedder) -> Iterator[None]:
+    training = model.training
+    model.train(mode=False)
+    try:
+        yield
+    finally:
+        model.train(training)
+
+
+@contextmanager
+def _named(task: str, split: str) -> Iterator[None]:
+    """Put task and split in front of a complaint about the task's numbers."""
+    try:
+        yield
+    except ValueError as error:
+        raise ValueError(f"task {task!r} on split {split!r}: {error}") from error

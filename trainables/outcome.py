@@ -1,0 +1,82 @@
+"""What a trial hands back: records of its epochs, its metrics per task, and how it ended. Plain data, no torch."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Literal
+
+Average = Literal["query", "class"]
+"""``query``: mean over queries. ``class``: mean over classes of the mean over that class's queries."""
+
+AVERAGES: tuple[Average, ...] = ("query", "class")
+
+
+@dataclass(frozen=True)
+class EpochRecord:
+    """One epoch: ``epoch`` epochs are done (1-based), it took ``seconds`` (never part of a result)."""
+
+    epoch: int
+    seconds: float
+    metrics: dict[str, float]
+
+
+@dataclass(frozen=True)
+class TaskMetric:
+    """One number of one task: a share in [0, 1], larger is better.
+
+    ``chance`` is the expected value under a random ranking of the same queries and gallery. ``queries`` counts what
+    was averaged: queries of a rank metric, triplets of the triplet accuracy.
+    """
+
+    split: str
+    task: str
+    metric: str
+    average: Average
+    value: float
+    chance: float
+    queries: int
+
+
+@dataclass(frozen=True)
+class TrialOutcome:
+    """How a call of ``run_trial`` ended; ``finished`` is False when it stopped at a rung before the last epoch."""
+
+    epochs_run: int
+    finished: bool
+    task_metrics: tuple[TaskMetric, ...]
+    peak_memory_bytes: int
+    weights_file: str | None
+
+
+def mean_over_tasks(task_metrics: Iterable[TaskMetric], split: str, metric: str, average: Average = "query") -> float:
+    """Return the mean over tasks, every task with equal weight.
+
+    Raises:
+        ValueError: no task has this metric.
+    """
+    values = [row.value for row in select(task_metrics, split, metric, average)]
+    return sum(values) / len(values)
+
+
+def worst_task(task_metrics: Iterable[TaskMetric], split: str, metric: str, average: Average = "query") -> TaskMetric:
+    """Return the row of the task with the lowest value (the first one of several).
+
+    Raises:
+        ValueError: no task has this metric.
+    """
+    return min(select(task_metrics, split, metric, average), key=lambda row: row.value)
+
+
+def select(
+    task_metrics: Iterable[TaskMetric], split: str, metric: str, average: Average = "query"
+) -> tuple[TaskMetric, ...]:
+    """Return one row a task, in the order given.
+
+    Raises:
+        ValueError: no row matches.
+    """
+    rows = tuple(row for row in task_metrics if (row.split, row.metric, row.average) == (split, metric, average))
+    if not rows:
+        raise ValueError(f"no task has the metric {metric!r} averaged over {average!r} on split {split!r}")
+    return rows
