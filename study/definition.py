@@ -6,14 +6,13 @@ The sections on data, network, batches, loss, optimization, evaluation, agreemen
 
 from __future__ import annotations
 
-from functools import cached_property
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, PlainSerializer, PlainValidator, model_validator
 
 from search_spaces.catalog import CATALOG
+from search_spaces.parsing import parse_space
 from search_spaces.space import SearchSpace
-from study.errors import nearest
 from trainables.config import (
     AgreementConfig,
     BatchConfig,
@@ -27,20 +26,16 @@ from trainables.config import (
 )
 
 
-class SpaceSection(Section):
-    """Either ``catalog`` (a named space) or own ``blocks``; ``nuisance`` adds to, or replaces, the named ranges."""
+def _read_space(value: Any) -> SearchSpace:
+    return parse_space(value, "space")
 
-    catalog: str | None = None
-    blocks: tuple[dict[str, Any], ...] = ()
-    nuisance: dict[str, Any] = Field(default_factory=dict)
 
-    @model_validator(mode="after")
-    def _one_source_of_arms(self) -> SpaceSection:
-        if (self.catalog is None) == (not self.blocks):
-            raise ValueError("give either a catalog name or blocks of factors")
-        if self.catalog is not None and self.catalog not in CATALOG:
-            raise ValueError(f"unknown search space {self.catalog!r}{nearest(self.catalog, CATALOG)}")
-        return self
+def _plain_space(space: SearchSpace) -> dict[str, Any]:
+    return space.plain()
+
+
+Space = Annotated[SearchSpace, PlainValidator(_read_space), PlainSerializer(_plain_space)]
+"""A catalog name, a catalog name with changes, or own blocks; see ``search_spaces.parsing``."""
 
 
 class HalvingSection(Section):
@@ -134,7 +129,7 @@ class StudyDefinition(Section):
     evaluation: EvaluationConfig = EvaluationConfig()
     agreement: AgreementConfig = AgreementConfig()
     compute: ComputeConfig = ComputeConfig()
-    space: SpaceSection = SpaceSection(catalog="default")
+    space: Space = CATALOG["default"]
     search: SearchSection = SearchSection()
     selection: SelectionSection = SelectionSection()
     confirm: ConfirmSection = ConfirmSection()
@@ -142,16 +137,12 @@ class StudyDefinition(Section):
     resources: ResourcesSection = ResourcesSection()
     tracking: TrackingSection = TrackingSection()
 
-    @model_validator(mode="before")
-    @classmethod
-    def _space_by_name(cls, values: Any) -> Any:
-        """``space: default`` is short for ``space: {catalog: default}``."""
-        if isinstance(values, dict) and isinstance(values.get("space"), str):
-            return {**values, "space": {"catalog": values["space"]}}
-        return values
-
     @model_validator(mode="after")
     def _sections_agree(self) -> StudyDefinition:
+        block = 3 * len(self.data.tasks)
+        if self.batches.scheme == "triplets" and self.batches.images % block:
+            rule = f"must be a multiple of {block} (3 x tasks) in the scheme triplets"
+            raise ValueError(f"batches.images {rule}, got {self.batches.images}")
         if "splits" in self.evaluation.model_fields_set:
             raise ValueError(
                 "evaluation.splits follows from the stage (tune: validation; confirm: also test); leave it out"
@@ -169,12 +160,16 @@ class StudyDefinition(Section):
             )
         return self
 
-    @cached_property
-    def search_space(self) -> SearchSpace:
-        """The factors and nuisance ranges the ``space`` section names."""
-        raise NotImplementedError
-
     @property
     def tune_trials_per_arm(self) -> int:
         """Nuisance trials of every arm: 1 when there is nothing to tune, since all would be the same trial."""
-        return self.search.trials_per_arm if self.search_space.nuisance else 1
+        return self.search.trials_per_arm if self.space.nuisance else 1
+
+    @property
+    def objective_metric(self) -> str:
+        """What tuning maximises, as ``split/mean over tasks/metric/average``."""
+        return f"validation/mean/{self.selection.metric}/{self.selection.average}"
+
+    def plain(self) -> dict[str, Any]:
+        """Return every setting as JSON values; validated again, they give an equal definition."""
+        return self.model_dump(mode="json", exclude={"evaluation": {"splits"}, "compute": {"threads"}})

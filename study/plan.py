@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from search_spaces import Arm
+from search_spaces.arms import Arm
 from study.definition import StudyDefinition
 from study.errors import UserError
 from study.layout import RunFolder, write_atomically
+from study.validation import with_key
 from trainables.config import InitializationConfig, ModulationConfig, TrialConfig, trial_id
 from trainables.ledger import StorageLedger
 
 Stage = Literal["tune", "confirm"]
-Nuisance = dict[str, float | int | str]
+Nuisance = Mapping[str, float | int]
 
 NUISANCE_KEYS: dict[str, tuple[str, str]] = {
     "learning_rate": ("optimization", "learning_rate"),
@@ -26,7 +27,7 @@ NUISANCE_KEYS: dict[str, tuple[str, str]] = {
 }
 """Where in a ``TrialConfig`` each nuisance value goes."""
 
-SPLITS: dict[Stage, list[str]] = {"tune": ["validation"], "confirm": ["validation", "test"]}
+SPLITS: dict[Stage, tuple[str, ...]] = {"tune": ("validation",), "confirm": ("validation", "test")}
 """Test images are looked at in ``confirm`` only."""
 
 
@@ -61,8 +62,8 @@ class PlannedTrial:
             "stage": self.stage,
             "round": self.round,
             "index": self.index,
-            "arm": arm_fields(self.arm),
-            "nuisance": self.nuisance,
+            "arm": self.arm.plain(),
+            "nuisance": dict(self.nuisance),
             "sampler_seed": self.sampler_seed,
             "data_fingerprint": self.data_fingerprint,
             "config": self.config.model_dump(mode="json"),
@@ -79,25 +80,37 @@ class StudyPlan:
     duplicates: int
 
 
-def compile_plan(definition: StudyDefinition) -> StudyPlan:
+def compile_plan(definition: StudyDefinition, data_fingerprint: str | None = None) -> StudyPlan:
     """Expand the search space into arms, each with its trial configuration and storage figures.
+
+    Args:
+        definition: the study.
+        data_fingerprint: of the data, when it is known; None reads it from the data.
 
     Raises:
         UserError: unknown backbone, stage or task, or a combination that is no valid trial; names key and nearest name.
     """
     from trainables.backbones import stage_shapes
-    from trainables.data import data_fingerprint
 
-    tasks = definition.data.tasks
-    with _blaming("data"):
-        fingerprint = data_fingerprint(definition.data, definition.seeds.data_seed)
+    fingerprint = data_fingerprint or fingerprint_of(definition)
     with _blaming("network"):
         stages = tuple(shape.name for shape in stage_shapes(definition.network, definition.data.image_size))
     with _blaming("space"):
-        space = definition.search_space
-        arms = space.arms(stages, tasks)
-        planned = tuple(_plan_arm(definition, arm) for arm in arms)
-    return StudyPlan(definition, fingerprint, planned, duplicates=0)
+        expansion = definition.space.expand(stages, definition.data.tasks)
+        arms = tuple(_plan_arm(definition, arm) for arm in expansion.arms)
+    return StudyPlan(definition, fingerprint, arms, expansion.duplicates)
+
+
+def fingerprint_of(definition: StudyDefinition) -> str:
+    """Return the fingerprint of the study's data.
+
+    Raises:
+        UserError: the data is not there, or holds no such task.
+    """
+    from trainables.data import data_fingerprint
+
+    with _blaming("data"):
+        return data_fingerprint(definition.data, definition.seeds.data_seed)
 
 
 def _plan_arm(definition: StudyDefinition, arm: Arm) -> PlannedArm:
@@ -109,19 +122,18 @@ def _plan_arm(definition: StudyDefinition, arm: Arm) -> PlannedArm:
 
 def arm_config(definition: StudyDefinition, arm: Arm) -> TrialConfig:
     """Return the trial configuration of an arm with the definition's own nuisance values and tune seed."""
-    per_task = tuple((task,) for task in definition.data.tasks)
-    own_networks = arm.grouping.level == "network"
-    return TrialConfig(
+    tasks = definition.data.tasks
+    config = TrialConfig(
         data=definition.data,
         network=definition.network,
         modulation=ModulationConfig(
             points=arm.points,
             form=arm.form,
             activation=arm.activation,
-            initialization=InitializationConfig.model_validate(arm.initialization.fields()),
-            groups=per_task if own_networks else arm.grouping.groups,
+            initialization=InitializationConfig.model_validate(arm.initialization.plain()),
+            groups=arm.grouping.modulation_groups(tasks),
         ),
-        network_groups=arm.grouping.groups if own_networks else (definition.data.tasks,),
+        network_groups=arm.grouping.network_groups(tasks),
         batches=definition.batches,
         loss=definition.loss,
         optimization=definition.optimization,
@@ -131,6 +143,16 @@ def arm_config(definition: StudyDefinition, arm: Arm) -> TrialConfig:
         data_seed=definition.seeds.data_seed,
         train_seed=definition.seeds.tune_seed,
     )
+    return _with_values(config, definition.space.fixed)
+
+
+def _with_values(config: TrialConfig, nuisance: Nuisance, **top_level: Any) -> TrialConfig:
+    """Return the configuration with nuisance values put in their places, validated again."""
+    values = config.model_dump(mode="json")
+    for name, value in nuisance.items():
+        section, key = NUISANCE_KEYS[name]
+        values[section][key] = value
+    return TrialConfig.model_validate({**values, **top_level})
 
 
 def plan_trial(  # noqa: PLR0913 - five of the seven are keyword-only and name one trial
@@ -157,14 +179,9 @@ def plan_trial(  # noqa: PLR0913 - five of the seven are keyword-only and name o
     Raises:
         UserError: the values make no valid trial.
     """
-    values = planned_arm.config.model_dump(mode="json")
-    for name, value in nuisance.items():
-        section, key = NUISANCE_KEYS[name]
-        values[section][key] = value
-    values["evaluation"]["splits"] = SPLITS[stage]
-    values["train_seed"] = train_seed
-    with _blaming(f"space.nuisance (arm {planned_arm.arm.name}, values {nuisance})"):
-        config = TrialConfig.model_validate(values)
+    evaluation = planned_arm.config.evaluation.model_copy(update={"splits": SPLITS[stage]})
+    with _blaming("space.nuisance"):
+        config = _with_values(planned_arm.config, nuisance, evaluation=evaluation, train_seed=train_seed)
     return PlannedTrial(
         trial_id=trial_id(config, plan.data_fingerprint),
         stage=stage,
@@ -178,43 +195,18 @@ def plan_trial(  # noqa: PLR0913 - five of the seven are keyword-only and name o
     )
 
 
-@contextmanager
-def _blaming(key: str) -> Iterator[None]:
-    """Turn a leaf's ``ValueError`` into a ``UserError`` that names the key of the study file."""
-    try:
-        yield
-    except (ValueError, FileNotFoundError) as error:
-        raise UserError(f"{key}: {error}") from error
-
-
-def arm_fields(arm: Arm) -> dict[str, Any]:
-    """Return an arm as the plain values that journals and ``plan.json`` hold."""
-    return {
-        "name": arm.name,
-        "arm_id": arm.arm_id,
-        "placement_name": arm.placement_name,
-        "points": list(arm.points),
-        "form": arm.form,
-        "activation": arm.activation,
-        "initialization": arm.initialization.name,
-        "grouping": arm.grouping.name,
-        "grouping_level": arm.grouping.level,
-    }
-
-
-def storage_rows(study: str, planned: PlannedArm) -> list[dict[str, Any]]:
-    """Return the arm's rows of the ``storage`` table."""
-    raise NotImplementedError
-
-
 def plan_document(plan: StudyPlan) -> dict[str, Any]:
     """Return what ``plan.json`` holds."""
     return {
         "study": plan.definition.name,
-        "definition": plan.definition.model_dump(mode="json"),
+        "definition": plan.definition.plain(),
         "data_fingerprint": plan.data_fingerprint,
         "arms": [
-            {**arm_fields(planned.arm), "storage": storage_rows(plan.definition.name, planned)} for planned in plan.arms
+            {
+                **planned.arm.plain(),
+                "storage": planned.storage.rows(plan.definition.name, planned.arm.arm_id, planned.arm.name),
+            }
+            for planned in plan.arms
         ],
     }
 
@@ -222,3 +214,26 @@ def plan_document(plan: StudyPlan) -> dict[str, Any]:
 def write_plan(plan: StudyPlan, folder: RunFolder) -> None:
     """Write ``plan.json``: the definition, the data's fingerprint and every arm with its rows of the storage table."""
     write_atomically(folder.plan, json.dumps(plan_document(plan), indent=1, allow_nan=False) + "\n")
+
+
+def read_plan(folder: RunFolder) -> StudyPlan:
+    """Return the plan that ``write_plan`` wrote; the data need not be at hand.
+
+    Raises:
+        UserError: the folder holds no plan.
+    """
+    try:
+        document = json.loads(folder.plan.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise UserError(f"{folder.path}: no study has been run here (no {folder.plan.name})") from None
+    definition = StudyDefinition.model_validate_json(json.dumps(document["definition"]), strict=True)
+    return compile_plan(definition, document["data_fingerprint"])
+
+
+@contextmanager
+def _blaming(key: str) -> Iterator[None]:
+    """Turn a leaf's ``ValueError`` into a ``UserError`` that names the key of the study file."""
+    try:
+        yield
+    except (ValueError, FileNotFoundError) as error:
+        raise UserError(with_key(key, " ".join(str(error).split()))) from error
