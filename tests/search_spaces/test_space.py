@@ -1,0 +1,293 @@
+"""Arms of a space: the union of products, canonical, distinct, named; and spaces read from plain values."""
+
+from __future__ import annotations
+
+import pickle
+
+import pytest
+import yaml
+from hypothesis import given
+from hypothesis import strategies as st
+
+from search_spaces import CATALOG, Arm, Block, FloatRange, GroupingRule, InitializationLevel, SearchSpace, parse_space
+from search_spaces.grouping import GROUPINGS
+from search_spaces.initialization import PUBLISHED
+from search_spaces.placement import PLACEMENTS, PlacementRule
+from trainables.config import DataConfig, InitializationConfig, ModulationConfig, TrialConfig
+
+STAGES = ("conv1", "res2", "res3", "res4", "res5", "fc")
+TASKS = ("smile", "bald", "hat")
+
+placements = st.sampled_from([PlacementRule(name) for name in PLACEMENTS] + [PlacementRule(points=("fc", "res2"))])
+initializations = st.sampled_from(
+    [
+        *PUBLISHED.values(),
+        InitializationLevel(),
+        InitializationLevel(trainable=False),
+        InitializationLevel("constant", value=1.0),
+    ]
+)
+groupings = st.sampled_from(
+    [
+        *GROUPINGS.values(),
+        GroupingRule("modulation", (("hat", "smile"), ("bald",))),
+        GroupingRule("network", (("bald",), ("smile", "hat")), "hair"),
+        GroupingRule("network", "together"),
+    ]
+)
+
+
+def some(levels):
+    return st.lists(levels, min_size=1, max_size=3).map(tuple)
+
+
+blocks = st.builds(
+    Block,
+    placement=some(placements),
+    initialization=some(initializations),
+    grouping=some(groupings),
+    activation=some(st.sampled_from(["relu", "none"])),
+)
+spaces = st.builds(SearchSpace, st.lists(blocks, min_size=1, max_size=2).map(tuple))
+
+
+def names(space: SearchSpace) -> list[str]:
+    return [arm.name for arm in space.arms(STAGES, TASKS)]
+
+
+def only(block: dict[str, object], tasks: tuple[str, ...] = TASKS) -> Arm:
+    (arm,) = parse_space({"blocks": [block]}).arms(STAGES, tasks)
+    return arm
+
+
+@given(spaces)
+def test_arms_are_distinct_in_id_name_and_levels(space):
+    expansion = space.expand(STAGES, TASKS)
+    arms = expansion.arms
+    assert len({arm.arm_id for arm in arms}) == len({arm.name for arm in arms}) == len(arms)
+    contents = {(arm.points, arm.form, arm.activation, arm.initialization, arm.grouping) for arm in arms}
+    assert len(contents) == len(arms)
+    combinations = sum(
+        sum(len(rule.expand(STAGES)) for rule in block.placement)
+        * len(block.initialization)
+        * len(block.grouping)
+        * len(block.activation)
+        for block in space.blocks
+    )
+    assert expansion.duplicates == combinations - len(arms)
+
+
+@given(spaces)
+def test_the_order_of_blocks_moves_arms_and_changes_none(space):
+    turned = SearchSpace(space.blocks[::-1])
+    assert {arm.arm_id for arm in turned.arms(STAGES, TASKS)} == {arm.arm_id for arm in space.arms(STAGES, TASKS)}
+
+
+@given(spaces)
+def test_a_space_reads_back_from_its_plain_form_through_yaml(space):
+    assert parse_space(yaml.safe_load(yaml.safe_dump(space.plain()))) == space
+
+
+@given(spaces)
+def test_every_arm_makes_a_valid_trial(space):
+    for arm in space.arms(STAGES, TASKS):
+        config = TrialConfig(
+            data=DataConfig(tasks=TASKS),
+            modulation=ModulationConfig(
+                points=arm.points,
+                form=arm.form,
+                activation=arm.activation,
+                initialization=InitializationConfig(**arm.initialization.plain()),
+                groups=arm.grouping.modulation_groups(TASKS),
+            ),
+            network_groups=arm.grouping.network_groups(TASKS),
+        )
+        assert config.modulation.points == arm.points
+
+
+def test_the_default_space_holds_every_rival():
+    assert names(CATALOG["default"]) == [
+        "separate",
+        "shared",
+        "embedding+disjoint(0)-frozen",
+        "embedding+normal(0.9,0.7)",
+        "late",
+        "all",
+    ]
+
+
+def test_the_placement_space_counts_its_repeats():
+    expansion = CATALOG["placement"].expand(STAGES, TASKS)
+    assert len(expansion.arms) == 16
+    assert expansion.duplicates == 3  # fc alone, conv1 alone, and all stages are asked for twice
+
+
+@pytest.mark.parametrize("name", CATALOG)
+def test_catalog_spaces_fit_other_networks_and_tasks_and_hold_the_shared_network(name):
+    for stages, tasks in ((("only",), ("one",)), (("a", "b"), TASKS), (STAGES, tuple("abcdefgh"))):
+        arms = CATALOG[name].arms(stages, tasks)
+        assert "shared" in {arm.name for arm in arms}
+        assert parse_space(name) == parse_space(CATALOG[name].plain()) == CATALOG[name]
+
+
+def test_ids_are_stable_across_versions_and_tasks():
+    late = only({"placement": ["late"]})
+    assert late.arm_id == only({"placement": [["fc", "res5", "res4"]]}, ("age", "beard")).arm_id
+    assert late.arm_id == "413b44b6dc97"
+    assert only({"placement": "none"}).arm_id == "cd895251f98c"
+
+
+def test_numbers_written_as_integers_give_the_same_arm():
+    one = SearchSpace((Block(initialization=(InitializationLevel("disjoint", off=0),)),))
+    other = SearchSpace((Block(initialization=(InitializationLevel("disjoint", off=-0.0),)),))
+    assert [arm.arm_id for arm in one.arms(STAGES, TASKS)] == [arm.arm_id for arm in other.arms(STAGES, TASKS)]
+
+
+def test_without_modulation_its_levels_change_nothing():
+    space = parse_space(
+        {
+            "blocks": [
+                {
+                    "placement": ["none"],
+                    "initialization": ["ones", "csn-learned"],
+                    "grouping": ["shared", "per_task", "network_per_task"],
+                    "activation": ["relu", "none"],
+                }
+            ]
+        }
+    )
+    expansion = space.expand(STAGES, TASKS)
+    assert [arm.name for arm in expansion.arms] == ["shared", "separate"]
+    assert expansion.duplicates == 10
+    assert expansion.arms[0].grouping.modulation_groups(TASKS) == (("smile",), ("bald",), ("hat",))
+
+
+def test_groups_of_a_network_without_modulation_come_in_task_order():
+    written = {"placement": "none", "grouping": {"groups": [["smile", "hat"], ["bald"]]}}
+    assert only(written).grouping == GROUPINGS["per_task"].resolve(TASKS)
+
+
+def test_a_relu_on_frozen_vectors_above_zero_changes_nothing():
+    block = {"placement": ["embedding"], "initialization": ["csn-fixed"], "activation": ["none", "relu"]}
+    assert only(block).activation == "relu"
+    trained = parse_space({"blocks": [block | {"initialization": ["csn-blocks"]}]})
+    assert names(trained) == ["embedding+disjoint(0.1)+none", "embedding+disjoint(0.1)"]
+
+
+@pytest.mark.parametrize(
+    ("block", "name"),
+    [
+        ({}, "late"),
+        ({"placement": "embedding", "initialization": "csn-learned"}, "embedding+normal(0.9,0.7)"),
+        ({"activation": "none", "grouping": "shared"}, "late+none+shared"),
+        ({"grouping": "network_per_task"}, "late+network_per_task"),
+        ({"placement": "none", "grouping": "network_per_task"}, "separate"),
+        (
+            {"placement": "none", "grouping": {"level": "network", "groups": [["smile", "hat"], ["bald"]]}},
+            "none+network(smile,hat;bald)",
+        ),
+        ({"placement": [["res3", "fc"]]}, "res3,fc"),
+    ],
+)
+def test_names_of_arms(block, name):
+    assert only(block).name == name
+
+
+def test_names_that_collide_get_the_id():
+    stages = ("stem", "late", "embedding")
+    arms = parse_space({"blocks": [{"placement": ["late", ["late"]]}]}).arms(stages, TASKS)
+    assert [(arm.name, arm.points) for arm in arms] == [
+        (f"late-{arms[0].arm_id}", ("late", "embedding")),
+        (f"late-{arms[1].arm_id}", ("late",)),
+    ]
+    labelled = [
+        {"groups": [["smile", other], [rest]], "name": "g"} for other, rest in (("bald", "hat"), ("hat", "bald"))
+    ]
+    one, other = parse_space({"blocks": [{"grouping": labelled}]}).arms(STAGES, TASKS)
+    assert (one.name, other.name) == (f"late+g-{one.arm_id}", f"late+g-{other.arm_id}")
+
+
+def test_an_arm_survives_pickling_and_is_plain_for_the_journal():
+    arm = only({"placement": "embedding", "initialization": "csn-fixed"})
+    assert pickle.loads(pickle.dumps(arm)) == arm  # noqa: S301  # our own bytes
+    assert arm.plain() == {
+        "name": "embedding+disjoint(0)-frozen",
+        "arm_id": arm.arm_id,
+        "placement_name": "embedding",
+        "points": ["fc"],
+        "form": "scale",
+        "activation": "relu",
+        "initialization": {"name": "disjoint(0)-frozen", "kind": "disjoint", "trainable": False, "off": 0.0},
+        "grouping": {"name": "per_task", "level": "modulation", "groups": [["smile"], ["bald"], ["hat"]]},
+    }
+
+
+def test_a_catalog_space_may_be_given_other_nuisance_ranges():
+    space = parse_space(
+        yaml.safe_load(
+            "{catalog: default, nuisance: {learning_rate: {low: 1e-3, high: 1e-1, log: true}}, fixed: {margin: 0.3}}"
+        )
+    )
+    assert space.blocks == CATALOG["default"].blocks
+    assert space.nuisance == {"learning_rate": FloatRange(1e-3, 1e-1, log=True)}
+    assert space.fixed == {"margin": 0.3}
+
+
+def test_nuisance_comes_in_one_order_however_written():
+    margin, rate = {"margin": [0.1, 0.2]}, {"learning_rate": [1.0, 2.0]}
+    for nuisance in (margin | rate, rate | margin):
+        assert list(parse_space({"catalog": "default", "nuisance": nuisance}).nuisance) == ["learning_rate", "margin"]
+
+
+@pytest.mark.parametrize(
+    ("value", "message"),
+    [
+        ("defualt", r"^space: unknown search space 'defualt'; did you mean 'default'\?$"),
+        ({"catalog": "defualt"}, r"^space.catalog: unknown search space 'defualt'; did you mean 'default'\?$"),
+        ({"catalog": "default", "blocks": []}, r"^space: expected either 'catalog' or 'blocks'"),
+        ({}, r"^space: expected either 'catalog' or 'blocks', got the keys none$"),
+        ({"blocks": []}, r"^space.blocks: expected at least one entry"),
+        ({"blocks": {"placement": "late"}}, r"^space.blocks: expected a list"),
+        ({"block": []}, r"^space.block: unknown key 'block'; did you mean 'blocks'\?$"),
+        ({"blocks": [{"placment": []}]}, r"^space.blocks\[0\].placment: .*did you mean 'placement'\?$"),
+        ({"blocks": [{"placement": []}]}, r"^space.blocks\[0\].placement: expected at least one entry"),
+        ({"blocks": [{}, {"placement": ["lat"]}]}, r"^space.blocks\[1\].placement\[0\]: unknown placement 'lat'"),
+        ({"blocks": [{"form": "scales"}]}, r"^space.blocks\[0\].form: unknown form 'scales'; did you mean 'scale'\?$"),
+        ({"blocks": [{"activation": ["Relu"]}]}, r"^space.blocks\[0\].activation\[0\]: .*did you mean 'relu'\?$"),
+        (
+            {"blocks": [{"activation": None}]},
+            r"^space.blocks\[0\].activation: unknown activation None; did you mean 'none'",
+        ),
+        ({"blocks": [{}], "nuisance": {"lr": [1, 2]}}, r"^space.nuisance.lr: unknown key 'lr'"),
+        ({"blocks": [{}], "nuisance": {"margin": [0.0, 1.0]}}, r"^space.nuisance.margin: must be above 0, got 0.0$"),
+        ({"blocks": [{}], "fixed": {"margin": [0.1]}}, r"^space.fixed.margin: expected a number"),
+        ({"catalog": "default", "fixed": {"margin": 0.1}}, r"^space.fixed.margin: also has a range"),
+        (7, r"^space: expected a mapping with the keys catalog, blocks, nuisance, fixed, got 7$"),
+    ],
+)
+def test_what_is_refused(value, message):
+    with pytest.raises(ValueError, match=message):
+        parse_space(value, "space")
+
+
+@pytest.mark.parametrize(
+    ("block", "message"),
+    [
+        ({"placement": [["res44"]]}, r"^blocks\[0\].placement: unknown stage 'res44'; did you mean 'res4'\?$"),
+        ({"grouping": {"groups": [["hatt"]]}}, r"^blocks\[0\].grouping: unknown task 'hatt'; did you mean 'hat'\?$"),
+    ],
+)
+def test_unknown_stages_and_tasks_are_refused_with_their_place(block, message):
+    with pytest.raises(ValueError, match=message):
+        parse_space({"blocks": [block]}).arms(STAGES, TASKS)
+
+
+def test_constructors_refuse_what_the_file_could_not_say():
+    with pytest.raises(ValueError, match=r"^blocks: expected at least one block$"):
+        SearchSpace(())
+    with pytest.raises(ValueError, match=r"^placement needs at least one level$"):
+        Block(placement=())
+    with pytest.raises(ValueError, match=r"^unknown activation 'tanh'"):
+        Block(activation=("tanh",))
+    with pytest.raises(ValueError, match=r"arms need stages and tasks"):
+        CATALOG["default"].arms((), TASKS)
