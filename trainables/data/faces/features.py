@@ -12,20 +12,22 @@ _TEETH = (238, 234, 225)
 _EYE_WHITE = (240, 238, 234)
 _THROAT = (70, 20, 26)
 _INK = (26, 22, 24)
+_BELOW = np.array([0.0, 0.045])
 
 
 def draw_age_lines(canvas: Canvas, look: Appearance) -> None:
     """Draw wrinkles on the forehead, bags under the eyes, and folds from the nose to the mouth's corners."""
-    colour = shade(look.skin, 0.66)
     x, eyes = look.yaw, look.eye_height
-    for step in range(2):
-        y = eyes - 0.36 - 0.13 * step
-        canvas.stroke(arc((x - 0.34, y), (x + 0.34, y), -0.05), colour, 0.035)
+    folds = [arc((x - 0.34, y), (x + 0.34, y), -0.05) for y in (eyes - 0.38, eyes - 0.52)]
     for side in (-1, 1):
         centre = x + side * look.eye_distance
-        canvas.stroke(arc((centre - 0.15, eyes + 0.17), (centre + 0.15, eyes + 0.17), 0.08), colour, 0.04)
+        folds.append(arc((centre - 0.15, eyes + 0.18), (centre + 0.15, eyes + 0.18), 0.08))
         corner = x + side * (look.mouth_width + 0.12)
-        canvas.stroke(arc((x + side * 0.17, 0.2), (corner, look.mouth_height), -0.03), colour, 0.045)
+        folds.append(arc((x + side * 0.17, 0.2), (corner, look.mouth_height), -0.03))
+    # A shadow alone would fade on dark skin, where there is little left to darken: a fold catches light below it too.
+    for fold in folds:
+        canvas.stroke(fold + _BELOW, mix(look.skin, (255, 255, 255), 0.2), 0.04)
+        canvas.stroke(fold, shade(look.skin, 0.55), 0.045)
 
 
 def draw_nose(canvas: Canvas, look: Appearance) -> None:
@@ -67,8 +69,9 @@ def draw_eyes(canvas: Canvas, attributes: Attributes, look: Appearance) -> None:
         canvas.ellipse(pupil, (0.075 * narrow, 0.08), look.iris)
         canvas.ellipse(pupil, (0.04 * narrow, 0.045), _INK)
         canvas.stroke(arc((x - radii[0], y), (x + radii[0], y), -radii[1]), shade(look.skin, 0.45), 0.035)
-        brow = arc((x - 0.19 * narrow, y - 0.2), (x + 0.19 * narrow, y - 0.2), -0.06)
-        canvas.stroke(brow, shade(look.hair, 0.7), 0.12 if attributes.thick_brows else 0.04)
+        brow = arc((x - 0.19 * narrow, y - 0.22), (x + 0.19 * narrow, y - 0.22), -0.06)
+        # Much darker than the hair: light brows would have the colour of many skins.
+        canvas.stroke(brow, shade(look.hair, 0.42), 0.14 if attributes.thick_brows else 0.04)
 
 
 def draw_glasses(canvas: Canvas, look: Appearance) -> None:

@@ -15,7 +15,7 @@ from trainables.data.faces.features import draw_age_lines, draw_eyes, draw_glass
 from trainables.data.faces.head import draw_beard, draw_behind_head, draw_front_hair, draw_hat, draw_head
 from trainables.data.source import SPLITS, CorruptImage, Labels, Pixels, nearest
 
-GENERATOR_VERSION = 1
+GENERATOR_VERSION = 2
 """Raised whenever a change here changes a picture or a label; part of the fingerprint of drawn faces."""
 
 _SUPERSAMPLING = 3
@@ -70,13 +70,17 @@ class FaceSource:
 def draw_face(rng: np.random.Generator, image_size: int) -> tuple[Pixels, Attributes]:
     """Draw labels and distractors from ``rng`` (labels first) and return the picture (size, size, 3) and the labels."""
     attributes = draw_attributes(rng)
-    look = draw_appearance(attributes, rng)
+    return render_face(attributes, draw_appearance(attributes, rng), rng, image_size), attributes
+
+
+def render_face(attributes: Attributes, look: Appearance, rng: np.random.Generator, image_size: int) -> Pixels:
+    """Return the picture (size, size, 3) of given labels and distractors; ``rng`` makes the camera's noise."""
     canvas = Canvas(image_size * _SUPERSAMPLING, look.scenery.colours[0])
     _draw_background(canvas, look.scenery)
     canvas.place(look.pose)
     _draw_person(canvas, attributes, look)
     small = np.asarray(canvas.image.reduce(_SUPERSAMPLING), dtype=np.float32)
-    return _photograph(small, look.scenery, rng), attributes
+    return _photograph(small, look.scenery, rng)
 
 
 def _random_stream(seed: int, split: str, row: int) -> np.random.Generator:
