@@ -41,8 +41,10 @@ class TrialHistory:
         epoch: epochs done, 0 before the first.
         objective: of the last rung, pruning or end; None before.
         finished: the ``finished`` event.
-        failures: the ``failed`` events in order.
+        failures: the ``failed`` events in order, each with the ``attempt`` (from 1) and ``host`` it ended.
         software: the versions named by the last ``started`` event.
+        host: the machine of the last ``started`` event.
+        busy_seconds: from the start to the last sign of life of every attempt; timing, never a result.
         updated: unix seconds of the last event.
         torn: lines of the journal that were not readable.
     """
@@ -57,6 +59,8 @@ class TrialHistory:
     finished: Event | None
     failures: tuple[Event, ...]
     software: dict[str, str]
+    host: str | None
+    busy_seconds: float
     updated: float
     torn: int = 0
 
@@ -134,6 +138,8 @@ def read_journal(path: Path) -> Journal:
     return Journal(tuple(events), torn)
 
 
+_EVENTS_OF_THE_DRIVER = ("planned", "pruned")
+
 _STATE_AFTER: dict[str, State] = {
     "planned": "waiting",
     "started": "running",
@@ -167,20 +173,43 @@ def derive_history(events: Iterable[Event], torn: int = 0) -> TrialHistory | Non
         objective = event.get("objective", objective) if state not in ("completed", "diverged") else objective
         state = _next_state(state, event)
     epochs = {event["epoch"]: event for event in events if event["event"] == "epoch"}
-    started = [event for event in events if event["event"] == "started"]
+    attempts = _attempts(events)
+    started = attempts[-1][0] if attempts else {}
     return TrialHistory(
         trial_id=planned["trial_id"],
         planned=planned,
-        attempts=len(started),
+        attempts=len(attempts),
         epochs=dict(sorted(epochs.items())),
         state=state,
         epoch=max(epochs, default=0),
         objective=objective,
         finished=next((event for event in events if event["event"] == "finished"), None),
-        failures=tuple(event for event in events if event["event"] == "failed"),
-        software=dict(started[-1].get("versions", {})) if started else {},
+        failures=_failures(attempts),
+        software=dict(started.get("versions", {})),
+        host=started.get("host"),
+        busy_seconds=sum(attempt[-1]["time"] - attempt[0]["time"] for attempt in attempts),
         updated=max(event["time"] for event in events),
         torn=torn,
+    )
+
+
+def _attempts(events: Iterable[Event]) -> list[list[Event]]:
+    """Return the worker's events by attempt; each begins with ``started``, unless that line was torn."""
+    attempts: list[list[Event]] = []
+    for event in events:
+        if event["event"] == "started" or (not attempts and event["event"] not in _EVENTS_OF_THE_DRIVER):
+            attempts.append([event])
+        elif attempts and event["event"] not in _EVENTS_OF_THE_DRIVER:
+            attempts[-1].append(event)
+    return attempts
+
+
+def _failures(attempts: list[list[Event]]) -> tuple[Event, ...]:
+    return tuple(
+        {**event, "attempt": number, "host": event.get("host") or attempt[0].get("host")}
+        for number, attempt in enumerate(attempts, start=1)
+        for event in attempt
+        if event["event"] == "failed"
     )
 
 

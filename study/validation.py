@@ -58,10 +58,9 @@ def _rule(message: str) -> str:
 
 
 def with_key(key: str, message: str) -> str:
-    """Put ``key`` before a message, unless the message starts with that key or one below it."""
-    if not key or re.match(rf"{re.escape(key)}(?![A-Za-z0-9_])", message):
-        return message
-    return f"{key}: {message}"
+    """Put ``key`` before a message, unless the message starts with a dotted key of the study file already."""
+    sections = "|".join(StudyDefinition.model_fields)
+    return message if not key or re.match(rf"({sections})[.:\[]", message) else f"{key}: {message}"
 
 
 def _walk(location: Location) -> tuple[type[BaseModel] | None, str]:

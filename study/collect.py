@@ -1,0 +1,65 @@
+"""From journals to tables: a pure function of the plan, the journals and the MLflow run ids that tracking noted."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import pandas as pd
+
+from results.store import arrow_table, frame_of, write_tables
+from results.summary import summarize
+from study.layout import RunFolder
+from study.progress import RunProgress, read_progress
+from study.rows import Row, curve_rows, failure_rows, metric_rows, storage_rows, trial_row
+
+
+def collect(folder: RunFolder) -> dict[str, pd.DataFrame]:
+    """Write the tables of a run and return them by name.
+
+    Raises:
+        UserError: the folder holds no plan.
+    """
+    return collect_progress(folder, read_progress(folder))
+
+
+def collect_progress(folder: RunFolder, progress: RunProgress) -> dict[str, pd.DataFrame]:
+    """Write the tables of a run whose journals were read already, and return them by name."""
+    tables = build_tables(progress, _mlflow_runs(folder))
+    write_tables(folder.tables, tables)
+    return tables
+
+
+def build_tables(progress: RunProgress, mlflow_runs: Mapping[str, str]) -> dict[str, pd.DataFrame]:
+    """Return every table by name.
+
+    Rows are in the order of the plan: arms as written, tune before confirm, trials by index, then epochs and names.
+
+    Args:
+        progress: the plan and the trials it asks for.
+        mlflow_runs: MLflow run ids by trial id; trials may be missing.
+    """
+    plan, trials = progress.plan, progress.trials
+    tables = {
+        "trials": _frame("trials", (trial_row(plan, t, mlflow_runs.get(t.trial.trial_id)) for t in trials)),
+        "task_metrics": _frame("task_metrics", (row for t in trials for row in metric_rows(plan, t))),
+        "curves": _frame("curves", (row for t in trials for row in curve_rows(plan, t))),
+        "storage": _frame("storage", storage_rows(plan)),
+        "failures": _frame("failures", (row for t in trials for row in failure_rows(plan, t))),
+    }
+    summary = summarize(tables["trials"], tables["task_metrics"], tables["storage"])
+    return {**tables, "summary": summary}
+
+
+def _frame(name: str, rows: Iterable[Row]) -> pd.DataFrame:
+    return frame_of(arrow_table(name, list(rows)))
+
+
+def _mlflow_runs(folder: RunFolder) -> Mapping[str, str]:
+    """Return what tracking noted, if it has run."""
+    if not folder.mlflow_runs.exists():
+        return {}
+    document: dict[str, Any] = json.loads(folder.mlflow_runs.read_text(encoding="utf-8"))
+    runs: dict[str, str] = document["trials"]
+    return runs

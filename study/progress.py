@@ -1,0 +1,85 @@
+"""Where a run stands: the plan, the journals, and which trials the plan asks for given what the journals say.
+
+Trials that the study file no longer asks for (other settings, other seeds, values of another sampler) keep their
+journals, and are found again when the file asks for them again, but they are no part of the progress or the tables.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from study.journal import TrialHistory
+from study.layout import RunFolder
+from study.plan import PlannedArm, PlannedTrial, StudyPlan, read_plan
+from study.tune.design import ArmProgress, ready_units
+from study.tune.halving import Pruning
+from study.tune.units import TrialState, read_states
+
+
+@dataclass(frozen=True)
+class TrialProgress:
+    """One trial that the plan asks for: its journal, if it has one, and where halving ended it, if it did."""
+
+    arm: PlannedArm
+    trial: PlannedTrial
+    history: TrialHistory | None
+    pruning: Pruning | None
+
+    @property
+    def state(self) -> str:
+        """``completed``, ``pruned``, ``diverged``, ``failed``, ``running``, ``paused`` or ``waiting``."""
+        if self.pruning is not None:
+            return "pruned"
+        if self.history is None:
+            return "waiting"
+        return "waiting" if self.history.state == "pruned" else self.history.state
+
+    @property
+    def epochs_run(self) -> int:
+        """Epochs that count: those until halving ended the trial, else all that were done."""
+        if self.pruning is not None:
+            return self.pruning.epoch
+        return self.history.epoch if self.history is not None else 0
+
+    @property
+    def objective(self) -> float | None:
+        """The objective at the last epoch that counts; None when not evaluated yet or not finite."""
+        if self.pruning is not None:
+            return self.pruning.objective
+        return self.history.objective if self.history is not None else None
+
+
+@dataclass(frozen=True)
+class RunProgress:
+    """All arms of a plan in its order, each with where it stands, and all trials that are known so far."""
+
+    plan: StudyPlan
+    arms: tuple[tuple[PlannedArm, ArmProgress], ...]
+    trials: tuple[TrialProgress, ...]
+
+
+def progress_of(plan: StudyPlan, states: Mapping[str, TrialState]) -> RunProgress:
+    """Return where a run stands; a pure function of the plan and the journals."""
+    arms = tuple((arm, ready_units(plan, arm, states)) for arm in plan.arms)
+    trials = tuple(trial for arm, progress in arms for trial in _trials(arm, progress, states))
+    return RunProgress(plan, arms, trials)
+
+
+def read_progress(folder: RunFolder) -> RunProgress:
+    """Return where the run in a folder stands.
+
+    Raises:
+        UserError: the folder holds no plan.
+    """
+    return progress_of(read_plan(folder), read_states(folder))
+
+
+def _trials(arm: PlannedArm, progress: ArmProgress, states: Mapping[str, TrialState]) -> list[TrialProgress]:
+    prunings = {pruning.trial.trial_id: pruning for pruning in progress.pruned}
+    found = []
+    for trial in (*progress.tune, *progress.confirm):
+        state = states.get(trial.trial_id)
+        history = state.history if state is not None else None
+        found.append(TrialProgress(arm, trial, history, prunings.get(trial.trial_id)))
+    return found
