@@ -108,9 +108,11 @@ class ParquetSource:
 def _batches(path: Path, column: str) -> Iterator[list[dict[str, Any] | None]]:
     """Yield a column in pieces; one row group's share of it is the most that is in memory."""
     try:
-        with pq.ParquetFile(path) as file:
-            for batch in file.iter_batches(_BATCH_ROWS, columns=[column]):
-                yield batch.column(0).to_pylist()
+        # Pre-buffering, on by default, would read all row groups ahead and so hold the whole file.
+        with pq.ParquetFile(path, pre_buffer=False) as file:
+            for group in range(file.num_row_groups):
+                for batch in file.iter_batches(_BATCH_ROWS, row_groups=[group], columns=[column]):
+                    yield batch.column(0).to_pylist()
     except (pa.ArrowException, OSError) as error:
         raise ValueError(f"{path}: column {column!r} cannot be read: {error}") from error
 

@@ -1,13 +1,16 @@
 from __future__ import annotations
 
+import io
 import shutil
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from PIL import Image
 
 from trainables.data import data_fingerprint, prepare_dataset
+from trainables.data.parquet import ParquetSource
 
 
 def numbers(split):
@@ -154,3 +157,22 @@ def test_damaged_pages_name_the_file(write_folder, config_of, tmp_path):
     with pytest.raises(ValueError, match=r"train-00000-of-00001.parquet: column.* cannot be read"):
         prepare_dataset(config_of(folder), 0, tmp_path / "cache")
     assert not list((tmp_path / "cache").rglob("*.npy"))
+
+
+def test_reading_holds_a_row_group_and_not_the_file(write_folder, shard, config_of):
+    folder = write_folder()
+    path = folder / "data" / "train-00000-of-00001.parquet"
+    noise = np.random.default_rng(0).integers(0, 256, (64, 64, 3), dtype=np.uint8)
+    buffer = io.BytesIO()
+    Image.fromarray(noise).save(buffer, "PNG")
+    labels = pa.array([0] * 400)
+    shard(path, [buffer.getvalue()] * 400, {"kind": labels, "score": labels}, {"kind": ["boot", "sandal"]})
+    table = pq.read_table(path)  # one image 400 times would be stored once
+    pq.write_table(table, path, row_group_size=4, use_dictionary=False, compression="none")
+    del table
+    config = config_of(folder)
+    source = ParquetSource(config, config.source)
+    before = pa.total_allocated_bytes()
+    held = max(pa.total_allocated_bytes() - before for _ in source.images("train"))
+    assert path.stat().st_size > 4_000_000
+    assert held < 1_000_000
