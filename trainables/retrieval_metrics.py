@@ -27,8 +27,11 @@ TRIPLET_CHANCE = 0.5
 RECALL_DEPTHS = {"recall_at_1": 1, "recall_at_5": 5, "recall_at_10": 10}
 RANK_METRICS = (*RECALL_DEPTHS, "mean_average_precision", "map_at_r", "r_precision")
 
-CHUNK_ELEMENTS = 2**21
-"""Distances held at once (about 60 MB with the work arrays): memory grows with the gallery, not with its square."""
+CHUNK_ELEMENTS = 2**19
+"""Distances held at once (about 50 MB with the work arrays): memory grows with the gallery, not with its square."""
+
+ROUNDING = 1e-14
+"""Error of a squared distance in float64, as a share of the largest squared length."""
 
 _INFINITY_KEY = np.uint32(0xFF000000)  # bits of +inf, shifted as in `relevant_ranks`; NaN lies above
 
@@ -63,19 +66,18 @@ def check_finite(embeddings: torch.Tensor) -> None:
 def squared_distances(queries: torch.Tensor, gallery: torch.Tensor) -> NDArray[np.float32]:
     """Return squared Euclidean distances (Q, G) of embeddings (Q, D) and (G, D).
 
-    Computed in float64 and rounded once, so that near pairs keep their order (2 - 2ab in float32 has an error of 1e-7
-    however small the distance) and equal pairs are equal wherever they lie in the matrix. Through torch, whose threads
-    a trial limits.
+    Computed in float64, rounded once, so that near pairs keep their order (a^2 + b^2 - 2ab in float32 has an error of
+    1e-7 however small the distance). What float64 cannot tell from 0 is 0, so equal images tie exactly. Through torch,
+    whose threads a trial limits.
     """
     left, right = queries.double(), gallery.double()
-    squares = left.square().sum(1)[:, None] + right.square().sum(1)
+    right_squares = right.square().sum(1)
+    squares = left.square().sum(1)[:, None] + (right_squares - ROUNDING * right_squares.max())
     distances: NDArray[np.float32] = squares.addmm_(left, right.T, alpha=-2).clamp_min_(0).float().cpu().numpy()
     return distances
 
 
-def relevant_ranks(
-    distances: NDArray[np.float32], relevant: NDArray[np.bool_], own: Integers
-) -> tuple[Integers, Integers]:
+def relevant_ranks(distances: NDArray[np.float32], relevant: NDArray[np.bool_], own: Integers) -> Integers:
     """Rank the gallery of every query and return where its relevant images stand.
 
     Distance and relevance are one uint32 key: the bits of a non-negative float32 order like the number and leave the
@@ -87,7 +89,7 @@ def relevant_ranks(
         own: (Q,) column of the query itself, which is taken out.
 
     Returns:
-        Row and 0-based rank of every relevant image, ordered by row, then rank.
+        0-based ranks of the relevant images, query after query, rising inside a query.
 
     Raises:
         ValueError: a distance is NaN or infinite.
@@ -99,8 +101,8 @@ def relevant_ranks(
     keys.sort(axis=1)
     if keys.shape[1] > 1 and keys[:, -2].max() >= _INFINITY_KEY:
         raise ValueError("distances must be finite, got NaN or infinity")
-    rows, ranks = np.nonzero(keys[:, :-1] & np.uint32(1))
-    return rows, ranks
+    _, ranks = np.nonzero((keys[:, :-1] & np.uint32(1)).astype(np.bool_))
+    return ranks
 
 
 def metrics_of_ranks(ranks: Integers, relevant: Integers) -> dict[str, Floats]:
@@ -169,12 +171,13 @@ def rank_metrics(embeddings: torch.Tensor, labels: Integers) -> QueryMetrics:
     queries = np.flatnonzero(matches > 0)
     if not len(queries):
         raise ValueError(f"no query: none of the {len(labelled)} labelled images shares its class with another one")
+    gallery = gallery.double()  # once, not in every chunk
     parts = []
     step = max(1, CHUNK_ELEMENTS // len(labelled))
     for start in range(0, len(queries), step):
         own = queries[start : start + step]
         distances = squared_distances(gallery[torch.from_numpy(own).to(gallery.device)], gallery)
-        _, ranks = relevant_ranks(distances, classes[own, None] == classes, own)
+        ranks = relevant_ranks(distances, classes[own, None] == classes, own)
         parts.append(metrics_of_ranks(ranks, matches[own]))
     return QueryMetrics(
         values={name: np.concatenate([part[name] for part in parts]) for name in RANK_METRICS},

@@ -112,9 +112,19 @@ def test_random_embeddings_score_at_chance():
 def test_ranks_of_a_case_worked_by_hand():
     distances = np.array([[0.0, 3.0, 1.0, 1.0, 2.0]], dtype=np.float32)
     relevant = np.array([[True, True, True, False, False]])
-    rows, ranks = relevant_ranks(distances, relevant, np.array([0]))
-    assert rows.tolist() == [0, 0]
+    ranks = relevant_ranks(distances, relevant, np.array([0]))
     assert ranks.tolist() == [1, 3]  # the irrelevant image at distance 1 comes first
+
+
+def test_equal_images_are_exactly_equal_and_near_ones_keep_their_order():
+    generator = torch.Generator().manual_seed(0)
+    different = torch.nn.functional.normalize(torch.randn(40, 257, generator=generator), dim=1)
+    gallery = different[torch.randint(0, 40, (333,), generator=generator)]
+    distances = squared_distances(gallery[:71], gallery)
+    np.testing.assert_array_equal(distances == 0, (gallery[:71, None] == gallery).all(dim=2).numpy())
+    steps = torch.tensor([[0.0], [1e-6], [2e-6], [3e-6]])
+    near = torch.cat([torch.ones(4, 1), steps], dim=1)
+    np.testing.assert_allclose(squared_distances(near[:1], near)[0], steps[:, 0].double() ** 2, rtol=0.02)
 
 
 def test_perfect_and_collapsed_embeddings():
@@ -128,7 +138,7 @@ def test_perfect_and_collapsed_embeddings():
 
 def test_negative_zero_and_tiny_distances_keep_their_order():
     distances = np.array([[9, 1e-38, -0.0, 1e-45, 0.0]], dtype=np.float32)
-    _, ranks = relevant_ranks(distances, np.array([[False, False, True, False, False]]), np.array([0]))
+    ranks = relevant_ranks(distances, np.array([[False, False, True, False, False]]), np.array([0]))
     assert ranks.tolist() == [1]  # after the irrelevant image at the same distance 0, before 1e-45
 
 
