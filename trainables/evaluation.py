@@ -111,18 +111,13 @@ def freeze_split(
 
 
 def evaluate(model: Embedder, split: FrozenSplit, compute: ComputeConfig) -> tuple[TaskMetric, ...]:
-    """Return every metric of every task, by both averages.
+    """Return every metric of every task, by both averages. The parts may be called on their own, to embed only once.
 
     Raises:
         ValueError: an embedding is not finite, or a task has no query; names task and split.
     """
     embeddings = embed_split(model, split, compute)
     return (*triplet_metrics(embeddings, split), *retrieval_metrics(embeddings, split))
-
-
-def evaluate_triplets(model: Embedder, split: FrozenSplit, compute: ComputeConfig) -> tuple[TaskMetric, ...]:
-    """Return the triplet accuracy alone, cheap enough for every epoch."""
-    return triplet_metrics(embed_split(model, split, compute), split)
 
 
 def embed_split(model: Embedder, split: FrozenSplit, compute: ComputeConfig) -> torch.Tensor:
