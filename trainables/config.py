@@ -63,10 +63,15 @@ class DataConfig(Section):
 
 
 class NetworkConfig(Section):
-    """The backbone by name and its width multiplier (channels of every stage are scaled and rounded)."""
+    """The backbone by name and its width multiplier (channels of every stage are scaled and rounded).
+
+    ``batch_norm_momentum`` is the weight of the newest batch in the running statistics. The released 0.005 needs about
+    a thousand steps to come near the data's; shorter trainings want more.
+    """
 
     backbone: str = "simplenet"
     width: float = Field(1.0, gt=0)
+    batch_norm_momentum: float = Field(0.005, gt=0, le=1)
 
 
 class InitializationConfig(Section):
