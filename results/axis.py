@@ -1,0 +1,112 @@
+"""A logarithmic axis of counts that keeps a place for zero, left of a visible break."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.ticker import FixedFormatter, FixedLocator
+from numpy.typing import NDArray
+
+_MARGIN = 0.3
+"""Decades beside the outermost counts."""
+
+_ZERO_GAP = 0.7
+"""Decades between zero and the smallest positive count's margin."""
+
+_SIDE_BY_SIDE = 0.013
+"""Share of the axis between two points that would otherwise cover each other."""
+
+_SUFFIXES = ((10**9, "G"), (10**6, "M"), (10**3, "k"))
+
+
+@dataclass(frozen=True)
+class BrokenLogAxis:
+    """Shows ``low`` to ``high`` in decades; zero, where there is one, sits ``_ZERO_GAP`` left of ``low``."""
+
+    low: float
+    high: float
+    has_zero: bool
+
+    @classmethod
+    def over(cls, counts: NDArray[np.int64]) -> BrokenLogAxis:
+        """Return an axis that shows all counts (shape (n,), >= 0)."""
+        positive = np.log10(counts[counts > 0])
+        low, high = (float(positive.min()), float(positive.max())) if len(positive) else (0.0, 1.0)
+        return cls(low - _MARGIN, high + _MARGIN, bool((counts == 0).any()))
+
+    @property
+    def zero(self) -> float:
+        """Where zero is drawn."""
+        return self.low - _ZERO_GAP
+
+    @property
+    def limits(self) -> tuple[float, float]:
+        """Left and right end of the axis."""
+        return (self.zero - _MARGIN if self.has_zero else self.low, self.high)
+
+    def place(self, counts: NDArray[np.int64]) -> NDArray[np.float64]:
+        """Return where counts are drawn, in decades."""
+        positive = np.log10(np.maximum(counts, 1).astype(np.float64))
+        return np.where(counts > 0, positive, self.zero)
+
+    def spread(self, places: NDArray[np.float64], first: NDArray[np.bool_]) -> NDArray[np.float64]:
+        """Return places at which no two points cover each other.
+
+        Places closer than a marker form a cluster that goes right from its left end, ``first`` members first: to the
+        right of the front nothing looks better than it is. ``places`` must be ascending.
+        """
+        step = _SIDE_BY_SIDE * (self.limits[1] - self.limits[0])
+        spread = places.copy()
+        start = 0
+        for end in range(1, len(places) + 1):
+            if end < len(places) and places[end] - places[start] < step:
+                continue
+            members = np.arange(start, end)
+            ordered = np.concatenate([members[first[members]], members[~first[members]]])
+            spread[ordered] = np.maximum(places[ordered], places[start] + step * np.arange(len(members)))
+            start = end
+        spread[first] = np.maximum.accumulate(spread[first])
+        return spread
+
+    def dress(self, axes: Axes) -> None:
+        """Set ticks, limits and the mark of the break on the x axis of axes that are drawn in decades."""
+        labelled = (1,) if self.high - self.low > 1.5 else (1, 2, 5)
+        zero = [self.zero] * self.has_zero
+        major = self._ticks(labelled)
+        axes.xaxis.set_major_locator(FixedLocator([*zero, *(math.log10(count) for count in major)]))
+        axes.xaxis.set_major_formatter(FixedFormatter(["0"] * self.has_zero + [short_count(n) for n in major]))
+        minor = [math.log10(count) for count in self._ticks(range(1, 10)) if count not in major]
+        axes.xaxis.set_minor_locator(FixedLocator(minor))
+        axes.set_xlim(*self.limits)
+        if self.has_zero:
+            _mark_break(axes, self.low - _ZERO_GAP / 2, 0.007 * (self.limits[1] - self.limits[0]))
+
+    def _ticks(self, steps: tuple[int, ...] | range) -> list[int]:
+        decades = range(max(math.floor(self.low), 0), math.ceil(self.high) + 1)
+        counts = [step * 10**decade for decade in decades for step in steps]
+        return [count for count in counts if self.low <= math.log10(count) <= self.high]
+
+
+def _mark_break(axes: Axes, middle: float, width: float) -> None:
+    """Draw two short slanted strokes across the axis."""
+    for shift in (-width / 2, width / 2):
+        axes.plot(
+            [middle + shift - width / 2, middle + shift + width / 2],
+            [-0.014, 0.014],
+            transform=axes.get_xaxis_transform(),
+            color="black",
+            linewidth=0.9,
+            clip_on=False,
+            zorder=10,
+        )
+
+
+def short_count(count: int) -> str:
+    """Return a round count in few characters: 1000 is 1k, 10_000_000 is 10M."""
+    for size, suffix in _SUFFIXES:
+        if count >= size:
+            return f"{count / size:g}{suffix}"
+    return str(count)
