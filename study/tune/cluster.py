@@ -1,0 +1,98 @@
+"""Where trials run: a Ray of our own on this machine, or the cluster at an address."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import ray
+
+from study.errors import UserError
+
+_ENVIRONMENT = {
+    "RAY_ENABLE_UV_RUN_RUNTIME_ENV": "0",  # workers use this interpreter as it is, also under `uv run`
+    "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "1",  # a trial with no GPU sees no GPU
+    "RAY_CHDIR_TO_TRIAL_DIR": "0",
+    "RAY_AIR_NEW_OUTPUT": "0",
+    "RAY_USAGE_STATS_ENABLED": "0",
+    "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",  # the journal is the log
+    "TUNE_DISABLE_SIGINT_HANDLER": "1",  # Ctrl-C is a KeyboardInterrupt, see study.tune.runner
+    "TUNE_GLOBAL_CHECKPOINT_S": "1000000000",  # Tune's own state is never read
+    "TUNE_PRINT_ALL_TRIAL_ERRORS": "0",  # the journal holds the traceback
+    "TUNE_WARN_EXCESSIVE_EXPERIMENT_CHECKPOINT_SYNC_THRESHOLD_S": "0",
+}
+_THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
+_OBJECT_STORE_BYTES = 100 * 1024 * 1024  # images are memory-mapped from disk; nothing large goes through Ray
+
+
+def set_environment() -> None:
+    """Set Ray's and Tune's variables in this process, unless the user has set them; before ``ray.tune`` is used."""
+    for name, value in _ENVIRONMENT.items():
+        os.environ.setdefault(name, value)
+
+
+@contextmanager
+def connected(address: str | None, threads: int) -> Iterator[None]:
+    """Be connected to a Ray while the block runs.
+
+    A Ray this process is already connected to is used as it is and left connected.
+
+    Args:
+        address: of a cluster (``auto``: the one running here); None starts one on this machine, reachable from
+            nowhere else, that ends with the block or with this process.
+        threads: of one trial's numerical libraries.
+
+    Raises:
+        UserError: no cluster answers at the address.
+    """
+    if ray.is_initialized():
+        yield
+        return
+    common: dict[str, Any] = {
+        "log_to_driver": False,
+        "logging_level": logging.ERROR,
+        "runtime_env": {"env_vars": dict.fromkeys(_THREAD_VARIABLES, str(threads))},
+    }
+    try:
+        if address is None:
+            ray.init(
+                address="local",
+                include_dashboard=False,
+                _node_ip_address="127.0.0.1",
+                object_store_memory=_OBJECT_STORE_BYTES,
+                **common,
+            )
+        else:
+            ray.init(address=address, **common)
+    except ConnectionError as error:
+        raise UserError(f"--address {address}: no Ray cluster answers there ({error})") from error
+    try:
+        yield
+    finally:
+        ray.shutdown()
+
+
+def trials_at_once(cpus: float, gpus: float) -> int:
+    """Return how many trials with these resources fit into the nodes there are now.
+
+    Raises:
+        UserError: not a single one fits into any node.
+    """
+    alive = [node for node in ray.nodes() if node["Alive"]]  # type: ignore[no-untyped-call]
+    nodes = [node["Resources"] for node in alive]
+    fitting = sum(_fitting(resources, cpus, gpus) for resources in nodes)
+    if fitting == 0:
+        largest = max(node.get("CPU", 0) for node in nodes), max(node.get("GPU", 0) for node in nodes)
+        raise UserError(
+            f"resources: a trial wants cpus {cpus:g} and gpus {gpus:g}, but no node has as many"
+            f" (the largest has cpus {largest[0]:g}, gpus {largest[1]:g})"
+        )
+    return fitting
+
+
+def _fitting(resources: dict[str, float], cpus: float, gpus: float) -> int:
+    by_cpu = int(resources.get("CPU", 0) / cpus)
+    return by_cpu if gpus == 0 else min(by_cpu, int(resources.get("GPU", 0) / gpus))

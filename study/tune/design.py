@@ -1,0 +1,136 @@
+"""The design of one arm: rounds of tune trials, the choice between them, and the confirm trials of the choice.
+
+Everything is a function of the plan and of the journals of this arm, so it does not matter how many workers there
+were, who finished first or how often the study was stopped and started again.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from study.plan import PlannedArm, PlannedTrial, StudyPlan, plan_trial
+from study.tune.halving import Pruning, States, round_progress
+from study.tune.sampler import Observation, Round, sample_round
+from study.tune.units import WorkUnit
+
+
+@dataclass(frozen=True)
+class ArmProgress:
+    """Where an arm stands.
+
+    Attributes:
+        tune: the tune trials known so far, in trial order.
+        confirm: the confirm trials, once the tune trials are decided.
+        ready: units that may run now: not begun, begun and not ended, or failed. None when the arm is done.
+        pruned: every trial that halving ended.
+        selected: the chosen tune trial, once there is one.
+        failure: why there is no choice although all tune trials have ended, else empty.
+    """
+
+    tune: tuple[PlannedTrial, ...]
+    confirm: tuple[PlannedTrial, ...]
+    ready: tuple[WorkUnit, ...]
+    pruned: tuple[Pruning, ...]
+    selected: PlannedTrial | None = None
+    failure: str = ""
+
+    @property
+    def done(self) -> bool:
+        """Whether nothing is left to run in this arm."""
+        return not self.ready
+
+
+class ArmDesign:
+    """Answers what is to be run in one arm. Rounds once drawn are kept: what they depend on is final."""
+
+    def __init__(self, plan: StudyPlan, arm: PlannedArm) -> None:
+        self._plan = plan
+        self._arm = arm
+        self._rounds: list[tuple[PlannedTrial, ...]] = []
+
+    def progress(self, states: States) -> ArmProgress:
+        """Return where the arm stands, given the states of at least its own trials by trial id."""
+        tune: list[PlannedTrial] = []
+        pruned: list[Pruning] = []
+        for number, size in enumerate(self._round_sizes()):
+            if number == len(self._rounds):
+                self._rounds.append(self._draw_round(number, size, _observations(tune, pruned, states)))
+            trials = self._rounds[number]
+            tune += trials
+            here = round_progress(trials, states, self._plan.definition.search.halving)
+            pruned += here.pruned
+            if here.ready:
+                return ArmProgress(tuple(tune), (), here.ready, tuple(pruned))
+        return self._confirmation(tuple(tune), tuple(pruned), states)
+
+    def _round_sizes(self) -> list[int]:
+        search, total = self._plan.definition.search, self._plan.definition.tune_trials_per_arm
+        return [min(search.round_size, total - start) for start in range(0, total, search.round_size)]
+
+    def _draw_round(self, number: int, size: int, earlier: list[Observation]) -> tuple[PlannedTrial, ...]:
+        definition = self._plan.definition
+        wanted = Round(self._arm.arm.arm_id, number, size, definition.search.sampler_seed)
+        return tuple(
+            plan_trial(
+                self._plan,
+                self._arm,
+                stage="tune",
+                round_=number,
+                index=len(earlier) + offset,
+                nuisance=nuisance,
+                train_seed=definition.seeds.tune_seed,
+            )
+            for offset, nuisance in enumerate(sample_round(definition.space.nuisance, wanted, earlier))
+        )
+
+    def _confirmation(self, tune: tuple[PlannedTrial, ...], pruned: tuple[Pruning, ...], states: States) -> ArmProgress:
+        selected = _best(tune, pruned, states)
+        if selected is None:
+            reason = f"none of its {len(tune)} tune trials ended with a finite objective"
+            return ArmProgress(tune, (), (), pruned, failure=reason)
+        confirm = tuple(
+            plan_trial(
+                self._plan,
+                self._arm,
+                stage="confirm",
+                round_=0,
+                index=index,
+                nuisance=selected.nuisance,
+                train_seed=seed,
+            )
+            for index, seed in enumerate(self._plan.definition.confirm.seeds)
+        )
+        ready = round_progress(confirm, states, halving=None).ready
+        return ArmProgress(tune, confirm, ready, pruned, selected)
+
+
+def ready_units(plan: StudyPlan, arm: PlannedArm, states: States) -> ArmProgress:
+    """Return where an arm stands, computed from nothing but the plan and the journals."""
+    return ArmDesign(plan, arm).progress(states)
+
+
+def _observations(tune: list[PlannedTrial], pruned: list[Pruning], states: States) -> list[Observation]:
+    """Return what became of trials that have all ended, in trial order."""
+    lost = {pruning.trial.trial_id: pruning for pruning in pruned}
+    observations = []
+    for trial in tune:
+        history = states[trial.trial_id].history
+        pruning = lost.get(trial.trial_id)
+        value = history.objective if history.state == "completed" and pruning is None else None
+        rungs = {pruning.epoch: pruning.objective} if pruning else {}
+        observations.append(Observation(trial.nuisance, value, rungs))
+    return observations
+
+
+def _best(tune: tuple[PlannedTrial, ...], pruned: tuple[Pruning, ...], states: States) -> PlannedTrial | None:
+    """Return the trial with the largest validation objective among those trained to the end; the first of several."""
+    lost = {pruning.trial.trial_id for pruning in pruned}
+    best: PlannedTrial | None = None
+    largest = float("-inf")
+    for trial in tune:
+        history = states[trial.trial_id].history
+        if trial.trial_id in lost or history.state != "completed" or history.objective is None:
+            continue
+        if history.objective > largest:
+            best, largest = trial, history.objective
+    return best

@@ -1,0 +1,182 @@
+"""Which unit is run next. Keeps the states of all trials in memory and reads one journal again when its trial ends.
+
+The order of units decides when a study ends, never what it finds. No Ray here.
+"""
+
+from __future__ import annotations
+
+import socket
+from collections import Counter
+from dataclasses import dataclass
+
+from filelock import FileLock, Timeout
+
+from study.journal import JournalWriter
+from study.layout import RunFolder
+from study.plan import PlannedArm, StudyPlan
+from study.tune.design import ArmDesign, ArmProgress
+from study.tune.halving import Pruning
+from study.tune.units import TrialState, WorkUnit, read_state
+from study.workload import UnitInFlight, Workload
+
+WRITER_GONE_S = 5.0
+"""How long a dead worker's lock may linger before the driver leaves the trial's journal alone."""
+
+
+@dataclass(frozen=True)
+class _Arm:
+    planned: PlannedArm
+    design: ArmDesign
+    weight: float  # multiply-adds of one epoch's image
+
+
+class Dispatcher:
+    """Hands out the units that may run now, and takes note of those that ended."""
+
+    def __init__(self, plan: StudyPlan, folder: RunFolder, states: dict[str, TrialState]) -> None:
+        self._definition = plan.definition
+        self._folder = folder
+        self._states = dict(states)
+        self._arms = {
+            arm.arm.arm_id: _Arm(arm, ArmDesign(plan, arm), float(arm.storage.total.multiply_adds_per_image))
+            for arm in plan.arms
+        }
+        self._vain: Counter[str] = Counter()  # how often a trial's unit ended in this run and was still to be done
+        self._in_flight: dict[str, WorkUnit] = {}
+        self._progress: dict[str, ArmProgress] = {}
+        for arm_id in self._arms:
+            self._look_again(arm_id)
+
+    @property
+    def states(self) -> dict[str, TrialState]:
+        """The state of every trial that has a journal, by trial id."""
+        return self._states
+
+    @property
+    def arms(self) -> dict[str, ArmProgress]:
+        """Where every arm stands, by arm id."""
+        return self._progress
+
+    @property
+    def in_flight(self) -> int:
+        """How many units were handed out and have not ended."""
+        return len(self._in_flight)
+
+    @property
+    def exhausted(self) -> bool:
+        """Whether nothing is running and nothing can be handed out: all is done, or has failed too often."""
+        return not self._in_flight and not self._candidates()
+
+    def next_unit(self) -> WorkUnit | None:
+        """Hand out a unit, None when nothing may run now.
+
+        First comes the arm with the most work left, since its rounds follow one another and decide when the study
+        ends; then the order of the study file, and that of the trials.
+        """
+        candidates = self._candidates()
+        if not candidates:
+            return None
+        left = {arm_id: self._work_left(arm_id) for arm_id in self._arms}
+        unit = max(candidates, key=lambda candidate: left[candidate.trial.arm.arm_id])  # the first of several
+        self._in_flight[unit.trial.trial_id] = unit
+        return unit
+
+    def ended(self, unit: WorkUnit, *, crashed: bool) -> TrialState | None:
+        """Take note that a unit has ended, read its journal, and prune whoever lost by it."""
+        trial_id = unit.trial.trial_id
+        del self._in_flight[trial_id]
+        state = read_state(self._folder.trial(trial_id).journal)
+        if crashed and (state is None or state.history.state in ("waiting", "running")):
+            state = self._journal_lost_worker(unit)
+        if state is not None:
+            self._states[trial_id] = state
+        self._look_again(unit.trial.arm.arm_id)
+        self._vain[trial_id] += unit in self._progress[unit.trial.arm.arm_id].ready
+        return state
+
+    def workload(self) -> Workload:
+        """Return how much is done and left."""
+        known = [trial for arm in self._progress.values() for trial in (*arm.tune, *arm.confirm)]
+        states = [self._states[trial.trial_id] for trial in known if trial.trial_id in self._states]
+        pruned = sum(len(arm.pruned) for arm in self._progress.values())
+        done = sum(self._arms[trial.arm.arm_id].weight * self._epoch(trial.trial_id) for trial in known)
+        return Workload(
+            done=done,
+            left=sum(self._work_left(arm_id) for arm_id in self._arms),
+            trials_done=pruned + sum(state.history.is_final for state in states),
+            trials_total=sum(self._trials_total(arm) for arm in self._progress.values()),
+            failed=sum(state.history.state == "failed" for state in states),
+            in_flight=tuple(self._flying(unit) for unit in self._in_flight.values()),
+        )
+
+    def _candidates(self) -> list[WorkUnit]:
+        allowed = 1 + self._definition.resources.retries
+        return [
+            unit
+            for arm in self._progress.values()
+            for unit in arm.ready
+            if unit.trial.trial_id not in self._in_flight and self._vain[unit.trial.trial_id] < allowed
+        ]
+
+    def _look_again(self, arm_id: str) -> None:
+        self._progress[arm_id] = self._arms[arm_id].design.progress(self._states)
+        for pruning in self._progress[arm_id].pruned:
+            if self._states[pruning.trial.trial_id].history.state == "paused":
+                self._journal_pruning(pruning)
+
+    def _journal_pruning(self, pruning: Pruning) -> None:
+        journal = self._folder.trial(pruning.trial.trial_id).journal
+        with JournalWriter(journal) as writer:
+            writer.append("pruned", epoch=pruning.epoch, objective=pruning.objective)
+        state = read_state(journal)
+        if state is not None:
+            self._states[pruning.trial.trial_id] = state
+
+    def _journal_lost_worker(self, unit: WorkUnit) -> TrialState | None:
+        """Write the ``failed`` event that a worker killed from outside could not write."""
+        trial = self._folder.trial(unit.trial.trial_id)
+        message = "the worker ended without a word: it was killed, ran out of memory, or its node was lost"
+        trial.path.mkdir(parents=True, exist_ok=True)
+        try:
+            with FileLock(trial.path / "trial.lock", timeout=WRITER_GONE_S), JournalWriter(trial.journal) as writer:
+                if read_state(trial.journal) is None:
+                    writer.append("planned", **unit.trial.planned_event(self._definition.name))
+                writer.append("failed", kind="crashed", message=message, traceback="", host=socket.gethostname())
+        except Timeout:  # it lives on after all, and writes what becomes of the trial
+            pass
+        return read_state(trial.journal)
+
+    def _epoch(self, trial_id: str) -> int:
+        state = self._states.get(trial_id)
+        return state.history.epoch if state else 0
+
+    def _trials_total(self, arm: ArmProgress) -> int:
+        confirm = 0 if arm.failure else len(self._definition.confirm.seeds)
+        tune = len(arm.tune) if arm.selected or arm.failure else self._definition.tune_trials_per_arm
+        return tune + confirm
+
+    def _work_left(self, arm_id: str) -> float:
+        arm, epochs = self._progress[arm_id], self._definition.optimization.epochs
+        over = {pruning.trial.trial_id for pruning in arm.pruned}
+        known = (*arm.tune, *arm.confirm)
+        left = sum(
+            epochs - self._epoch(trial.trial_id)
+            for trial in known
+            if trial.trial_id not in over and not self._is_final(trial.trial_id)
+        )
+        return self._arms[arm_id].weight * (left + epochs * (self._trials_total(arm) - len(known)))
+
+    def _is_final(self, trial_id: str) -> bool:
+        state = self._states.get(trial_id)
+        return state is not None and state.history.is_final
+
+    def _flying(self, unit: WorkUnit) -> UnitInFlight:
+        trial = unit.trial
+        return UnitInFlight(
+            trial_id=trial.trial_id,
+            label=f"{trial.arm.name} {trial.stage} {trial.index}",
+            journal=self._folder.trial(trial.trial_id).journal,
+            weight=self._arms[trial.arm.arm_id].weight,
+            epochs_before=self._epoch(trial.trial_id),
+            epochs_wanted=unit.until_epoch or self._definition.optimization.epochs,
+        )

@@ -1,0 +1,187 @@
+"""What a worker does with one work order: train, journal, and say how it ended. No Ray here.
+
+The order names the function to run, so that benchmarks can measure the orchestration around an empty one.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import socket
+import traceback
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from functools import cache
+from importlib import import_module
+from importlib.metadata import version
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Literal
+
+from filelock import FileLock, Timeout
+
+from study.journal import JournalWriter, State, TrialHistory, read_history
+from study.layout import RunFolder, TrialFolder, dataset_cache
+from trainables.config import TrialConfig
+from trainables.outcome import EpochRecord, TrialOutcome, mean_over_tasks
+
+TrialRunner = Callable[..., TrialOutcome]
+FailureKind = Literal["diverged", "out_of_memory", "data", "crashed"]
+
+RUN_TRIAL = "trainables.training:run_trial"
+LOCK_PATIENCE_S = 60.0
+"""A worker of a killed driver is gone within seconds; one that holds a trial longer than this is alive."""
+
+_KIND_BY_ERROR: dict[str, FailureKind] = {
+    "DivergedError": "diverged",
+    "MemoryError": "out_of_memory",
+    "OutOfMemoryError": "out_of_memory",  # torch's own; torch stays out of this package
+}
+_SOFTWARE = ("modulation-study", "torch", "numpy", "ray", "optuna", "pyarrow")
+
+
+class TrialFailedError(RuntimeError):
+    """A trial ended without a result; its journal holds the cause."""
+
+
+@dataclass(frozen=True)
+class WorkOrder:
+    """A work unit as it travels to a worker.
+
+    Attributes:
+        folder: absolute path of the run folder, the same on every node.
+        planned: the fields of the trial's ``planned`` event.
+        until_epoch: the rung to stop at; None runs to the end.
+        metric: of the objective, on validation images, mean over tasks.
+        average: of the objective.
+        runner: ``module:function`` with the signature of ``trainables.training.run_trial``.
+    """
+
+    folder: str
+    planned: dict[str, Any]
+    until_epoch: int | None
+    metric: str
+    average: Literal["query", "class"]
+    runner: str = RUN_TRIAL
+
+    @property
+    def trial_id(self) -> str:
+        """The trial's id."""
+        return str(self.planned["trial_id"])
+
+    def to_json(self) -> str:
+        """Return the order as text."""
+        return json.dumps(asdict(self), separators=(",", ":"))
+
+    @classmethod
+    def from_json(cls, text: str) -> WorkOrder:
+        """Return the order that ``to_json`` wrote."""
+        return cls(**json.loads(text))
+
+
+def execute(order: WorkOrder) -> State:
+    """Run the unit and journal it; return the trial's state: ``completed``, ``paused`` or ``diverged``.
+
+    A trial has one writer at a time: the lock also keeps out a worker that outlived its killed driver. Work that the
+    journal shows as done is not done again.
+
+    Raises:
+        TrialFailedError: the trial failed (journalled), or another process holds it.
+    """
+    folder = RunFolder(Path(order.folder)).trial(order.trial_id)
+    folder.path.mkdir(parents=True, exist_ok=True)
+    try:
+        with FileLock(folder.path / "trial.lock", timeout=LOCK_PATIENCE_S):
+            history = read_history(folder.journal)
+            if history is not None and _is_done(history, order.until_epoch):
+                return history.state
+            with JournalWriter(folder.journal) as journal:
+                if history is None:
+                    journal.append("planned", **order.planned)
+                return _attempt(order, folder, journal, history)
+    except Timeout:
+        raise TrialFailedError(
+            f"trial {order.trial_id}: another process has held it for {LOCK_PATIENCE_S:g} s"
+        ) from None
+
+
+def _is_done(history: TrialHistory, until_epoch: int | None) -> bool:
+    at_rung = history.state == "paused" and until_epoch is not None and history.epoch >= until_epoch
+    return history.is_final or at_rung
+
+
+def _attempt(order: WorkOrder, folder: TrialFolder, journal: JournalWriter, history: TrialHistory | None) -> State:
+    journal.append(
+        "started",
+        attempt=history.attempts + 1 if history else 1,
+        from_epoch=history.epoch if history else 0,
+        host=socket.gethostname(),
+        pid=os.getpid(),
+        versions=software_versions(),
+    )
+
+    def report(record: EpochRecord) -> None:
+        journal.append("epoch", epoch=record.epoch, seconds=record.seconds, metrics=record.metrics)
+
+    try:
+        outcome = _load(order.runner)(
+            TrialConfig.model_validate(order.planned["config"]),
+            report=report,
+            workspace=folder.path,
+            cache=dataset_cache(),
+            until_epoch=order.until_epoch,
+        )
+    except Exception as error:
+        kind = failure_kind(error)
+        text = "".join(traceback.format_exception(error))
+        journal.append("failed", kind=kind, message=str(error) or type(error).__name__, traceback=text)
+        if kind == "diverged":
+            return "diverged"
+        raise TrialFailedError(f"trial {order.trial_id}: {kind}: {error}") from error
+    return _journal_outcome(order, journal, outcome)
+
+
+def _journal_outcome(order: WorkOrder, journal: JournalWriter, outcome: TrialOutcome) -> State:
+    objective = mean_over_tasks(outcome.task_metrics, "validation", order.metric, order.average)
+    if not outcome.finished:
+        journal.append("paused", epoch=outcome.epochs_run, objective=objective)
+        return "paused"
+    journal.append(
+        "finished",
+        epochs_run=outcome.epochs_run,
+        objective=objective,
+        task_metrics=[asdict(row) for row in outcome.task_metrics],
+        peak_memory_bytes=outcome.peak_memory_bytes,
+    )
+    return "completed"
+
+
+def failure_kind(error: BaseException) -> FailureKind:
+    """Return what kind of failure an error is; ``data`` for whatever was raised while data was read."""
+    for cls in type(error).__mro__:
+        if cls.__name__ in _KIND_BY_ERROR:
+            return _KIND_BY_ERROR[cls.__name__]
+    return "data" if _passed_through(error.__traceback__, "trainables.data") else "crashed"
+
+
+def _passed_through(trace: TracebackType | None, package: str) -> bool:
+    while trace is not None:
+        name = trace.tb_frame.f_globals.get("__name__", "")
+        if name == package or name.startswith(f"{package}."):
+            return True
+        trace = trace.tb_next
+    return False
+
+
+@cache
+def software_versions() -> dict[str, str]:
+    """Return the versions that a result may depend on."""
+    return {"python": platform.python_version(), **{name: version(name) for name in _SOFTWARE}}
+
+
+@cache
+def _load(path: str) -> TrialRunner:
+    module, _, name = path.partition(":")
+    runner: TrialRunner = getattr(import_module(module), name)
+    return runner

@@ -1,0 +1,183 @@
+"""Runs what is missing of a study: one Tuner over all arms and both stages, until the journals say there is no more."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import shutil
+import socket
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from study.errors import UserError
+from study.layout import RunFolder
+from study.plan import StudyPlan
+from study.tune.cluster import connected, set_environment, trials_at_once
+from study.tune.dispatch import Dispatcher
+from study.tune.execution import RUN_TRIAL, WorkOrder
+from study.tune.units import WorkUnit, read_states
+from study.workload import Workload
+
+Listener = Callable[[Workload], None]
+"""Called at the start, after every unit handed out and after every unit that ended."""
+
+
+@dataclass(frozen=True)
+class RunSummary:
+    """How a run ended.
+
+    Attributes:
+        completed: trials trained to the end, those of earlier runs included.
+        pruned: trials that halving ended.
+        diverged: trials whose loss became non-finite.
+        failed: trials that failed in every attempt; the next run tries them again.
+        waiting: trials that were not begun or not ended, for an interruption or because they wait for failed ones.
+        arms_without_choice: arms of which no tune trial had a finite objective, by name.
+        interrupted: whether Ctrl-C ended the run.
+    """
+
+    completed: int
+    pruned: int
+    diverged: int
+    failed: int
+    waiting: int
+    arms_without_choice: tuple[str, ...]
+    interrupted: bool
+
+    @property
+    def complete(self) -> bool:
+        """Whether nothing is left to do."""
+        return not (self.failed or self.waiting)
+
+
+@dataclass(frozen=True)
+class RunOptions:
+    """How a study is run; none of it changes a result.
+
+    Attributes:
+        address: of a Ray cluster; None starts one on this machine.
+        max_concurrent: trials at once at most; None takes ``resources.max_concurrent`` of the study.
+        listener: is told how the work goes on.
+        runner: ``module:function`` that trains a trial; benchmarks put an empty one here.
+    """
+
+    address: str | None = None
+    max_concurrent: int | None = None
+    listener: Listener | None = None
+    runner: str = RUN_TRIAL
+
+
+def run_study(plan: StudyPlan, folder: RunFolder, options: RunOptions = RunOptions()) -> RunSummary:
+    """Run every unit the journals do not show as done, and return how the run ended.
+
+    Ctrl-C stops the workers where they are; so does the end of this process, however it comes. The same call goes on.
+
+    Raises:
+        UserError: another process runs this study, no cluster answers, or no node is large enough for a trial.
+    """
+    folder = RunFolder(folder.path.resolve())
+    with run_lock(folder):
+        dispatcher = Dispatcher(plan, folder, read_states(folder))
+        interrupted = False
+        if not dispatcher.exhausted:
+            set_environment()
+            try:
+                with connected(options.address, plan.definition.resources.threads):
+                    _tune(plan, folder, options, dispatcher)
+            except KeyboardInterrupt:
+                interrupted = True
+            finally:
+                shutil.rmtree(folder.ray, ignore_errors=True)
+        return _summary(dispatcher, interrupted=interrupted)
+
+
+@contextmanager
+def run_lock(folder: RunFolder) -> Iterator[None]:
+    """Hold the run folder while the block runs, so that two drivers never feed the same trials.
+
+    Raises:
+        UserError: another process holds it; names its host and pid.
+    """
+    folder.path.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(folder.lock)
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        raise UserError(f"{folder.path}: this study is being run already by {_holder(folder.lock)}") from None
+    try:
+        holder = {"pid": os.getpid(), "host": socket.gethostname(), "since": time.time()}
+        folder.lock.write_text(json.dumps(holder), encoding="utf-8")
+        yield
+    finally:
+        lock.release()
+
+
+def _holder(path: Path) -> str:
+    try:
+        holder = json.loads(path.read_text(encoding="utf-8"))
+        return f"process {holder['pid']} on {holder['host']}"
+    except (OSError, ValueError, KeyError):  # not written yet, or written by an older version
+        return "another process"
+
+
+def _tune(plan: StudyPlan, folder: RunFolder, options: RunOptions, dispatcher: Dispatcher) -> None:
+    """Let one Tuner run the dispatcher's units until it has no more."""
+    from ray import tune
+
+    from study.tune.searcher import UnitSearcher
+    from study.tune.worker import Worker
+
+    definition, resources = plan.definition, plan.definition.resources
+    fitting = trials_at_once(resources.cpus, resources.gpus)
+    limit = options.max_concurrent or resources.max_concurrent
+    # Waiting trials beyond the running ones let Tune keep a worker when its trial ends, instead of starting another.
+    os.environ["TUNE_MAX_PENDING_TRIALS_PG"] = str(min(limit or fitting, fitting))
+
+    def order(unit: WorkUnit) -> WorkOrder:
+        planned, selection = unit.trial.planned_event(definition.name), definition.selection
+        return WorkOrder(
+            str(folder.path), planned, unit.until_epoch, selection.metric, selection.average, options.runner
+        )
+
+    def changed() -> None:
+        if options.listener is not None:
+            options.listener(dispatcher.workload())
+
+    changed()
+    logging.getLogger("ray.tune").setLevel(logging.CRITICAL)  # failures are in the journals
+    tuner = tune.Tuner(
+        tune.with_resources(Worker, {"cpu": resources.cpus, "gpu": resources.gpus}),
+        tune_config=tune.TuneConfig(
+            search_alg=UnitSearcher(dispatcher, order, limit, changed),
+            num_samples=-1,
+            reuse_actors=True,
+            trial_dirname_creator=lambda trial: str(trial.trial_id),
+        ),
+        run_config=tune.RunConfig(
+            name="tune", storage_path=str(folder.ray), verbose=0, failure_config=tune.FailureConfig(max_failures=0)
+        ),
+    )
+    tuner.fit()
+
+
+def _summary(dispatcher: Dispatcher, *, interrupted: bool) -> RunSummary:
+    arms = dispatcher.arms.values()
+    workload = dispatcher.workload()
+    ids = {trial.trial_id for arm in arms for trial in (*arm.tune, *arm.confirm)}
+    ended = [dispatcher.states[trial_id].history.state for trial_id in ids & dispatcher.states.keys()]
+    pruned = sum(len(arm.pruned) for arm in arms)
+    return RunSummary(
+        completed=ended.count("completed"),
+        pruned=pruned,
+        diverged=ended.count("diverged"),
+        failed=workload.failed,
+        waiting=workload.trials_total - workload.trials_done - workload.failed,
+        arms_without_choice=tuple(arm.tune[0].arm.name for arm in arms if arm.failure),
+        interrupted=interrupted,
+    )

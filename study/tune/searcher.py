@@ -1,0 +1,70 @@
+"""Ray's searcher over the dispatcher: Tune asks it for the next unit and tells it which one ended."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from ray.tune.search import Searcher
+
+from study.tune.dispatch import Dispatcher
+from study.tune.execution import WorkOrder
+from study.tune.units import WorkUnit
+
+
+class UnitSearcher(Searcher):
+    """Hands out ready units as Tune trials.
+
+    Args:
+        dispatcher: decides what is next.
+        order: makes a unit's work order.
+        max_concurrent: units in flight at most, those waiting for a free worker included; None lets Tune decide.
+        changed: called after a unit was handed out and after one ended.
+    """
+
+    def __init__(
+        self,
+        dispatcher: Dispatcher,
+        order: Callable[[WorkUnit], WorkOrder],
+        max_concurrent: int | None,
+        changed: Callable[[], None],
+    ) -> None:
+        super().__init__()
+        self._dispatcher = dispatcher
+        self._order = order
+        self._max_concurrent = max_concurrent
+        self._changed = changed
+        self._units: dict[str, WorkUnit] = {}
+
+    def suggest(self, trial_id: str) -> Any:
+        """Return the configuration of a new Tune trial, None to be asked again, or ``FINISHED``."""
+        if self._dispatcher.exhausted:
+            return Searcher.FINISHED
+        if self._max_concurrent is not None and self._dispatcher.in_flight >= self._max_concurrent:
+            return None
+        unit = self._dispatcher.next_unit()
+        if unit is None:
+            return None
+        self._units[trial_id] = unit
+        self._changed()
+        return {"order": self._order(unit).to_json()}
+
+    def on_trial_complete(
+        self,
+        trial_id: str,
+        result: dict[str, Any] | None = None,  # noqa: ARG002 - it is in the journal
+        error: bool = False,
+    ) -> None:
+        """Take note that a Tune trial has ended, well or not; what came of it stands in the journal."""
+        self._dispatcher.ended(self._units.pop(trial_id), crashed=error)
+        self._changed()
+
+    def save(self, checkpoint_path: str) -> None:
+        """Save nothing: the journals are the state, and a run never goes on from Tune's own files."""
+
+    def restore(self, checkpoint_path: str) -> None:
+        """Restore nothing, see ``save``."""
+
+    def __reduce__(self) -> tuple[type[Searcher], tuple[()]]:
+        """Leave everything out of the copy that Tune pickles and that is never read."""
+        return Searcher, ()

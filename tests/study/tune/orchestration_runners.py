@@ -1,0 +1,73 @@
+"""Trial runners for orchestration: real work orders, journals, checkpoints and processes around next to no training.
+
+Workers import this module by name, so the folder must be on ``sys.path`` of the driver.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import signal
+import time
+from pathlib import Path
+
+from trainables.config import TrialConfig
+from trainables.outcome import EpochRecord, TaskMetric, TrialOutcome
+
+
+class DivergedError(RuntimeError):
+    """Named as the real one is."""
+
+
+def _metrics(config: TrialConfig, epoch: int) -> tuple[TaskMetric, ...]:
+    """A smooth peak over the learning rate, different for every arm and seed, growing with epochs."""
+    peak = -2.0 - 0.3 * len(config.modulation.points)
+    height = math.exp(-((math.log10(config.optimization.learning_rate) - peak) ** 2)) * (1 - 0.5**epoch)
+    value = height - 0.01 * config.train_seed
+    return tuple(
+        TaskMetric(split, task, "triplet_accuracy", "query", value / (1 + index), 0.5, 10)
+        for split in config.evaluation.splits
+        for index, task in enumerate(config.data.tasks)
+    )
+
+
+def train(config, *, report, workspace: Path, cache: Path, until_epoch: int | None = None) -> TrialOutcome:
+    """Do no work, but keep a checkpoint that a continued trial goes on from."""
+    checkpoint = workspace / "checkpoint.pt"
+    done = json.loads(checkpoint.read_text())["epoch"] if checkpoint.exists() else 0
+    epochs = config.optimization.epochs
+    while done < (until_epoch or epochs):
+        done += 1
+        report(EpochRecord(done, 0.001, {"train/loss": 1.0 / done}))
+        checkpoint.write_text(json.dumps({"epoch": done}))
+    return TrialOutcome(done, done == epochs, _metrics(config, done), 1, None)
+
+
+def train_slowly(config, **parts) -> TrialOutcome:
+    """Take a quarter of a second an epoch."""
+    report = parts.pop("report")
+
+    def report_late(record: EpochRecord) -> None:
+        time.sleep(0.25)
+        report(record)
+
+    return train(config, report=report_late, **parts)
+
+
+def train_and_die_once(config, *, workspace: Path, **parts) -> TrialOutcome:
+    """Kill the worker from outside, as the kernel does when memory runs out: once for every trial of seed 0."""
+    scar = workspace / "died"
+    if config.train_seed == 0 and not scar.exists():
+        scar.touch()
+        os.kill(os.getpid(), signal.SIGKILL)
+    return train(config, workspace=workspace, **parts)
+
+
+def train_or_fail(config, **parts) -> TrialOutcome:
+    """Crash in every attempt of arms with modulation; diverge in the arm with several networks."""
+    if config.modulation.points:
+        raise ArithmeticError("as told")
+    if len(config.network_groups) > 1:
+        raise DivergedError("epoch 1, step 1: the loss is nan")
+    return train(config, **parts)
