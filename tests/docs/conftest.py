@@ -1,0 +1,64 @@
+"""The generator of the pages, and a run made by the real parts without a cluster."""
+
+from __future__ import annotations
+
+import importlib.util
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+from study.collect import collect
+from study.layout import RunFolder
+from study.loading import dump_study, load_study
+from study.plan import compile_plan, write_plan
+from study.tune.dispatch import Dispatcher
+from study.tune.execution import WorkOrder, execute
+
+DOCS = Path(__file__).resolve().parents[2] / "docs"
+
+TINY = """
+name: tiny
+data:
+  source: {kind: generated, train_images: 40, validation_images: 30, test_images: 30}
+  tasks: [Smiling, Glasses]
+  image_size: 48
+network: {width: 0.0625}
+batches: {images: 16}
+optimization: {epochs: 1}
+evaluation: {triplets_per_task: 50}
+compute: {device: cpu}
+space: {blocks: [{placement: [none], grouping: [per_task, network_per_task]}, {placement: [late]}]}
+confirm: {seeds: [1, 2]}
+"""
+
+
+@pytest.fixture(scope="session")
+def generator() -> ModuleType:
+    """``docs/generate.py``, which is no module of a package."""
+    spec = importlib.util.spec_from_file_location("docs_generate", DOCS / "generate.py")
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture(scope="session")
+def tiny_run(tmp_path_factory: pytest.TempPathFactory) -> RunFolder:
+    """A finished study of three arms in ``runs/tiny``, its units executed here one after the other."""
+    home = tmp_path_factory.mktemp("docs")
+    (home / "tiny.yaml").write_text(TINY, encoding="utf-8")
+    definition = load_study(home / "tiny.yaml")
+    folder = RunFolder(home / "runs" / "tiny")
+    plan = compile_plan(definition)
+    write_plan(plan, folder)
+    folder.definition.write_text(dump_study(definition), encoding="utf-8")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("MODSTUDY_CACHE", str(home / "cache"))
+        dispatcher = Dispatcher(plan, folder, {})
+        while unit := dispatcher.next_unit():
+            planned = unit.trial.planned_event("tiny")
+            execute(WorkOrder(str(folder.path), planned, unit.until_epoch, "triplet_accuracy", "query"))
+            dispatcher.ended(unit, crashed=False)
+    collect(folder)
+    return folder

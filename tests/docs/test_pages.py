@@ -1,0 +1,110 @@
+"""What the pages show works: Python runs, study files load, commands, links and files exist."""
+
+from __future__ import annotations
+
+import csv
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pytest
+import yaml
+from PIL import Image
+
+from study.layout import RunFolder
+from study.loading import load_study
+from study.plan import compile_plan
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+PAGES = [*sorted((REPOSITORY / "docs").glob("*.md")), REPOSITORY / "CONTRIBUTING.md", REPOSITORY / "CHANGELOG.md"]
+
+FACES = """
+name: fragment
+data: {tasks: [Smiling, Mouth_Open, Glasses, Hat, Hair_Colour, Face_Shape, Age_Lines, Beard], image_size: 48}
+optimization: {epochs: 9}
+"""
+"""What parts of study files are put into."""
+
+_FENCE = re.compile(r"^```(?P<language>\w+)\n(?P<text>.*?)^```$", re.DOTALL | re.MULTILINE)
+_LINK = re.compile(r"\]\((?P<place>[^)#\s]*)(#(?P<anchor>[^)\s]+))?\)")
+
+
+@dataclass(frozen=True)
+class Block:
+    page: Path
+    text: str
+
+    def __str__(self) -> str:
+        return f"{self.page.name}: {' '.join(self.text.split())[:40]}"
+
+
+def blocks(language: str, pages: list[Path] = PAGES) -> list[Block]:
+    return [
+        Block(page, found["text"])
+        for page in pages
+        if page.exists()
+        for found in _FENCE.finditer(page.read_text(encoding="utf-8"))
+        if found["language"] == language
+    ]
+
+
+def run_page(name: str, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Run the Python blocks of a page one after the other, as a reader would, in a folder."""
+    monkeypatch.chdir(home)
+    names: dict[str, object] = {}
+    for block in blocks("python", [REPOSITORY / "docs" / name]):
+        exec(compile(block.text, str(block), "exec"), names)  # noqa: S102 - the committed page is what is tested
+
+
+def test_every_page_with_python_is_run_below():
+    assert {block.page.name for block in blocks("python")} == {"tables.md", "mlflow.md", "own-data.md"}
+
+
+def test_tables_are_read_as_shown(tiny_run: RunFolder, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture):
+    run_page("tables.md", tiny_run.path.parents[1], monkeypatch)
+    printed = capsys.readouterr().out
+    assert "late" in printed and "Smiling" in printed
+    assert "added parameters over those without modulation | share" in printed
+
+
+@pytest.mark.parametrize("block", blocks("yaml"), ids=str)
+def test_study_files_load(block: Block, tmp_path: Path):
+    shown = yaml.safe_load(block.text)
+    study = shown if "name" in shown else {**yaml.safe_load(FACES), **shown}
+    (tmp_path / "study.yaml").write_text(yaml.safe_dump(study), encoding="utf-8")
+    definition = load_study(tmp_path / "study.yaml")
+    if definition.data.source.kind == "generated":
+        assert compile_plan(definition).arms
+
+
+def test_own_images_become_a_study(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    generator = np.random.default_rng(0)
+    (tmp_path / "shoes").mkdir()
+    with (tmp_path / "shoes.csv").open("w", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(["file", "split", "kind", "colour", "heel"])
+        for number in range(60):
+            name = f"{number}.png"
+            Image.fromarray(generator.integers(0, 255, (50, 60, 3), dtype=np.uint8)).save(tmp_path / "shoes" / name)
+            split = ("train", "validation", "test")[number % 3]
+            colour = ["black", "white", ""][number // 3 % 3]
+            writer.writerow([name, split, ["boot", "sandal"][number % 2], colour, number % 4])
+    run_page("own-data.md", tmp_path, monkeypatch)
+    (block,) = (block for block in blocks("yaml", [REPOSITORY / "docs" / "own-data.md"]) if "name:" in block.text)
+    (tmp_path / "shoes.yaml").write_text(block.text, encoding="utf-8")
+    plan = compile_plan(load_study(tmp_path / "shoes.yaml"))
+    assert plan.definition.data.tasks == ("kind", "colour", "heel")
+
+
+@pytest.mark.parametrize("page", [page for page in PAGES if page.exists()], ids=lambda page: page.name)
+def test_links_lead_somewhere(page: Path):
+    for found in _LINK.finditer(page.read_text(encoding="utf-8")):
+        if found["place"].startswith("http"):
+            continue
+        target = (page.parent / found["place"]).resolve() if found["place"] else page
+        assert target.exists(), f"{page.name}: {found['place']}"
+        if found["anchor"]:
+            headings = re.findall(r"^#+ (.*)$", target.read_text(encoding="utf-8"), re.MULTILINE)
+            slugs = {re.sub(r"[^\w\- ]", "", heading).strip().lower().replace(" ", "-") for heading in headings}
+            assert found["anchor"] in slugs, f"{page.name}: {target.name}#{found['anchor']}, known: {sorted(slugs)}"
