@@ -15,13 +15,14 @@ training did. A filter where a gradient or the step is zero has no direction and
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import combinations
 
 import torch
 from torch import Tensor
+
+PREFIX = "update_agreement"
 
 
 @dataclass(frozen=True)
@@ -32,13 +33,15 @@ class StageAgreement:
         update: (T,) mean cosine between a task's gradient and the step taken.
         positive_share: (T,) share of filters where they point the same way.
         cosine: (T, T) mean cosine between the gradients of two tasks.
-        conflict_share: Share of (pair of tasks, filter) cases with a negative cosine.
+        conflicts: Number of (pair of tasks, filter) cases with a negative cosine.
+        comparisons: Number of all such cases.
     """
 
     update: Tensor
     positive_share: Tensor
     cosine: Tensor
-    conflict_share: float
+    conflicts: int
+    comparisons: int
 
 
 def stage_agreement(gradients: Sequence[Tensor], steps: Sequence[Tensor]) -> StageAgreement:
@@ -62,19 +65,27 @@ def stage_agreement(gradients: Sequence[Tensor], steps: Sequence[Tensor]) -> Sta
         update=update.nanmean(dim=1),
         positive_share=(update > 0).sum(dim=1) / (~update.isnan()).sum(dim=1),
         cosine=cosine.nanmean(dim=2),
-        conflict_share=((between < 0).sum() / (~between.isnan()).sum()).item(),
+        conflicts=int((between < 0).sum()),
+        comparisons=int((~between.isnan()).sum()),
     )
 
 
 def agreement_metrics(stage: str, tasks: Sequence[str], agreement: StageAgreement) -> dict[str, float]:
-    """Name the statistics of one stage as metrics of an epoch; what has no value is left out."""
-    named: dict[str, Tensor | float] = {f"conflict_share/{stage}": agreement.conflict_share}
+    """Name the statistics per task and pair of one stage as metrics of an epoch; what has no value is left out."""
+    named: dict[str, Tensor] = {}
     for index, task in enumerate(tasks):
         named[f"update/{stage}/{task}"] = agreement.update[index]
         named[f"positive_share/{stage}/{task}"] = agreement.positive_share[index]
     for (i, first), (j, second) in combinations(enumerate(tasks), 2):
         named[f"cosine/{stage}/{first}:{second}"] = agreement.cosine[i, j]
-    return {f"update_agreement/{name}": float(value) for name, value in named.items() if not math.isnan(value)}
+    return {f"{PREFIX}/{name}": float(value) for name, value in named.items() if not value.isnan()}
+
+
+def conflict_metrics(stage: str, agreements: Sequence[StageAgreement]) -> dict[str, float]:
+    """Name the share of conflicts of one stage, over all networks; nothing where no network has two tasks."""
+    comparisons = sum(agreement.comparisons for agreement in agreements)
+    conflicts = sum(agreement.conflicts for agreement in agreements)
+    return {f"{PREFIX}/conflict_share/{stage}": conflicts / comparisons} if comparisons else {}
 
 
 def _directions(vectors: Tensor) -> tuple[Tensor, Tensor]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import logging
 import os
 import pickle
@@ -20,13 +21,14 @@ _DAMAGE = (
     zipfile.BadZipFile,
     struct.error,
     pickle.UnpicklingError,
+    OSError,  # a seek outside the bytes; the disk itself is read before
     RuntimeError,
     ValueError,
     TypeError,
     KeyError,
     EOFError,
 )
-"""What reading bytes that are not a checkpoint raises. Not OSError: a disk that fails now may answer later."""
+"""What parsing bytes that are not a checkpoint raises."""
 
 
 @dataclass(frozen=True)
@@ -52,7 +54,7 @@ class Checkpoint:
     peak_memory_bytes: int
 
 
-def write_atomically(path: Path, write: Callable[[IO[bytes]], None]) -> None:
+def write_atomically(path: Path, write: Callable[[IO[bytes]], object]) -> None:
     """Write a file under a temporary name in the same folder, flush it to the disk and rename it.
 
     Whoever opens ``path`` finds the old content or the new, also after a crash or a power cut.
@@ -92,8 +94,9 @@ def load_checkpoint(path: Path, trial_id: str) -> Checkpoint | None:
     """
     if not path.exists():
         return None
+    content = path.read_bytes()
     try:
-        checkpoint = _read(path)
+        checkpoint = _parse(content)
     except _DAMAGE as damage:
         aside = path.with_name(f"{path.name}.unreadable")
         path.replace(aside)
@@ -107,10 +110,10 @@ def load_checkpoint(path: Path, trial_id: str) -> Checkpoint | None:
     return checkpoint
 
 
-def _read(path: Path) -> Checkpoint:
+def _parse(content: bytes) -> Checkpoint:
     """Read without running code from the file, after checking every stored checksum (``torch.load`` checks none)."""
-    with zipfile.ZipFile(path) as archive:
+    with zipfile.ZipFile(io.BytesIO(content)) as archive:
         broken = archive.testzip()
     if broken is not None:
         raise ValueError(f"checksum of {broken} does not match")
-    return Checkpoint(**torch.load(path, map_location="cpu", weights_only=True))
+    return Checkpoint(**torch.load(io.BytesIO(content), map_location="cpu", weights_only=True))

@@ -11,11 +11,14 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 import torch
 import torch.utils.deterministic
 
 from trainables.config import ComputeConfig
+
+Placed = TypeVar("Placed", bound=torch.nn.Module)
 
 
 @dataclass(frozen=True)
@@ -35,6 +38,11 @@ class Runtime:
     def autocast(self) -> torch.autocast:
         """Return the context in which the network (never the loss) is to be called."""
         return torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=self.bf16)
+
+    def place(self, module: Placed) -> Placed:
+        """Bring a module to the device and its convolutions into the layout; returns the module."""
+        module.to(self.device)
+        return module.to(memory_format=self.memory_format)  # type: ignore[call-overload,no-any-return]  # missing in stubs
 
     def synchronize(self) -> None:
         """Wait for the device, so that a clock read next measures work done and not work queued."""

@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from trainables.agreement import agreement_metrics, stage_agreement
+from trainables.agreement import agreement_metrics, conflict_metrics, stage_agreement
 
 
 def test_two_tasks_in_the_plane() -> None:
@@ -19,7 +19,8 @@ def test_two_tasks_in_the_plane() -> None:
     found = stage_agreement([gradients], [step])
     assert found.cosine[0, 1].item() == pytest.approx((0.0 - math.sqrt(0.5)) / 2)
     assert found.cosine.diagonal().tolist() == pytest.approx([1.0, 1.0])
-    assert found.conflict_share == 0.5
+    assert (found.conflicts, found.comparisons) == (1, 2)
+    assert conflict_metrics("res4", [found, found]) == {"update_agreement/conflict_share/res4": 0.5}
     assert found.update.tolist() == pytest.approx([(1.0 + 0.0) / 2, (0.0 + math.sqrt(0.5)) / 2])
     assert found.positive_share.tolist() == [0.5, 0.5]
 
@@ -29,7 +30,7 @@ def test_a_filter_without_direction_is_left_out() -> None:
     step = torch.tensor([[1.0, 0.0], [-1.0, -1.0]])
     found = stage_agreement([gradients], [step])
     assert found.cosine[0, 1].item() == pytest.approx(1.0)
-    assert found.conflict_share == 0.0
+    assert (found.conflicts, found.comparisons) == (0, 1)
     assert found.update.tolist() == pytest.approx([1.0, 0.0])
     assert found.positive_share.tolist() == [1.0, 0.5]
 
@@ -37,6 +38,7 @@ def test_a_filter_without_direction_is_left_out() -> None:
 def test_nothing_to_say_is_left_out_of_the_metrics() -> None:
     found = stage_agreement([torch.zeros(2, 3, 4)], [torch.zeros(3, 4)])
     assert agreement_metrics("res4", ["a", "b"], found) == {}
+    assert conflict_metrics("res4", [found]) == {}
     alone = stage_agreement([torch.ones(1, 3, 4)], [torch.ones(3, 4)])
     metrics = agreement_metrics("res4", ["a"], alone)
     assert metrics == pytest.approx(
@@ -62,7 +64,8 @@ def test_against_a_slow_loop_over_layers_of_different_size() -> None:
     shapes = [(4, 3, 3, 3), (5, 4, 1, 1), (6, 7)]
     gradients = [torch.randn(3, *shape, generator=generator) for shape in shapes]
     steps = [torch.randn(*shape, generator=generator) for shape in shapes]
-    metrics = agreement_metrics("fc", ["a", "b", "c"], stage_agreement(gradients, steps))
+    found = stage_agreement(gradients, steps)
+    metrics = agreement_metrics("fc", ["a", "b", "c"], found) | conflict_metrics("fc", [found])
     filters = [(g[:, k], s[k]) for g, s in zip(gradients, steps, strict=True) for k in range(len(s))]
     expected: dict[str, float] = {}
     conflicts = []
