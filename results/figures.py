@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import os
 import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -20,6 +19,7 @@ from matplotlib.transforms import Bbox
 from numpy.typing import NDArray
 
 from results.axis import BrokenLogAxis
+from results.files import replacing
 from results.labels import Label, place_labels
 
 FRONT_COLOR = "#0072B2"
@@ -118,15 +118,10 @@ def task_figure(values: pd.DataFrame, caption: Caption, accuracy_name: str) -> F
 
 def save_figure(figure: Figure, path: Path) -> None:
     """Write a figure as the kind its suffix names; the old file stays until the new one is complete."""
-    temporary = path.with_name(f".{path.stem}.{os.getpid()}{path.suffix}")
     # Neither dates nor random ids: the same numbers give the same file.
     metadata = {"Date": None} if path.suffix == ".svg" else {"Software": None}
-    try:
-        with mpl.rc_context({"svg.hashsalt": "modulation-study"}):
-            figure.savefig(temporary, metadata=metadata, facecolor="white")
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    with mpl.rc_context({"svg.hashsalt": "modulation-study"}), replacing(path) as temporary:
+        figure.savefig(temporary, metadata=metadata, facecolor="white")
 
 
 def _canvas(caption: Caption, size: tuple[float, float]) -> tuple[Figure, Axes]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import difflib
-import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -13,6 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from results.columns import TableSpec
+from results.files import replacing
 from results.schema import SCHEMA_VERSION, SCHEMAS, TABLES
 
 Rows = pd.DataFrame | Sequence[Mapping[str, Any]]
@@ -29,11 +29,12 @@ def write_tables(folder: Path, tables: Mapping[str, Rows]) -> tuple[Path, ...]:
     """
     checked = {name: arrow_table(name, rows) for name, rows in tables.items()}
     study = _study_of(checked)
-    folder.mkdir(parents=True, exist_ok=True)
     paths = []
     for name, table in checked.items():
         path = table_path(folder, name)
-        _replace_file(table.replace_schema_metadata({**table.schema.metadata, b"study": study.encode()}), path)
+        with replacing(path) as temporary:
+            named = table.replace_schema_metadata({**table.schema.metadata, b"study": study.encode()})
+            pq.write_table(named, temporary, compression="zstd")
         paths.append(path)
     return tuple(paths)
 
@@ -108,6 +109,9 @@ def _array(table: str, field: pa.Field, frame: pd.DataFrame) -> pa.Array:
     if field.name not in frame.columns:
         return pa.nulls(len(frame), field.type)
     column = frame[field.name]
+    if isinstance(column.dtype, pd.DatetimeTZDtype):
+        # Arrow would take such a series through NumPy, where the time zone gets lost.
+        column = column.astype(object)
     try:
         array = pa.Array.from_pandas(column, type=field.type)
     except (pa.ArrowInvalid, pa.ArrowTypeError, pa.ArrowNotImplementedError) as error:
@@ -154,19 +158,6 @@ def _study_of(tables: Mapping[str, pa.Table]) -> str:
     if len(studies) > 1:
         raise ValueError(f"the tables of one folder belong to one study, got rows of {', '.join(studies)}")
     return studies[0] if studies else ""
-
-
-def _replace_file(table: pa.Table, path: Path) -> None:
-    """Write beside the target, force it to the disk, rename: readers see the old file or the new one, never a half."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        with temporary.open("wb") as sink:
-            pq.write_table(table, sink, compression="zstd")
-            sink.flush()
-            os.fsync(sink.fileno())
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def _refuse_foreign(schema: pa.Schema, spec: TableSpec, path: Path) -> None:

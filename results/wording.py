@@ -1,0 +1,125 @@
+"""Numbers and comparisons in words, the same in the terminal and in the report."""
+
+from __future__ import annotations
+
+import json
+import math
+from typing import Any
+
+import pandas as pd
+
+ABSENT = "-"
+"""Printed where a number does not exist, such as an interval over one seed."""
+
+
+def share(value: float | None) -> str:
+    """Return a share with three decimals."""
+    return ABSENT if _absent(value) else f"{value:.3f}"
+
+
+def percent(value: float | None) -> str:
+    """Return a share in percent, with as many digits as it takes to tell it from zero."""
+    if value is None or _absent(value):
+        return ABSENT
+    return f"{100 * value:.0f} %" if value >= 0.1 or value == 0 else f"{100 * value:.2g} %"
+
+
+def count(value: float | None) -> str:
+    """Return a whole number with thousands separated."""
+    return ABSENT if value is None or _absent(value) else f"{round(value):,}"
+
+
+def size(value: float | None) -> str:
+    """Return bytes in decimal units (1 MB = 1,000,000 bytes)."""
+    if value is None or _absent(value):
+        return ABSENT
+    for unit, factor in (("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
+        if value >= factor:
+            return f"{value / factor:.3g} {unit}" if value < 1e3 * factor else f"{value / factor:,.0f} {unit}"
+    return f"{value:.0f} B"
+
+
+def number(value: float | None) -> str:
+    """Return a setting with four significant digits."""
+    return ABSENT if _absent(value) else f"{value:.4g}"
+
+
+def estimate(mean: float | None, low: float | None, high: float | None, *, signed: bool = False) -> str:
+    """Return ``mean [low, high]``; without bounds ``mean [-]``, without a mean ``-``."""
+    if _absent(mean):
+        return ABSENT
+    form = "+.3f" if signed else ".3f"
+    bounds = ABSENT if _absent(low) or _absent(high) else f"{low:{form}}, {high:{form}}"
+    return f"{mean:{form}} [{bounds}]"
+
+
+def reading(arm: str, reference: str, mean: float, low: float | None, high: float | None) -> str:
+    """Return what a paired difference ``arm - reference`` with its Student-t interval lets one say."""
+    if low is None or high is None or _absent(low) or _absent(high):
+        return f"{arm} differs from {reference} by {mean:+.3f} over one common seed: no interval, nothing can be said"
+    if low > 0:
+        return f"{arm} beats {reference} by {mean:.3f} [{low:.3f}, {high:.3f}]"
+    if high < 0:
+        return f"{arm} stays below {reference} by {-mean:.3f} [{-high:.3f}, {-low:.3f}]"
+    return f"{arm} and {reference} cannot be told apart: {mean:+.3f} [{low:+.3f}, {high:+.3f}]"
+
+
+def format_summary(summary: pd.DataFrame) -> list[dict[str, str]]:
+    """Return the ``summary`` table for a reader: one dict an arm, column titles as keys, plain texts as values.
+
+    All rows have the same keys in the same order. Print ``summary_note`` with it.
+    """
+    has_shared = bool((summary["arm"] == "shared").any())
+    rows = []
+    for row in summary.to_dict("records"):
+        line = {
+            "arm": str(row["arm"]),
+            "triplet accuracy": columns_estimate(row, "triplet_accuracy"),
+            "worst task": share(row["triplet_accuracy_worst_task_mean"]),
+            "added parameters": count(row["added_parameters"]),
+            "added": percent(row["added_share"]),
+            "size fp32": size(row["bytes_fp32"]),
+            "on front": percent(row["on_front_probability"]),
+        }
+        if has_shared:
+            line["against shared"] = estimate(
+                row["delta_shared_mean"], row["delta_shared_t_low"], row["delta_shared_t_high"], signed=True
+            )
+        rows.append(line)
+    return rows
+
+
+def columns_estimate(row: dict[Any, Any], name: str) -> str:
+    """Return the estimate in columns ``<name>_mean``, ``<name>_low`` and ``<name>_high`` of a row."""
+    return estimate(row[f"{name}_mean"], row[f"{name}_low"], row[f"{name}_high"])
+
+
+def summary_note(summary: pd.DataFrame) -> str:
+    """Return the sentences that make the table of ``format_summary`` readable on its own."""
+    if summary.empty:
+        return "The study has no arms."
+    sentences = [
+        f"Test split, seeds {seeds_of(summary)}.",
+        "Accuracy: mean over tasks, with its 95 % bootstrap interval over seeds.",
+        "Against shared: paired by seed, with its 95 % Student t interval.",
+        "On front: joint bootstrap draws over seeds in which no arm that adds no more is better.",
+        f"Selection: {summary['selection_rule'].iloc[0]}.",
+    ]
+    return " ".join(sentences)
+
+
+def seeds_of(summary: pd.DataFrame) -> str:
+    """Return the seeds of all arms, in order; ``none`` without confirm results."""
+    seeds = {int(seed) for text in summary["seeds"] for seed in str(text).split(",") if seed}
+    return ", ".join(map(str, sorted(seeds))) or "none"
+
+
+def settings(value: Any) -> str:
+    """Return nested settings on one line: ``kind generated, train_images 1200``."""
+    if isinstance(value, dict):
+        return ", ".join(f"{key} {settings(entry)}" for key, entry in value.items())
+    return value if isinstance(value, str) else json.dumps(value)
+
+
+def _absent(value: Any) -> bool:
+    return value is None or value is pd.NA or (isinstance(value, float) and math.isnan(value))
