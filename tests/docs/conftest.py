@@ -37,7 +37,8 @@ confirm: {seeds: [1, 2]}
 def generator() -> ModuleType:
     """``docs/generate.py``, which is no module of a package."""
     spec = importlib.util.spec_from_file_location("docs_generate", DOCS / "generate.py")
-    assert spec is not None and spec.loader is not None
+    assert spec is not None
+    assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module

@@ -64,7 +64,8 @@ def test_every_page_with_python_is_run_below():
 def test_tables_are_read_as_shown(tiny_run: RunFolder, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture):
     run_page("tables.md", tiny_run.path.parents[1], monkeypatch)
     printed = capsys.readouterr().out
-    assert "late" in printed and "Smiling" in printed
+    assert "late" in printed
+    assert "Smiling" in printed
     assert "added parameters over those without modulation | share" in printed
 
 
