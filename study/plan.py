@@ -93,9 +93,9 @@ def compile_plan(definition: StudyDefinition, data_fingerprint: str | None = Non
     from trainables.backbones import stage_shapes
 
     fingerprint = data_fingerprint or fingerprint_of(definition)
-    with _blaming("network"):
+    with blaming("network"):
         stages = tuple(shape.name for shape in stage_shapes(definition.network, definition.data.image_size))
-    with _blaming("space"):
+    with blaming("space"):
         expansion = definition.space.expand(stages, definition.data.tasks)
         arms = tuple(_plan_arm(definition, arm) for arm in expansion.arms)
     return StudyPlan(definition, fingerprint, arms, expansion.duplicates)
@@ -109,7 +109,7 @@ def fingerprint_of(definition: StudyDefinition) -> str:
     """
     from trainables.data import data_fingerprint
 
-    with _blaming("data"):
+    with blaming("data"):
         return data_fingerprint(definition.data, definition.seeds.data_seed)
 
 
@@ -180,7 +180,7 @@ def plan_trial(  # noqa: PLR0913 - five of the seven are keyword-only and name o
         UserError: the values make no valid trial.
     """
     evaluation = planned_arm.config.evaluation.model_copy(update={"splits": SPLITS[stage]})
-    with _blaming("space.nuisance"):
+    with blaming("space.nuisance"):
         config = _with_values(planned_arm.config, nuisance, evaluation=evaluation, train_seed=train_seed)
     return PlannedTrial(
         trial_id=trial_id(config, plan.data_fingerprint),
@@ -231,7 +231,7 @@ def read_plan(folder: RunFolder) -> StudyPlan:
 
 
 @contextmanager
-def _blaming(key: str) -> Iterator[None]:
+def blaming(key: str) -> Iterator[None]:
     """Turn a leaf's ``ValueError`` into a ``UserError`` that names the key of the study file."""
     try:
         yield

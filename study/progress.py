@@ -36,6 +36,11 @@ class TrialProgress:
         return "waiting" if self.history.state == "pruned" else self.history.state
 
     @property
+    def is_done(self) -> bool:
+        """Whether the trial needs no more work: it completed, was pruned, or diverged and would again."""
+        return self.state in ("completed", "pruned", "diverged")
+
+    @property
     def epochs_run(self) -> int:
         """Epochs that count: those until halving ended the trial, else all that were done."""
         if self.pruning is not None:
@@ -57,6 +62,11 @@ class RunProgress:
     plan: StudyPlan
     arms: tuple[tuple[PlannedArm, ArmProgress], ...]
     trials: tuple[TrialProgress, ...]
+
+    @property
+    def done(self) -> int:
+        """Trials that need no more work."""
+        return sum(trial.is_done for trial in self.trials)
 
 
 def progress_of(plan: StudyPlan, states: Mapping[str, TrialState]) -> RunProgress:

@@ -1,0 +1,5 @@
+"""``python -m study`` is ``modstudy``."""
+
+from study.cli import main
+
+main()

@@ -1,0 +1,121 @@
+"""The command line. Every command imports its work when it is called, so that help is quick."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from typer.core import TyperGroup
+
+from study.errors import UserError
+
+EXIT_USER_ERROR = 2
+EXIT_INTERRUPTED = 130
+
+
+class StudyGroup(TyperGroup):
+    """Says what the user can put right in one line, and ends quietly on Ctrl-C. Bugs of ours still crash."""
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run the command."""
+        try:
+            return super().invoke(ctx)
+        except UserError as error:
+            typer.echo(f"error: {error}", err=True)
+            ctx.exit(EXIT_USER_ERROR)
+        except KeyboardInterrupt:
+            typer.echo("interrupted; nothing is lost", err=True)
+            ctx.exit(EXIT_INTERRUPTED)
+
+
+app = typer.Typer(
+    cls=StudyGroup,
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    help="Where should task-specific modulation go, how should it start, which tasks should share it, and what does "
+    "each added parameter buy? Start with: modstudy run default",
+)
+
+StudyArgument = Annotated[
+    Path, typer.Argument(metavar="STUDY", help="A study file, a built-in study (default, smoke), or a run's folder.")
+]
+RunsOption = Annotated[Path, typer.Option("--runs-dir", help="Where the folders of runs lie.")]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+RUNS = Path("runs")
+
+
+@app.command(epilog="Example: modstudy plan study.yaml --probe")
+def plan(
+    study: StudyArgument,
+    probe: Annotated[bool, typer.Option("--probe", help="Time a few steps of every arm.")] = False,
+    as_json: JsonOption = False,
+    runs_dir: RunsOption = RUNS,
+) -> None:
+    """Show arms, trials, added parameters, disk and expected time, and train nothing."""
+    from study.commands.plan import show_plan
+
+    show_plan(study, runs_dir, probe=probe, as_json=as_json)
+
+
+@app.command(epilog="Example: modstudy run study.yaml --address auto --workers 32")
+def run(
+    study: StudyArgument,
+    address: Annotated[
+        str | None, typer.Option(help="A Ray cluster (auto: the one running here); by default one on this machine.")
+    ] = None,
+    workers: Annotated[int | None, typer.Option(min=1, help="Trials at once at most; never changes a result.")] = None,
+    tracking: Annotated[bool, typer.Option("--tracking/--no-tracking", help="Keep MLflow up to date.")] = True,
+    runs_dir: RunsOption = RUNS,
+) -> None:
+    """Run what is missing of a study, and report it. Stop with Ctrl-C; the same command goes on."""
+    from study.commands.run import RunCommand
+    from study.commands.run import run as run_command
+
+    raise typer.Exit(run_command(RunCommand(study, runs_dir, address, workers, tracking)))
+
+
+@app.command(epilog="Example: modstudy status runs/default")
+def status(study: StudyArgument, as_json: JsonOption = False, runs_dir: RunsOption = RUNS) -> None:
+    """Show what is done, running, waiting and failed, and why."""
+    from study.commands.status import show_status
+
+    show_status(study, runs_dir, as_json=as_json)
+
+
+@app.command(epilog="Example: modstudy collect runs/default")
+def collect(study: StudyArgument, runs_dir: RunsOption = RUNS) -> None:
+    """Write the Parquet tables from the journals; also while the study runs."""
+    from study.commands.results import collect_run
+
+    collect_run(study, runs_dir)
+
+
+@app.command(epilog="Example: modstudy sync runs/default")
+def sync(study: StudyArgument, runs_dir: RunsOption = RUNS) -> None:
+    """Bring MLflow up to date with the journals; doing it twice changes nothing."""
+    from study.commands.results import sync_run
+
+    sync_run(study, runs_dir)
+
+
+@app.command(epilog="Example: modstudy report runs/default")
+def report(study: StudyArgument, runs_dir: RunsOption = RUNS) -> None:
+    """Collect, write report.md with table and figures, and print the trade-off table."""
+    from study.commands.results import report_run
+
+    report_run(study, runs_dir)
+
+
+@app.command(epilog="Example: modstudy data study.yaml")
+def data(study: StudyArgument, runs_dir: RunsOption = RUNS) -> None:
+    """Show what the images and labels of a study hold: counts by class, unlabelled, corrupt."""
+    from study.commands.data import show_data
+
+    show_data(study, runs_dir)
+
+
+def main() -> None:
+    """Run the command line."""
+    app()

@@ -1,0 +1,46 @@
+"""``modstudy data``: what the images and labels of a study hold."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from rich.console import Console
+
+from results.wording import count
+from study.commands.target import find_target
+from study.display import Heading, table
+from study.layout import dataset_cache
+from study.plan import blaming
+
+_NAMED_CORRUPT = 10
+
+
+def show_data(given: Path, runs: Path) -> None:
+    """Print images, classes and unlabelled images by split and task, decoding the images if nobody has yet.
+
+    Raises:
+        UserError: files, columns or tasks do not fit together.
+    """
+    from trainables.data import describe_dataset
+
+    target = find_target(given, runs)
+    definition = target.definition
+    console = Console()
+    with console.status("decoding images"), target.named(), blaming("data"):
+        found = describe_dataset(definition.data, definition.seeds.data_seed, dataset_cache())
+    headings = [Heading("task", numeric=False), Heading("split", numeric=False), Heading("unlabelled")]
+    rows = [
+        [
+            counts.task,
+            counts.split,
+            count(counts.unlabelled),
+            ", ".join(f"{k} {v:,}" for k, v in counts.classes.items()),
+        ]
+        for counts in sorted(found.tasks, key=lambda counts: definition.data.tasks.index(counts.task))
+    ]
+    console.print(table([*headings, Heading("images per class", numeric=False)], rows))
+    images = ", ".join(f"{split} {number:,}" for split, number in found.images.items())
+    console.print(f"images: {images}; corrupt: {len(found.corrupt_images)}", highlight=False, markup=False)
+    for image in found.corrupt_images[:_NAMED_CORRUPT]:
+        console.print(f"corrupt: {image}: {image.reason}", highlight=False, markup=False)
+    console.print(f"decoded images: {found.folder}", highlight=False, markup=False, soft_wrap=True)

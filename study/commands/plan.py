@@ -1,0 +1,130 @@
+"""``modstudy plan``: what a study would train, store and take. Trains nothing."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from results.wording import count, size
+from study.commands.target import find_target
+from study.cost import StudyCost, TimeSource, study_cost
+from study.display import Heading, duration, scaled, table
+from study.layout import RunFolder
+from study.plan import StudyPlan
+
+
+def show_plan(given: Path, runs: Path, *, probe: bool, as_json: bool) -> None:
+    """Print the plan of a study, as a table or as JSON.
+
+    Raises:
+        UserError: the study file breaks a rule or does not fit the data.
+    """
+    target = find_target(given, runs)
+    plan = target.compile()
+    done, seconds, source = _known_from_run(target.folder, plan)
+    if probe:
+        from study.timing import probed_epoch_seconds
+
+        with target.named():
+            seconds, source = probed_epoch_seconds(plan), "probe"
+    cost = study_cost(plan, seconds, source)
+    if as_json:
+        print(json.dumps(_document(plan, cost, done), indent=1))  # noqa: T201 - the output of the command
+    else:
+        _print(plan, cost, done, given)
+
+
+def _known_from_run(folder: RunFolder, plan: StudyPlan) -> tuple[int, dict[str, float] | None, TimeSource | None]:
+    """Return how many trials are done, and the seconds of an epoch by arm id where finished trials tell them."""
+    if not folder.trials.is_dir():
+        return 0, None, None
+    from study.progress import progress_of  # a study that was never run is planned without the samplers' libraries
+    from study.timing import measured_epoch_seconds
+    from study.tune.units import read_states
+
+    progress = progress_of(plan, read_states(folder))
+    return progress.done, measured_epoch_seconds(progress), "finished trials"
+
+
+def _document(plan: StudyPlan, cost: StudyCost, done: int) -> dict[str, Any]:
+    figures = asdict(cost)
+    seconds = figures.pop("seconds") or {}
+    return {
+        "study": plan.definition.name,
+        "data_fingerprint": plan.data_fingerprint,
+        "duplicates": plan.duplicates,
+        "trials": len(plan.arms) * (cost.tune_trials + cost.confirm_trials),
+        "trials_done": done,
+        "wall_seconds": cost.wall_seconds,
+        **figures,
+        "arms": [
+            {
+                **arm.arm.plain(),
+                "storage": arm.storage.rows(plan.definition.name, arm.arm.arm_id, arm.arm.name),
+                "seconds": seconds.get(arm.arm.arm_id),
+            }
+            for arm in plan.arms
+        ],
+    }
+
+
+def _print(plan: StudyPlan, cost: StudyCost, done: int, given: Path) -> None:
+    console, definition = Console(), plan.definition
+    headings = [
+        Heading("arm", numeric=False),
+        Heading("added parameters"),
+        Heading("per task"),
+        Heading("bytes"),
+        Heading("multiply-adds"),
+        Heading("vectors"),
+        *([Heading("work")] if cost.seconds else []),
+    ]
+    console.print(table(headings, [_row(plan, cost, index) for index in range(len(plan.arms))]))
+    base = plan.arms[0].storage.base_parameters
+    console.print(
+        f"Added to {count(base)} parameters of one {definition.network.backbone} without modulation; bytes at fp32; "
+        "multiply-adds and stored vectors for one image and all tasks.",
+        highlight=False,
+    )
+    trials = len(plan.arms) * (cost.tune_trials + cost.confirm_trials)
+    effort = (
+        f"{len(plan.arms)} arms x ({cost.tune_trials} tune + {cost.confirm_trials} confirm trials) = {trials} trials"
+        f" of up to {definition.optimization.epochs} epochs; {done} done already,"
+        f" {plan.duplicates} duplicate combinations left out"
+    )
+    lines = [
+        effort,
+        f"{len(definition.data.tasks)} tasks: {', '.join(definition.data.tasks)}",
+        f"disk: about {size(cost.disk_bytes)} (weights, checkpoints, decoded images)",
+        _time(cost, given),
+    ]
+    for line in lines:
+        console.print(line, highlight=False, markup=False)
+
+
+def _row(plan: StudyPlan, cost: StudyCost, index: int) -> list[str]:
+    arm, storage = plan.arms[index].arm, plan.arms[index].storage
+    return [
+        arm.name,
+        count(storage.added_parameters),
+        f"{storage.added_parameters_per_task:,.1f}".removesuffix(".0"),
+        size(storage.bytes_fp32),
+        scaled(storage.multiply_adds_per_image),
+        count(storage.embeddings_per_image),
+        *([duration(cost.seconds[arm.arm_id])] if cost.seconds else []),
+    ]
+
+
+def _time(cost: StudyCost, given: Path) -> str:
+    if cost.wall_seconds is None:
+        return (
+            f"time: not known before the first trial has finished; a short timed probe: modstudy plan {given} --probe"
+        )
+    return (
+        f"time: about {duration(cost.wall_seconds)} for the whole study with {cost.concurrent} trials at once here"
+        f" (from the {cost.source})"
+    )

@@ -1,0 +1,119 @@
+"""``modstudy collect``, ``sync`` and ``report``: tables, MLflow and the report of a run, from its journals."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pandas as pd
+from rich.console import Console
+
+from results.report import Origin, ReportFiles, write_report
+from results.wording import format_summary, summary_note
+from study.collect import collect
+from study.commands.target import Target, find_run
+from study.display import Heading, table
+from study.errors import UserError
+from study.tracking import STORE_ERRORS, SyncReport, Tracker
+
+
+def collect_run(given: Path, runs: Path) -> None:
+    """Write the tables of a run.
+
+    Raises:
+        UserError: the study has not been run.
+    """
+    target = find_run(given, runs)
+    tables = collect(target.folder)
+    console = Console()
+    console.print(table([Heading("table", numeric=False), Heading("rows")], _row_counts(tables)))
+    say(console, f"tables: {target.folder.tables}")
+
+
+def report_run(given: Path, runs: Path) -> None:
+    """Write tables and report of a run, and print the trade-off table.
+
+    Raises:
+        UserError: the study has not been run.
+    """
+    target = find_run(given, runs)
+    collect(target.folder)
+    print_report(Console(), write_study_report(target))
+
+
+def sync_run(given: Path, runs: Path) -> None:
+    """Bring MLflow up to date with a run.
+
+    Raises:
+        UserError: the study has not been run, or the store cannot be reached.
+    """
+    target = find_run(given, runs)
+    try:
+        report = tracker_of(target).sync(target.folder)
+    except STORE_ERRORS as error:
+        raise UserError(
+            f"MLflow at {_uri(target)} cannot be brought up to date: {' '.join(str(error).split())}"
+        ) from error
+    console = Console()
+    changes = f"{report.runs_created} runs created, {report.trials_updated} trials updated"
+    say(console, f"{changes}, {report.points_logged} values logged")
+    say(console, mlflow_hint(target))
+
+
+def write_study_report(target: Target) -> ReportFiles:
+    """Write the report from tables that are up to date."""
+    origin = Origin(
+        target.definition.description, (f"modstudy run {target.file}", f"modstudy report {target.folder.path.name}")
+    )
+    return write_report(target.folder.tables, target.folder.report, origin)
+
+
+def print_report(console: Console, files: ReportFiles) -> None:
+    """Print the trade-off table and where the report lies."""
+    rows = format_summary(files.summary)
+    if rows:
+        headings = [Heading(title, numeric=title != "arm") for title in rows[0]]
+        console.print(table(headings, [list(row.values()) for row in rows]))
+    say(console, summary_note(files.summary))
+    say(console, f"report: {files.report}")
+    for figure in files.figures:
+        if figure.suffix == ".png":
+            say(console, f"figure: {figure}")
+
+
+def tracker_of(target: Target) -> Tracker:
+    """Return the tracker of a study's MLflow store."""
+    own = target.definition.tracking
+    artifacts = target.folder.mlflow_artifacts if own.uri is None else None
+    return Tracker(_uri(target), own.experiment or target.definition.name, artifacts)
+
+
+def mlflow_hint(target: Target) -> str:
+    """Return how to open MLflow."""
+    if target.definition.tracking.uri is not None:
+        return f"MLflow: {_uri(target)}"
+    return f"MLflow: mlflow ui --backend-store-uri {_uri(target)} --host 127.0.0.1"
+
+
+def try_sync(console: Console, target: Target, tracker: Tracker) -> SyncReport | None:
+    """Bring MLflow up to date; where it cannot be reached, say so and go on."""
+    try:
+        return tracker.sync(target.folder)
+    except STORE_ERRORS as error:
+        reason = " ".join(str(error).split())
+        say(
+            console, f"MLflow at {_uri(target)} is not up to date ({reason}); later: modstudy sync {target.folder.path}"
+        )
+        return None
+
+
+def say(console: Console, line: str) -> None:
+    """Print a line as it is."""
+    console.print(line, highlight=False, markup=False, soft_wrap=True)
+
+
+def _uri(target: Target) -> str:
+    return target.folder.tracking_uri(target.definition.tracking.uri)
+
+
+def _row_counts(tables: dict[str, pd.DataFrame]) -> list[list[str]]:
+    return [[name, f"{len(frame):,}"] for name, frame in tables.items()]

@@ -1,0 +1,138 @@
+"""``modstudy run``: everything from the study file to the trade-off table, doing only what is missing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass
+from pathlib import Path
+
+from rich.console import Console
+
+from study.background_sync import BackgroundSync
+from study.collect import collect
+from study.commands.live import LiveProgress
+from study.commands.results import mlflow_hint, print_report, say, tracker_of, try_sync, write_study_report
+from study.commands.target import Target, find_target
+from study.errors import UserError
+from study.layout import dataset_cache, write_atomically
+from study.loading import dump_study
+from study.plan import StudyPlan, blaming, write_plan
+from study.progress import progress_of
+from study.tracking import Tracker
+from study.tune.runner import RunOptions, RunSummary, run_lock, run_study
+from study.tune.units import read_states
+
+EXIT_FAILED = 1
+EXIT_INTERRUPTED = 130
+
+
+@dataclass(frozen=True)
+class RunCommand:
+    """What the user asked for; see ``modstudy run --help``."""
+
+    given: Path
+    runs: Path
+    address: str | None = None
+    workers: int | None = None
+    tracking: bool = True
+
+
+def run(command: RunCommand) -> int:
+    """Run what is missing of a study, then collect, report and mirror it; return the exit status.
+
+    Raises:
+        UserError: the study file breaks a rule, does not fit the data, or is being run already.
+    """
+    console = Console()
+    target = find_target(command.given, command.runs)
+    plan = target.compile()
+    with run_lock(target.folder):  # nobody else runs this study, so its plan may be replaced
+        _write_study(target, plan)
+    _announce(console, target, plan)
+    with console.status("preparing images"), target.named():
+        _prepare_images(plan)
+    tracker = tracker_of(target) if command.tracking else None
+    with _mirrored(tracker, target), LiveProgress(console) as live:
+        options = RunOptions(command.address, command.workers, live.update)
+        summary = run_study(plan, target.folder, options)
+    if summary.interrupted:
+        say(console, f"Stopped; nothing is lost. The same command goes on: modstudy run {command.given}")
+        return EXIT_INTERRUPTED
+    _publish(console, target, tracker)
+    return _verdict(console, summary, command.given)
+
+
+def _write_study(target: Target, plan: StudyPlan) -> None:
+    write_atomically(target.folder.definition, dump_study(target.definition))
+    write_plan(plan, target.folder)
+
+
+def _announce(console: Console, target: Target, plan: StudyPlan) -> None:
+    """Say what is there already and what is new."""
+    definition, states = plan.definition, read_states(target.folder)
+    progress = progress_of(plan, states)
+    per_arm = definition.tune_trials_per_arm + len(definition.confirm.seeds)
+    begun = sum(trial.state in ("running", "paused", "failed") for trial in progress.trials)
+    asked_for = {trial.trial.trial_id for trial in progress.trials}
+    size = f"{len(plan.arms)} arms, {len(plan.arms) * per_arm} trials"
+    state = f"{progress.done} done already, {begun} to be continued"
+    say(console, f"study {definition.name}: {size}: {state}; in {target.folder.path}")
+    if unused := len(states.keys() - asked_for):
+        say(console, f"{unused} earlier trials belong to other settings of this study and are left out of its tables")
+
+
+def _prepare_images(plan: StudyPlan) -> None:
+    """Decode the images before any trial starts, so that data no study could be made of is refused here.
+
+    Raises:
+        UserError: data that does not fit together, too many corrupt images, or a full disk.
+    """
+    from trainables.data import prepare_dataset
+
+    with blaming("data"):
+        try:
+            prepare_dataset(plan.definition.data, plan.definition.seeds.data_seed, dataset_cache())
+        except OSError as error:
+            raise UserError(f"data: the images cannot be prepared: {error}") from error
+
+
+@contextmanager
+def _mirrored(tracker: Tracker | None, target: Target) -> Iterator[None]:
+    """Keep MLflow up to date while the block runs."""
+    if tracker is None:
+        yield
+        return
+    background = BackgroundSync(tracker, target.folder)
+    background.start()
+    try:
+        yield
+    finally:
+        background.stop()
+
+
+def _publish(console: Console, target: Target, tracker: Tracker | None) -> None:
+    """Write tables and report. MLflow comes first, for its run ids, and last, for tables and report."""
+    with console.status("writing tables, report and MLflow") if console.is_terminal else nullcontext():
+        if tracker is not None:
+            try_sync(console, target, tracker)
+        collect(target.folder)
+        files = write_study_report(target)
+        if tracker is not None:
+            try_sync(console, target, tracker)
+    print_report(console, files)
+    if tracker is not None:
+        say(console, mlflow_hint(target))
+
+
+def _verdict(console: Console, summary: RunSummary, given: Path) -> int:
+    for arm in summary.arms_without_choice:
+        say(console, f"{arm}: none of its tune trials ended with a finite objective, so it has no confirm trials")
+    if summary.complete:
+        return 0
+    say(
+        console,
+        f"{summary.failed} trials failed and {summary.waiting} wait; why: modstudy status {given};"
+        f" the same command tries again: modstudy run {given}",
+    )
+    return EXIT_FAILED

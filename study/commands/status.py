@@ -1,0 +1,77 @@
+"""``modstudy status``: what is done, running, waiting and failed, and why."""
+
+from __future__ import annotations
+
+import json
+import time
+from dataclasses import asdict
+from pathlib import Path
+
+from rich.console import Console
+
+from study.commands.target import find_run
+from study.display import Heading, duration, table
+from study.progress import read_progress
+from study.status import ArmStatus, StudyStatus, study_status
+
+_HEADINGS = [
+    Heading("arm", numeric=False),
+    Heading("tune"),
+    Heading("confirm"),
+    Heading("running"),
+    Heading("paused"),
+    Heading("waiting"),
+    Heading("failed"),
+    Heading("best validation"),
+]
+
+
+def show_status(given: Path, runs: Path, *, as_json: bool) -> None:
+    """Print where a run stands.
+
+    Raises:
+        UserError: the study has not been run.
+    """
+    folder = find_run(given, runs).folder
+    status = study_status(read_progress(folder), time.time())
+    if as_json:
+        print(json.dumps(asdict(status), indent=1))  # noqa: T201 - the output of the command
+        return
+    console = Console()
+    console.print(table(_HEADINGS, [_row(arm) for arm in status.arms], title=f"{status.name} ({folder.path})"))
+    for line in _lines(status, given):
+        console.print(line, highlight=False, markup=False)
+
+
+def _row(arm: ArmStatus) -> list[str]:
+    return [
+        arm.name,
+        f"{arm.tune_done}/{arm.tune_total}",
+        f"{arm.confirm_done}/{arm.confirm_total}",
+        *(str(number or "") for number in (arm.running, arm.paused, arm.waiting, arm.failed)),
+        "" if arm.objective is None else f"{arm.objective:.4f}",
+    ]
+
+
+def _lines(status: StudyStatus, given: Path) -> list[str]:
+    lines = [f"{status.done} of {status.total} trials done, {status.finished_last_hour} finished in the last hour"]
+    if status.seconds_left:
+        lines[0] += f", about {duration(status.seconds_left)} of work left"
+    for trial in status.running:
+        quiet = "; its worker is probably gone" if trial.stalled else ""
+        lines.append(
+            f"running: {trial.arm} {trial.stage} {trial.index} ({trial.trial_id}): epoch {trial.epoch} of "
+            f"{trial.epochs}, last line {duration(trial.age_s)} ago{quiet}"
+        )
+    for failed in status.failed:
+        fate = "final" if failed.final else "run tries it again"
+        lines.append(
+            f"failed: {failed.arm} {failed.stage} ({failed.trial_id}): {failed.kind} after {failed.attempts} "
+            f"attempts, {fate}: {failed.message}"
+        )
+    lines += [f"stuck: {arm.name}: {arm.problem}" for arm in status.arms if arm.problem]
+    if status.torn_lines:
+        lines.append(f"{status.torn_lines} torn journal lines skipped (a writer was killed there; nothing is missing)")
+    if not status.complete and not any(not trial.stalled for trial in status.running):
+        lines.append(f"nothing is running; go on with: modstudy run {given}")
+    return lines

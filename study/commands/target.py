@@ -1,0 +1,71 @@
+"""What the user points at: a study file, the name of a built-in study, or the folder of a run."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from study.definition import StudyDefinition
+from study.errors import UserError
+from study.layout import RunFolder
+from study.loading import load_study
+from study.plan import StudyPlan, compile_plan
+
+
+@dataclass(frozen=True)
+class Target:
+    """A definition, the file it came from, and the folder its run lies in or will lie in."""
+
+    definition: StudyDefinition
+    file: Path
+    folder: RunFolder
+
+    def compile(self) -> StudyPlan:
+        """Return the plan.
+
+        Raises:
+            UserError: an unknown backbone, stage or task, or data that is not there.
+        """
+        with self.named():
+            return compile_plan(self.definition)
+
+    @contextmanager
+    def named(self) -> Iterator[None]:
+        """Put the name of the study file before the message of a ``UserError`` raised inside."""
+        try:
+            yield
+        except UserError as error:
+            raise UserError(f"{self.file}: {error}") from error
+
+
+def find_target(given: Path, runs: Path) -> Target:
+    """Return what ``given`` means.
+
+    Args:
+        given: a study file, a built-in name, or a run folder (recognised by the study file in it).
+        runs: where the folders of runs lie.
+
+    Raises:
+        UserError: nothing of the kind is there, or the study file breaks a rule.
+    """
+    if given.is_dir():
+        folder = RunFolder(given.resolve())
+        if not folder.definition.is_file():
+            raise UserError(f"{given}: not the folder of a run (it holds no {folder.definition.name})")
+        return Target(load_study(folder.definition), folder.definition, folder)
+    definition = load_study(given)
+    return Target(definition, given, RunFolder((runs / definition.name).resolve()))
+
+
+def find_run(given: Path, runs: Path) -> Target:
+    """Return a study that has been run.
+
+    Raises:
+        UserError: it has not, or there is no such study.
+    """
+    target = find_target(given, runs)
+    if not target.folder.plan.is_file():
+        raise UserError(f"{target.folder.path}: this study has not been run yet; start it with: modstudy run {given}")
+    return target

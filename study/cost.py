@@ -1,0 +1,106 @@
+"""What a study takes: trials, time and disk, before anything is trained."""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+import pyarrow.parquet as pq
+
+from study.definition import StudyDefinition
+from study.plan import StudyPlan, blaming
+from trainables.config import GeneratedFaces
+
+TimeSource = Literal["finished trials", "probe"]
+
+_CHECKPOINT_COPIES = 3
+"""Weights and up to two moments of the optimizer."""
+
+
+@dataclass(frozen=True)
+class StudyCost:
+    """What a whole study takes.
+
+    Attributes:
+        tune_trials: of every arm.
+        confirm_trials: of every arm.
+        epochs: of one arm, all its trials together; with halving as many as are expected.
+        concurrent: trials that run at once on this machine.
+        disk_bytes: weights of all trials, checkpoints of those in flight, decoded images.
+        seconds: work of each arm by arm id; None where nothing is known about the time.
+        source: where the seconds come from.
+    """
+
+    tune_trials: int
+    confirm_trials: int
+    epochs: int
+    concurrent: int
+    disk_bytes: int
+    seconds: dict[str, float] | None
+    source: TimeSource | None
+
+    @property
+    def wall_seconds(self) -> float | None:
+        """Expected duration of the whole study on this machine."""
+        return None if self.seconds is None else sum(self.seconds.values()) / self.concurrent
+
+
+def study_cost(plan: StudyPlan, epoch_seconds: Mapping[str, float] | None, source: TimeSource | None) -> StudyCost:
+    """Return what the study takes, given the seconds of an epoch by arm id where they are known."""
+    definition = plan.definition
+    epochs = expected_epochs(definition)
+    concurrent = concurrent_trials(definition)
+    tune, confirm = definition.tune_trials_per_arm, len(definition.confirm.seeds)
+    weights = [arm.storage.bytes_fp32 for arm in plan.arms]
+    disk = (tune + confirm) * sum(weights) + concurrent * _CHECKPOINT_COPIES * max(weights) + image_bytes(definition)
+    seconds = {arm.arm.arm_id: epochs * epoch_seconds[arm.arm.arm_id] for arm in plan.arms} if epoch_seconds else None
+    return StudyCost(tune, confirm, epochs, concurrent, disk, seconds, source if seconds else None)
+
+
+def expected_epochs(definition: StudyDefinition) -> int:
+    """Return the epochs of all trials of an arm; ties at a rung, which keep more trials, are not expected."""
+    epochs, halving = definition.optimization.epochs, definition.search.halving
+    rungs = (*halving.rungs, epochs) if halving else (epochs,)
+    total, left = 0, definition.tune_trials_per_arm
+    while left > 0:
+        trials, reached = min(left, definition.search.round_size), 0
+        left -= trials
+        for rung in rungs:
+            total += trials * (rung - reached)
+            trials, reached = math.ceil(trials * halving.keep) if halving else trials, rung
+    return total + len(definition.confirm.seeds) * epochs
+
+
+def concurrent_trials(definition: StudyDefinition) -> int:
+    """Return how many trials run at once on this machine by its CPUs and by ``resources.max_concurrent``."""
+    resources = definition.resources
+    by_cpus = max(1, int(usable_cpus() / resources.cpus))
+    return min(by_cpus, resources.max_concurrent or by_cpus)
+
+
+def usable_cpus() -> int:
+    """Return the CPUs this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def image_bytes(definition: StudyDefinition) -> int:
+    """Return the bytes of the decoded images.
+
+    Raises:
+        UserError: the files are not there, or no Parquet.
+    """
+    source = definition.data.source
+    if isinstance(source, GeneratedFaces):
+        images = source.train_images + source.validation_images + source.test_images
+    else:
+        from trainables.data.shards import find_shards
+
+        with blaming("data"):
+            shards = [path for paths in find_shards(source.path).values() for path in paths]
+            images = sum(pq.read_metadata(path).num_rows for path in shards)
+    return images * definition.data.image_size**2 * 3

@@ -1,0 +1,185 @@
+"""What a run has done, what runs, what failed and why, and how long the rest may take; from the journals alone."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from study.cost import concurrent_trials
+from study.plan import PlannedArm
+from study.progress import RunProgress, TrialProgress
+from study.timing import measured_epoch_seconds
+from study.tune.design import ArmProgress
+
+QUIET_S = 60.0
+"""A journal this quiet for this long is suspect, unless its epochs take longer."""
+
+_QUIET_BEFORE_FIRST_EPOCH_S = 300.0
+_EPOCHS_OF_PATIENCE = 5
+_RECENT_S = 3600.0
+
+
+@dataclass(frozen=True)
+class RunningTrial:
+    """A trial with a start and no end. ``stalled``: its journal has been quiet too long to believe in its worker."""
+
+    trial_id: str
+    arm: str
+    stage: str
+    index: int
+    epoch: int
+    epochs: int
+    age_s: float
+    stalled: bool
+
+
+@dataclass(frozen=True)
+class FailedTrial:
+    """A trial whose last attempt failed. ``final``: it diverged, and would again; the others are retried by ``run``."""
+
+    trial_id: str
+    arm: str
+    stage: str
+    kind: str
+    message: str
+    attempts: int
+    final: bool
+
+
+@dataclass(frozen=True)
+class ArmStatus:
+    """The trials of one arm. ``problem``: why it has no confirm trials although all its tune trials have ended."""
+
+    arm_id: str
+    name: str
+    tune_done: int
+    tune_total: int
+    confirm_done: int
+    confirm_total: int
+    pruned: int
+    running: int
+    paused: int
+    failed: int
+    objective: float | None
+    problem: str
+
+    @property
+    def waiting(self) -> int:
+        """Trials neither begun nor ended, those not sampled yet included."""
+        done = self.tune_done + self.confirm_done
+        return self.tune_total + self.confirm_total - done - self.running - self.paused - self.failed
+
+
+@dataclass(frozen=True)
+class StudyStatus:
+    """The whole run. ``done`` counts completed, pruned and diverged trials: nothing is left to do for them."""
+
+    name: str
+    arms: tuple[ArmStatus, ...]
+    running: tuple[RunningTrial, ...]
+    failed: tuple[FailedTrial, ...]
+    torn_lines: int
+    finished_last_hour: int
+    seconds_left: float | None
+
+    @property
+    def done(self) -> int:
+        """Trials that need no more work."""
+        return sum(arm.tune_done + arm.confirm_done for arm in self.arms)
+
+    @property
+    def total(self) -> int:
+        """All trials, those not sampled yet included."""
+        return sum(arm.tune_total + arm.confirm_total for arm in self.arms)
+
+    @property
+    def complete(self) -> bool:
+        """Whether nothing is left to run."""
+        return self.done == self.total
+
+
+def study_status(progress: RunProgress, now: float) -> StudyStatus:
+    """Return the status of a run at ``now`` (unix seconds)."""
+    running = tuple(_running(trial, now) for trial in progress.trials if trial.state == "running")
+    histories = [trial.history for trial in progress.trials if trial.history is not None]
+    ends = [history.finished["time"] for history in histories if history.finished is not None]
+    return StudyStatus(
+        name=progress.plan.definition.name,
+        arms=tuple(_arm(progress, arm, state) for arm, state in progress.arms),
+        running=running,
+        failed=tuple(_failed(trial) for trial in progress.trials if trial.state in ("failed", "diverged")),
+        torn_lines=sum(history.torn for history in histories),
+        finished_last_hour=sum(now - end <= _RECENT_S for end in ends),
+        seconds_left=_seconds_left(progress, [trial for trial in running if not trial.stalled]),
+    )
+
+
+def _arm(progress: RunProgress, arm: PlannedArm, state: ArmProgress) -> ArmStatus:
+    definition = progress.plan.definition
+    trials = [trial for trial in progress.trials if trial.arm.arm.arm_id == arm.arm.arm_id]
+    tune = [trial for trial in trials if trial.trial.stage == "tune"]
+    confirm = [trial for trial in trials if trial.trial.stage == "confirm"]
+    decided = state.selected is not None or bool(state.failure)
+    states = [trial.state for trial in trials]
+    objectives = [t.objective for t in tune if t.state == "completed" and t.objective is not None]
+    return ArmStatus(
+        arm_id=arm.arm.arm_id,
+        name=arm.arm.name,
+        tune_done=sum(trial.is_done for trial in tune),
+        tune_total=len(tune) if decided else definition.tune_trials_per_arm,
+        confirm_done=sum(trial.is_done for trial in confirm),
+        confirm_total=0 if state.failure else len(definition.confirm.seeds),
+        pruned=states.count("pruned"),
+        running=states.count("running"),
+        paused=states.count("paused"),
+        failed=states.count("failed"),
+        objective=max(objectives, default=None),
+        problem=state.failure,
+    )
+
+
+def _running(progress: TrialProgress, now: float) -> RunningTrial:
+    history, trial = progress.history, progress.trial
+    if history is None:
+        raise AssertionError("a running trial has a journal")
+    age = now - history.updated
+    longest = max((record["seconds"] for record in history.epochs.values()), default=None)
+    patience = _QUIET_BEFORE_FIRST_EPOCH_S if longest is None else max(QUIET_S, _EPOCHS_OF_PATIENCE * longest)
+    return RunningTrial(
+        trial_id=trial.trial_id,
+        arm=trial.arm.name,
+        stage=trial.stage,
+        index=trial.index,
+        epoch=history.epoch,
+        epochs=trial.config.optimization.epochs,
+        age_s=age,
+        stalled=age > patience,
+    )
+
+
+def _failed(progress: TrialProgress) -> FailedTrial:
+    history, trial = progress.history, progress.trial
+    last = history.failures[-1] if history and history.failures else {"kind": "crashed", "message": ""}
+    return FailedTrial(
+        trial_id=trial.trial_id,
+        arm=trial.arm.name,
+        stage=trial.stage,
+        kind=last["kind"],
+        message=" ".join(str(last["message"]).split()),
+        attempts=history.attempts if history else 0,
+        final=progress.state == "diverged",
+    )
+
+
+def _seconds_left(progress: RunProgress, running: Iterable[RunningTrial]) -> float | None:
+    """Return the work left over the trials at work; as many as fit here when none is. None before one has finished."""
+    seconds = measured_epoch_seconds(progress)
+    if seconds is None:
+        return None
+    epochs = progress.plan.definition.optimization.epochs
+    left = 0.0
+    for arm, state in progress.arms:
+        status = _arm(progress, arm, state)
+        begun = [t for t in progress.trials if t.arm is arm and t.state in ("running", "paused", "failed")]
+        left += seconds[status.arm_id] * (status.waiting * epochs + sum(epochs - trial.epochs_run for trial in begun))
+    return left / (len(list(running)) or concurrent_trials(progress.plan.definition))
