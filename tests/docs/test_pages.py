@@ -9,12 +9,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import typer
 import yaml
 from PIL import Image
 
+from study.cli import app
 from study.layout import RunFolder
 from study.loading import load_study
 from study.plan import compile_plan
+from study.tracking import Tracker
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 PAGES = [*sorted((REPOSITORY / "docs").glob("*.md")), REPOSITORY / "CONTRIBUTING.md", REPOSITORY / "CHANGELOG.md"]
@@ -67,6 +70,29 @@ def test_tables_are_read_as_shown(tiny_run: RunFolder, monkeypatch: pytest.Monke
     assert "late" in printed
     assert "Smiling" in printed
     assert "added parameters over those without modulation | share" in printed
+
+
+def test_mlflow_is_read_as_shown(tiny_run: RunFolder, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture):
+    Tracker(tiny_run.tracking_uri(None), "tiny", tiny_run.mlflow_artifacts).sync(tiny_run)
+    run_page("mlflow.md", tiny_run.path.parents[1], monkeypatch)
+    assert {line.split()[0] for line in capsys.readouterr().out.splitlines()} == {"shared", "separate", "late"}
+
+
+@pytest.mark.parametrize("page", [page for page in PAGES if page.exists()], ids=lambda page: page.name)
+def test_commands_and_their_options_exist(page: Path):
+    group = typer.main.get_command(app)
+    for call in re.findall(r"modstudy ([a-z]+[^`\n]*)", page.read_text(encoding="utf-8")):
+        name, *rest = call.split()
+        command = group.commands.get(name)
+        assert command is not None, f"modstudy {name}"
+        known = {option for parameter in command.params for option in (*parameter.opts, *parameter.secondary_opts)}
+        assert {word for word in rest if word.startswith("--")} <= known, f"modstudy {call}"
+
+
+def test_files_that_are_named_exist():
+    for page in PAGES:
+        for place in re.findall(r"`((?:study|trainables|results|search_spaces|tests)/[\w/.]+)`", page.read_text()):
+            assert (REPOSITORY / place).exists(), f"{page.name}: {place}"
 
 
 @pytest.mark.parametrize("block", blocks("yaml"), ids=str)
