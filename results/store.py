@@ -18,6 +18,10 @@ from results.schema import SCHEMA_VERSION, SCHEMAS, TABLES
 Rows = pd.DataFrame | Sequence[Mapping[str, Any]]
 
 
+_MISFITS = (pa.ArrowInvalid, pa.ArrowTypeError, pa.ArrowNotImplementedError, OverflowError)
+"""What Arrow raises for values that do not fit a type."""
+
+
 def write_tables(folder: Path, tables: Mapping[str, Rows]) -> tuple[Path, ...]:
     """Check all tables, then write each as ``<folder>/<name>.parquet``.
 
@@ -74,7 +78,7 @@ def arrow_table(name: str, rows: Rows) -> pa.Table:
         ValueError: The message names the table, the column, the row (from 0), the value and the rule.
     """
     spec, schema = _spec(name), SCHEMAS[name]
-    frame = rows if isinstance(rows, pd.DataFrame) else pd.DataFrame.from_records(list(rows))
+    frame = rows if isinstance(rows, pd.DataFrame) else pd.DataFrame(list(rows), dtype=object)
     _refuse_unknown_columns(spec, frame)
     arrays = [_array(name, field, frame) for field in schema]
     table = pa.Table.from_arrays(arrays, schema=schema)
@@ -109,26 +113,36 @@ def _array(table: str, field: pa.Field, frame: pd.DataFrame) -> pa.Array:
     if field.name not in frame.columns:
         return pa.nulls(len(frame), field.type)
     column = frame[field.name]
-    if isinstance(column.dtype, pd.DatetimeTZDtype):
-        # Arrow would take such a series through NumPy, where the time zone gets lost.
-        column = column.astype(object)
     try:
-        array = pa.Array.from_pandas(column, type=field.type)
-    except (pa.ArrowInvalid, pa.ArrowTypeError, pa.ArrowNotImplementedError) as error:
+        array = _converted(column, field.type)
+    except _MISFITS as error:
         raise ValueError(_first_misfit(table, field, column)) from error
     if array.null_count and not field.nullable:
         row = next(index for index, value in enumerate(array) if not value.is_valid)
-        raise ValueError(f"table {table}, column {field.name}, row {row}: empty, but a {field.type} is required")
+        raise ValueError(f"table {table}, column {field.name}, row {row}: empty, but a value is required")
     return array
+
+
+def _converted(column: pd.Series[Any], wanted: pa.DataType) -> pa.Array:
+    """Convert values without loss; Arrow's own conversion of Python numbers would cut 0.5 to the integer 0."""
+    if isinstance(column.dtype, pd.DatetimeTZDtype):
+        # Arrow would take such a series through NumPy, where the time zone gets lost.
+        column = column.astype(object)
+    if not (pa.types.is_integer(wanted) or pa.types.is_floating(wanted)):
+        return pa.Array.from_pandas(column, type=wanted)
+    found = pa.Array.from_pandas(column)
+    if not (pa.types.is_integer(found.type) or pa.types.is_floating(found.type) or pa.types.is_null(found.type)):
+        raise pa.ArrowTypeError(f"{found.type} is no number")
+    return found.cast(wanted)
 
 
 def _first_misfit(table: str, field: pa.Field, column: pd.Series[Any]) -> str:
     """Find the value that does not fit, so that the message can show it."""
     for row, value in enumerate(column):
         try:
-            pa.Array.from_pandas(pd.Series([value], dtype=object), type=field.type)
-        except (pa.ArrowInvalid, pa.ArrowTypeError, pa.ArrowNotImplementedError):
-            return f"table {table}, column {field.name}, row {row}: {value!r} is not a {field.type}"
+            _converted(pd.Series([value], dtype=object), field.type)
+        except _MISFITS:
+            return f"table {table}, column {field.name}, row {row}: {value!r} is not of type {field.type}"
     return f"table {table}, column {field.name}: values of type {column.dtype} do not become {field.type}"
 
 
