@@ -160,7 +160,11 @@ def _tune(plan: StudyPlan, folder: RunFolder, options: RunOptions, dispatcher: D
             trial_dirname_creator=lambda trial: str(trial.trial_id),
         ),
         run_config=tune.RunConfig(
-            name="tune", storage_path=str(folder.ray), verbose=0, failure_config=tune.FailureConfig(max_failures=0)
+            name="tune",
+            storage_path=str(folder.ray),
+            verbose=0,
+            failure_config=tune.FailureConfig(max_failures=0),  # the dispatcher hands failed trials out again
+            checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),  # the trial has written its own
         ),
     )
     tuner.fit()
