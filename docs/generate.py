@@ -17,6 +17,7 @@ from pydantic.fields import FieldInfo
 
 from results.metrics import HEADLINE_METRICS, TASK_METRICS
 from results.schema import TABLES
+from search_spaces.arms import ACTIVATIONS, FORMS
 from search_spaces.catalog import CATALOG
 from search_spaces.grouping import GROUPINGS
 from search_spaces.initialization import PARAMETERS, PUBLISHED
@@ -228,6 +229,7 @@ BLOCKS: dict[str, Callable[[], str]] = {
     "backbones": lambda: code(BACKBONES) + "\n",
     "placements": placements,
     "initializations": initializations,
+    "forms": lambda: f"`form`: {code(FORMS)}. `activation`: {code(ACTIVATIONS)}.\n",
     "groupings": lambda: code(GROUPINGS) + "\n",
     "nuisance": nuisance,
     "catalog": catalog,
