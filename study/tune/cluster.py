@@ -8,8 +8,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-import ray
-
 from study.errors import UserError
 
 _ENVIRONMENT = {
@@ -24,13 +22,19 @@ _ENVIRONMENT = {
     "TUNE_PRINT_ALL_TRIAL_ERRORS": "0",  # the journal holds the traceback
     "TUNE_WARN_EXCESSIVE_EXPERIMENT_CHECKPOINT_SYNC_THRESHOLD_S": "0",
 }
+_LOOPBACK_ONLY = {"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0"}
+"""Makes a local Ray listen on 127.0.0.1 alone, as it does on macOS; on Linux it would listen on all interfaces."""
+
 _THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 _OBJECT_STORE_BYTES = 100 * 1024 * 1024  # images are memory-mapped from disk; nothing large goes through Ray
 
 
-def set_environment() -> None:
-    """Set Ray's and Tune's variables in this process, unless the user has set them; before ``ray.tune`` is used."""
-    for name, value in _ENVIRONMENT.items():
+def _set_environment(*, local: bool) -> None:
+    """Set Ray's and Tune's variables in this process, unless the user has set them.
+
+    Some are read when ``ray`` is imported, so it is imported after this, where it is used.
+    """
+    for name, value in {**_ENVIRONMENT, **(_LOOPBACK_ONLY if local else {})}.items():
         os.environ.setdefault(name, value)
 
 
@@ -48,6 +52,9 @@ def connected(address: str | None, threads: int) -> Iterator[None]:
     Raises:
         UserError: no cluster answers at the address.
     """
+    _set_environment(local=address is None)
+    import ray
+
     if ray.is_initialized():
         yield
         return
@@ -61,7 +68,6 @@ def connected(address: str | None, threads: int) -> Iterator[None]:
             ray.init(
                 address="local",
                 include_dashboard=False,
-                _node_ip_address="127.0.0.1",
                 object_store_memory=_OBJECT_STORE_BYTES,
                 **common,
             )
@@ -81,6 +87,8 @@ def trials_at_once(cpus: float, gpus: float) -> int:
     Raises:
         UserError: not a single one fits into any node.
     """
+    import ray
+
     alive = [node for node in ray.nodes() if node["Alive"]]  # type: ignore[no-untyped-call]
     nodes = [node["Resources"] for node in alive]
     fitting = sum(_fitting(resources, cpus, gpus) for resources in nodes)

@@ -18,7 +18,7 @@ from filelock import FileLock, Timeout
 from study.errors import UserError
 from study.layout import RunFolder
 from study.plan import StudyPlan
-from study.tune.cluster import connected, set_environment, trials_at_once
+from study.tune.cluster import connected, trials_at_once
 from study.tune.dispatch import Dispatcher
 from study.tune.execution import RUN_TRIAL, WorkOrder
 from study.tune.units import WorkUnit, read_states
@@ -86,7 +86,6 @@ def run_study(plan: StudyPlan, folder: RunFolder, options: RunOptions = RunOptio
         dispatcher = Dispatcher(plan, folder, read_states(folder))
         interrupted = False
         if not dispatcher.exhausted:
-            set_environment()
             try:
                 with connected(options.address, plan.definition.resources.threads):
                     _tune(plan, folder, options, dispatcher)
