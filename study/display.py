@@ -6,11 +6,25 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from rich.box import SIMPLE_HEAD
-from rich.console import JustifyMethod
+from rich.console import Console, JustifyMethod
 from rich.markup import escape
 from rich.table import Table
 
+_FILE_WIDTH = 140
+"""Columns of output that goes to a file or a pipe, where nobody knows how wide it will be read."""
+
 _MINUTE, _HOUR, _DAY = 60, 3600, 86400
+
+
+def open_console() -> Console:
+    """Return a console on standard output."""
+    console = Console()
+    return console if console.is_terminal else Console(width=_FILE_WIDTH)
+
+
+def say(console: Console, line: str) -> None:
+    """Print a line as it is; the terminal wraps it."""
+    console.print(line, highlight=False, markup=False, soft_wrap=True)
 
 
 def scaled(value: float) -> str:

@@ -8,11 +8,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from pydantic import ValidationError
+
 from search_spaces.arms import Arm
 from study.definition import StudyDefinition
 from study.errors import UserError
 from study.layout import RunFolder, write_atomically
-from study.validation import with_key
+from study.validation import first_problem, with_key
 from trainables.config import InitializationConfig, ModulationConfig, TrialConfig, trial_id
 from trainables.ledger import StorageLedger
 
@@ -95,8 +97,11 @@ def compile_plan(definition: StudyDefinition, data_fingerprint: str | None = Non
     fingerprint = data_fingerprint or fingerprint_of(definition)
     with blaming("network"):
         stages = tuple(shape.name for shape in stage_shapes(definition.network, definition.data.image_size))
-    with blaming("space"):
+    try:
         expansion = definition.space.expand(stages, definition.data.tasks)
+    except ValueError as error:  # its message starts with the key inside the space
+        raise UserError(f"space.{error}") from error
+    with blaming("space"):
         arms = tuple(_plan_arm(definition, arm) for arm in expansion.arms)
     return StudyPlan(definition, fingerprint, arms, expansion.duplicates)
 
@@ -235,5 +240,7 @@ def blaming(key: str) -> Iterator[None]:
     """Turn a leaf's ``ValueError`` into a ``UserError`` that names the key of the study file."""
     try:
         yield
-    except (ValueError, FileNotFoundError) as error:
+    except ValidationError as error:
+        raise UserError(with_key(key, first_problem(error))) from error
+    except ValueError as error:
         raise UserError(with_key(key, " ".join(str(error).split()))) from error

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from rich.console import Console
-
 from results.wording import count
 from study.commands.target import find_target
-from study.display import Heading, table
+from study.display import Heading, open_console, say, table
 from study.layout import dataset_cache
 from study.plan import blaming
 
@@ -25,7 +23,7 @@ def show_data(given: Path, runs: Path) -> None:
 
     target = find_target(given, runs)
     definition = target.definition
-    console = Console()
+    console = open_console()
     with console.status("decoding images"), target.named(), blaming("data"):
         found = describe_dataset(definition.data, definition.seeds.data_seed, dataset_cache())
     headings = [Heading("task", numeric=False), Heading("split", numeric=False), Heading("unlabelled")]
@@ -40,7 +38,7 @@ def show_data(given: Path, runs: Path) -> None:
     ]
     console.print(table([*headings, Heading("images per class", numeric=False)], rows))
     images = ", ".join(f"{split} {number:,}" for split, number in found.images.items())
-    console.print(f"images: {images}; corrupt: {len(found.corrupt_images)}", highlight=False, markup=False)
+    say(console, f"images: {images}; corrupt: {len(found.corrupt_images)}")
     for image in found.corrupt_images[:_NAMED_CORRUPT]:
-        console.print(f"corrupt: {image}: {image.reason}", highlight=False, markup=False)
-    console.print(f"decoded images: {found.folder}", highlight=False, markup=False, soft_wrap=True)
+        say(console, f"corrupt: {image}: {image.reason}")
+    say(console, f"decoded images: {found.folder}")

@@ -7,12 +7,10 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
-
 from results.wording import count, size
 from study.commands.target import find_target
 from study.cost import StudyCost, TimeSource, study_cost
-from study.display import Heading, duration, scaled, table
+from study.display import Heading, duration, open_console, say, scaled, table
 from study.layout import RunFolder
 from study.plan import StudyPlan
 
@@ -73,7 +71,7 @@ def _document(plan: StudyPlan, cost: StudyCost, done: int) -> dict[str, Any]:
 
 
 def _print(plan: StudyPlan, cost: StudyCost, done: int, given: Path) -> None:
-    console, definition = Console(), plan.definition
+    console = open_console()
     headings = [
         Heading("arm", numeric=False),
         Heading("added parameters"),
@@ -84,26 +82,22 @@ def _print(plan: StudyPlan, cost: StudyCost, done: int, given: Path) -> None:
         *([Heading("work")] if cost.seconds else []),
     ]
     console.print(table(headings, [_row(plan, cost, index) for index in range(len(plan.arms))]))
-    base = plan.arms[0].storage.base_parameters
-    console.print(
-        f"Added to {count(base)} parameters of one {definition.network.backbone} without modulation; bytes at fp32; "
-        "multiply-adds and stored vectors for one image and all tasks.",
-        highlight=False,
-    )
-    trials = len(plan.arms) * (cost.tune_trials + cost.confirm_trials)
-    effort = (
-        f"{len(plan.arms)} arms x ({cost.tune_trials} tune + {cost.confirm_trials} confirm trials) = {trials} trials"
-        f" of up to {definition.optimization.epochs} epochs; {done} done already,"
-        f" {plan.duplicates} duplicate combinations left out"
-    )
-    lines = [
-        effort,
-        f"{len(definition.data.tasks)} tasks: {', '.join(definition.data.tasks)}",
+    for line in (*_remarks(plan, cost, done), _time(cost, given)):
+        say(console, line)
+
+
+def _remarks(plan: StudyPlan, cost: StudyCost, done: int) -> tuple[str, ...]:
+    definition, arms = plan.definition, len(plan.arms)
+    base = f"{count(plan.arms[0].storage.base_parameters)} parameters of one {definition.network.backbone}"
+    trials, epochs = f"{cost.tune_trials} tune + {cost.confirm_trials} confirm", definition.optimization.epochs
+    total = arms * (cost.tune_trials + cost.confirm_trials)
+    return (
+        f"added to {base}; bytes at fp32; multiply-adds and stored vectors for one image and all tasks",
+        f"trials: {arms} arms x ({trials}) = {total}, {done} of them done; up to {epochs} epochs each",
+        f"duplicate combinations left out: {plan.duplicates}",
+        f"tasks: {len(definition.data.tasks)}: {', '.join(definition.data.tasks)}",
         f"disk: about {size(cost.disk_bytes)} (weights, checkpoints, decoded images)",
-        _time(cost, given),
-    ]
-    for line in lines:
-        console.print(line, highlight=False, markup=False)
+    )
 
 
 def _row(plan: StudyPlan, cost: StudyCost, index: int) -> list[str]:

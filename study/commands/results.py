@@ -11,7 +11,7 @@ from results.report import Origin, ReportFiles, write_report
 from results.wording import format_summary, summary_note
 from study.collect import collect
 from study.commands.target import Target, find_run
-from study.display import Heading, table
+from study.display import Heading, open_console, say, table
 from study.errors import UserError
 from study.tracking import STORE_ERRORS, SyncReport, Tracker
 
@@ -24,7 +24,7 @@ def collect_run(given: Path, runs: Path) -> None:
     """
     target = find_run(given, runs)
     tables = collect(target.folder)
-    console = Console()
+    console = open_console()
     console.print(table([Heading("table", numeric=False), Heading("rows")], _row_counts(tables)))
     say(console, f"tables: {target.folder.tables}")
 
@@ -37,7 +37,7 @@ def report_run(given: Path, runs: Path) -> None:
     """
     target = find_run(given, runs)
     collect(target.folder)
-    print_report(Console(), write_study_report(target))
+    print_report(open_console(), write_study_report(target))
 
 
 def sync_run(given: Path, runs: Path) -> None:
@@ -53,7 +53,7 @@ def sync_run(given: Path, runs: Path) -> None:
         raise UserError(
             f"MLflow at {_uri(target)} cannot be brought up to date: {' '.join(str(error).split())}"
         ) from error
-    console = Console()
+    console = open_console()
     changes = f"{report.runs_created} runs created, {report.trials_updated} trials updated"
     say(console, f"{changes}, {report.points_logged} values logged")
     say(console, mlflow_hint(target))
@@ -104,11 +104,6 @@ def try_sync(console: Console, target: Target, tracker: Tracker) -> SyncReport |
             console, f"MLflow at {_uri(target)} is not up to date ({reason}); later: modstudy sync {target.folder.path}"
         )
         return None
-
-
-def say(console: Console, line: str) -> None:
-    """Print a line as it is."""
-    console.print(line, highlight=False, markup=False, soft_wrap=True)
 
 
 def _uri(target: Target) -> str:

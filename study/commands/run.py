@@ -12,8 +12,9 @@ from rich.console import Console
 from study.background_sync import BackgroundSync
 from study.collect import collect
 from study.commands.live import LiveProgress
-from study.commands.results import mlflow_hint, print_report, say, tracker_of, try_sync, write_study_report
+from study.commands.results import mlflow_hint, print_report, tracker_of, try_sync, write_study_report
 from study.commands.target import Target, find_target
+from study.display import open_console, say
 from study.errors import UserError
 from study.layout import dataset_cache, write_atomically
 from study.loading import dump_study
@@ -44,7 +45,7 @@ def run(command: RunCommand) -> int:
     Raises:
         UserError: the study file breaks a rule, does not fit the data, or is being run already.
     """
-    console = Console()
+    console = open_console()
     target = find_target(command.given, command.runs)
     plan = target.compile()
     with run_lock(target.folder):  # nobody else runs this study, so its plan may be replaced

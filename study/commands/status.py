@@ -7,10 +7,8 @@ import time
 from dataclasses import asdict
 from pathlib import Path
 
-from rich.console import Console
-
 from study.commands.target import find_run
-from study.display import Heading, duration, table
+from study.display import Heading, duration, open_console, say, table
 from study.progress import read_progress
 from study.status import ArmStatus, StudyStatus, study_status
 
@@ -37,10 +35,10 @@ def show_status(given: Path, runs: Path, *, as_json: bool) -> None:
     if as_json:
         print(json.dumps(asdict(status), indent=1))  # noqa: T201 - the output of the command
         return
-    console = Console()
+    console = open_console()
     console.print(table(_HEADINGS, [_row(arm) for arm in status.arms], title=f"{status.name} ({folder.path})"))
     for line in _lines(status, given):
-        console.print(line, highlight=False, markup=False)
+        say(console, line)
 
 
 def _row(arm: ArmStatus) -> list[str]:

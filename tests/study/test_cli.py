@@ -1,0 +1,178 @@
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from results.store import read_table
+from study.cli import app
+from study.layout import RunFolder
+from study.loading import dump_study
+from study.plan import StudyPlan
+
+
+def modstudy(*arguments: object) -> Result:
+    return CliRunner().invoke(app, [str(argument) for argument in arguments])
+
+
+def shell(*arguments: object, folder: Path, **environment: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(  # noqa: S603 - our own module
+        [sys.executable, "-m", "study", *map(str, arguments)],
+        cwd=folder,
+        env={**os.environ, "PYTHONPATH": str(Path(__file__).resolve().parents[2]), **environment},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=280,
+    )
+
+
+@pytest.fixture
+def played(plan: StudyPlan, folder: RunFolder, journaling: Any) -> RunFolder:
+    """The folder of a study whose journals say that all is done."""
+    folder.definition.write_text(dump_study(plan.definition))
+    journaling.play(plan)
+    return folder
+
+
+def test_help_is_quick_and_imports_nothing_heavy(tmp_path: Path) -> None:
+    started = time.monotonic()
+    result = shell("--help", folder=tmp_path)
+    assert time.monotonic() - started < 5  # well below one second on an idle machine
+    for command in ("plan", "run", "status", "collect", "sync", "report", "data"):
+        assert command in result.stdout
+    code = "import sys, study.cli; print(sorted({'torch', 'ray', 'mlflow', 'pandas', 'optuna'} & set(sys.modules)))"
+    assert subprocess.check_output([sys.executable, "-c", code], text=True).strip() == "[]"  # noqa: S603
+
+
+@pytest.mark.parametrize("command", ["plan", "run", "status", "collect", "sync", "report", "data"])
+def test_every_command_has_help_and_an_example(command: str) -> None:
+    result = modstudy(command, "--help")
+    assert result.exit_code == 0
+    assert f"Example: modstudy {command}" in " ".join(result.output.split())
+
+
+def test_the_plan_as_a_table(study_file: Path, tmp_path: Path) -> None:
+    result = modstudy("plan", study_file, "--runs-dir", tmp_path)
+    assert result.exit_code == 0, result.output
+    text = " ".join(result.output.split())
+    assert "trials: 3 arms x (3 tune + 2 confirm) = 15, 0 of them done; up to 2 epochs each" in text
+    assert "tasks: 2: Smiling, Glasses" in text
+    assert f"modstudy plan {study_file} --probe" in text
+    for arm in ("shared", "separate", "late"):
+        assert arm in text
+    assert not (tmp_path / "tiny").exists()
+
+
+def test_the_plan_as_json(study_file: Path, tmp_path: Path, plan: StudyPlan) -> None:
+    result = modstudy("plan", study_file, "--json", "--runs-dir", tmp_path)
+    document = json.loads(result.output)
+    assert (document["study"], document["trials"], document["wall_seconds"]) == ("tiny", 15, None)
+    assert [arm["name"] for arm in document["arms"]] == [arm.arm.name for arm in plan.arms]
+    assert document["arms"][2]["storage"][-1]["added_parameters"] == plan.arms[2].storage.added_parameters
+
+
+def test_the_plan_of_a_run_uses_its_times(played: RunFolder) -> None:
+    document = json.loads(modstudy("plan", played.path, "--json").output)
+    assert (document["trials_done"], document["source"]) == (15, "finished trials")
+    assert document["wall_seconds"] > 0
+
+
+@pytest.mark.parametrize("command", ["plan", "run", "status", "collect", "sync", "report", "data"])
+def test_a_broken_study_file_ends_every_command_with_one_line(command: str, tmp_path: Path) -> None:
+    path = tmp_path / "study.yaml"
+    path.write_text("name: x\ndata: {source: {kind: generated}, tasks: [Hat]}\nlos: {}\n")
+    result = modstudy(command, path, "--runs-dir", tmp_path)
+    assert result.exit_code == 2
+    assert result.stderr == f"error: {path}: los: unknown key; did you mean 'loss'?\n"
+
+
+@pytest.mark.parametrize("command", ["plan", "run", "data"])
+def test_an_unknown_task_is_refused_with_file_and_key(command: str, study_file: Path, tmp_path: Path) -> None:
+    study_file.write_text(study_file.read_text().replace("Smiling", "Smilin"))
+    result = modstudy(command, study_file, "--runs-dir", tmp_path)
+    assert result.exit_code == 2
+    expected = "data.tasks: generated faces have no task 'Smilin'; did you mean 'Smiling'?"
+    assert result.stderr == f"error: {study_file}: {expected}\n"
+
+
+@pytest.mark.parametrize("command", ["status", "collect", "sync", "report"])
+def test_a_study_that_was_not_run(command: str, study_file: Path, tmp_path: Path) -> None:
+    result = modstudy(command, study_file, "--runs-dir", tmp_path)
+    assert result.exit_code == 2
+    assert result.stderr.endswith(f"not been run yet; start it with: modstudy run {study_file}\n")
+
+
+def test_a_folder_that_is_no_run(tmp_path: Path) -> None:
+    result = modstudy("status", tmp_path)
+    assert result.exit_code == 2
+    assert "not the folder of a run (it holds no study.yaml)" in result.stderr
+
+
+def test_file_and_run_folder_mean_the_same(played: RunFolder, study_file: Path) -> None:
+    by_folder = modstudy("status", played.path, "--json")
+    by_file = modstudy("status", study_file, "--json", "--runs-dir", played.path.parent)
+    assert json.loads(by_folder.output)["arms"] == json.loads(by_file.output)["arms"]
+
+
+def test_status_in_words(played: RunFolder) -> None:
+    result = modstudy("status", played.path)
+    assert result.exit_code == 0
+    assert "15 of 15 trials done, 15 finished in the last hour" in result.output
+    assert "go on with" not in result.output
+
+
+def test_collect_says_what_it_wrote(played: RunFolder) -> None:
+    result = modstudy("collect", played.path)
+    assert result.exit_code == 0, result.output
+    assert len(read_table(played.tables, "trials")) == 15
+    assert str(played.tables) in result.output
+
+
+def test_report_prints_the_trade_off(played: RunFolder) -> None:
+    result = modstudy("report", played.path)
+    assert result.exit_code == 0, result.output
+    assert "triplet accuracy" in " ".join(result.output.split())
+    assert (played.report / "report.md").is_file()
+    assert (played.report / "tradeoff.png").is_file()
+
+
+def test_sync_twice_is_sync_once(played: RunFolder) -> None:
+    first = modstudy("sync", played.path)
+    assert first.exit_code == 0, first.output
+    assert "19 runs created, 15 trials updated" in first.output  # the study, 3 arms, 15 trials
+    assert f"mlflow ui --backend-store-uri sqlite:///{played.path}/mlflow.db --host 127.0.0.1" in first.output
+    assert "0 runs created, 0 trials updated, 0 values logged" in modstudy("sync", played.path).output
+
+
+def test_data_is_described(study_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MODSTUDY_CACHE", str(tmp_path / "cache"))
+    result = modstudy("data", study_file)
+    assert result.exit_code == 0, result.output
+    assert "images: train 24, validation 12, test 12; corrupt: 0" in result.output
+
+
+@pytest.mark.slow
+def test_a_study_from_file_to_report_and_again(study_file: Path, tmp_path: Path) -> None:
+    text = study_file.read_text().replace("trials_per_arm: 3", "trials_per_arm: 1").replace("[per_task, ", "[")
+    study_file.write_text(text)
+    first = shell("run", "tiny.yaml", folder=tmp_path, MODSTUDY_CACHE=str(tmp_path / "cache"))
+    assert first.returncode == 0, first.stdout + first.stderr
+    assert "study tiny: 2 arms, 6 trials: 0 done already, 0 to be continued" in first.stdout
+    folder = RunFolder(tmp_path / "runs" / "tiny")
+    assert f"report: {folder.report / 'report.md'}" in first.stdout
+    trials = read_table(folder.tables, "trials")
+    assert set(trials["state"]) == {"completed"}
+    assert trials["mlflow_run_id"].notna().all()
+    second = shell("run", "runs/tiny", folder=tmp_path, MODSTUDY_CACHE=str(tmp_path / "cache"))
+    assert second.returncode == 0, second.stdout + second.stderr
+    assert "6 trials: 6 done already" in second.stdout
+    again = read_table(folder.tables, "trials")
+    assert again.equals(trials)
