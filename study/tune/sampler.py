@@ -23,7 +23,7 @@ from study.plan import Nuisance
 
 Ranges = Mapping[str, NuisanceRange]
 
-ATTEMPTS_PER_POINT = 50
+ATTEMPTS_PER_POINT = 16
 """How often a point that repeats an earlier one is drawn again before the round is left smaller."""
 
 

@@ -1,0 +1,82 @@
+from __future__ import annotations
+
+from filelock import FileLock
+
+from study.tune import dispatch
+
+
+def test_the_arm_with_most_work_left_goes_first(make_plan, simulate):
+    run = simulate(make_plan())
+    assert run.dispatcher.next_unit().trial.arm.name == "separate"  # three networks
+
+
+def test_a_unit_is_never_handed_out_twice_at_once(make_plan, simulate):
+    run = simulate(make_plan())
+    handed_out = []
+    while (unit := run.dispatcher.next_unit()) is not None:
+        handed_out.append(unit.trial.trial_id)
+    assert len(handed_out) == len(set(handed_out)) == 6  # three arms, rounds of two
+    assert not run.dispatcher.exhausted
+
+
+def test_a_failing_trial_is_tried_as_often_as_the_study_says(make_plan, simulate):
+    run = simulate(make_plan(resources={"retries": 1}), runner="orchestration_runners:train_or_fail")
+    ended = run.run(workers=1, seed=0)
+    late = [unit.trial.trial_id for unit in ended if unit.trial.arm.name == "late"]
+    assert sorted(late) == sorted(2 * list(set(late)))
+    assert run.dispatcher.exhausted
+    failures = run.dispatcher.states[late[0]].history.failures
+    assert [(failure["kind"], failure["message"]) for failure in failures] == 2 * [("crashed", "as told")]
+    assert "ArithmeticError" in failures[0]["traceback"]
+
+
+def test_a_worker_that_ended_without_a_word_is_journalled_and_tried_again(make_plan, simulate):
+    run = simulate(make_plan())
+    unit = run.dispatcher.next_unit()
+    state = run.dispatcher.ended(unit, crashed=True)
+    assert state.history.state == "failed"
+    assert "without a word" in state.history.failures[0]["message"]
+    assert run.dispatcher.next_unit() == unit
+
+
+def test_a_journal_that_another_process_writes_is_left_alone(make_plan, simulate, monkeypatch):
+    monkeypatch.setattr(dispatch, "WRITER_GONE_S", 0.1)
+    run = simulate(make_plan(resources={"retries": 0}))
+    unit = run.dispatcher.next_unit()
+    trial = run.folder.trial(unit.trial.trial_id)
+    trial.path.mkdir(parents=True)
+    with FileLock(trial.path / "trial.lock"):
+        assert run.dispatcher.ended(unit, crashed=True) is None
+    assert not trial.journal.exists()
+    assert unit not in (run.dispatcher.next_unit() for _ in range(20))  # no endless retries
+
+
+def test_work_done_and_left_add_up_and_end_at_zero(make_plan, simulate):
+    plan = make_plan()
+    total = simulate(plan).dispatcher.workload()
+    weights = [arm.storage.multiply_adds_per_image for arm in plan.arms]
+    assert total.left == sum(weights) * 7 * 4  # trials of an arm, epochs
+    assert (total.done, total.trials_done, total.trials_total) == (0, 0, 21)
+    while simulate(plan).run(workers=2, seed=0, units=5):
+        now = simulate(plan).dispatcher.workload()
+        assert now.done + now.left == total.left
+    assert (now.left, now.trials_done, now.in_flight) == (0, 21, ())
+
+
+def test_pruning_takes_its_trials_work_off_the_total(make_plan, simulate):
+    halving = {"trials_per_arm": 4, "round_size": 4, "halving": {"rungs": [1], "keep": 0.5}}
+    run = simulate(make_plan(search=halving))
+    run.run(workers=2, seed=0)
+    done = run.dispatcher.workload()
+    assert (done.left, done.trials_done, done.trials_total) == (0, 18, 18)
+
+
+def test_epochs_of_running_trials_count_as_done(make_plan, simulate):
+    run = simulate(make_plan())
+    unit = run.dispatcher.next_unit()
+    before = run.dispatcher.workload()
+    order = run.order(unit)
+    from study.tune.execution import execute
+
+    execute(order)
+    assert before.done_now() == before.in_flight[0].weight * 4

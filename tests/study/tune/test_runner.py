@@ -1,0 +1,118 @@
+"""A real local Ray with workers of their own around next to no training."""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+
+import pytest
+import ray
+
+from study.errors import UserError
+from study.layout import RunFolder
+from study.tune.cluster import connected
+from study.tune.runner import RunOptions, RunSummary, run_lock, run_study
+from study.tune.units import read_states
+
+pytestmark = pytest.mark.filterwarnings(
+    "ignore:.*subprocess .* is still running:ResourceWarning",  # Ray's own processes, ended by its shutdown
+    "ignore:unclosed file:ResourceWarning",  # Ray's logs
+)
+
+
+@pytest.fixture(scope="module")
+def cluster():
+    """One Ray for all tests of this file; runs use the one they find."""
+    patch = pytest.MonkeyPatch()
+    patch.setenv("PYTHONPATH", str(Path(__file__).parent))
+    with connected(None, threads=1):
+        yield
+    patch.undo()
+
+
+@pytest.fixture
+def run(cluster, make_plan, tmp_path):
+    def go(name="run", runner="train", changes=None, **options) -> tuple[RunFolder, RunSummary]:
+        folder = RunFolder(tmp_path / name)
+        plan = make_plan(**(changes or {}))
+        return folder, run_study(plan, folder, RunOptions(runner=f"orchestration_runners:{runner}", **options))
+
+    return go
+
+
+def everything(completed: int, pruned: int = 0) -> RunSummary:
+    return RunSummary(completed, pruned, diverged=0, failed=0, waiting=0, arms_without_choice=(), interrupted=False)
+
+
+def test_one_worker_two_workers_and_a_simulation_find_the_same(run, make_plan, simulate):
+    search = {"trials_per_arm": 4, "round_size": 4, "halving": {"rungs": [1, 2], "keep": 0.5}}
+    one, summary = run("one", changes={"search": search}, max_concurrent=1)
+    assert summary == everything(completed=3 * (1 + 2), pruned=3 * 3)
+    two, summary = run("two", changes={"search": search})
+    assert summary.complete
+    simulated = simulate(make_plan(search=search), "simulated")
+    simulated.run(workers=5, seed=1)
+    assert simulated.results_of(one) == simulated.results_of(two) == simulated.results()
+
+
+def test_workers_are_kept_and_nothing_of_the_tuner_is_left(run):
+    folder, summary = run()
+    assert summary == everything(completed=21)
+    states = read_states(folder).values()
+    assert {state.history.attempts for state in states} == {1}
+    pids = Counter(event["pid"] for state in states for event in _started(folder, state))
+    assert len(pids) <= 3
+    assert not folder.ray.exists()
+
+
+def _started(folder, state):
+    from study.journal import read_journal
+
+    events = read_journal(folder.trial(state.history.trial_id).journal).events
+    return [event for event in events if event["event"] == "started"]
+
+
+def test_a_finished_study_starts_nothing(run, make_plan, simulate, monkeypatch):
+    done = simulate(make_plan())
+    done.run(workers=4, seed=0)
+    monkeypatch.setattr("study.tune.runner._tune", lambda *_: pytest.fail("nothing was to be done"))
+    assert run_study(done.plan, done.folder) == everything(completed=21)
+
+
+def test_killed_workers_are_replaced_and_their_trials_tried_again(run):
+    folder, summary = run("killed", "train_and_die_once", {"search": {"trials_per_arm": 1}, "confirm": {"seeds": [1]}})
+    assert summary == everything(completed=6)
+    for state in read_states(folder).values():
+        tune = state.history.planned["stage"] == "tune"
+        assert [failure["kind"] for failure in state.history.failures] == (["crashed"] if tune else [])
+        assert state.history.attempts == (2 if tune else 1)
+
+
+def test_failures_are_counted_by_what_they_are_and_the_rest_goes_on(run):
+    changes = {"search": {"trials_per_arm": 1}, "confirm": {"seeds": [1]}, "resources": {"retries": 0}}
+    _, summary = run("failing", "train_or_fail", changes)
+    assert summary == RunSummary(
+        completed=2, pruned=0, diverged=1, failed=1, waiting=1, arms_without_choice=("separate",), interrupted=False
+    )
+    assert not summary.complete
+
+
+def test_the_listener_sees_the_work_shrink_to_nothing(run):
+    seen = []
+    run(changes={"search": {"trials_per_arm": 1}, "confirm": {"seeds": [1]}}, listener=seen.append)
+    assert (seen[0].done, seen[-1].left, seen[-1].in_flight) == (0, 0, ())
+    assert [workload.trials_done for workload in seen] == sorted(workload.trials_done for workload in seen)
+
+
+def test_a_trial_that_fits_no_node_is_refused(run):
+    with pytest.raises(UserError, match=r"resources: a trial wants cpus 4096 .* no node has as many"):
+        run(changes={"resources": {"cpus": 4096}})
+
+
+def test_one_driver_at_a_time(run, tmp_path):
+    with (
+        run_lock(RunFolder(tmp_path / "held")),
+        pytest.raises(UserError, match=r"held: this study is being run already by process \d+ on "),
+    ):
+        run("held")
+    assert ray.is_initialized()
