@@ -44,15 +44,18 @@ _CURVE_FAMILIES: dict[str, Metric] = {
         Metric("train/active_triplets", "none", "share", "valid triplets that still violate the margin"),
         Metric("train/valid_triplets", "none", "count", "triplets that the batches of the epoch held"),
         Metric("optimization/learning_rate", "none", "1", "learning rate of the epoch"),
-        Metric("modulation/dead_channels", "none", "share", "channels that a modulation point sets to zero"),
-        Metric("update_agreement/cosine", "none", "1", "cosine between the updates that two tasks ask for"),
+        Metric("modulation/dead_channels", "none", "count", "entries of all vectors of a point that give zero"),
+        Metric("update_agreement/cosine", "none", "1", "mean cosine, over filters, of two tasks' loss gradients"),
         Metric(
-            "update_agreement/update", "none", "1", "change of a task's loss under the joint update, against its own"
+            "update_agreement/update", "max", "1", "mean cosine, over filters, of a task's descent and the step taken"
         ),
+        Metric("update_agreement/positive_share", "max", "share", "filters whose step taken descends the task's loss"),
         Metric(
-            "update_agreement/positive_share", "max", "share", "measurements at which the joint update helps the task"
+            "update_agreement/conflict_share",
+            "min",
+            "share",
+            "pairs of tasks, filter by filter, that oppose each other",
         ),
-        Metric("update_agreement/conflict_share", "min", "share", "task pairs whose updates oppose each other"),
     )
 }
 

@@ -109,10 +109,10 @@ _CURVES = TableSpec(
 LEDGER = (
     Column("parameters", "int64", "parameters", "parameters"),
     Column("added_parameters", "int64", "parameters", "parameters over the same network without modulation"),
-    Column("added_parameters_per_task", "float64", "parameters per task", "added parameters divided by tasks"),
+    Column("added_parameters_per_task", "float64", "parameters per task", "what one more task of its own would add"),
     Column("bytes_fp32", "int64", "bytes", "parameters and buffers stored at 4 bytes a number"),
     Column("bytes_fp16", "int64", "bytes", "parameters and buffers stored at 2 bytes a number"),
-    Column("embeddings_per_image", "int32", "vectors", "distinct embeddings to store for an image and all tasks"),
+    Column("embeddings_per_image", "int32", "vectors", "vectors to store for an image and all tasks"),
     Column("index_bytes_per_image_fp32", "int64", "bytes per image", "gallery index at 4 bytes a number"),
     Column("index_bytes_per_image_fp16", "int64", "bytes per image", "gallery index at 2 bytes a number"),
     Column("multiply_adds_per_image", "int64", "multiply-adds", "work for one image and all tasks"),

@@ -34,6 +34,7 @@ from study.mirror import RunContent, factor_params, ledger_points, summary_point
 STORE_ERRORS = (MlflowException, SQLAlchemyError, OSError)
 """What a store that is down, full or broken raises; ``requests`` errors are ``OSError``."""
 
+_ARTIFACTS = ("tables", "report")
 _METRICS_PER_REQUEST = 900  # the server takes at most 1,000 entities in one request
 
 
@@ -116,6 +117,8 @@ class Tracker:
                 known.runs[key] = run.info.run_id
                 known.mirrored[key] = int(run.data.tags.get("modstudy.mirrored", 0))
                 known.digests[key] = run.data.tags.get("modstudy.digest", "")
+                if key == "study":
+                    known.digests |= {name: run.data.tags.get(f"modstudy.digest.{name}", "") for name in _ARTIFACTS}
             token = page.token
             if not token:
                 return known
@@ -203,26 +206,32 @@ class Tracker:
         """Mirror the summary of every arm, and the tables and the report as artifacts of the study run."""
         if not (folder.tables / "summary.parquet").exists():
             return
+        ends = [round(history.updated * 1000) for history in known.histories.values()]
         for row in read_table(folder.tables, "summary").to_dict("records"):
             key = f"arm:{row['arm_id']}"
             times = [h.updated for h in known.histories.values() if h.planned["arm"]["arm_id"] == row["arm_id"]]
             content = json.dumps(row, default=str, sort_keys=True)
             if key in known.runs and times and self._is_news(known, key, content):
                 end = round(max(times) * 1000)
-                points = tuple(summary_points(row, end))
+                points = tuple(summary_points({str(name): value for name, value in row.items()}, end))
                 tags = {"modstudy.seeds": str(row["seeds"]), "modstudy.selection_rule": str(row["selection_rule"])}
                 self._log(client, known.runs[key], RunContent({}, points, tags, "FINISHED", end), report)
                 self._remember(client, known, key, content)
-        for name, path in (("tables", folder.tables), ("report", folder.report)):
-            self._sync_artifacts(client, known, name, path)
+        for name, path in zip(_ARTIFACTS, (folder.tables, folder.report), strict=True):
+            if self._sync_artifacts(client, known, name, path) and ends:
+                client.set_terminated(known.runs["study"], "FINISHED", max(ends))
 
-    def _sync_artifacts(self, client: MlflowClient, known: _Known, name: str, path: Path) -> None:
+    @staticmethod
+    def _sync_artifacts(client: MlflowClient, known: _Known, name: str, path: Path) -> bool:
+        """Upload the files of ``path`` when they are not those of the last time; return whether they were not."""
         files = sorted(file for file in path.glob("*") if file.is_file())
         digest = hashlib.sha256(b"".join(hashlib.sha256(file.read_bytes()).digest() for file in files)).hexdigest()
-        if files and known.digests.get(name) != digest:
-            client.log_artifacts(known.runs["study"], str(path), name)
-            client.set_terminated(known.runs["study"], "FINISHED")
-            known.digests[name] = digest
+        if not files or known.digests.get(name) == digest:
+            return False
+        client.log_artifacts(known.runs["study"], str(path), name)
+        client.set_tag(known.runs["study"], f"modstudy.digest.{name}", digest)
+        known.digests[name] = digest
+        return True
 
     @staticmethod
     def _is_news(known: _Known, key: str, content: str) -> bool:
@@ -254,7 +263,7 @@ def _dataset_input(plan: Mapping[str, Any]) -> DatasetInput:
     """The data as MLflow sees it: where it comes from, and the fingerprint of its content as digest."""
     data = plan["definition"]["data"]
     source = data["source"]
-    name = Path(source["path"]).name if source["kind"] == "parquet" else "generated faces"
+    name = Path(source["path"]).name if "path" in source else f"{source['kind']} images"
     profile = json.dumps({"tasks": data["tasks"], "image_size": data["image_size"], "fit": data["fit"]})
     dataset = Dataset(
         name=name,
