@@ -1,0 +1,127 @@
+"""Seconds a trial that does nothing costs: this project's run against the plain way to use Ray Tune with MLflow.
+
+    python -m benchmarks.orchestration [--trials 40] [--peer-trials 10] [--repeats 3]
+
+Ours: ``run_study`` with the journal written and flushed for every trial, Optuna's sampler, and MLflow (SQLite) fed
+beside it, its last sync included. Peer: a function trainable that reports the same numbers, default loggers, Ray's own
+``MLflowLoggerCallback`` on SQLite, a new process for every trial. Both inside one Ray that is started before and on as
+many CPUs, two trials at a time; the peer's trials do not even import torch.
+"""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import tempfile
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+from benchmarks.measure import seconds
+from study.background_sync import BackgroundSync
+from study.definition import StudyDefinition
+from study.layout import RunFolder
+from study.plan import compile_plan, write_plan
+from study.tracking import Tracker
+from study.tune.cluster import connected
+from study.tune.runner import RunOptions, run_study
+from trainables.config import TrialConfig
+from trainables.outcome import EpochRecord, TaskMetric, TrialOutcome
+
+METRICS = ("triplet_accuracy", "recall_at_1", "map_at_r")
+
+
+def run_nothing(config: TrialConfig, *, report: Any, **_: Any) -> TrialOutcome:
+    """Stand where ``run_trial`` stands: one epoch is reported, nothing is trained."""
+    report(EpochRecord(epoch=1, seconds=0.0, metrics={"train/loss": config.optimization.learning_rate}))
+    rows = tuple(
+        TaskMetric(split, task, metric, "query", config.optimization.learning_rate, 0.5, 1)
+        for split in config.evaluation.splits
+        for task in config.data.tasks
+        for metric in METRICS
+    )
+    return TrialOutcome(1, True, rows, 0, None)
+
+
+def definition(trials: int) -> StudyDefinition:
+    """One arm whose ``trials`` tune trials differ in their learning rate."""
+    return StudyDefinition.model_validate(
+        {
+            "name": "nothing",
+            "data": {"source": {"kind": "generated"}, "tasks": ["Smiling", "Hat", "Beard"], "image_size": 48},
+            "network": {"width": 0.125},
+            "optimization": {"epochs": 1},
+            "space": {
+                "blocks": [{"placement": ["late"]}],
+                "nuisance": {"learning_rate": {"low": 1e-4, "high": 1e-1, "log": True}},
+            },
+            "search": {"trials_per_arm": trials - 1, "round_size": trials - 1},
+            "confirm": {"seeds": [1]},
+        }
+    )
+
+
+def ours(trials: int) -> None:
+    """Run the study and mirror it."""
+    with tempfile.TemporaryDirectory() as path:
+        folder = RunFolder(Path(path) / "run")
+        plan = compile_plan(definition(trials))
+        write_plan(plan, folder)
+        tracker = Tracker(folder.tracking_uri(None), "nothing", folder.mlflow_artifacts)
+        background = BackgroundSync(tracker, folder)
+        background.start()
+        summary = run_study(plan, folder, RunOptions(max_concurrent=2, runner="benchmarks.orchestration:run_nothing"))
+        background.stop()
+        tracker.sync(folder)
+        if summary.completed != trials:
+            raise SystemExit(f"only {summary.completed} of {trials} trials were completed")
+
+
+def plain_function(config: dict[str, Any]) -> None:
+    """The peer's trainable: reports the numbers of one epoch."""
+    from ray import tune
+
+    names = [f"{task}/{metric}" for task in ("Smiling", "Hat", "Beard") for metric in METRICS]
+    tune.report(dict.fromkeys(("train/loss", *names), config["learning_rate"]))
+
+
+def peer(trials: int) -> None:
+    """Run as many trials the way Ray's documentation does."""
+    from ray import tune
+    from ray.air.integrations.mlflow import MLflowLoggerCallback
+
+    with tempfile.TemporaryDirectory() as path:
+        callback = MLflowLoggerCallback(tracking_uri=f"sqlite:///{path}/mlflow.db", experiment_name="nothing")
+        tuner = tune.Tuner(
+            plain_function,
+            param_space={"learning_rate": tune.loguniform(1e-4, 1e-1)},
+            tune_config=tune.TuneConfig(num_samples=trials, max_concurrent_trials=2),
+            run_config=tune.RunConfig(storage_path=f"{path}/ray", callbacks=[callback], verbose=0),
+        )
+        failed = tuner.fit().num_errors
+        if failed:
+            raise SystemExit(f"{failed} of the peer's trials failed")
+
+
+def main() -> None:
+    """Print seconds a trial of both sides and the ratio, pair by pair."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--trials", type=int, default=40)
+    parser.add_argument("--peer-trials", type=int, default=10)
+    parser.add_argument("--repeats", type=int, default=3)
+    options = parser.parse_args()
+    logging.getLogger("alembic").setLevel(logging.ERROR)
+    mine, theirs = [], []
+    with connected(None, threads=1):
+        ours(2)  # imports and MLflow's tables
+        for _ in range(options.repeats):
+            mine.append(seconds(lambda: ours(options.trials)) / options.trials)
+            theirs.append(seconds(lambda: peer(options.peer_trials)) / options.peer_trials)
+    ratios = [b / a for a, b in zip(mine, theirs, strict=True)]
+    print(f"ours: median {median(mine):.3f} s a trial [{min(mine):.3f}, {max(mine):.3f}] at {options.trials} trials")
+    print(f"peer: median {median(theirs):.3f} s a trial [{min(theirs):.3f}, {max(theirs):.3f}]")
+    print(f"ratio: {median(ratios):.1f} x [{min(ratios):.1f}, {max(ratios):.1f}] over {len(ratios)} pairs")
+
+
+if __name__ == "__main__":
+    main()
