@@ -217,8 +217,30 @@ def plan_document(plan: StudyPlan) -> dict[str, Any]:
 
 
 def write_plan(plan: StudyPlan, folder: RunFolder) -> None:
-    """Write ``plan.json``: the definition, the data's fingerprint and every arm with its rows of the storage table."""
+    """Write ``plan.json``: the definition, the data's fingerprint and every arm with its rows of the storage table.
+
+    Raises:
+        UserError: trials of the folder were decided by another selection rule or another halving.
+    """
+    _refuse_another_rule(plan, folder)
     write_atomically(folder.plan, json.dumps(plan_document(plan), indent=1, allow_nan=False) + "\n")
+
+
+def _refuse_another_rule(plan: StudyPlan, folder: RunFolder) -> None:
+    """Old trials would be compared by numbers, or be over for reasons, that the new rule does not know."""
+    if not folder.plan.exists() or not any(folder.trials.glob("*/journal.jsonl")):
+        return
+    before = json.loads(folder.plan.read_text(encoding="utf-8"))["definition"]
+    now = plan.definition.model_dump(mode="json")
+    for key, old, new in (
+        ("selection", before["selection"], now["selection"]),
+        ("search.halving", before["search"]["halving"], now["search"]["halving"]),
+    ):
+        if old != new:
+            raise UserError(
+                f"{key}: {folder.path} holds trials that were decided by {old}, and the study file now says {new};"
+                " give the changed study another name"
+            )
 
 
 def read_plan(folder: RunFolder) -> StudyPlan:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from results.selection import BestTrialPerArm, Candidate
 from study.plan import PlannedArm, PlannedTrial, StudyPlan, plan_trial
 from study.tune.halving import Pruning, States, round_progress
 from study.tune.sampler import Observation, Round, sample_round
@@ -84,7 +85,8 @@ class ArmDesign:
         )
 
     def _confirmation(self, tune: tuple[PlannedTrial, ...], pruned: tuple[Pruning, ...], states: States) -> ArmProgress:
-        selected = _best(tune, pruned, states)
+        selection = self._plan.definition.selection
+        selected = _best(BestTrialPerArm(selection.metric, selection.average), tune, pruned, states)
         if selected is None:
             reason = f"none of its {len(tune)} tune trials ended with a finite objective"
             return ArmProgress(tune, (), (), pruned, failure=reason)
@@ -122,15 +124,16 @@ def _observations(tune: list[PlannedTrial], pruned: list[Pruning], states: State
     return observations
 
 
-def _best(tune: tuple[PlannedTrial, ...], pruned: tuple[Pruning, ...], states: States) -> PlannedTrial | None:
-    """Return the trial with the largest validation objective among those trained to the end; the first of several."""
+def _best(
+    rule: BestTrialPerArm, tune: tuple[PlannedTrial, ...], pruned: tuple[Pruning, ...], states: States
+) -> PlannedTrial | None:
+    """Return the choice of the study's selection rule among the trials trained to the end."""
     lost = {pruning.trial.trial_id for pruning in pruned}
-    best: PlannedTrial | None = None
-    largest = float("-inf")
-    for trial in tune:
-        history = states[trial.trial_id].history
-        if trial.trial_id in lost or history.state != "completed" or history.objective is None:
-            continue
-        if history.objective > largest:
-            best, largest = trial, history.objective
-    return best
+    by_id = {trial.trial_id: trial for trial in tune if trial.trial_id not in lost}
+    histories = ((trial, states[trial.trial_id].history) for trial in by_id.values())
+    chosen = rule.best(
+        Candidate(trial.trial_id, trial.index, history.objective)
+        for trial, history in histories
+        if history.state == "completed" and history.objective is not None
+    )
+    return by_id[chosen.trial_id] if chosen else None

@@ -8,6 +8,7 @@ import pytest
 
 from study.definition import StudyDefinition
 from study.errors import UserError
+from study.journal import JournalWriter
 from study.layout import RunFolder
 from study.loading import load_study
 from study.plan import StudyPlan, compile_plan, plan_trial, read_plan, write_plan
@@ -131,6 +132,20 @@ def test_a_written_plan_reads_back_the_same(plan: StudyPlan, tmp_path: Path) -> 
     assert [arm["name"] for arm in document["arms"]] == ["shared", "separate", "late"]
     total = document["arms"][2]["storage"][-1]
     assert (total["component"], total["added_parameters"]) == ("total", plan.arms[2].storage.added_parameters)
+
+
+def test_another_selection_rule_or_halving_is_refused_once_there_are_trials(plan: StudyPlan, tmp_path: Path) -> None:
+    folder = RunFolder(tmp_path / "run")
+    write_plan(plan, folder)
+    other = replace(plan, definition=changed(plan.definition, selection={"metric": "map_at_r"}))
+    write_plan(other, folder)  # nothing has been decided yet
+    write_plan(plan, folder)
+    with JournalWriter(folder.trial("t").journal) as journal:
+        journal.append("planned")
+    with pytest.raises(UserError, match=r"^selection: .*give the changed study another name"):
+        write_plan(other, folder)
+    write_plan(plan, folder)
+    assert read_plan(folder) == plan
 
 
 def test_a_folder_without_a_plan(tmp_path: Path) -> None:
