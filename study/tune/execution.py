@@ -24,6 +24,7 @@ from filelock import FileLock, Timeout
 from study.journal import JournalWriter, State, TrialHistory, read_history
 from study.layout import RunFolder, TrialFolder, dataset_cache
 from trainables.config import TrialConfig
+from trainables.data import require_fingerprint
 from trainables.outcome import EpochRecord, TrialOutcome, mean_over_tasks
 
 TrialRunner = Callable[..., TrialOutcome]
@@ -124,9 +125,11 @@ def _attempt(order: WorkOrder, folder: TrialFolder, journal: JournalWriter, hist
     def report(record: EpochRecord) -> None:
         journal.append("epoch", epoch=record.epoch, seconds=record.seconds, metrics=record.metrics)
 
+    config = TrialConfig.model_validate(order.planned["config"])
     try:
+        require_fingerprint(config.data, config.data_seed, order.planned["data_fingerprint"])
         outcome = _load(order.runner)(
-            TrialConfig.model_validate(order.planned["config"]),
+            config,
             report=report,
             workspace=folder.path,
             cache=dataset_cache(),

@@ -1,6 +1,6 @@
 """Images and labels: read or drawn, decoded once, memory-mapped by every trial."""
 
-from trainables.data.cache import data_fingerprint, prepare_dataset
+from trainables.data.cache import data_fingerprint, prepare_dataset, require_fingerprint
 from trainables.data.dataset import Dataset, Split
 from trainables.data.description import DatasetDescription, TaskCounts, describe_dataset
 from trainables.data.source import SPLITS, UNLABELLED
@@ -15,4 +15,5 @@ __all__ = [
     "data_fingerprint",
     "describe_dataset",
     "prepare_dataset",
+    "require_fingerprint",
 ]

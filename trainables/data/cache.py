@@ -42,6 +42,18 @@ def data_fingerprint(data: DataConfig, data_seed: int) -> str:
     return _fingerprint(_open_source(data, data_seed))
 
 
+def require_fingerprint(data: DataConfig, data_seed: int, expected: str) -> None:
+    """Check that the data at hand is the data a trial was planned on; a node may hold other files at the same path.
+
+    Raises:
+        ValueError: it is not, or files, columns or tasks do not fit together.
+    """
+    found = data_fingerprint(data, data_seed)
+    if found != expected:
+        where = getattr(data.source, "path", data.source.kind)
+        raise ValueError(f"{where}: the data here has fingerprint {found}, but the trial was planned on {expected}")
+
+
 def prepare_dataset(data: DataConfig, data_seed: int, cache: Path) -> Dataset:
     """Return the data set, decoded under ``cache`` by the first caller on the node and memory-mapped by every one.
 

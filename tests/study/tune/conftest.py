@@ -46,7 +46,7 @@ def runners_on_path(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 def make_plan() -> MakePlan:
     def make(**changes: Any) -> StudyPlan:
         definition = StudyDefinition.model_validate({**SETTINGS, **changes})
-        return compile_plan(definition, data_fingerprint="0" * 32)
+        return compile_plan(definition)
 
     return make
 

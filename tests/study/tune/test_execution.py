@@ -96,3 +96,10 @@ def test_units_compare_by_what_they_are(make_plan, simulate):
     one, other = simulate(plan).dispatcher.next_unit(), simulate(plan).dispatcher.next_unit()
     assert one == other
     assert one != WorkUnit(one.trial, 1)
+
+
+def test_a_node_with_other_data_trains_nothing(order):
+    elsewhere = replace(order, planned={**order.planned, "data_fingerprint": "0" * 32})
+    with pytest.raises(TrialFailedError, match=r"data: generated: the data here has fingerprint .* planned on 0000"):
+        execute(elsewhere)
+    assert events(order) == ["planned", "started", "failed"]
