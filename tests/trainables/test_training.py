@@ -7,7 +7,9 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -109,10 +111,26 @@ ARMS = {
 }
 
 
+Reference = Callable[[str], tuple[Run, Path]]
+
+
+@pytest.fixture(scope="module")
+def undisturbed(cache: Path, tmp_path_factory: pytest.TempPathFactory) -> Reference:
+    """The reference of each arm, trained in one go and once for all tests."""
+
+    @lru_cache
+    def reference(arm: str) -> tuple[Run, Path]:
+        workspace = tmp_path_factory.mktemp("undisturbed")
+        return run(ARMS[arm], workspace, cache), workspace
+
+    return reference
+
+
 @pytest.mark.parametrize("arm", ARMS)
-def test_interrupted_after_every_epoch_equals_undisturbed(arm: str, tmp_path: Path, cache: Path) -> None:
+def test_interrupted_after_every_epoch_equals_undisturbed(
+    arm: str, tmp_path: Path, cache: Path, undisturbed: Reference
+) -> None:
     config = ARMS[arm]
-    undisturbed = run(config, tmp_path / "undisturbed", cache)
     told = Run()
 
     def report_and_stop(record: EpochRecord) -> None:
@@ -126,14 +144,13 @@ def test_interrupted_after_every_epoch_equals_undisturbed(arm: str, tmp_path: Pa
         with pytest.raises(StoppedError):
             run_trial(config, report=report_and_stop, workspace=tmp_path / "stopped", cache=cache)
     told.outcome = run_trial(config, report=report_and_stop, workspace=tmp_path / "stopped", cache=cache)
-    assert_same_result((undisturbed, tmp_path / "undisturbed"), (told, tmp_path / "stopped"))
+    assert_same_result(undisturbed(arm), (told, tmp_path / "stopped"))
     assert sorted(path.name for path in (tmp_path / "stopped").iterdir()) == ["weights.safetensors"]
 
 
 @pytest.mark.parametrize("arm", [name for name in ARMS if "sparse" not in name])
-def test_pausing_at_rungs_changes_no_number(arm: str, tmp_path: Path, cache: Path) -> None:
+def test_pausing_at_rungs_changes_no_number(arm: str, tmp_path: Path, cache: Path, undisturbed: Reference) -> None:
     config = ARMS[arm]
-    undisturbed = run(config, tmp_path / "undisturbed", cache)
     told = Run()
     for rung in (1, 3, None):
         outcome = run_trial(config, report=told.report, workspace=tmp_path / "paused", cache=cache, until_epoch=rung)
@@ -142,7 +159,7 @@ def test_pausing_at_rungs_changes_no_number(arm: str, tmp_path: Path, cache: Pat
         assert {row.split for row in outcome.task_metrics} == {"validation"}
         assert (outcome.weights_file is None) == (rung is not None)
     told.outcome = outcome
-    assert_same_result((undisturbed, tmp_path / "undisturbed"), (told, tmp_path / "paused"))
+    assert_same_result(undisturbed(arm), (told, tmp_path / "paused"))
 
 
 KILLED = """
@@ -160,9 +177,8 @@ run_trial(config, report=report, workspace=Path(sys.argv[1]), cache=Path(sys.arg
 """
 
 
-def test_a_killed_process_is_continued_by_another(tmp_path: Path, cache: Path) -> None:
+def test_a_killed_process_is_continued_by_another(tmp_path: Path, cache: Path, undisturbed: Reference) -> None:
     config = ARMS["modulated"]
-    undisturbed = run(config, tmp_path / "undisturbed", cache)
     killed = tmp_path / "killed"
     killed.mkdir()
     (killed / "config.json").write_text(config.model_dump_json())
@@ -174,23 +190,22 @@ def test_a_killed_process_is_continued_by_another(tmp_path: Path, cache: Path) -
     assert done.returncode == -signal.SIGKILL
     told = run(config, killed, cache)
     assert list(told.metrics) == [3, 4]
-    told.metrics = {epoch: undisturbed.metrics[epoch] for epoch in (1, 2)} | told.metrics
-    assert_same_result((undisturbed, tmp_path / "undisturbed"), (told, killed))
+    told.metrics = {epoch: undisturbed("modulated")[0].metrics[epoch] for epoch in (1, 2)} | told.metrics
+    assert_same_result(undisturbed("modulated"), (told, killed))
 
 
 @pytest.mark.parametrize("damage", [slice(-100), slice(0), slice(3000, None)], ids=["torn", "empty", "headless"])
 def test_an_unreadable_checkpoint_costs_time_only(
-    damage: slice, tmp_path: Path, cache: Path, caplog: pytest.LogCaptureFixture
+    damage: slice, tmp_path: Path, cache: Path, undisturbed: Reference, caplog: pytest.LogCaptureFixture
 ) -> None:
     config = ARMS["modulated"]
-    undisturbed = run(config, tmp_path / "undisturbed", cache)
     run(config, tmp_path / "torn", cache, until_epoch=2)
     checkpoint = tmp_path / "torn" / "checkpoint.pt"
     checkpoint.write_bytes(checkpoint.read_bytes()[damage])
     with caplog.at_level(logging.WARNING):
         told = run(config, tmp_path / "torn", cache)
     assert "starts over" in caplog.text
-    assert_same_result((undisturbed, tmp_path / "undisturbed"), (told, tmp_path / "torn"))
+    assert_same_result(undisturbed("modulated"), (told, tmp_path / "torn"))
 
 
 def test_a_workspace_serves_one_trial(tmp_path: Path, cache: Path) -> None:
@@ -291,7 +306,7 @@ def test_the_process_is_left_as_it_was(tmp_path: Path, cache: Path) -> None:
         )
 
     before = state()
-    run(trial(compute={"threads": torch.get_num_threads() % 2 + 1}), tmp_path, cache, until_epoch=1)
+    run(trial(), tmp_path, cache, until_epoch=1)
     assert state() == before
 
 
