@@ -5,6 +5,7 @@ Every value carries the time at which the journal recorded it, so mirroring the 
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -35,6 +36,7 @@ _STATUS = {
     "diverged": "FAILED",
     "failed": "FAILED",
 }
+_TAG_LENGTH = 5000  # MLflow takes at least as many characters everywhere
 _NOT_ALLOWED = re.compile(r"[^\w\-. :/]")
 
 
@@ -179,9 +181,10 @@ def trial_content(
             seen.add(event["epoch"])
         points += _event_points(event)
     tags = {"modstudy.state": history.state, "modstudy.attempts": str(history.attempts)}
-    if history.failures:
-        last = history.failures[-1]
-        tags["modstudy.failure"] = f"{last['kind']}: {last['message']}"[:5000]
+    if history.software:
+        tags["modstudy.software"] = json.dumps(history.software, sort_keys=True)
+    for number, failure in enumerate(history.failures, start=1):
+        tags[f"modstudy.failure.{number}"] = f"{failure['kind']}: {' '.join(failure['message'].split())}"[:_TAG_LENGTH]
     status = _STATUS[history.state]
     ended = status in ("FINISHED", "FAILED", "KILLED")
     params = trial_params(history.planned) if mirrored == 0 else {}

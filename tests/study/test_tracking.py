@@ -185,7 +185,7 @@ def test_a_failed_trial_is_marked_with_its_reason(folder):
     _tracker(folder).sync(folder)
     run = _runs(folder)["trial:t1"]
     assert run.info.status == "FAILED"
-    assert run.data.tags["modstudy.failure"] == "diverged: loss is nan in epoch 2"
+    assert run.data.tags["modstudy.failure.1"] == "diverged: loss is nan in epoch 2"
 
 
 def test_names_that_mlflow_refuses_are_made_legal(folder):

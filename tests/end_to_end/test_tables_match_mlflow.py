@@ -1,0 +1,159 @@
+"""A real run, then every row of its tables against what MLflow's own API returns."""
+
+from __future__ import annotations
+
+import json
+import math
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from mlflow.entities import Run
+from mlflow.tracking import MlflowClient
+
+from results.schema import LEDGER, SCHEMAS
+from results.store import read_table
+from study.commands.results import sync_run
+from study.commands.run import RunCommand, run
+from study.layout import RunFolder
+from study.mirror import metric_key, task_metric_key
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
+
+STUDY = """
+name: mirrored
+data:
+  source: {kind: generated, train_images: 96, validation_images: 32, test_images: 32}
+  tasks: [Smiling, Hat]
+  image_size: 48
+network: {width: 0.0625}
+batches: {images: 16}
+optimization: {optimizer: sgd, epochs: 2}
+evaluation: {triplets_per_task: 100}
+agreement: {every_epochs: 2, images: 16}
+space:
+  blocks:
+    - {placement: [none], grouping: [per_task, network_per_task]}
+    - {placement: [late]}
+  nuisance:
+    learning_rate: [1.0e-3, 1.0e+30]          # the second one diverges
+search: {trials_per_arm: 4, round_size: 4, halving: {rungs: [1], keep: 0.5}}
+confirm: {seeds: [1, 2]}
+"""
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory) -> RunFolder:
+    place = tmp_path_factory.mktemp("mirrored")
+    file = place / "study.yaml"
+    file.write_text(STUDY)
+    assert run(RunCommand(file, place / "runs")) == 0
+    return RunFolder(place / "runs" / "mirrored")
+
+
+@pytest.fixture(scope="module")
+def client(folder: RunFolder) -> MlflowClient:
+    return MlflowClient(folder.tracking_uri(None))
+
+
+@pytest.fixture(scope="module")
+def runs(folder: RunFolder, client: MlflowClient) -> dict[str, Run]:
+    experiment = client.get_experiment_by_name("mirrored").experiment_id
+    return {found.data.tags["modstudy.key"]: found for found in client.search_runs([experiment], max_results=1000)}
+
+
+def rows(folder: RunFolder, table: str) -> pd.DataFrame:
+    frame = read_table(folder.tables, table)
+    assert len(frame), f"{table} is empty, so nothing would be compared"
+    return frame
+
+
+def test_trials(folder, client, runs):
+    states = {"completed": "FINISHED", "pruned": "KILLED", "failed": "FAILED"}
+    frame = rows(folder, "trials")
+    assert {"completed", "failed"} <= set(frame["state"])
+    for row in frame.to_dict("records"):
+        found = runs[f"trial:{row['trial_id']}"]
+        assert found.info.run_id == row["mlflow_run_id"]
+        assert found.info.status == states[row["state"]]
+        for name in ("arm", "placement", "points", "form", "activation", "initialization", "grouping", "stage"):
+            assert found.data.params[name] == row[name]
+        for name in ("learning_rate", "margin", "weight_decay"):
+            assert float(found.data.params[name]) == row[name]
+        for name in ("images_per_batch", "data_seed", "train_seed", "sampler_seed", "round", "trial_index"):
+            assert int(found.data.params[name]) == row[name]
+        assert int(found.data.params["epochs"]) == row["epochs_planned"]
+        assert found.data.params["data_fingerprint"] == row["data_fingerprint"]
+        assert int(found.data.tags["modstudy.attempts"]) == row["attempts"]
+        assert json.loads(found.data.tags["modstudy.software"]) == json.loads(row["software"])
+        for name in ("parameters", "added_parameters"):
+            assert found.data.metrics[f"storage/{name}"] == row[name]
+        if not math.isnan(row["objective"]):
+            assert found.data.metrics["objective"] == row["objective"]
+        if row["state"] == "completed":
+            assert found.data.metrics["epochs_run"] == row["epochs_run"]
+            assert found.data.metrics["peak_memory_bytes"] == row["peak_memory_bytes"]
+            spent = client.get_metric_history(found.info.run_id, "seconds")
+            assert sum(point.value for point in spent) == pytest.approx(row["seconds"])
+
+
+def test_task_metrics(folder, runs):
+    for row in rows(folder, "task_metrics").to_dict("records"):
+        metrics = runs[f"trial:{row['trial_id']}"].data.metrics
+        key = task_metric_key(row)
+        assert metrics[key] == row["value"]
+        assert metrics[f"chance/{key}"] == row["chance"]
+        assert metrics[f"queries/{key}"] == row["queries"]
+
+
+def test_curves(folder, client, runs):
+    frame = rows(folder, "curves").dropna(subset="value")
+    assert frame["metric"].str.startswith("update_agreement/").any()
+    for (trial_id, metric), points in frame.groupby(["trial_id", "metric"]):
+        history = client.get_metric_history(runs[f"trial:{trial_id}"].info.run_id, metric_key(metric))
+        expected = list(zip(points["epoch"], points["value"], strict=True))
+        assert sorted((point.step, point.value) for point in history) == sorted(expected)
+
+
+def test_storage(folder, runs):
+    for row in rows(folder, "storage").to_dict("records"):
+        metrics = runs[f"arm:{row['arm_id']}"].data.metrics
+        prefix = "storage" if row["kind"] == "total" else f"storage/{row['kind']}/{row['component']}"
+        for column in LEDGER:
+            name = column if isinstance(column, str) else column.name
+            assert metrics[metric_key(f"{prefix}/{name}")] == row[name]
+
+
+def test_failures(folder, runs):
+    for (trial_id, attempt), group in rows(folder, "failures").groupby(["trial_id", "attempt"]):
+        for row in group.to_dict("records"):
+            assert (
+                runs[f"trial:{trial_id}"].data.tags[f"modstudy.failure.{attempt}"] == f"{row['kind']}: {row['message']}"
+            )
+
+
+def test_summary(folder, runs):
+    for row in rows(folder, "summary").to_dict("records"):
+        found = runs[f"arm:{row['arm_id']}"]
+        assert found.data.tags["modstudy.seeds"] == row["seeds"]
+        assert found.data.tags["modstudy.selection_rule"] == row["selection_rule"]
+        numbers = {
+            field.name: row[field.name]
+            for field in SCHEMAS["summary"]
+            if isinstance(row[field.name], int | float) and not math.isnan(row[field.name])
+        }
+        assert len(numbers) > 20
+        for name, value in numbers.items():
+            assert found.data.metrics[f"summary/{name}"] == value
+
+
+def test_tables_and_report_are_artifacts_and_syncing_again_changes_nothing(folder, client, runs, capsys):
+    study = runs["study"].info.run_id
+    assert {item.path for item in client.list_artifacts(study, "tables")} == {
+        f"tables/{name}.parquet" for name in SCHEMAS
+    }
+    assert "report/report.md" in {item.path for item in client.list_artifacts(study, "report")}
+    before = {key: client.get_run(found.info.run_id).to_dictionary() for key, found in runs.items()}
+    sync_run(Path(folder.path), folder.path.parent)
+    assert "0 runs created, 0 trials updated, 0 values logged" in capsys.readouterr().out
+    assert {key: client.get_run(found.info.run_id).to_dictionary() for key, found in runs.items()} == before
