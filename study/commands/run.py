@@ -65,8 +65,8 @@ def run(command: RunCommand) -> int:
 
 
 def _write_study(target: Target, plan: StudyPlan) -> None:
+    write_plan(plan, target.folder)  # first, since it may refuse the folder
     write_atomically(target.folder.definition, dump_study(target.definition))
-    write_plan(plan, target.folder)
 
 
 def _announce(console: Console, target: Target, plan: StudyPlan) -> None:
