@@ -9,6 +9,7 @@ import typer
 from typer.core import TyperGroup
 
 from study.errors import UserError
+from study.layout import RUNS
 
 EXIT_USER_ERROR = 2
 EXIT_INTERRUPTED = 130
@@ -43,7 +44,6 @@ StudyArgument = Annotated[
 ]
 RunsOption = Annotated[Path, typer.Option("--runs-dir", help="Where the folders of runs lie.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
-RUNS = Path("runs")
 
 
 @app.command(epilog="Example: modstudy plan study.yaml --probe")

@@ -6,6 +6,9 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
+RUNS = Path("runs")
+"""Where the folders of runs lie unless ``--runs-dir`` says otherwise."""
+
 
 @dataclass(frozen=True)
 class TrialFolder:

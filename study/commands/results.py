@@ -61,9 +61,7 @@ def sync_run(given: Path, runs: Path) -> None:
 
 def write_study_report(target: Target) -> ReportFiles:
     """Write the report from tables that are up to date."""
-    origin = Origin(
-        target.definition.description, (f"modstudy run {target.file}", f"modstudy report {target.folder.path.name}")
-    )
+    origin = Origin(target.definition.description, (f"modstudy run {target.file}", f"modstudy report {target.file}"))
     return write_report(target.folder.tables, target.folder.report, origin)
 
 

@@ -13,7 +13,7 @@ from study.background_sync import BackgroundSync
 from study.collect import collect
 from study.commands.live import LiveProgress
 from study.commands.results import mlflow_hint, print_report, tracker_of, try_sync, write_study_report
-from study.commands.target import Target, find_target
+from study.commands.target import Target, command_line, find_target
 from study.display import open_console, say
 from study.errors import UserError
 from study.layout import dataset_cache, write_atomically
@@ -58,10 +58,13 @@ def run(command: RunCommand) -> int:
         options = RunOptions(command.address, command.workers, live.update)
         summary = run_study(plan, target.folder, options)
     if summary.interrupted:
-        say(console, f"Stopped; nothing is lost. The same command goes on: modstudy run {command.given}")
+        say(
+            console,
+            f"Stopped; nothing is lost. The same command goes on: {command_line('run', command.given, command.runs)}",
+        )
         return EXIT_INTERRUPTED
     _publish(console, target, tracker)
-    return _verdict(console, summary, command.given)
+    return _verdict(console, summary, command)
 
 
 def _write_study(target: Target, plan: StudyPlan) -> None:
@@ -126,14 +129,14 @@ def _publish(console: Console, target: Target, tracker: Tracker | None) -> None:
         say(console, mlflow_hint(target))
 
 
-def _verdict(console: Console, summary: RunSummary, given: Path) -> int:
+def _verdict(console: Console, summary: RunSummary, command: RunCommand) -> int:
     for arm in summary.arms_without_choice:
         say(console, f"{arm}: none of its tune trials ended with a finite objective, so it has no confirm trials")
     if summary.complete:
         return 0
+    why, again = (command_line(name, command.given, command.runs) for name in ("status", "run"))
     say(
         console,
-        f"{summary.failed} trials failed and {summary.waiting} wait; why: modstudy status {given};"
-        f" the same command tries again: modstudy run {given}",
+        f"{summary.failed} trials failed and {summary.waiting} wait; why: {why}; the same command tries again: {again}",
     )
     return EXIT_FAILED

@@ -7,7 +7,7 @@ import time
 from dataclasses import asdict
 from pathlib import Path
 
-from study.commands.target import find_run
+from study.commands.target import command_line, find_run
 from study.display import Heading, duration, open_console, say, table
 from study.progress import read_progress
 from study.status import ArmStatus, StudyStatus, study_status
@@ -16,11 +16,11 @@ _HEADINGS = [
     Heading("arm", numeric=False),
     Heading("tune"),
     Heading("confirm"),
-    Heading("running"),
+    Heading("run"),
     Heading("paused"),
-    Heading("waiting"),
+    Heading("wait"),
     Heading("failed"),
-    Heading("best validation"),
+    Heading("validation"),
 ]
 
 
@@ -37,7 +37,7 @@ def show_status(given: Path, runs: Path, *, as_json: bool) -> None:
         return
     console = open_console()
     console.print(table(_HEADINGS, [_row(arm) for arm in status.arms], title=f"{status.name} ({folder.path})"))
-    for line in _lines(status, given):
+    for line in _lines(status, command_line("run", given, runs)):
         say(console, line)
 
 
@@ -51,7 +51,7 @@ def _row(arm: ArmStatus) -> list[str]:
     ]
 
 
-def _lines(status: StudyStatus, given: Path) -> list[str]:
+def _lines(status: StudyStatus, go_on: str) -> list[str]:
     lines = [f"{status.done} of {status.total} trials done, {status.finished_last_hour} finished in the last hour"]
     if status.seconds_left:
         lines[0] += f", about {duration(status.seconds_left)} of work left"
@@ -71,5 +71,5 @@ def _lines(status: StudyStatus, given: Path) -> list[str]:
     if status.torn_lines:
         lines.append(f"{status.torn_lines} torn journal lines skipped (a writer was killed there; nothing is missing)")
     if not status.complete and not any(not trial.stalled for trial in status.running):
-        lines.append(f"nothing is running; go on with: modstudy run {given}")
+        lines.append(f"nothing is running; go on with: {go_on}")
     return lines

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -9,7 +10,7 @@ from pathlib import Path
 
 from study.definition import StudyDefinition
 from study.errors import UserError
-from study.layout import RunFolder
+from study.layout import RUNS, RunFolder
 from study.loading import load_study
 from study.plan import StudyPlan, compile_plan
 
@@ -40,6 +41,12 @@ class Target:
             raise UserError(f"{self.file}: {error}") from error
 
 
+def command_line(command: str, given: Path, runs: Path) -> str:
+    """Return the command as a user types it to mean the same study in the same place."""
+    place = [] if runs == RUNS else ["--runs-dir", str(runs)]
+    return shlex.join(["modstudy", command, str(given), *place])
+
+
 def find_target(given: Path, runs: Path) -> Target:
     """Return what ``given`` means.
 
@@ -67,5 +74,7 @@ def find_run(given: Path, runs: Path) -> Target:
     """
     target = find_target(given, runs)
     if not target.folder.plan.is_file():
-        raise UserError(f"{target.folder.path}: this study has not been run yet; start it with: modstudy run {given}")
+        raise UserError(
+            f"{target.folder.path}: this study has not been run yet; start it with: {command_line('run', given, runs)}"
+        )
     return target

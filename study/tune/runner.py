@@ -6,7 +6,9 @@ import json
 import logging
 import os
 import shutil
+import signal
 import socket
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -76,7 +78,8 @@ class RunOptions:
 def run_study(plan: StudyPlan, folder: RunFolder, options: RunOptions = RunOptions()) -> RunSummary:
     """Run every unit the journals do not show as done, and return how the run ended.
 
-    Ctrl-C stops the workers where they are; so does the end of this process, however it comes. The same call goes on.
+    Ctrl-C or SIGTERM stops the workers where they are; so does the end of this process, however it comes. The same
+    call goes on.
 
     Raises:
         UserError: another process runs this study, no cluster answers, or no node is large enough for a trial.
@@ -87,7 +90,7 @@ def run_study(plan: StudyPlan, folder: RunFolder, options: RunOptions = RunOptio
         interrupted = False
         if not dispatcher.exhausted:
             try:
-                with connected(options.address, plan.definition.resources.threads):
+                with connected(options.address, plan.definition.resources.threads), _terminated_like_interrupted():
                     _tune(plan, folder, options, dispatcher)
             except KeyboardInterrupt:
                 interrupted = True
@@ -115,6 +118,19 @@ def run_lock(folder: RunFolder) -> Iterator[None]:
         yield
     finally:
         lock.release()
+
+
+@contextmanager
+def _terminated_like_interrupted() -> Iterator[None]:
+    """Let SIGTERM, by which schedulers end a job, stop the run as Ctrl-C does. Signals reach the main thread alone."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def _holder(path: Path) -> str:

@@ -137,17 +137,23 @@ def test_killed_and_run_again_is_as_if_nothing_had_happened(site, undisturbed):
     assert psutil.wait_procs(workers, timeout=10)[1] == []
 
 
-def test_ctrl_c_stops_quickly_leaves_nothing_behind_and_the_same_command_goes_on(site, undisturbed):
+def test_ctrl_c_and_sigterm_stop_quickly_leave_nothing_behind_and_the_same_command_goes_on(site, undisturbed):
     folder = site.folder("stopped")
-    driver = site.start("stopped", workers=2)
-    wait_for(lambda: epochs_in(folder) >= 3)
-    processes = psutil.Process(driver.pid).children(recursive=True)
-    os.killpg(driver.pid, signal.SIGINT)
-    output, _ = driver.communicate(timeout=10)
-    assert driver.returncode == 130, output
-    assert "The same command goes on" in output
-    assert "Traceback" not in output
-    assert psutil.wait_procs(processes, timeout=3)[1] == []
-    assert not folder.ray.exists()
+    for signals, epochs in ((interrupt, 3), (subprocess.Popen.terminate, 6)):
+        driver = site.start("stopped", workers=2)
+        wait_for(lambda wanted=epochs: epochs_in(folder) >= wanted)
+        processes = psutil.Process(driver.pid).children(recursive=True)
+        signals(driver)
+        output, _ = driver.communicate(timeout=10)
+        assert driver.returncode == 130, output
+        assert "The same command goes on" in output
+        assert "Traceback" not in output
+        assert psutil.wait_procs(processes, timeout=3)[1] == []
+        assert not folder.ray.exists()
     site.run("stopped", workers=2)
     assert_same(site.tables("stopped"), undisturbed)
+
+
+def interrupt(driver: subprocess.Popen[str]) -> None:
+    """Press Ctrl-C: the whole process group of the terminal gets the signal."""
+    os.killpg(driver.pid, signal.SIGINT)
