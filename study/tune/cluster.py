@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -102,5 +103,9 @@ def trials_at_once(cpus: float, gpus: float) -> int:
 
 
 def _fitting(resources: dict[str, float], cpus: float, gpus: float) -> int:
-    by_cpu = int(resources.get("CPU", 0) / cpus)
-    return by_cpu if gpus == 0 else min(by_cpu, int(resources.get("GPU", 0) / gpus))
+    by_cpu = _times(resources.get("CPU", 0), cpus)
+    return by_cpu if gpus == 0 else min(by_cpu, _times(resources.get("GPU", 0), gpus))
+
+
+def _times(amount: float, part: float) -> int:
+    return math.floor(amount / part + 1e-9)  # 0.3 holds 0.1 three times, though not in binary fractions

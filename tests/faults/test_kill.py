@@ -11,7 +11,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -85,6 +85,14 @@ class Site:
         return found
 
 
+@pytest.fixture(autouse=True, scope="module")
+def ctrl_c_is_heard() -> Iterator[None]:
+    """Let commands hear SIGINT also when the tests run in the background of a script, where the shell ignores it."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Site:
     path = tmp_path_factory.mktemp("faults")
@@ -144,7 +152,7 @@ def test_ctrl_c_and_sigterm_stop_quickly_leave_nothing_behind_and_the_same_comma
         wait_for(lambda wanted=epochs: epochs_in(folder) >= wanted)
         processes = psutil.Process(driver.pid).children(recursive=True)
         signals(driver)
-        output, _ = driver.communicate(timeout=10)
+        output, _ = driver.communicate(timeout=30)  # a busy machine takes longer to end Ray
         assert driver.returncode == 130, output
         assert "The same command goes on" in output
         assert "Traceback" not in output
