@@ -10,7 +10,7 @@ from rich.console import Console, JustifyMethod
 from rich.markup import escape
 from rich.table import Table
 
-_FILE_WIDTH = 140
+_FILE_WIDTH = 160
 """Columns of output that goes to a file or a pipe, where nobody knows how wide it will be read."""
 
 _MINUTE, _HOUR, _DAY = 60, 3600, 86400

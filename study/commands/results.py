@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import shlex
+import shutil
+import sys
 from pathlib import Path
 
 import pandas as pd
 from rich.console import Console
+from rich.measure import Measurement
+from rich.table import Table
 
 from results.report import Origin, ReportFiles, write_report
 from results.wording import format_summary, summary_note
@@ -14,6 +19,9 @@ from study.commands.target import Target, find_run
 from study.display import Heading, open_console, say, table
 from study.errors import UserError
 from study.tracking import STORE_ERRORS, SyncReport, Tracker
+
+_SPARE_COLUMNS = ("size fp32", "added", "on front", "worst task", "against shared")
+"""Columns of the trade-off table that go first where there is no room."""
 
 
 def collect_run(given: Path, runs: Path) -> None:
@@ -69,13 +77,29 @@ def print_report(console: Console, files: ReportFiles) -> None:
     """Print the trade-off table and where the report lies."""
     rows = format_summary(files.summary)
     if rows:
-        headings = [Heading(title, numeric=title != "arm") for title in rows[0]]
-        console.print(table(headings, [list(row.values()) for row in rows]))
+        console.print(_as_wide_as_fits(console, rows))
     say(console, summary_note(files.summary))
     say(console, f"report: {files.report}")
     for figure in files.figures:
         if figure.suffix == ".png":
             say(console, f"figure: {figure}")
+
+
+def _as_wide_as_fits(console: Console, rows: list[dict[str, str]]) -> Table:
+    """Return the trade-off table, on a narrow terminal without what the report also says."""
+    left_out: set[str] = set()
+    while True:
+        headings = [Heading(title, numeric=title != "arm") for title in rows[0] if title not in left_out]
+        made = table(headings, [[row[heading.text] for heading in headings] for row in rows])
+        spare = [title for title in _SPARE_COLUMNS if title in rows[0] and title not in left_out]
+        if not spare or _width(console, made) <= console.width:
+            return made
+        left_out.add(spare[0])
+
+
+def _width(console: Console, made: Table) -> int:
+    """Return the columns that the table takes when nothing in it is folded."""
+    return Measurement.get(console, console.options.update_width(10_000), made).maximum
 
 
 def tracker_of(target: Target) -> Tracker:
@@ -89,7 +113,13 @@ def mlflow_hint(target: Target) -> str:
     """Return how to open MLflow."""
     if target.definition.tracking.uri is not None:
         return f"MLflow: {_uri(target)}"
-    return f"MLflow: mlflow ui --backend-store-uri {_uri(target)} --host 127.0.0.1"
+    beside = Path(sys.executable).with_name("mlflow")  # the environment may not be activated
+    program = "mlflow" if shutil.which("mlflow") or not beside.exists() else _from_here(beside)
+    return f"MLflow: {shlex.join([program, 'ui', '--backend-store-uri', _uri(target), '--host', '127.0.0.1'])}"
+
+
+def _from_here(path: Path) -> str:
+    return str(path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path)
 
 
 def try_sync(console: Console, target: Target, tracker: Tracker) -> SyncReport | None:
