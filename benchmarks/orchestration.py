@@ -1,11 +1,12 @@
 """Seconds a trial that does nothing costs: this project's run against the plain way to use Ray Tune with MLflow.
 
-    python -m benchmarks.orchestration [--trials 40] [--peer-trials 10] [--repeats 3]
+    python -m benchmarks.orchestration [--trials 200] [--peer-trials 10] [--repeats 3] [--without-torch]
 
-Ours: ``run_study`` with the journal written and flushed for every trial, Optuna's sampler, and MLflow (SQLite) fed
-beside it, its last sync included. Peer: a function trainable that reports the same numbers, default loggers, Ray's own
-``MLflowLoggerCallback`` on SQLite, a new process for every trial. Both inside one Ray that is started before and on as
-many CPUs, two trials at a time; the peer's trials do not even import torch.
+The trial imports torch, as every trial that trains must, and reports numbers without training; ``--without-torch``
+spares both sides that import. Ours: ``run_study`` with the journal written and flushed for every trial, Optuna's
+sampler, and MLflow (SQLite) fed beside it, its last sync included. Peer: a function trainable that reports the same
+numbers, default loggers, Ray's own ``MLflowLoggerCallback`` on SQLite, a new process for every trial. Both call the
+same function, inside one Ray that is started before, on as many CPUs, two trials at a time.
 """
 
 from __future__ import annotations
@@ -13,10 +14,12 @@ from __future__ import annotations
 import argparse
 import logging
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 from statistics import median
 from typing import Any
 
+from benchmarks import nothing
 from benchmarks.measure import seconds
 from study.background_sync import BackgroundSync
 from study.definition import StudyDefinition
@@ -26,21 +29,7 @@ from study.tracking import Tracker
 from study.tune.cluster import connected
 from study.tune.runner import RunOptions, run_study
 from trainables.config import TrialConfig
-from trainables.outcome import EpochRecord, TaskMetric, TrialOutcome
-
-METRICS = ("triplet_accuracy", "recall_at_1", "map_at_r")
-
-
-def run_nothing(config: TrialConfig, *, report: Any, **_: Any) -> TrialOutcome:
-    """Stand where ``run_trial`` stands: one epoch is reported, nothing is trained."""
-    report(EpochRecord(epoch=1, seconds=0.0, metrics={"train/loss": config.optimization.learning_rate}))
-    rows = tuple(
-        TaskMetric(split, task, metric, "query", config.optimization.learning_rate, 0.5, 1)
-        for split in config.evaluation.splits
-        for task in config.data.tasks
-        for metric in METRICS
-    )
-    return TrialOutcome(1, True, rows, 0, None)
+from trainables.outcome import EpochRecord, TrialOutcome
 
 
 def definition(trials: int) -> StudyDefinition:
@@ -61,7 +50,7 @@ def definition(trials: int) -> StudyDefinition:
     )
 
 
-def ours(trials: int) -> None:
+def ours(trials: int, runner: Callable[..., TrialOutcome]) -> None:
     """Run the study and mirror it."""
     with tempfile.TemporaryDirectory() as path:
         folder = RunFolder(Path(path) / "run")
@@ -70,22 +59,26 @@ def ours(trials: int) -> None:
         tracker = Tracker(folder.tracking_uri(None), "nothing", folder.mlflow_artifacts)
         background = BackgroundSync(tracker, folder)
         background.start()
-        summary = run_study(plan, folder, RunOptions(max_concurrent=2, runner="benchmarks.orchestration:run_nothing"))
+        summary = run_study(plan, folder, RunOptions(max_concurrent=2, runner=f"benchmarks.nothing:{runner.__name__}"))
         background.stop()
         tracker.sync(folder)
         if summary.completed != trials:
             raise SystemExit(f"only {summary.completed} of {trials} trials were completed")
 
 
-def plain_function(config: dict[str, Any]) -> None:
-    """The peer's trainable: reports the numbers of one epoch."""
+def plain_function(config: dict[str, Any], trial: TrialConfig, runner: Callable[..., TrialOutcome]) -> None:
+    """The peer's trainable: calls the same function and reports its numbers."""
     from ray import tune
 
-    names = [f"{task}/{metric}" for task in ("Smiling", "Hat", "Beard") for metric in METRICS]
-    tune.report(dict.fromkeys(("train/loss", *names), config["learning_rate"]))
+    values = trial.model_dump(mode="json")
+    values["optimization"]["learning_rate"] = config["learning_rate"]
+    curves: list[EpochRecord] = []
+    outcome = runner(TrialConfig.model_validate(values), report=curves.append)
+    numbers = {f"{row.split}/{row.task}/{row.metric}": row.value for row in outcome.task_metrics}
+    tune.report({**curves[-1].metrics, **numbers})
 
 
-def peer(trials: int) -> None:
+def peer(trials: int, runner: Callable[..., TrialOutcome]) -> None:
     """Run as many trials the way Ray's documentation does."""
     from ray import tune
     from ray.air.integrations.mlflow import MLflowLoggerCallback
@@ -93,7 +86,7 @@ def peer(trials: int) -> None:
     with tempfile.TemporaryDirectory() as path:
         callback = MLflowLoggerCallback(tracking_uri=f"sqlite:///{path}/mlflow.db", experiment_name="nothing")
         tuner = tune.Tuner(
-            plain_function,
+            tune.with_parameters(plain_function, trial=compile_plan(definition(2)).arms[0].config, runner=runner),
             param_space={"learning_rate": tune.loguniform(1e-4, 1e-1)},
             tune_config=tune.TuneConfig(num_samples=trials, max_concurrent_trials=2),
             run_config=tune.RunConfig(storage_path=f"{path}/ray", callbacks=[callback], verbose=0),
@@ -106,17 +99,19 @@ def peer(trials: int) -> None:
 def main() -> None:
     """Print seconds a trial of both sides and the ratio, pair by pair."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--trials", type=int, default=40)
+    parser.add_argument("--trials", type=int, default=200)
     parser.add_argument("--peer-trials", type=int, default=10)
     parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--without-torch", action="store_true")
     options = parser.parse_args()
     logging.getLogger("alembic").setLevel(logging.ERROR)
+    runner = nothing.run_nothing if options.without_torch else nothing.run_nothing_with_torch
     mine, theirs = [], []
     with connected(None, threads=1):
-        ours(2)  # imports and MLflow's tables
+        ours(2, runner)  # imports and MLflow's tables
         for _ in range(options.repeats):
-            mine.append(seconds(lambda: ours(options.trials)) / options.trials)
-            theirs.append(seconds(lambda: peer(options.peer_trials)) / options.peer_trials)
+            mine.append(seconds(lambda: ours(options.trials, runner)) / options.trials)
+            theirs.append(seconds(lambda: peer(options.peer_trials, runner)) / options.peer_trials)
     ratios = [b / a for a, b in zip(mine, theirs, strict=True)]
     print(f"ours: median {median(mine):.3f} s a trial [{min(mine):.3f}, {max(mine):.3f}] at {options.trials} trials")
     print(f"peer: median {median(theirs):.3f} s a trial [{min(theirs):.3f}, {max(theirs):.3f}]")

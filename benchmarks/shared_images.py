@@ -1,10 +1,11 @@
 """Memory of 4 concurrent trials on one node: the image array is counted once, whatever the number of trials.
 
-    python -m benchmarks.shared_images [--images 40000] [--size 64] [--processes 4]
+    python -m benchmarks.shared_images [--images 6000] [--trials 4] [--repeats 3]
 
-Each process maps the same decoded array and reads every image. Peer: each process holds a copy of its own, as a
-data set class that decodes into RAM does. Reported: the sum over processes of the proportional set size (PSS: a page
-shared by n processes counts 1/n in each), less what the same processes take before touching the array.
+Each process runs a real trial (``run_trial``) on the same decoded faces and stops in its first epoch's report, when it
+has read every training image. Counted is the proportional set size (PSS: a page shared by n processes counts 1/n in
+each) of the mapped image files, summed over the processes. Peer: the same trials with the arrays copied into each
+process, as a data set class that decodes into RAM holds them.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from __future__ import annotations
 import argparse
 import multiprocessing
 import tempfile
+from functools import partial
 from multiprocessing.connection import Connection
 from pathlib import Path
 from statistics import median
@@ -19,31 +21,62 @@ from statistics import median
 import numpy as np
 import psutil
 
+from trainables.config import BatchConfig, DataConfig, GeneratedFaces, NetworkConfig, OptimizationConfig, TrialConfig
+from trainables.data import prepare_dataset
+from trainables.outcome import EpochRecord
 
-def proportional_bytes() -> int:
-    """Return the proportional set size of this process in bytes (Linux)."""
-    return int(psutil.Process().memory_full_info().pss)
+
+def configuration(images: int, seed: int) -> TrialConfig:
+    """A tiny network on ``images`` training images of 48 px."""
+    source = GeneratedFaces(train_images=images, validation_images=64, test_images=64)
+    return TrialConfig(
+        data=DataConfig(source=source, tasks=("Smiling", "Hat"), image_size=48),
+        network=NetworkConfig(width=1 / 32),
+        batches=BatchConfig(images=64),
+        optimization=OptimizationConfig(epochs=1),
+        train_seed=seed,
+    )
 
 
-def read_all(path: str, mapped: bool, pipe: Connection) -> None:
-    """Open the array, read it whole, and report the growth of this process while all others hold theirs."""
-    before = proportional_bytes()
-    images = np.load(path, mmap_mode="r" if mapped else None)
-    for start in range(0, len(images), 256):
-        images[start : start + 256].sum()
+def mapped_bytes(cache: Path) -> int:
+    """Return the proportional bytes of mapped image files in this process (Linux)."""
+    maps = psutil.Process().memory_maps(grouped=True)
+    return sum(int(found.pss) for found in maps if str(cache) in found.path and "train" in Path(found.path).name)
+
+
+def measure(pipe: Connection, counted: partial[int], _: EpochRecord) -> None:
+    """Tell what is held now, when all others hold theirs too."""
     pipe.send("read")
     pipe.recv()
-    pipe.send(proportional_bytes() - before)
+    pipe.send(counted())
     pipe.recv()
 
 
-def growth(path: Path, processes: int, *, mapped: bool) -> int:
-    """Return the bytes that ``processes`` readers add in all."""
+def trial_on_mapped(config: TrialConfig, cache: Path, pipe: Connection) -> None:
+    """Run the trial as it is."""
+    from trainables.training import run_trial
+
+    with tempfile.TemporaryDirectory() as folder:
+        report = partial(measure, pipe, partial(mapped_bytes, cache))
+        run_trial(config, report=report, workspace=Path(folder), cache=cache)
+
+
+def copy_held(config: TrialConfig, cache: Path, pipe: Connection) -> None:
+    """Hold a copy of the training images; counted is what copying added to this process."""
+    before = psutil.Process().memory_full_info().uss
+    images = np.array(prepare_dataset(config.data, config.data_seed, cache).splits["train"].images)
+    added = psutil.Process().memory_full_info().uss - before
+    measure(pipe, partial(max, added, images.nbytes), EpochRecord(1, 0.0, {}))
+
+
+def total(target: object, config: TrialConfig, cache: Path, trials: int) -> int:
+    """Return the bytes counted over ``trials`` concurrent processes."""
     context = multiprocessing.get_context("spawn")
     pipes, children = [], []
-    for _ in range(processes):
+    for seed in range(trials):
         ours, theirs = context.Pipe()
-        child = context.Process(target=read_all, args=(str(path), mapped, theirs))
+        own = config.model_copy(update={"train_seed": seed})
+        child = context.Process(target=target, args=(own, cache, theirs))  # type: ignore[arg-type]
         child.start()
         pipes.append(ours)
         children.append(child)
@@ -51,36 +84,34 @@ def growth(path: Path, processes: int, *, mapped: bool) -> int:
         pipe.recv()
     for pipe in pipes:
         pipe.send("measure")
-    total = sum(pipe.recv() for pipe in pipes)
+    counted = sum(pipe.recv() for pipe in pipes)
     for pipe, child in zip(pipes, children, strict=True):
         pipe.send("end")
         child.join()
-    return total
+    return int(counted)
 
 
 def main() -> None:
     """Print both sums as multiples of the array's size, and their ratio."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--images", type=int, default=40_000)
-    parser.add_argument("--size", type=int, default=64)
-    parser.add_argument("--processes", type=int, default=4)
+    parser.add_argument("--images", type=int, default=6000)
+    parser.add_argument("--trials", type=int, default=4)
     parser.add_argument("--repeats", type=int, default=3)
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "images.npy"
-        shape = (options.images, options.size, options.size, 3)
-        array = np.lib.format.open_memmap(path, mode="w+", dtype=np.uint8, shape=shape)
-        array[:] = 127
-        array.flush()
-        size = array.nbytes
+        cache, config = Path(folder), configuration(options.images, 0)
+        size = prepare_dataset(config.data, config.data_seed, cache).splits["train"].images.nbytes
         pairs = [
-            (growth(path, options.processes, mapped=True), growth(path, options.processes, mapped=False))
+            (
+                total(trial_on_mapped, config, cache, options.trials),
+                total(copy_held, config, cache, options.trials),
+            )
             for _ in range(options.repeats)
         ]
     ratios = [peer / ours for ours, peer in pairs]
-    print(f"array: {size / 2**20:.0f} MiB, {options.processes} processes")
-    print(f"mapped:      {median(ours for ours, _ in pairs) / size:.2f} x the array in all")
-    print(f"own copies:  {median(peer for _, peer in pairs) / size:.2f} x the array in all")
+    print(f"array of training images: {size / 2**20:.1f} MiB, {options.trials} concurrent trials")
+    print(f"mapped:     {median(ours for ours, _ in pairs) / size:.2f} x the array in all")
+    print(f"own copies: {median(peer for _, peer in pairs) / size:.2f} x the array in all")
     print(f"ratio: {median(ratios):.2f} x [{min(ratios):.2f}, {max(ratios):.2f}] over {len(ratios)} pairs")
 
 

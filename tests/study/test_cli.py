@@ -107,7 +107,7 @@ def test_an_unknown_task_is_refused_with_file_and_key(command: str, study_file: 
 def test_a_study_that_was_not_run(command: str, study_file: Path, tmp_path: Path) -> None:
     result = modstudy(command, study_file, "--runs-dir", tmp_path)
     assert result.exit_code == 2
-    assert result.stderr.endswith(f"not been run yet; start it with: modstudy run {study_file}\n")
+    assert result.stderr.endswith(f"not been run yet; start it with: modstudy run {study_file} --runs-dir {tmp_path}\n")
 
 
 def test_a_folder_that_is_no_run(tmp_path: Path) -> None:
