@@ -4,7 +4,7 @@
 
 Both sides run forward, loss and backward of the released placement for 7 tasks on random labels with the class balance
 of 1 in 4. ``all_tasks`` reads 42 images a step and embeds each for every task, ``triplets`` reads 84 slots. Two ratios
-are printed: valid triplets a second, and valid triplets for each image read, which is the ratio at equal images a second.
+are printed: valid triplets a second, and valid triplets for each image read (the ratio at equal images a second).
 """
 
 from __future__ import annotations
