@@ -11,7 +11,7 @@ Value = TypeVar("Value")
 
 def nearest(name: str, known: Collection[str]) -> str:
     """Return the end of a message about an unknown name: the nearest known one, else all of them."""
-    close = get_close_matches(name, known, n=1)
+    close = get_close_matches(name, known, n=1) or [other for other in known if other.casefold() == name.casefold()]
     return f"; did you mean '{close[0]}'?" if close else f"; known: {', '.join(known)}"
 
 

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import difflib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -48,12 +47,3 @@ class ImageSource(Protocol):
 
     def images(self, split: str) -> Iterator[Pixels | CorruptImage]:
         """Yield the images of a split in the order of their labels, with bounded memory."""
-
-
-def nearest(name: str, known: Iterable[str]) -> str:
-    """Return the end of an error message: the known name closest to ``name``, or all of them when none is close."""
-    known = list(known)
-    close = difflib.get_close_matches(name, known, n=1)
-    if not close:  # the spelling may differ in case only
-        close = [other for other in known if other.casefold() == name.casefold()]
-    return f"; did you mean {close[0]!r}?" if close else f"; known: {', '.join(known)}"

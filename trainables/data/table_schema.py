@@ -11,7 +11,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from trainables.data.source import nearest
+from trainables.names import nearest
 
 _BOOLEAN_NAMES = ("false", "true")
 
