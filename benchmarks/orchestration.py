@@ -3,8 +3,8 @@
     python -m benchmarks.orchestration [--trials 200] [--peer-trials 10] [--repeats 3] [--without-torch]
 
 The trial imports torch, as every trial that trains must, and reports numbers without training; ``--without-torch``
-spares both sides that import. Ours: ``run_study`` with the journal written and flushed for every trial, Optuna's
-sampler, and MLflow (SQLite) fed beside it, its last sync included. Peer: a function trainable that reports the same
+spares both sides that import. Ours: ``run_study`` with the journal written and flushed for every trial, a Sobol
+round drawn, and MLflow (SQLite) fed beside it, its last sync included. Peer: a function trainable that reports the same
 numbers, default loggers, Ray's own ``MLflowLoggerCallback`` on SQLite, a new process for every trial. Both call the
 same function, inside one Ray that is started before, on as many CPUs, two trials at a time.
 """

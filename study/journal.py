@@ -6,6 +6,7 @@ most one torn line at the end. Readers skip and count torn lines; a writer that 
 
 from __future__ import annotations
 
+import errno
 import json
 import math
 import os
@@ -37,7 +38,7 @@ class TrialHistory:
     Attributes:
         planned: the first ``planned`` event.
         attempts: how often a worker started.
-        epochs: the last record of every epoch, in order of epochs.
+        epochs: the first record of every epoch, in order of epochs; MLflow shows the same one.
         epoch: epochs done, 0 before the first.
         objective: of the last rung, pruning or end; None before.
         finished: the ``finished`` event.
@@ -100,7 +101,9 @@ class JournalWriter:
         """
         record = {"event": event, "time": time.time(), **fields}
         line = json.dumps(_without_non_finite(record), allow_nan=False, separators=(",", ":")) + "\n"
-        os.write(self._descriptor, line.encode())
+        data = line.encode()
+        if os.write(self._descriptor, data) != len(data):
+            raise OSError(errno.ENOSPC, "the journal's line was written in part only; is the disk full?")
         os.fsync(self._descriptor)
 
     def close(self) -> None:
@@ -172,7 +175,8 @@ def derive_history(events: Iterable[Event], torn: int = 0) -> TrialHistory | Non
     for event in events:
         objective = event.get("objective", objective) if state not in ("completed", "diverged") else objective
         state = _next_state(state, event)
-    epochs = {event["epoch"]: event for event in events if event["event"] == "epoch"}
+    records = [event for event in events if event["event"] == "epoch"]
+    epochs = {event["epoch"]: event for event in reversed(records)}  # of a repeated one the first
     attempts = _attempts(events)
     started = attempts[-1][0] if attempts else {}
     return TrialHistory(

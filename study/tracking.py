@@ -123,21 +123,19 @@ class Tracker:
             if not token:
                 return known
 
-    def _run(
-        self, client: MlflowClient, known: _Known, key: str, tags: dict[str, str], report: SyncReport
-    ) -> tuple[str, bool]:
-        """Return the run with this key and whether it was made just now."""
+    def _run(self, client: MlflowClient, known: _Known, key: str, tags: dict[str, str], report: SyncReport) -> str:
+        """Return the run with this key, made when it is missing."""
         if key in known.runs:
-            return known.runs[key], False
+            return known.runs[key]
         run = client.create_run(known.experiment, tags={**tags, "modstudy.key": key})
         known.runs[key] = run.info.run_id
         known.mirrored[key] = 0
         report.runs_created += 1
-        return run.info.run_id, True
+        return str(run.info.run_id)
 
     def _study_run(self, client: MlflowClient, known: _Known, plan: Mapping[str, Any], report: SyncReport) -> str:
         tags = {"mlflow.runName": plan["study"], "modstudy.study": plan["study"], "modstudy.kind": "study"}
-        run_id, _ = self._run(client, known, "study", tags, report)
+        run_id = self._run(client, known, "study", tags, report)
         description = str(plan["definition"].get("description", ""))
         content = json.dumps(plan, sort_keys=True)
         if self._is_news(known, "study", content):
@@ -158,11 +156,13 @@ class Tracker:
             "modstudy.study": arm["storage"][0]["study"],
             "modstudy.kind": "arm",
         }
-        run_id, made = self._run(client, known, key, tags, report)
-        if made:
+        run_id = self._run(client, known, key, tags, report)
+        if not known.mirrored[key]:  # also when an earlier call broke off between making the run and filling it
             start = client.get_run(run_id).info.start_time
             points = tuple(ledger_points(arm["storage"], start, components=True))
             self._log(client, run_id, RunContent(factor_params(arm), points, {}, "RUNNING", None), report)
+            client.set_tag(run_id, "modstudy.mirrored", "1")
+            known.mirrored[key] = 1
 
     def _sync_trial(
         self,
@@ -190,8 +190,8 @@ class Tracker:
                 "modstudy.kind": "trial",
                 "modstudy.trial_id": history.trial_id,
             }
-            run_id, made = self._run(client, known, key, tags, report)
-            if made:
+            run_id = self._run(client, known, key, tags, report)
+            if not known.mirrored[key]:
                 client.log_inputs(
                     run_id, [_dataset_input({**history.planned, "definition": history.planned["config"]})]
                 )

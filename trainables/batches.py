@@ -15,6 +15,7 @@ import torch
 from numpy.typing import NDArray
 
 from trainables.config import TrialConfig
+from trainables.data.dataset import Dataset
 from trainables.seeds import named_seed
 from trainables.triplets import TripletPool
 
@@ -64,6 +65,18 @@ def build_batches(config: TrialConfig, labels: Integers) -> Batches:
         per_task = config.batches.images // (3 * len(tasks))
         return TripletBatches(pools, len(labels), per_task, config.train_seed, steps)
     return AllTasksBatches(np.flatnonzero((labels >= 0).any(axis=1)), config.batches.images, config.train_seed, steps)
+
+
+def check_trainable(config: TrialConfig, dataset: Dataset) -> None:
+    """Check, from labels alone, that batches and frozen triplets can be drawn from every split for every task.
+
+    Raises:
+        ValueError: a task cannot form a triplet in a split, or there are fewer images than a batch takes.
+    """
+    build_batches(config, dataset.splits["train"].labels)
+    for name in ("validation", "test"):
+        for column, task in enumerate(config.data.tasks):
+            TripletPool(dataset.splits[name].labels[:, column], task, name)
 
 
 class AllTasksBatches:

@@ -92,13 +92,15 @@ def _prepare_images(plan: StudyPlan) -> None:
     Raises:
         UserError: data that does not fit together, too many corrupt images, or a full disk.
     """
+    from trainables.batches import check_trainable
     from trainables.data import prepare_dataset
 
     with blaming("data"):
         try:
-            prepare_dataset(plan.definition.data, plan.definition.seeds.data_seed, dataset_cache())
+            dataset = prepare_dataset(plan.definition.data, plan.definition.seeds.data_seed, dataset_cache())
         except OSError as error:
             raise UserError(f"data: the images cannot be prepared: {error}") from error
+        check_trainable(plan.arms[0].config, dataset)
 
 
 @contextmanager

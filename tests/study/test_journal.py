@@ -77,7 +77,7 @@ def test_history_counts_attempts_epochs_and_time() -> None:
     history = derive_history(events, torn=2)
     assert history is not None
     assert (history.attempts, history.epoch, history.objective, history.torn) == (2, 2, 0.7, 2)
-    assert history.epochs[1]["metrics"]["train/loss"] == 0.8  # the last record of an epoch counts
+    assert history.epochs[1]["metrics"]["train/loss"] == 0.9  # the first record of an epoch counts
     assert history.seconds == 4.0
     assert history.busy_seconds == 3.0 + 5.0
     assert (history.host, history.updated, history.software) == ("node2", 105.0, {"torch": "2"})

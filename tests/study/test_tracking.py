@@ -1,6 +1,7 @@
 """Mirroring into a real MLflow store: the tree, replays, growing journals, and a server that is not there."""
 
 import json
+import shutil
 import socket
 
 import pytest
@@ -176,6 +177,36 @@ def test_a_call_that_broke_off_before_it_was_noted_is_repeated_without_a_trace(f
     MlflowClient(folder.tracking_uri(None)).set_tag(run_id, "modstudy.mirrored", "2")
     assert _tracker(folder).sync(folder).points_logged > 0
     assert _everything(folder) == before
+
+
+@pytest.mark.parametrize("call", ["log_batch", "log_inputs", "set_tag", "update_run"])
+def test_a_store_that_breaks_off_at_any_call_is_caught_up_with_later(folder, tmp_path, monkeypatch, call):
+    _start_trial(folder, "t1")
+    _finish_trial(folder, "t1")
+    real, calls = getattr(MlflowClient, call), iter(range(100))
+
+    def breaks(self, *args, **kwargs):
+        if next(calls) == 1:  # the second call of the sync, after some runs were made
+            raise OSError("the store is gone")
+        return real(self, *args, **kwargs)
+
+    monkeypatch.setattr(MlflowClient, call, breaks)
+    with pytest.raises(OSError, match="the store is gone"):
+        _tracker(folder).sync(folder)
+    monkeypatch.setattr(MlflowClient, call, real)
+    _tracker(folder).sync(folder)
+    whole = RunFolder(tmp_path / "whole")
+    shutil.copytree(folder.trials, whole.trials)
+    shutil.copy(folder.plan, whole.plan)
+    _tracker(whole).sync(whole)
+
+    def content(where: RunFolder) -> object:
+        return {
+            key: (run.info.status, run.data.params, run.data.metrics, len(run.inputs.dataset_inputs))
+            for key, run in _runs(where).items()
+        }
+
+    assert content(folder) == content(whole)
 
 
 def test_a_failed_trial_is_marked_with_its_reason(folder):
