@@ -25,6 +25,11 @@ class StudyGroup(TyperGroup):
         except UserError as error:
             typer.echo(f"error: {error}", err=True)
             ctx.exit(EXIT_USER_ERROR)
+        except OSError as error:  # a disk that is full, a folder that may not be written: the user's to put right
+            if error.filename is None:
+                raise
+            typer.echo(f"error: {error.filename}: {error.strerror}", err=True)
+            ctx.exit(EXIT_USER_ERROR)
         except KeyboardInterrupt:
             typer.echo("interrupted; nothing is lost", err=True)
             ctx.exit(EXIT_INTERRUPTED)

@@ -64,14 +64,17 @@ def expected_epochs(definition: StudyDefinition) -> int:
     """Return the epochs of all trials of an arm; ties at a rung, which keep more trials, are not expected."""
     epochs, halving = definition.optimization.epochs, definition.search.halving
     rungs = (*halving.rungs, epochs) if halving else (epochs,)
-    total, left = 0, definition.tune_trials_per_arm
-    while left > 0:
-        trials, reached = min(left, definition.search.round_size), 0
-        left -= trials
+
+    def round_epochs(trials: int) -> int:
+        total = reached = 0
         for rung in rungs:
             total += trials * (rung - reached)
             trials, reached = math.ceil(trials * halving.keep) if halving else trials, rung
-    return total + len(definition.confirm.seeds) * epochs
+        return total
+
+    rounds, rest = divmod(definition.tune_trials_per_arm, definition.search.round_size)
+    tune = rounds * round_epochs(definition.search.round_size) + round_epochs(rest)
+    return tune + len(definition.confirm.seeds) * epochs
 
 
 def concurrent_trials(definition: StudyDefinition) -> int:

@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, PlainSerializer, PlainValidator, model_validator
 
 from search_spaces.catalog import CATALOG
+from search_spaces.nuisance import Choice
 from search_spaces.parsing import parse_space
 from search_spaces.space import SearchSpace
 from trainables.config import (
@@ -143,6 +144,14 @@ class StudyDefinition(Section):
         if self.batches.scheme == "triplets" and self.batches.images % block:
             rule = f"must be a multiple of {block} (3 x tasks) in the scheme triplets"
             raise ValueError(f"batches.images {rule}, got {self.batches.images}")
+        counts = self.space.nuisance.get("images_per_batch")
+        if self.batches.scheme == "triplets" and counts is not None:
+            values = counts.values if isinstance(counts, Choice) else ()
+            if not values or any(value % block for value in values):
+                raise ValueError(
+                    f"space.nuisance.images_per_batch: the scheme triplets needs a list of multiples of {block}"
+                    " (3 x tasks)"
+                )
         if "splits" in self.evaluation.model_fields_set:
             raise ValueError(
                 "evaluation.splits follows from the stage (tune: validation; confirm: also test); leave it out"

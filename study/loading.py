@@ -35,7 +35,7 @@ def load_study(path: Path) -> StudyDefinition:
         UserError: the file is missing, no YAML, or breaks a rule; the message is one line.
     """
     values = _read_mapping(str(path), _read_text(path))
-    _resolve_data_path(values, path.absolute().parent)
+    _resolve_data_path(str(path), values, path.absolute().parent)
     return _validate(str(path), values)
 
 
@@ -71,18 +71,25 @@ def _read_mapping(name: str, text: str) -> dict[str, Any]:
     return values
 
 
-def _resolve_data_path(values: dict[str, Any], base: Path) -> None:
+def _resolve_data_path(name: str, values: dict[str, Any], base: Path) -> None:
     """Make the path of the images absolute; values of a wrong shape are left for the validation to refuse."""
     data = values.get("data")
     source = data.get("source") if isinstance(data, dict) else None
     if isinstance(source, dict) and isinstance(source.get("path"), str):
-        source["path"] = str((base / Path(source["path"]).expanduser()).resolve())
+        try:
+            source["path"] = str((base / Path(source["path"]).expanduser()).resolve())
+        except (ValueError, RuntimeError) as error:  # a NUL in it, or the home of a user that is not there
+            raise UserError(f"{name}: data.source.path: {source['path']!r} is no path: {error}") from None
 
 
 def _validate(name: str, values: dict[str, Any]) -> StudyDefinition:
     """Validate as JSON, where strict types still allow lists for tuples and text for paths."""
     try:
-        return StudyDefinition.model_validate_json(json.dumps(values, default=str), strict=True)
+        text = json.dumps(values, default=str)
+    except ValueError:
+        raise UserError(f"{name}: an alias (*name) stands inside the value it names") from None
+    try:
+        return StudyDefinition.model_validate_json(text, strict=True)
     except ValidationError as error:
         raise UserError(f"{name}: {first_problem(error)}") from None
 

@@ -253,6 +253,8 @@ def read_plan(folder: RunFolder) -> StudyPlan:
         document = json.loads(folder.plan.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise UserError(f"{folder.path}: no study has been run here (no {folder.plan.name})") from None
+    except ValueError:
+        raise UserError(f"{folder.plan}: damaged; write it anew with: modstudy run") from None
     definition = StudyDefinition.model_validate_json(json.dumps(document["definition"]), strict=True)
     return compile_plan(definition, document["data_fingerprint"])
 

@@ -14,7 +14,7 @@ import torch.nn.functional as F  # noqa: N812 - the name everybody knows it by
 from torch import Tensor, nn
 
 from trainables.config import ModulationConfig
-from trainables.initialization import initialize_vectors
+from trainables.initialization import disjoint_blocks, initialize_vectors
 
 
 class Modulation(nn.Module, ABC):
@@ -46,6 +46,8 @@ class Scale(Modulation):
         super().__init__()
         self.rectified = modulation.activation == "relu"
         self.initialization = modulation.initialization
+        if self.initialization.kind == "disjoint":
+            disjoint_blocks(groups, channels)  # refuses what would not fit before anything is planned on it
         self.vectors = nn.Parameter(torch.empty(groups, channels), requires_grad=self.initialization.trainable)
 
     def initialize(self, generator: torch.Generator) -> None:

@@ -14,7 +14,7 @@ from typer.testing import CliRunner, Result
 from results.store import read_table
 from study.cli import app
 from study.layout import RunFolder
-from study.loading import dump_study
+from study.loading import dump_study, load_study
 from study.plan import StudyPlan
 
 
@@ -176,3 +176,18 @@ def test_a_study_from_file_to_report_and_again(study_file: Path, tmp_path: Path)
     assert "6 trials: 6 done already" in second.stdout
     again = read_table(folder.tables, "trials")
     assert again.equals(trials)
+
+
+def test_a_place_that_cannot_be_written_and_a_damaged_plan_are_named(study_file: Path, tmp_path: Path) -> None:
+    blocked = tmp_path / "a file"
+    blocked.write_text("")
+    result = modstudy("run", study_file, "--runs-dir", blocked / "runs")
+    assert result.exit_code == 2
+    assert "a file" in result.stderr
+    assert "Not a directory" in result.stderr
+    folder = tmp_path / "runs" / load_study(study_file).name
+    folder.mkdir(parents=True)
+    (folder / "plan.json").write_text('{"study": ')
+    result = modstudy("status", study_file, "--runs-dir", tmp_path / "runs")
+    assert result.exit_code == 2
+    assert "plan.json: damaged" in result.stderr

@@ -33,6 +33,18 @@ def problem_with(tmp_path: Path, text: str) -> str:
         (BASE + "loss: {margin: 1, margin: 2}\n", "line 3, column 19: key 'margin' is given twice"),
         (BASE + "1: 2\n", "line 3, column 1: keys must be text, got 1"),
         ("name: x\n", "data: missing; this key is required"),
+        ("name: x\ndescription: &a [*a]\n", "an alias (*name) stands inside the value it names"),
+        (
+            'name: x\ndata: {source: {kind: parquet, path: "a\\0b"}, tasks: [a]}\n',
+            "data.source.path: 'a\\x00b' is no path: embedded null byte",
+        ),
+        (
+            (
+                "name: x\ndata: {tasks: [Hat]}\nbatches: {scheme: triplets, images: 6}\n"
+                "space: {catalog: default, nuisance: {images_per_batch: {low: 3, high: 30}}}\n"
+            ),
+            "space.nuisance.images_per_batch: the scheme triplets needs a list of multiples of 3 (3 x tasks)",
+        ),
         (BASE + "optimisation: {}\n", "optimisation: unknown key; did you mean 'optimization'?"),
         (
             BASE + "optimization: {learning_rat: 1e-3}\n",
