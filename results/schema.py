@@ -29,6 +29,7 @@ _FACTORS = (
     text("initialization", "how modulation vectors start, and whether they are trained"),
     text("grouping", "which tasks share modulation or a network"),
     text("grouping_level", "what members of a group share", "modulation", "network"),
+    text("balancing", "how the tasks' gradients or losses become one step"),
 )
 
 NUISANCE = (
@@ -116,6 +117,7 @@ LEDGER = (
     Column("index_bytes_per_image_fp32", "int64", "bytes per image", "gallery index at 4 bytes a number"),
     Column("index_bytes_per_image_fp16", "int64", "bytes per image", "gallery index at 2 bytes a number"),
     Column("multiply_adds_per_image", "int64", "multiply-adds", "work for one image and all tasks"),
+    Column("mask_bits", "int64", "bits", "values of one bit, stored eight a byte; 32 of them count as one parameter"),
 )
 
 _STORAGE = TableSpec(

@@ -59,7 +59,7 @@ def summarize(
 
 def _identity(arm_id: str, trials: pd.DataFrame, confirmed: ConfirmedResults) -> dict[str, Any]:
     """Return the arm's factors, its chosen tune trial and its confirm trials."""
-    factors = ["placement", "points", "form", "activation", "initialization", "grouping", "grouping_level"]
+    factors = ["placement", "points", "form", "activation", "initialization", "grouping", "grouping_level", "balancing"]
     own = trials.loc[trials["arm_id"] == arm_id, factors].head(1)
     counted = confirmed.trials[confirmed.trials["arm_id"] == arm_id]
     seeds = sorted(int(seed) for seed in counted["train_seed"])

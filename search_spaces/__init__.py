@@ -2,6 +2,7 @@
 
 from search_spaces.arms import Arm
 from search_spaces.catalog import CATALOG
+from search_spaces.forms import FormLevel
 from search_spaces.grouping import GroupingLevel, GroupingRule
 from search_spaces.initialization import InitializationLevel
 from search_spaces.nuisance import Choice, FloatRange, IntRange, NuisanceRange
@@ -16,6 +17,7 @@ __all__ = [
     "Choice",
     "Expansion",
     "FloatRange",
+    "FormLevel",
     "GroupingLevel",
     "GroupingRule",
     "InitializationLevel",

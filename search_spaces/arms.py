@@ -6,17 +6,13 @@ import hashlib
 import json
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Literal
+from typing import Any
 
+from search_spaces.forms import ACTIVATIONS, EQUAL, SCALE, FormLevel
 from search_spaces.grouping import GroupingLevel, GroupingRule
 from search_spaces.initialization import InitializationLevel
 from search_spaces.placement import Points, Stages, placement_name
 
-Form = Literal["scale"]
-Activation = Literal["relu", "none"]
-
-FORMS: tuple[Form, ...] = ("scale",)
-ACTIVATIONS: tuple[Activation, ...] = ("relu", "none")
 ONES = InitializationLevel()
 
 
@@ -32,26 +28,28 @@ class Arm:
         activation: What is applied to a modulation vector before it is used.
         initialization: How the vectors start, and whether they are trained.
         grouping: Which tasks share vectors or a network.
+        balancing: How the tasks' gradients or losses become one step.
     """
 
     name: str
     placement_name: str
     points: Points
-    form: Form
-    activation: Activation
+    form: FormLevel
+    activation: str
     initialization: InitializationLevel
     grouping: GroupingLevel
+    balancing: str = EQUAL
 
     @cached_property
     def arm_id(self) -> str:
         """12 hexadecimal digits of a BLAKE2b hash of the levels; names have no part in it."""
         identity = {
             "points": self.points,
-            "form": self.form,
+            "form": self.form.name,
             "activation": self.activation,
             "initialization": self.initialization.plain(),
             "grouping": self.grouping.identity(),
-        }
+        } | ({} if self.balancing == EQUAL else {"balancing": self.balancing})
         text = json.dumps(identity, sort_keys=True, separators=(",", ":"))
         return hashlib.blake2b(text.encode(), digest_size=6).hexdigest()
 
@@ -62,10 +60,11 @@ class Arm:
             "arm_id": self.arm_id,
             "placement_name": self.placement_name,
             "points": list(self.points),
-            "form": self.form,
+            "form": self.form.name,
             "activation": self.activation,
             "initialization": {"name": self.initialization.name} | self.initialization.plain(),
             "grouping": self.grouping.plain(),
+            "balancing": self.balancing,
         }
 
 
@@ -74,23 +73,34 @@ class Levels:
     """One level of every factor, on a known backbone and known tasks."""
 
     points: Points
-    form: Form
-    activation: Activation
+    form: FormLevel
+    activation: str
     initialization: InitializationLevel
     grouping: GroupingLevel
+    balancing: str = EQUAL
 
     def canonical(self, tasks: tuple[str, ...]) -> Levels:
         """Return the one form of all the levels that describe the same network, bit for bit.
 
-        Without modulation its form, activation, initialization and grouping change nothing; a ReLU on frozen vectors
-        that hold nothing below zero changes nothing.
+        Without modulation its form, activation, initialization and grouping change nothing; a form that is not made of
+        vectors has no activation and no initialization; one whose first group keeps the shared weights changes nothing
+        with one group; a ReLU on frozen vectors that hold nothing below zero changes nothing; networks of one task each
+        have nothing to balance. A published initialization brings its own activation.
         """
-        if not self.points:
-            grouping = self.grouping if self.grouping.level == "network" else GroupingRule().resolve(tasks)
-            return Levels((), FORMS[0], ACTIVATIONS[0], ONES, grouping)
-        initialization = self.initialization.canonical()
-        activation = ACTIVATIONS[0] if initialization.stays_non_negative else self.activation
-        return Levels(self.points, self.form, activation, initialization, self.grouping)
+        grouping = self.grouping
+        alone = grouping.level == "network" and all(len(group) == 1 for group in grouping.groups)
+        balancing = EQUAL if alone else self.balancing
+        bare = self.form.rule.first_kept and (alone or (grouping.level == "modulation" and len(grouping.groups) == 1))
+        if not self.points or bare:
+            grouping = grouping if grouping.level == "network" else GroupingRule().resolve(tasks)
+            return Levels((), SCALE, ACTIVATIONS[0], ONES, grouping, balancing)
+        activation, initialization = ACTIVATIONS[0], ONES
+        if self.form.rule.vectors:
+            initialization = self.initialization.canonical()
+            activation = self.initialization.activation or self.activation
+            if activation == "none" and initialization.stays_non_negative:
+                activation = ACTIVATIONS[0]
+        return Levels(self.points, self.form, activation, initialization, grouping, balancing)
 
 
 def arm_from(levels: Levels, stages: Stages, tasks: tuple[str, ...]) -> Arm:
@@ -105,6 +115,7 @@ def arm_from(levels: Levels, stages: Stages, tasks: tuple[str, ...]) -> Arm:
         activation=levels.activation,
         initialization=levels.initialization,
         grouping=levels.grouping,
+        balancing=levels.balancing,
     )
 
 
@@ -112,7 +123,13 @@ def _arm_name(levels: Levels, placement: str) -> str:
     """``shared`` and ``separate``, else the placement and every level that is not the released one."""
     grouping = levels.grouping.name
     if not levels.points and grouping in {"per_task", "network_per_task"}:
-        return "shared" if grouping == "per_task" else "separate"
-    released = ((levels.initialization.name, "ones"), (levels.form, "scale"), (levels.activation, "relu"))
-    parts = [name for name, usual in (*released, (grouping, "per_task")) if name != usual]
-    return "+".join([placement, *parts])
+        parts = ["shared" if grouping == "per_task" else "separate"]
+    else:
+        released = (
+            (levels.initialization.name, "ones"),
+            (levels.form.name, "scale"),
+            (levels.activation, "relu"),
+            (grouping, "per_task"),
+        )
+        parts = [placement, *(name for name, usual in released if name != usual)]
+    return "+".join([*parts, *([levels.balancing] if levels.balancing != EQUAL else [])])

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from search_spaces.arms import ONES
+from search_spaces.forms import FormLevel
 from search_spaces.grouping import GROUPINGS
 from search_spaces.initialization import PUBLISHED, InitializationLevel
 from search_spaces.nuisance import FloatRange, NuisanceRange
 from search_spaces.placement import PlacementRule
 from search_spaces.space import Block, SearchSpace
 
-NONE, EMBEDDING, LATE, ALL = (PlacementRule(name) for name in ("none", "embedding", "late", "all"))
+NONE, EMBEDDING, LAST_TWO, LATE, ALL = (
+    PlacementRule(name) for name in ("none", "embedding", "last_two", "late", "all")
+)
 SHARED_NETWORK = Block(placement=(NONE,))
 
 RATE_AND_MARGIN: dict[str, NuisanceRange] = {
@@ -53,6 +56,9 @@ INITIALIZATION = SearchSpace(
                 PUBLISHED["csn-blocks"],
                 InitializationLevel("disjoint", trainable=False, off=0.1),
                 PUBLISHED["csn-fixed"],
+                PUBLISHED["astmt-sigmoid"],
+                PUBLISHED["routing-binary"],
+                PUBLISHED["piggyback-scores"],
             )
         ),
     ),
@@ -73,10 +79,42 @@ GROUPING = SearchSpace(
 )
 """Vectors per task, one set for all tasks, and networks per task, with the two plain networks beside them."""
 
+RIVALS = SearchSpace(
+    blocks=(
+        Block(placement=(NONE,), grouping=(GROUPINGS["network_per_task"],)),
+        Block(
+            placement=(NONE,),
+            balancing=("equal", "pcgrad", "cagrad", "mgda", "upgrad", "nash_mtl", "uncertainty", "gradnorm", "famo"),
+        ),
+        Block(placement=(EMBEDDING, LAST_TWO), form=(FormLevel("own"),)),
+        Block(
+            placement=(EMBEDDING,),
+            initialization=(PUBLISHED["csn-fixed"], PUBLISHED["csn-learned"], PUBLISHED["csn-blocks"]),
+        ),
+        Block(
+            placement=(LATE,),
+            form=tuple(
+                FormLevel(kind) for kind in ("scale", "scale_shift", "low_rank", "projection", "squeeze_excite")
+            ),
+        ),
+        Block(
+            placement=(ALL,),
+            form=(
+                *(FormLevel(kind) for kind in ("scale", "task_routing", "batch_norm_statistics", "batch_norm_affine")),
+                *(FormLevel(kind) for kind in ("batch_norm", "parallel_adapter", "filter_mixing", "weight_mask")),
+                *(FormLevel("low_rank_convolution", rank) for rank in (1, 2, 4, 8)),
+            ),
+        ),
+    ),
+    nuisance=RATE_AND_MARGIN,
+)
+"""The modulation module in its forms, and what has been proposed beside and against it, at the published placements."""
+
 CATALOG: dict[str, SearchSpace] = {
     "default": DEFAULT,
     "placement": PLACEMENT,
     "initialization": INITIALIZATION,
     "grouping": GROUPING,
+    "rivals": RIVALS,
 }
 """Name to space. None depends on the tasks, so each fits any data; groups of tasks are written in the study file."""

@@ -143,6 +143,8 @@ NUISANCE: dict[str, NuisanceRule] = {
     "margin": NuisanceRule(whole=False, minimum=0, above=True),
     "weight_decay": NuisanceRule(whole=False, minimum=0),
     "images_per_batch": NuisanceRule(whole=True, minimum=3),
+    "embedding_l2": NuisanceRule(whole=False, minimum=0),
+    "mask_l1": NuisanceRule(whole=False, minimum=0),
 }
 """The closed set of nuisance hyperparameters."""
 

@@ -6,8 +6,8 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-from search_spaces.arms import ACTIVATIONS, FORMS
 from search_spaces.catalog import CATALOG
+from search_spaces.forms import ACTIVATIONS, parse_balancing, parse_form
 from search_spaces.grouping import parse_grouping
 from search_spaces.initialization import parse_initialization
 from search_spaces.nuisance import NUISANCE, NuisanceRange, check_nuisance, parse_range, parse_value
@@ -65,11 +65,6 @@ def _parse_nuisance(
     return parsed
 
 
-def _parse_form(value: Any, key: str) -> str:
-    with located(key):
-        return name_among(value, FORMS, "form")
-
-
 def _parse_activation(value: Any, key: str) -> str:
     with located(key):
         return name_among(value, ACTIVATIONS, "activation")
@@ -79,8 +74,9 @@ _FACTORS: dict[str, Callable[[Any, str], Any]] = {
     "placement": parse_placement,
     "initialization": parse_initialization,
     "grouping": parse_grouping,
-    "form": _parse_form,
+    "form": parse_form,
     "activation": _parse_activation,
+    "balancing": parse_balancing,
 }
 
 

@@ -20,6 +20,10 @@ def _embedding(stages: Stages) -> tuple[Points, ...]:
     return (stages[-1:],)
 
 
+def _last_two(stages: Stages) -> tuple[Points, ...]:
+    return (stages[-2:],)
+
+
 def _late(stages: Stages) -> tuple[Points, ...]:
     return (stages[len(stages) // 2 :],)
 
@@ -43,6 +47,7 @@ def _suffixes(stages: Stages) -> tuple[Points, ...]:
 PLACEMENTS: dict[str, Callable[[Stages], tuple[Points, ...]]] = {
     "none": _none,
     "embedding": _embedding,
+    "last_two": _last_two,
     "late": _late,
     "all": _all,
     "each": _each,

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from itertools import product
 from typing import Any
 
-from search_spaces.arms import ACTIVATIONS, FORMS, ONES, Activation, Arm, Form, Levels, arm_from
+from search_spaces.arms import ONES, Arm, Levels, arm_from
+from search_spaces.forms import ACTIVATIONS, EQUAL, SCALE, FormLevel
 from search_spaces.grouping import GroupingLevel, GroupingRule
 from search_spaces.initialization import InitializationLevel
 from search_spaces.nuisance import NUISANCE, NuisanceRange, check_nuisance
@@ -21,21 +22,20 @@ class Block:
     """Levels of every factor; the block stands for their product. A factor left out stays at its released level.
 
     Raises:
-        ValueError: a factor without a level, or an unknown form or activation.
+        ValueError: a factor without a level, or an unknown activation.
     """
 
     placement: tuple[PlacementRule, ...] = (PlacementRule("late"),)
     initialization: tuple[InitializationLevel, ...] = (ONES,)
     grouping: tuple[GroupingRule, ...] = (GroupingRule(),)
-    form: tuple[Form, ...] = FORMS[:1]
-    activation: tuple[Activation, ...] = ACTIVATIONS[:1]
+    form: tuple[FormLevel, ...] = (SCALE,)
+    activation: tuple[str, ...] = ACTIVATIONS[:1]
+    balancing: tuple[str, ...] = (EQUAL,)
 
     def __post_init__(self) -> None:
-        for factor in ("placement", "initialization", "grouping", "form", "activation"):
-            if not getattr(self, factor):
-                raise ValueError(f"{factor} needs at least one level")
-        for form in self.form:
-            name_among(form, FORMS, "form")
+        for factor in fields(self):
+            if not getattr(self, factor.name):
+                raise ValueError(f"{factor.name} needs at least one level")
         for activation in self.activation:
             name_among(activation, ACTIVATIONS, "activation")
 
@@ -49,19 +49,20 @@ class Block:
             placements: list[Points] = [points for rule in self.placement for points in rule.expand(stages)]
         with located(below(key, "grouping")):
             groupings: list[GroupingLevel] = [rule.resolve(tasks) for rule in self.grouping]
-        for points, initialization, form, activation, grouping in product(
-            placements, self.initialization, self.form, self.activation, groupings
+        for points, initialization, form, activation, grouping, balancing in product(
+            placements, self.initialization, self.form, self.activation, groupings, self.balancing
         ):
-            yield Levels(points, form, activation, initialization, grouping)
+            yield Levels(points, form, activation, initialization, grouping, balancing)
 
     def plain(self) -> dict[str, Any]:
         """Return the block as it is written in a study file."""
         return {
             "placement": [rule.plain() for rule in self.placement],
-            "initialization": [level.name for level in self.initialization],
+            "initialization": [level.written for level in self.initialization],
             "grouping": [rule.plain() for rule in self.grouping],
-            "form": list(self.form),
+            "form": [level.name for level in self.form],
             "activation": list(self.activation),
+            "balancing": list(self.balancing),
         }
 
 

@@ -24,6 +24,7 @@ LEDGER_COLUMNS = (
     "index_bytes_per_image_fp32",
     "index_bytes_per_image_fp16",
     "multiply_adds_per_image",
+    "mask_bits",
 )
 """Figures of the storage table's rows that are logged as metrics ``storage/<column>``."""
 
@@ -101,6 +102,7 @@ def factor_params(arm: Mapping[str, Any]) -> dict[str, str]:
         "activation": str(arm["activation"]),
         "initialization": _level_name(arm["initialization"]),
         "grouping": _level_name(arm["grouping"]),
+        "balancing": str(arm.get("balancing", "equal")),
     }
 
 

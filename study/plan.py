@@ -133,7 +133,8 @@ def arm_config(definition: StudyDefinition, arm: Arm) -> TrialConfig:
         network=definition.network,
         modulation=ModulationConfig(
             points=arm.points,
-            form=arm.form,
+            form=arm.form.kind,
+            size=arm.form.size,
             activation=arm.activation,
             initialization=InitializationConfig.model_validate(arm.initialization.plain()),
             groups=arm.grouping.modulation_groups(tasks),

@@ -86,7 +86,9 @@ class AgreementProbe:
         by_task = []
         for position, task in enumerate(network.tasks):
             loss = batch_triplet_loss(embeddings[position : position + 1], self._labels[task], self._margin).loss
-            by_task.append(torch.autograd.grad(loss, flat, retain_graph=task != network.tasks[-1]))
+            # A branch with layers of its own does not touch the shared ones: their gradient is 0, and left out.
+            last = task == network.tasks[-1]
+            by_task.append(torch.autograd.grad(loss, flat, retain_graph=not last, materialize_grads=True))
         stacked = iter([torch.stack(gradients) for gradients in zip(*by_task, strict=True)])
         return {stage: [next(stacked) for _ in weights] for stage, weights in layers.items()}
 

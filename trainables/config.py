@@ -13,7 +13,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-RESULTS_VERSION = 1
+RESULTS_VERSION = 2
 """Raised whenever a change of the code changes numbers, so that old journals are never mistaken for new ones."""
 
 Partition = tuple[tuple[str, ...], ...]
@@ -78,10 +78,11 @@ class InitializationConfig(Section):
     """How modulation vectors start, and whether they are trained.
 
     ``ones``; ``constant`` (``value``); ``normal`` (``mean``, ``std``); ``uniform`` (``low``, ``high``); ``disjoint``:
-    1 in the group's own block of channels and ``off`` elsewhere (CSN: off 0 frozen, or 0.1 trained).
+    1 in the group's own block of channels and ``off`` elsewhere (CSN: off 0 frozen, or 0.1 trained); ``binary``: 1 for
+    a random share ``keep`` of a group's channels, 0 elsewhere.
     """
 
-    kind: Literal["ones", "constant", "normal", "uniform", "disjoint"] = "ones"
+    kind: Literal["ones", "constant", "normal", "uniform", "disjoint", "binary"] = "ones"
     trainable: bool = True
     value: float = 1.0
     mean: float = 1.0
@@ -89,6 +90,7 @@ class InitializationConfig(Section):
     low: float = 0.0
     high: float = 1.0
     off: float = 0.0
+    keep: float = Field(0.5, gt=0, lt=1)
 
     @model_validator(mode="after")
     def _bounds_are_ordered(self) -> InitializationConfig:
@@ -98,11 +100,16 @@ class InitializationConfig(Section):
 
 
 class ModulationConfig(Section):
-    """Where modulation sits (stage names; empty = none), its form, and which tasks share its vectors."""
+    """Where modulation sits (stage names; empty = none), its form, and which tasks share its parameters.
+
+    ``form`` is a name in ``trainables.modulation.FORMS``. ``size`` is its number, where it takes one: the rank of
+    ``low_rank`` and ``low_rank_convolution``, the reduction of ``squeeze_excite``; None takes the published one.
+    """
 
     points: tuple[str, ...] = ()
-    form: Literal["scale"] = "scale"
-    activation: Literal["relu", "none"] = "relu"
+    form: str = "scale"
+    size: int | None = Field(None, ge=1)
+    activation: str = "relu"
     initialization: InitializationConfig = InitializationConfig()
     groups: Partition = ()
 
@@ -217,11 +224,13 @@ class TrialConfig(Section):
 def trial_identity(config: TrialConfig, data_fingerprint: str) -> dict[str, Any]:
     """Return what can change the trial's result, and nothing else, as plain JSON values.
 
-    The place of the data is replaced by the fingerprint of its content, so a moved folder keeps its trials.
+    Settings at their defaults are left out, so that a new setting changes no id; a changed default is a change of the
+    code that changes numbers. The place of the data is replaced by the fingerprint of its content, so a moved folder
+    keeps its trials.
     """
-    identity = config.model_dump(mode="json")
+    identity = config.model_dump(mode="json", exclude_defaults=True)
     identity["data"]["source"] = {"fingerprint": data_fingerprint}
-    del identity["data"]["max_corrupt_share"]
+    identity["data"].pop("max_corrupt_share", None)
     identity["results_version"] = RESULTS_VERSION
     return identity
 

@@ -39,6 +39,11 @@ def initialize_vectors(vectors: Tensor, initialization: InitializationConfig, ge
             vectors.fill_(initialization.off)
             for group, (start, end) in enumerate(disjoint_blocks(*vectors.shape)):
                 vectors[group, start:end] = 1
+        case "binary":
+            channels = vectors.shape[1]
+            vectors.zero_()
+            for row in vectors:
+                row[torch.randperm(channels, generator=generator)[: max(1, round(initialization.keep * channels))]] = 1
 
 
 def disjoint_blocks(groups: int, channels: int) -> list[tuple[int, int]]:

@@ -109,13 +109,16 @@ class Learner:
 
 
 def _decayed_and_undecayed(model: MultiTaskModel) -> tuple[list[nn.Parameter], list[nn.Parameter]]:
-    """Split the parameters into layer weights, and biases with modulation vectors."""
+    """Split the parameters into layer weights with their copies, and biases with what else modulates."""
     decayed: list[nn.Parameter] = []
     undecayed: list[nn.Parameter] = []
     for network in model.members:
         for parameter in network.backbone.parameters():
             (decayed if parameter.ndim > 1 else undecayed).append(parameter)
-        undecayed += network.modulations.parameters()
+        for modulation in network.points().values():
+            own = {id(parameter) for parameter in modulation.decayed_parameters()}
+            decayed += modulation.decayed_parameters()
+            undecayed += [parameter for parameter in modulation.parameters() if id(parameter) not in own]
     return decayed, undecayed
 
 

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from trainables.backbones import build_backbone
 from trainables.config import NetworkConfig, TrialConfig
+from trainables.modulation import Modulation
 from trainables.network import MultiTaskModel, assemble_model
 
 BYTES_FP32, BYTES_FP16 = 4, 2
@@ -25,9 +26,9 @@ class Component:
     that gives the embedding, and is 0 elsewhere.
 
     Attributes:
-        name: The stage; for a modulation the stage it follows.
+        name: The stage; for a modulation the stage it is at.
         kind: What the component is.
-        parameters: Scalars, frozen modulation vectors included.
+        parameters: Scalars, frozen modulation vectors included. 32 mask bits count as one.
         buffers: Batch-norm running statistics, which are saved but not counted as parameters.
         added_parameters: Parameters over one network without modulation.
         added_parameters_per_task: What one more task brings if tasks stay grouped as finely as they are: a task's
@@ -36,7 +37,11 @@ class Component:
             modulation at most, for that is applied to the stored vector when a query comes; else one a branch.
         index_numbers_per_image: The numbers in these vectors.
         multiply_adds_per_image: Of convolutions and linear layers, for one image and all tasks: the trunk once, the
-            stages after it once a branch. Products with modulation vectors (under 2 % of the time) are left out.
+            stages after it once a branch, and what a form multiplies with matrices. Products with vectors (under 2 % of
+            the time) and the making of a group's weights (once, not once an image) are left out.
+        mask_bits: Values of one bit.
+        mask_bytes: Bytes these are stored in, eight a byte in every tensor.
+        mask_words: The parameters that these count as, rounded up.
     """
 
     name: str
@@ -48,18 +53,25 @@ class Component:
     embeddings_per_image: int = 0
     index_numbers_per_image: int = 0
     multiply_adds_per_image: int = 0
+    mask_bits: int = 0
+    mask_bytes: int = 0
+    mask_words: int = 0
+
+    def stored_bytes(self, number: int) -> int:
+        """Return the bytes of the saved tensors at ``number`` bytes a number; bits stay bits."""
+        return number * (self.parameters - self.mask_words + self.buffers) + self.mask_bytes
 
     def row(self) -> dict[str, Any]:
         """Return the figures in the columns of the ``storage`` table."""
-        saved = self.parameters + self.buffers
         return {
             "component": self.name,
             "kind": self.kind,
             "parameters": self.parameters,
             "added_parameters": self.added_parameters,
             "added_parameters_per_task": self.added_parameters_per_task,
-            "bytes_fp32": BYTES_FP32 * saved,
-            "bytes_fp16": BYTES_FP16 * saved,
+            "bytes_fp32": self.stored_bytes(BYTES_FP32),
+            "bytes_fp16": self.stored_bytes(BYTES_FP16),
+            "mask_bits": self.mask_bits,
             "embeddings_per_image": self.embeddings_per_image,
             "index_bytes_per_image_fp32": BYTES_FP32 * self.index_numbers_per_image,
             "index_bytes_per_image_fp16": BYTES_FP16 * self.index_numbers_per_image,
@@ -90,6 +102,9 @@ class StorageLedger:
             embeddings_per_image=sum(part.embeddings_per_image for part in self.components),
             index_numbers_per_image=sum(part.index_numbers_per_image for part in self.components),
             multiply_adds_per_image=sum(part.multiply_adds_per_image for part in self.components),
+            mask_bits=sum(part.mask_bits for part in self.components),
+            mask_bytes=sum(part.mask_bytes for part in self.components),
+            mask_words=sum(part.mask_words for part in self.components),
         )
 
     @property
@@ -120,12 +135,12 @@ class StorageLedger:
     @property
     def bytes_fp32(self) -> int:
         """Bytes of the saved tensors, running statistics included, at 4 bytes a number."""
-        return BYTES_FP32 * (self.parameters + self.buffers)
+        return self.total.stored_bytes(BYTES_FP32)
 
     @property
     def bytes_fp16(self) -> int:
         """The same at 2 bytes a number."""
-        return BYTES_FP16 * (self.parameters + self.buffers)
+        return self.total.stored_bytes(BYTES_FP16)
 
     @property
     def embeddings_per_image(self) -> int:
@@ -152,7 +167,11 @@ def storage_ledger(config: TrialConfig) -> StorageLedger:
     model = assemble_model(config)
     work = dict(_stage_multiply_adds(config.network, config.data.image_size))
     stages = [_stage(model, name, multiply_adds) for name, multiply_adds in work.items()]
-    return StorageLedger((*stages, *(_modulation(model, point) for point in model.modulation_points)))
+    shapes = {shape.name: shape for shape in model.members[0].backbone.shapes}
+    modulations = [
+        _modulation(model, point, shapes[point].height * shapes[point].width) for point in model.modulation_points
+    ]
+    return StorageLedger((*stages, *modulations))
 
 
 def _stage(model: MultiTaskModel, name: str, multiply_adds: int) -> Component:
@@ -176,17 +195,38 @@ def _stage(model: MultiTaskModel, name: str, multiply_adds: int) -> Component:
     )
 
 
-def _modulation(model: MultiTaskModel, point: str) -> Component:
+def _modulation(model: MultiTaskModel, point: str, pixels: int) -> Component:
     modulations = [network.points()[point] for network in model.members]
-    parameters = sum(_numbers(modulation.parameters()) for modulation in modulations)
+    masks = [bits for modulation in modulations for bits in modulation.mask_bits()]
+    bits = sum(masks)
+    parameters = sum(_numbers(_stored(modulation, modulation.named_parameters())) for modulation in modulations)
+    parameters += _words(bits)
+    others = max(1, len(model.tasks) - 1) if modulations[0].keeps_first else len(model.tasks)
     return Component(
         name=point,
         kind="modulation",
         parameters=parameters,
-        buffers=sum(_numbers(modulation.buffers()) for modulation in modulations),
+        buffers=sum(_numbers(_stored(modulation, modulation.named_buffers())) for modulation in modulations),
         added_parameters=parameters,
-        added_parameters_per_task=parameters / len(model.tasks),
+        added_parameters_per_task=parameters / others,
+        multiply_adds_per_image=sum(
+            network.branches * network.points()[point].multiply_adds(pixels) for network in model.members
+        ),
+        mask_bits=bits,
+        mask_bytes=sum(-(-entries // 8) for entries in masks),
+        mask_words=_words(bits),
     )
+
+
+def _stored(modulation: Modulation, named: Iterable[tuple[str, Tensor]]) -> list[Tensor]:
+    """Return the tensors that are stored as they are, not as bits."""
+    unstored = modulation.unstored()
+    return [tensor for name, tensor in named if name not in unstored]
+
+
+def _words(bits: int) -> int:
+    """Return bits as numbers of 32 bits, rounded up."""
+    return -(-bits // 32)
 
 
 def _numbers(tensors: Iterable[Tensor]) -> int:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import cast
 
 import torch
@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from trainables.backbones import build_backbone, stage_shapes
 from trainables.config import TrialConfig
+from trainables.modulation import Modulation
 from trainables.names import look_up
 from trainables.retrieval_network import RetrievalNetwork, normalize
 
@@ -98,6 +99,37 @@ class MultiTaskModel(nn.Module):
         return {
             stage: [parameter for backbone in backbones for parameter in backbone.stages[stage].parameters()]
             for stage in backbones[0].stages
+        }
+
+    def stored_state(self) -> dict[str, Tensor]:
+        """Return the state as it is stored: masks as packed bits, without the scores that only training needs."""
+        state = dict(self.state_dict())
+        for prefix, modulation in self._modulations().items():
+            for name in modulation.unstored():
+                del state[prefix + name]
+            state |= {prefix + name: bits for name, bits in modulation.packed().items()}
+        return state
+
+    def load_stored_state(self, state: Mapping[str, Tensor]) -> None:
+        """Take up what ``stored_state`` returned.
+
+        Raises:
+            RuntimeError: A tensor is missing, unexpected or of another shape.
+        """
+        state = dict(state)
+        kept = self.state_dict()
+        for prefix, modulation in self._modulations().items():
+            packed = modulation.packed()
+            modulation.unpack({name: state.pop(prefix + name) for name in packed})
+            state |= {prefix + name: kept[prefix + name] for name in modulation.unstored()}
+        self.load_state_dict(state)
+
+    def _modulations(self) -> dict[str, Modulation]:
+        """Return every modulation by the prefix of its names in the state."""
+        return {
+            f"networks.{index}.modulations.{point}.": modulation
+            for index, network in enumerate(self.members)
+            for point, modulation in network.points().items()
         }
 
     def dead_channels(self) -> dict[str, int]:

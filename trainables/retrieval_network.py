@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from trainables.backbones import Backbone
 from trainables.config import ModulationConfig
 from trainables.initialization import random_stream
-from trainables.modulation import FORMS, Modulation
+from trainables.modulation import Modulation, Site, build_modulation
 from trainables.names import look_up
 
 NORM_EPSILON = 1e-10
@@ -31,7 +31,8 @@ class RetrievalNetwork(nn.Module):
     """One backbone whose tasks differ by modulation alone.
 
     A *branch* is what the tasks of one modulation group share; without modulation there is one. Stages up to the first
-    modulated one are the *trunk*, equal for all tasks and run once an image.
+    modulated one are the *trunk*, equal for all tasks and run once an image; a form that acts inside its stages leaves
+    that first one to the branches.
     """
 
     def __init__(self, backbone: Backbone, tasks: Sequence[str], modulation: ModulationConfig) -> None:
@@ -42,16 +43,31 @@ class RetrievalNetwork(nn.Module):
         groups = tuple(group for group in groups if set(group) & set(tasks))
         self.branches = len(groups)
         self.branch_of = {task: branch for branch, group in enumerate(groups) for task in group if task in tasks}
-        self.modulations = nn.ModuleDict(
-            {
-                shape.name: FORMS[modulation.form](self.branches, shape.channels, modulation)
-                for shape in backbone.shapes
-                if shape.name in modulation.points
-            }
-        )
+        self.modulations = nn.ModuleDict(self._build_modulations(modulation))
         stages = [shape.name for shape in backbone.shapes]
-        trunk_length = stages.index(next(iter(self.modulations), stages[-1])) + 1
+        trunk_length = len(stages)
+        if self.modulations:
+            first = next(iter(self.modulations))
+            trunk_length = stages.index(first) + (0 if self.points()[first].inside else 1)
         self.trunk, self.tail = tuple(stages[:trunk_length]), tuple(stages[trunk_length:])
+
+    def _build_modulations(self, settings: ModulationConfig) -> dict[str, Modulation]:
+        """Return the form at every point where it finds something to change.
+
+        Raises:
+            ValueError: The form is unknown, does not fit a stage, or finds nothing to change at any of the points.
+        """
+        built = {
+            shape.name: build_modulation(
+                Site(shape.name, self.branches, shape.channels, settings, self.backbone.layers(shape.name))
+            )
+            for shape in self.backbone.shapes
+            if shape.name in settings.points
+        }
+        acting = {point: modulation for point, modulation in built.items() if modulation.acts()}
+        if built and not acting:
+            raise ValueError(f"modulation.form: {settings.form!r} finds no layer of its kind in {', '.join(built)}")
+        return acting
 
     def initialize(self, seed: int, index: int) -> None:
         """Set all parameters and buffers from streams under ``seed``, named after the network's index and the point."""
@@ -100,8 +116,8 @@ class RetrievalNetwork(nn.Module):
             Unit vectors ``(B, D)``.
         """
         groups = torch.tensor([self.branch_of[task] for task in self.tasks], device=images.device)[task_index]
-        features = self._modulate(self.trunk[-1], self._run_trunk(images), groups)
-        return self._run_tail(features, groups)
+        features = self._run_trunk(images)
+        return self._run_tail(self._modulate(features, groups), groups)
 
     def _run_trunk(self, images: Tensor) -> Tensor:
         features = images
@@ -111,23 +127,35 @@ class RetrievalNetwork(nn.Module):
 
     def _run_tail(self, features: Tensor, groups: Tensor) -> Tensor:
         """Run what follows the trunk and its modulation, up to unit vectors; ``groups`` is ``(N,)`` or ``(1,)``."""
+        points = self.points()
         for stage in self.tail:
-            features = self._modulate(stage, self.backbone.stages[stage](features), groups)
+            modulation = points.get(stage)
+            if modulation is None:
+                features = self.backbone.stages[stage](features)
+            elif modulation.inside:
+                with modulation.serving(groups):
+                    features = self.backbone.stages[stage](features)
+            else:
+                features = modulation(self.backbone.stages[stage](features), groups)
         return normalize(features)
 
-    def _modulate(self, stage: str, features: Tensor, groups: Tensor) -> Tensor:
-        if stage not in self.modulations:
+    def _modulate(self, features: Tensor, groups: Tensor) -> Tensor:
+        """Apply what modulates the trunk's output, if anything does."""
+        if not self.trunk or self.trunk[-1] not in self.modulations:
             return features
-        modulated: Tensor = self.modulations[stage](features, groups)
+        modulated: Tensor = self.modulations[self.trunk[-1]](features, groups)
         return modulated
 
     def _embed_together(self, features: Tensor, groups: Tensor) -> Sequence[Tensor]:
         """Embed trunk features ``(B, ...)`` for groups ``(G,)`` as one batch; returns G tensors ``(B, D)``."""
         # Broadcast, not repeated: the backward pass then keeps one copy of the trunk's features instead of G.
-        spread = self._modulate(self.trunk[-1], features.unsqueeze(0), groups.unsqueeze(1))
-        embedded = self._run_tail(spread.flatten(0, 1), groups.repeat_interleave(len(features)))
+        spread = self._modulate(features.unsqueeze(0), groups.unsqueeze(1))
+        rows = spread.expand(len(groups), *features.shape).flatten(0, 1)
+        if features.ndim == 4 and features.is_contiguous(memory_format=torch.channels_last):
+            rows = rows.contiguous(memory_format=torch.channels_last)
+        embedded = self._run_tail(rows, groups.repeat_interleave(len(features)))
         return embedded.view(len(groups), len(features), -1).unbind()
 
     def _embed_in_turn(self, features: Tensor, groups: Tensor) -> Sequence[Tensor]:
         """As ``_embed_together``, one branch at a time."""
-        return [self._run_tail(self._modulate(self.trunk[-1], features, group), group) for group in groups.unsqueeze(1)]
+        return [self._run_tail(self._modulate(features, group), group) for group in groups.unsqueeze(1)]

@@ -13,8 +13,8 @@ from trainables.network import MultiTaskModel
 
 
 def save_weights(path: Path, model: MultiTaskModel, config: TrialConfig, trial_id: str) -> None:
-    """Write all parameters and running statistics in fp32, with trial id and configuration (JSON) as metadata."""
-    tensors = {name: tensor.cpu().contiguous() for name, tensor in model.state_dict().items()}
+    """Write parameters and running statistics in fp32 and masks as bits; trial id and configuration are metadata."""
+    tensors = {name: tensor.cpu().contiguous() for name, tensor in model.stored_state().items()}
     metadata = {"trial_id": trial_id, "config": config.model_dump_json()}
     content = safetensors.torch.save(tensors, metadata)
     write_atomically(path, lambda file: file.write(content))
@@ -34,4 +34,4 @@ def load_weights(path: Path, model: MultiTaskModel, trial_id: str) -> None:
         raise ValueError(f"{path} cannot be read ({error}); delete it to train the trial again") from error
     if owner != trial_id:
         raise ValueError(f"{path} holds the weights of trial {owner}, not of {trial_id}: give another workspace")
-    model.load_state_dict(tensors)
+    model.load_stored_state(tensors)

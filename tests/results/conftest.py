@@ -87,6 +87,7 @@ def _trial(arm: MadeArm, stage: str, index: int, train_seed: int, objective: flo
         "initialization": "ones",
         "grouping": "network_per_task" if arm.networks > 1 else "per_task",
         "grouping_level": "network" if arm.networks > 1 else "modulation",
+        "balancing": "equal",
         "stage": stage,
         "round": 0,
         "trial_index": index,
@@ -157,6 +158,7 @@ def _storage(arm: MadeArm) -> list[dict[str, object]]:
             "index_bytes_per_image_fp32": 7 * 512 if kind == "total" else None,
             "index_bytes_per_image_fp16": 7 * 256 if kind == "total" else None,
             "multiply_adds_per_image": 30_000_000 * (1 + len(arm.points)),
+            "mask_bits": 0,
         }
 
     stages = [row(stage, "stage", BASE_PARAMETERS // 6, 0) for stage in STAGES]

@@ -22,6 +22,8 @@ def levels(draw):
         chosen["std"] = draw(st.floats(1e-9, 1e6))
     if kind == "uniform":
         chosen["high"] = chosen["low"] + draw(st.floats(1e-3, 1e6))
+    if kind == "binary":
+        chosen["keep"] = draw(st.floats(0.01, 0.99))
     return InitializationLevel(kind, draw(st.booleans()), **chosen)
 
 
@@ -38,15 +40,22 @@ def test_names_are_equal_exactly_when_levels_are(one, other):
 
 @given(levels())
 def test_the_trainable_understands_every_level(level):
-    assert InitializationConfig(**asdict(level)).model_dump() == asdict(level)
+    numbers = {name: value for name, value in asdict(level).items() if name != "activation"}
+    assert InitializationConfig(**numbers).model_dump() == numbers
 
 
-def test_published_starts_are_those_of_csn():
+def test_published_starts_are_those_of_their_papers():
     assert {name: level.name for name, level in PUBLISHED.items()} == {
         "csn-fixed": "disjoint(0)-frozen",
         "csn-learned": "normal(0.9,0.7)",
         "csn-blocks": "disjoint(0.1)",
+        "astmt-uniform": "uniform(0,1)",
+        "astmt-sigmoid": "constant(10)",
+        "routing-binary": "binary(0.5)-frozen",
+        "piggyback-scores": "constant(0.01)",
     }
+    activations = {name: level.activation for name, level in PUBLISHED.items() if level.activation}
+    assert activations == {"astmt-sigmoid": "sigmoid", "piggyback-scores": "threshold"}
     assert parse_initialization("csn-learned", "key") == InitializationLevel("normal", mean=0.9, std=0.7)
 
 

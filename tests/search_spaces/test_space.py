@@ -95,7 +95,8 @@ def test_every_arm_makes_a_valid_trial(space):
             data=DataConfig(tasks=TASKS),
             modulation=ModulationConfig(
                 points=arm.points,
-                form=arm.form,
+                form=arm.form.kind,
+                size=arm.form.size,
                 activation=arm.activation,
                 initialization=InitializationConfig(**arm.initialization.plain()),
                 groups=arm.grouping.modulation_groups(TASKS),
@@ -219,7 +220,47 @@ def test_an_arm_survives_pickling_and_is_plain_for_the_journal():
         "activation": "relu",
         "initialization": {"name": "disjoint(0)-frozen", "kind": "disjoint", "trainable": False, "off": 0.0},
         "grouping": {"name": "per_task", "level": "modulation", "groups": [["smile"], ["bald"], ["hat"]]},
+        "balancing": "equal",
     }
+
+
+def test_levels_that_change_nothing_are_one_arm():
+    arms = names(
+        parse_space(
+            {
+                "blocks": [
+                    {"placement": ["none", "late"], "form": "own", "grouping": "shared"},
+                    {"form": "projection", "initialization": ["ones", "normal"], "activation": ["relu", "none"]},
+                    {"form": ["low_rank", "low_rank(4)"]},
+                    {"placement": "none", "grouping": "network_per_task", "balancing": ["equal", "pcgrad"]},
+                ]
+            }
+        )
+    )
+    assert arms == ["shared", "late+projection", "late+low_rank(4)", "separate"]
+
+
+def test_balancing_is_part_of_what_an_arm_is_but_the_ids_of_others_stay():
+    equal, balanced = parse_space({"blocks": [{"placement": "none", "balancing": ["equal", "pcgrad"]}]}).arms(
+        STAGES, TASKS
+    )
+    assert (equal.name, balanced.name) == ("shared", "shared+pcgrad")
+    assert equal.arm_id == only({"placement": "none"}).arm_id != balanced.arm_id
+
+
+def test_a_published_start_brings_its_activation():
+    arm = only({"initialization": "astmt-sigmoid", "activation": "relu"})
+    assert (arm.name, arm.activation) == ("late+constant(10)+sigmoid", "sigmoid")
+    written = parse_space({"blocks": [{"initialization": "astmt-sigmoid"}]}).plain()
+    assert parse_space(written).arms(STAGES, TASKS) == (arm,)
+
+
+def test_the_rivals_have_names_of_their_own():
+    arms = names(CATALOG["rivals"])
+    assert len(set(arms)) == len(arms) == 32
+    assert {"shared+pcgrad", "embedding+own", "res5..fc+own", "all+task_routing", "all+low_rank_convolution(8)"} <= set(
+        arms
+    )
 
 
 def test_a_catalog_space_may_be_given_other_nuisance_ranges():
@@ -252,7 +293,10 @@ def test_nuisance_comes_in_one_order_however_written():
         ({"blocks": [{"placment": []}]}, r"^space.blocks\[0\].placment: .*did you mean 'placement'\?$"),
         ({"blocks": [{"placement": []}]}, r"^space.blocks\[0\].placement: expected at least one entry"),
         ({"blocks": [{}, {"placement": ["lat"]}]}, r"^space.blocks\[1\].placement\[0\]: unknown placement 'lat'"),
-        ({"blocks": [{"form": "scales"}]}, r"^space.blocks\[0\].form: unknown form 'scales'; did you mean 'scale'\?$"),
+        ({"blocks": [{"form": "Scale!"}]}, r"^space.blocks\[0\].form: expected a form such as scale or low_rank"),
+        ({"blocks": [{"form": "scale(3)"}]}, r"^space.blocks\[0\].form: form 'scale' takes no number, got 3"),
+        ({"blocks": [{"form": ["low_rank(0)"]}]}, r"^space.blocks\[0\].form\[0\]: the number of a form must be"),
+        ({"blocks": [{"balancing": ["PC Grad"]}]}, r"^space.blocks\[0\].balancing\[0\]: expected the name of a balanc"),
         ({"blocks": [{"activation": ["Relu"]}]}, r"^space.blocks\[0\].activation\[0\]: .*did you mean 'relu'\?$"),
         (
             {"blocks": [{"activation": None}]},

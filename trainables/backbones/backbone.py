@@ -39,6 +39,15 @@ class Backbone(nn.Module, ABC):
             features = stage(features)
         return features
 
+    def layers(self, stage: str) -> dict[str, nn.Module]:
+        """Return the modules of a stage that hold parameters or buffers of their own, by name, in order."""
+        return {
+            name: module
+            for name, module in self.stages[stage].named_modules()
+            if next(module.parameters(recurse=False), None) is not None
+            or next(module.buffers(recurse=False), None) is not None
+        }
+
     @abstractmethod
     def initialize(self, generator: torch.Generator) -> None:
         """Set every parameter and buffer, drawing from ``generator`` alone."""

@@ -1,0 +1,33 @@
+"""Sending the rows of a batch to the function of their group."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+
+def by_group(features: Tensor, groups: Tensor, apply: Callable[[int, Tensor], Tensor]) -> Tensor:
+    """Return ``apply(group, rows)`` for the rows of each group, in the order of ``features``.
+
+    Args:
+        features: ``(N, ...)``; or ``(1, B, ...)`` with groups ``(G, 1)``, where every group gets all B rows.
+        groups: ``(N,)``, ``(1,)`` for one group that all rows belong to, or ``(G, 1)``.
+        apply: From a group's index and its rows ``(n, ...)`` to ``(n, ...)``.
+
+    Returns:
+        ``(N, ...)``, or ``(G, B, ...)`` for groups ``(G, 1)``.
+    """
+    if groups.ndim == 2:
+        return torch.stack([apply(group, features[0]) for group in groups[:, 0].tolist()])
+    runs, lengths = torch.unique_consecutive(groups, return_counts=True)
+    order = runs.tolist()
+    if len(order) == 1:
+        return apply(order[0], features)
+    if len(set(order)) == len(order):  # each group's rows lie together, as in every batch that training makes
+        parts = torch.split(features, lengths.tolist())
+        return torch.cat([apply(group, part) for group, part in zip(order, parts, strict=True)])
+    rows = {group: (groups == group).nonzero().squeeze(1) for group in sorted(set(order))}
+    changed = torch.cat([apply(group, features[chosen]) for group, chosen in rows.items()])
+    return changed[torch.cat(list(rows.values())).argsort()]
