@@ -14,16 +14,16 @@ Preprocessing = Literal["unit", "released", "imagenet"]
 
 @dataclass(frozen=True)
 class _Numbers:
-    """A pixel p of a channel, 0 to 255, becomes (p / scale - mean) / deviation; means and deviations are R, G, B."""
+    """A pixel p of a channel, 0 to 255, becomes (p / scale - mean) / deviation; R, G, B. No deviation means 1."""
 
     scale: float
     mean: tuple[float, float, float]
-    deviation: tuple[float, float, float]
+    deviation: tuple[float, float, float] | None
 
 
 _PREPROCESSING: dict[Preprocessing, _Numbers] = {
     # -1 to 1
-    "unit": _Numbers(127.5, (1.0, 1.0, 1.0), (1.0, 1.0, 1.0)),
+    "unit": _Numbers(127.5, (1.0, 1.0, 1.0), None),
     # train_mm.py, normalized_image: it subtracts (102.9801, 115.9465, 122.7717) from channels stored blue, green, red
     # and multiplies with 1/128. Ours are stored red, green, blue, so the means stand the other way round.
     "released": _Numbers(1.0, (122.7717, 115.9465, 102.9801), (128.0, 128.0, 128.0)),
@@ -59,5 +59,5 @@ def preprocessed(pixels: torch.Tensor, channels_last: bool, preprocessing: Prepr
     layout = torch.channels_last if channels_last else torch.contiguous_format
     batch = pixels.permute(0, 3, 1, 2).to(torch.float32, memory_format=layout)
     numbers = _PREPROCESSING[preprocessing]
-    mean, deviation = (batch.new_tensor(values).view(3, 1, 1) for values in (numbers.mean, numbers.deviation))
-    return batch.div_(numbers.scale).sub_(mean).div_(deviation)
+    batch.div_(numbers.scale).sub_(batch.new_tensor(numbers.mean).view(3, 1, 1))
+    return batch if numbers.deviation is None else batch.div_(batch.new_tensor(numbers.deviation).view(3, 1, 1))
