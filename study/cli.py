@@ -121,6 +121,20 @@ def data(study: StudyArgument, runs_dir: RunsOption = RUNS) -> None:
     show_data(study, runs_dir)
 
 
+@app.command(epilog="Example: modstudy new released faces.yaml --data ~/celeba")
+def new(
+    template: Annotated[
+        str, typer.Argument(metavar="BUILT-IN", help="A built-in study: default, smoke, released, csn, modern.")
+    ],
+    file: Annotated[Path, typer.Argument(help="The study file to write; its name becomes the study's.")],
+    data: Annotated[Path | None, typer.Option(help="The folder of the images, where the study needs one.")] = None,
+) -> None:
+    """Write a study file of your own from a built-in study, with your images filled in."""
+    from study.commands.new import new_study
+
+    new_study(template, file, data)
+
+
 def main() -> None:
     """Run the command line."""
     app()

@@ -1,6 +1,6 @@
 """What a study file may say. Strict: an unknown key is refused, and every value is checked where it is given.
 
-The sections on data, network, batches, loss, optimization, evaluation, agreement and compute are those of
+The sections on data, augmentation, network, batches, loss, optimization, evaluation, agreement and compute are those of
 ``trainables.config``; ``evaluation.splits`` and ``compute.threads`` follow from the stage and from ``resources``.
 """
 
@@ -16,6 +16,7 @@ from search_spaces.parsing import parse_space
 from search_spaces.space import SearchSpace
 from trainables.config import (
     AgreementConfig,
+    AugmentationConfig,
     BatchConfig,
     ComputeConfig,
     DataConfig,
@@ -24,6 +25,7 @@ from trainables.config import (
     NetworkConfig,
     OptimizationConfig,
     Section,
+    check_sections_agree,
 )
 
 
@@ -123,6 +125,7 @@ class StudyDefinition(Section):
     name: str = Field(pattern=r"^[a-z0-9][a-z0-9._-]*$", max_length=100)
     description: str = ""
     data: DataConfig
+    augmentation: AugmentationConfig = AugmentationConfig()
     network: NetworkConfig = NetworkConfig()
     batches: BatchConfig = BatchConfig()
     loss: LossConfig = LossConfig()
@@ -140,16 +143,13 @@ class StudyDefinition(Section):
 
     @model_validator(mode="after")
     def _sections_agree(self) -> StudyDefinition:
-        block = 3 * len(self.data.tasks)
-        if self.batches.scheme == "triplets" and self.batches.images % block:
-            rule = f"must be a multiple of {block} (3 x tasks) in the scheme triplets"
-            raise ValueError(f"batches.images {rule}, got {self.batches.images}")
-        counts = self.space.nuisance.get("images_per_batch")
-        if self.batches.scheme == "triplets" and counts is not None:
-            values = counts.values if isinstance(counts, Choice) else ()
+        check_sections_agree(self.data, self.augmentation, self.batches)
+        counts, scheme = self.space.nuisance.get("images_per_batch"), self.batches.scheme
+        if scheme != "all_tasks" and counts is not None:
+            values, block = counts.values if isinstance(counts, Choice) else (), 3 * len(self.data.tasks)
             if not values or any(value % block for value in values):
                 raise ValueError(
-                    f"space.nuisance.images_per_batch: the scheme triplets needs a list of multiples of {block}"
+                    f"space.nuisance.images_per_batch: the scheme {scheme} needs a list of multiples of {block}"
                     " (3 x tasks)"
                 )
         if "splits" in self.evaluation.model_fields_set:

@@ -34,16 +34,39 @@ def load_study(path: Path) -> StudyDefinition:
     Raises:
         UserError: the file is missing, no YAML, or breaks a rule; the message is one line.
     """
-    values = _read_mapping(str(path), _read_text(path))
+    text = _read_text(path)
+    if _is_built_in(path) and needs_data(_read_mapping(str(path), text)):
+        raise UserError(
+            f"{path}: this study needs images of yours; a copy that says where they lie: "
+            f"modstudy new {path} my-{path}.yaml --data FOLDER"
+        )
+    return parse_study(path, text)
+
+
+def parse_study(path: Path, text: str) -> StudyDefinition:
+    """Return the definition that the text of a study file holds, as if it stood at ``path``.
+
+    Raises:
+        UserError: as ``load_study``.
+    """
+    values = _read_mapping(str(path), text)
     _resolve_data_path(str(path), values, path.absolute().parent)
     return _validate(str(path), values)
 
 
+def needs_data(values: dict[str, Any]) -> bool:
+    """Return whether the values of a built-in study leave open where the images lie."""
+    source = values["data"]["source"]
+    return source["kind"] != "generated" and "path" not in source
+
+
+def _is_built_in(path: Path) -> bool:
+    return not path.exists() and str(path) in built_in_studies()
+
+
 def _read_text(path: Path) -> str:
     built_in = built_in_studies()
-    source: Path | Traversable = path
-    if not path.exists() and str(path) in built_in:
-        source = built_in[str(path)]
+    source = built_in[str(path)] if _is_built_in(path) else path
     try:
         return source.read_text(encoding="utf-8")
     except FileNotFoundError:

@@ -130,6 +130,7 @@ def arm_config(definition: StudyDefinition, arm: Arm) -> TrialConfig:
     tasks = definition.data.tasks
     config = TrialConfig(
         data=definition.data,
+        augmentation=definition.augmentation,
         network=definition.network,
         modulation=ModulationConfig(
             points=arm.points,

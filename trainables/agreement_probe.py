@@ -46,7 +46,9 @@ class AgreementProbe:
         labelled = np.flatnonzero((np.asarray(split.labels) >= 0).any(axis=1))
         generator = np.random.default_rng(named_seed(config.train_seed, "agreement"))
         rows = np.sort(generator.choice(labelled, min(config.agreement.images, len(labelled)), replace=False))
-        self._images = to_network_input(split.images[rows], runtime.device, config.compute.channels_last)
+        self._images = to_network_input(
+            split.images[rows], runtime.device, config.compute.channels_last, config.data.preprocessing
+        )
         labels = torch.from_numpy(np.array(split.labels[rows])).to(runtime.device)
         self._labels = dict(zip(config.data.tasks, labels.T[:, :, None], strict=True))
         self._margin = config.loss.margin

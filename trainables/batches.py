@@ -1,12 +1,13 @@
-"""Which images make up a training step, in the two schemes. Rows only: reading pixels is the caller's.
+"""Which images make up a training step, in every scheme. Rows only: reading pixels is the caller's.
 
-Both samplers draw from a torch generator of their own, so their numbers depend on the seed and the labels alone, and
-``state_dict`` (tensors only, safe for ``torch.load(weights_only=True)``) lets a run go on at any step.
+The samplers draw from a torch generator of their own, so their numbers depend on the seed and the labels alone, and
+``state_dict`` (tensors only, safe for ``torch.load(weights_only=True)``) lets a run go on after any epoch.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import math
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -56,14 +57,18 @@ def build_batches(config: TrialConfig, labels: Integers) -> Batches:
         labels: (N, T) of the training split, columns in the order of ``config.data.tasks``, -1 = unlabelled.
 
     Raises:
-        ValueError: a task cannot form a triplet, or there are fewer images than a batch takes.
+        ValueError: a task cannot form a triplet or, in ``released``, is not binary; or there are fewer images than a
+            batch takes.
     """
     tasks = config.data.tasks
     pools = tuple(TripletPool(labels[:, column], task, "train") for column, task in enumerate(tasks))
     steps = config.optimization.steps_per_epoch
+    per_task = config.batches.images // (3 * len(tasks))
     if config.batches.scheme == "triplets":
-        per_task = config.batches.images // (3 * len(tasks))
         return TripletBatches(pools, len(labels), per_task, config.train_seed, steps)
+    if config.batches.scheme == "released":
+        members = [released_lists(labels[:, column], task) for column, task in enumerate(tasks)]
+        return ReleasedBatches(members, per_task, config.train_seed, steps)
     return AllTasksBatches(np.flatnonzero((labels >= 0).any(axis=1)), config.batches.images, config.train_seed, steps)
 
 
@@ -117,13 +122,13 @@ class AllTasksBatches:
 
 
 class TripletBatches:
-    """``triplets``: as released, every task its own anchor, positive and negative images, in one mixed batch.
+    """``triplets``: every task its own anchor, positive and negative images, in one batch.
 
     Slots are laid out task after task, and inside a task anchor, positive, negative in turn. A task's anchors are gone
     through in shuffled order, so that each is used once before any is used twice; a rare task wraps round more often.
-    Partners are drawn anew each time. Departures from the released code: anchors come from every class, the positive
-    is never the anchor itself, and an epoch has as many slots as there are training images, instead of being as long as
-    the positives of the first task.
+    Partners are drawn anew each time. Departures from the released code (``ReleasedBatches``): anchors come from every
+    class, the positive is never the anchor itself, and an epoch has as many slots as there are training images, instead
+    of being as long as the positives of the first task.
     """
 
     def __init__(
@@ -163,6 +168,89 @@ class TripletBatches:
             cycle.load_state_dict({key: state[f"{key}.{task}"] for key in ("order", "cursor")})
 
 
+def released_lists(labels: Integers, task: str) -> tuple[Integers, Integers]:
+    """Return the rows (P,) that have the attribute of a binary task (class 1) and the rows (N,) that lack it.
+
+    Raises:
+        ValueError: the task has more than two classes; names it.
+    """
+    if labels.max() > 1:
+        raise ValueError(
+            f"task {task!r} on split 'train': the scheme released takes attributes (class 1 has it, class 0 lacks it),"
+            f" but the task has a class {labels.max()}; use the scheme triplets"
+        )
+    return np.flatnonzero(labels == 1), np.flatnonzero(labels == 0)
+
+
+class ReleasedBatches:
+    """``released``: the sampling of the released code (train_mm.py and facenet.py) with all its quirks.
+
+    Of every task the images with and without the attribute are shuffled once, for the whole training. In every epoch
+    the image at position i of the first list is anchor of one triplet: its positive is drawn from positions i to the
+    end, so that it may be the anchor itself and late anchors have few partners, and its negative from all that lack the
+    attribute. Step b takes the triplets b * K to b * K + K - 1 of every task, K the triplets a task and step, in the
+    layout of ``TripletBatches``. An epoch ends with the list of the *first* task: shorter lists start again from their
+    first triplet, with the same partners, and of longer ones the rest is not used until the next epoch, which starts
+    every list from its beginning.
+
+    Two departures without effect on the distribution, or on any data of a sensible size: the released code shuffles the
+    negatives again in every epoch, from which it draws independently; and it leaves slots black where a task has fewer
+    positives than triplets a step, which here start again as often as needed.
+    """
+
+    def __init__(
+        self, members: Sequence[tuple[Integers, Integers]], per_task: int, seed: int, steps_per_epoch: int | None = None
+    ) -> None:
+        """Take ``per_task`` triplets a step from the (positives, negatives) of every task."""
+        self.steps_per_epoch = steps_per_epoch or math.ceil(len(members[0][0]) / per_task)
+        self._per_task = per_task
+        self._generator = torch.Generator().manual_seed(named_seed(seed, "batches"))
+        self._orders = {
+            f"{name}.{task}": rows[torch.randperm(len(rows), generator=self._generator).numpy()]
+            for task, lists in enumerate(members)
+            for name, rows in zip(("positives", "negatives"), lists, strict=True)
+        }
+        self._tasks = len(members)
+        self._task_index = torch.arange(self._tasks).repeat_interleave(3 * per_task)
+
+    def epoch(self) -> Iterator[Batch]:
+        """Yield the steps of the next epoch: rows and the task of every slot."""
+        triplets = [self._draw(task) for task in range(self._tasks)]
+        for step in range(self.steps_per_epoch):
+            places = np.arange(step * self._per_task, (step + 1) * self._per_task)
+            chosen = [drawn[places % len(drawn)] for drawn in triplets]
+            yield Batch(np.concatenate(chosen).reshape(-1), self._task_index)
+
+    def _draw(self, task: int) -> Integers:
+        """Return the epoch's triplets (P, 3) of a task, in the order of its positives."""
+        positives, negatives = self._orders[f"positives.{task}"], self._orders[f"negatives.{task}"]
+        uniform = torch.rand(2, len(positives), dtype=torch.float64, generator=self._generator).numpy()
+        place = np.arange(len(positives))
+        partner = place + (uniform[0] * (len(positives) - place)).astype(np.int64)
+        negative = (uniform[1] * len(negatives)).astype(np.int64)
+        return np.stack([positives, positives[partner], negatives[negative]], axis=1)
+
+    def state_dict(self) -> dict[str, torch.Tensor]:
+        """Return the generator's state and the order of every list."""
+        orders = {name: torch.from_numpy(rows.copy()) for name, rows in self._orders.items()}
+        return {"generator": self._generator.get_state(), **orders}
+
+    def load_state_dict(self, state: Mapping[str, torch.Tensor]) -> None:
+        """Go on after the epoch in which ``state_dict`` was taken."""
+        for name, rows in self._orders.items():
+            _check_same_images(state[name], torch.from_numpy(rows))
+        self._orders = {name: state[name].numpy().copy() for name in self._orders}
+        self._generator.set_state(state["generator"])
+
+
+def _check_same_images(saved: torch.Tensor, present: torch.Tensor) -> None:
+    if not torch.equal(saved.sort().values, present.sort().values):
+        raise ValueError(
+            f"the saved order of {len(saved)} images is not one of these {len(present)} images: "
+            "the state belongs to other data"
+        )
+
+
 class _ShuffledCycle:
     """Items in shuffled order, again and again; the order and the place in it can be saved."""
 
@@ -196,10 +284,6 @@ class _ShuffledCycle:
         return {"order": self._order.clone(), "cursor": torch.tensor(self._cursor)}
 
     def load_state_dict(self, state: Mapping[str, torch.Tensor]) -> None:
-        if not torch.equal(state["order"].sort().values, self._items.sort().values):
-            raise ValueError(
-                f"the saved order of {len(state['order'])} images is not one of these {len(self._items)} images: "
-                "the state belongs to other data"
-            )
+        _check_same_images(state["order"], self._items)
         self._order = state["order"].clone()
         self._cursor = int(state["cursor"])

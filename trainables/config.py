@@ -46,13 +46,15 @@ class DataConfig(Section):
     """Which images and labels, and how an image becomes ``image_size x image_size x 3`` uint8.
 
     ``fit`` says what happens to an image that is not square: ``crop`` takes the central square, ``pad`` adds white
-    borders, ``stretch`` ignores the proportions. Above ``max_corrupt_share`` undecodable images a study does not start.
+    borders, ``stretch`` ignores the proportions. ``preprocessing`` names what turns pixels into the network's numbers
+    (``trainables.images``). Above ``max_corrupt_share`` undecodable images a study does not start.
     """
 
     source: Annotated[GeneratedFaces | ParquetImages, Field(discriminator="kind")] = GeneratedFaces()
     tasks: tuple[str, ...] = Field(min_length=1)
     image_size: int = Field(64, ge=8)
     fit: Literal["crop", "pad", "stretch"] = "crop"
+    preprocessing: Literal["unit", "released", "imagenet"] = "unit"
     max_corrupt_share: float = Field(0.01, ge=0, le=1)
 
     @model_validator(mode="after")
@@ -60,6 +62,13 @@ class DataConfig(Section):
         if len(set(self.tasks)) != len(self.tasks):
             raise ValueError(f"tasks must be distinct, got {list(self.tasks)}")
         return self
+
+
+class AugmentationConfig(Section):
+    """Random changes of training images: horizontal ``flip``, and shifts by up to ``crop`` pixels (``0``: none)."""
+
+    flip: bool = False
+    crop: int = Field(0, ge=0)
 
 
 class NetworkConfig(Section):
@@ -117,12 +126,21 @@ class ModulationConfig(Section):
 class BatchConfig(Section):
     """``all_tasks``: ``images`` images a step, every task on every image, triplets formed inside the batch.
 
-    ``triplets``: the released scheme; ``images`` slots a step, a multiple of 3 x tasks, split evenly over tasks into
-    anchor, positive, negative.
+    ``triplets``: ``images`` slots a step, a multiple of 3 x tasks, split evenly over tasks into anchor, positive,
+    negative. ``released``: the same slots, sampled exactly as the released code does. With these two schemes
+    ``passes: separate`` runs anchors, negatives and positives through the network one after another, each with batch
+    statistics of their own, as CSN does.
     """
 
-    scheme: Literal["all_tasks", "triplets"] = "all_tasks"
+    scheme: Literal["all_tasks", "triplets", "released"] = "all_tasks"
     images: int = Field(48, ge=3)
+    passes: Literal["mixed", "separate"] = "mixed"
+
+    @model_validator(mode="after")
+    def _separate_passes_need_slots(self) -> BatchConfig:
+        if self.passes == "separate" and self.scheme == "all_tasks":
+            raise ValueError("passes: separate needs anchors of their own, so scheme triplets or released")
+        return self
 
 
 class LossConfig(Section):
@@ -134,13 +152,15 @@ class LossConfig(Section):
 class OptimizationConfig(Section):
     """``released``: rate x0.1 after 39 % and 79 % of the epochs (the released 39/40/21 of 100). ``cosine``: to zero.
 
-    ``steps_per_epoch`` None means one pass over the training images.
+    ``exponential``: x ``decay_per_epoch`` after every epoch (CSN: 0.985). ``steps_per_epoch`` None means one pass over
+    the training images.
     """
 
     optimizer: Literal["adagrad", "adam", "adamw", "sgd"] = "adam"
     learning_rate: float = Field(1e-3, gt=0)
     weight_decay: float = Field(0.0, ge=0)
-    schedule: Literal["constant", "cosine", "released"] = "cosine"
+    schedule: Literal["constant", "cosine", "released", "exponential"] = "cosine"
+    decay_per_epoch: float = Field(0.985, gt=0, le=1)
     epochs: int = Field(5, ge=1)
     steps_per_epoch: int | None = Field(None, ge=1)
 
@@ -177,6 +197,7 @@ class TrialConfig(Section):
     """Everything that decides the result of one trial. ``network_groups``: tasks that share a whole network."""
 
     data: DataConfig
+    augmentation: AugmentationConfig = AugmentationConfig()
     network: NetworkConfig = NetworkConfig()
     modulation: ModulationConfig = ModulationConfig()
     network_groups: Partition = ()
@@ -215,10 +236,22 @@ class TrialConfig(Section):
         for group in self.modulation.groups if self.modulation.points else ():
             if len({network_of[task] for task in group}) > 1:
                 raise ValueError(f"modulation.groups: {list(group)} share vectors but lie in different networks")
-        block = 3 * len(self.data.tasks)
-        if self.batches.scheme == "triplets" and self.batches.images % block:
-            raise ValueError(f"batches.images must be a multiple of {block} (3 x tasks), got {self.batches.images}")
+        check_sections_agree(self.data, self.augmentation, self.batches)
         return self
+
+
+def check_sections_agree(data: DataConfig, augmentation: AugmentationConfig, batches: BatchConfig) -> None:
+    """Check what no section can know alone.
+
+    Raises:
+        ValueError: slots that do not divide over the tasks, or a crop larger than the image; starts with the key.
+    """
+    block = 3 * len(data.tasks)
+    if batches.scheme != "all_tasks" and batches.images % block:
+        rule = f"must be a multiple of {block} (3 x tasks) in the scheme {batches.scheme}"
+        raise ValueError(f"batches.images {rule}, got {batches.images}")
+    if augmentation.crop >= data.image_size:
+        raise ValueError(f"augmentation.crop must be below data.image_size {data.image_size}, got {augmentation.crop}")
 
 
 def trial_identity(config: TrialConfig, data_fingerprint: str) -> dict[str, Any]:

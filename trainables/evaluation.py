@@ -12,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 
 from trainables.config import ComputeConfig, EvaluationConfig
-from trainables.images import to_network_input
+from trainables.images import Preprocessing, to_network_input
 from trainables.outcome import AVERAGES, TaskMetric
 from trainables.retrieval_metrics import (
     RANK_METRICS,
@@ -110,17 +110,21 @@ def freeze_split(
     return FrozenSplit(name, tasks, split.images, rows, labels[rows], triplets)
 
 
-def evaluate(model: Embedder, split: FrozenSplit, compute: ComputeConfig) -> tuple[TaskMetric, ...]:
+def evaluate(
+    model: Embedder, split: FrozenSplit, compute: ComputeConfig, preprocessing: Preprocessing
+) -> tuple[TaskMetric, ...]:
     """Return every metric of every task, by both averages. The parts may be called on their own, to embed only once.
 
     Raises:
         ValueError: an embedding is not finite, or a task has no query; names task and split.
     """
-    embeddings = embed_split(model, split, compute)
+    embeddings = embed_split(model, split, compute, preprocessing)
     return (*triplet_metrics(embeddings, split), *retrieval_metrics(embeddings, split))
 
 
-def embed_split(model: Embedder, split: FrozenSplit, compute: ComputeConfig) -> torch.Tensor:
+def embed_split(
+    model: Embedder, split: FrozenSplit, compute: ComputeConfig, preprocessing: Preprocessing
+) -> torch.Tensor:
     """Return float32 embeddings (T, M, D) of the split's evaluated images on the CPU.
 
     In inference mode, with moving statistics, chunk by chunk; the model's training mode is put back. Memory grows
@@ -134,7 +138,7 @@ def embed_split(model: Embedder, split: FrozenSplit, compute: ComputeConfig) -> 
     with torch.inference_mode(), _evaluation_mode(model), precise:
         for start in range(0, len(split.rows), step):
             rows = split.rows[start : start + step]
-            part = model.embed_tasks(to_network_input(split.images[rows], device, compute.channels_last))
+            part = model.embed_tasks(to_network_input(split.images[rows], device, compute.channels_last, preprocessing))
             if embeddings is None:
                 embeddings = torch.empty(part.shape[0], len(split.rows), part.shape[2])
             embeddings[:, start : start + len(rows)] = part

@@ -2,25 +2,62 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from typing import Literal
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
+Preprocessing = Literal["unit", "released", "imagenet"]
 
-def to_network_input(images: NDArray[np.uint8], device: torch.device, channels_last: bool) -> torch.Tensor:
-    """Return a float32 batch (B, 3, H, W) in [-1, 1] on ``device``.
 
-    Pixels cross to the device as uint8, a quarter of the bytes.
+@dataclass(frozen=True)
+class _Numbers:
+    """A pixel p of a channel, 0 to 255, becomes (p / scale - mean) / deviation; R, G, B. No deviation means 1."""
+
+    scale: float
+    mean: tuple[float, float, float]
+    deviation: tuple[float, float, float] | None
+
+
+_PREPROCESSING: dict[Preprocessing, _Numbers] = {
+    # -1 to 1
+    "unit": _Numbers(127.5, (1.0, 1.0, 1.0), None),
+    # train_mm.py, normalized_image: it subtracts (102.9801, 115.9465, 122.7717) from channels stored blue, green, red
+    # and multiplies with 1/128. Ours are stored red, green, blue, so the means stand the other way round.
+    "released": _Numbers(1.0, (122.7717, 115.9465, 102.9801), (128.0, 128.0, 128.0)),
+    # ImageNet's means and deviations, as CSN (main.py) and the pretrained weights of torchvision use them
+    "imagenet": _Numbers(255.0, (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)),
+}
+
+
+def to_network_input(
+    images: NDArray[np.uint8], device: torch.device, channels_last: bool, preprocessing: Preprocessing
+) -> torch.Tensor:
+    """Return a float32 batch (B, 3, H, W) on ``device``.
 
     Args:
-        images: (B, H, W, 3) uint8; may be a read-only memory map.
+        images: (B, H, W, 3) uint8, RGB; may be a read-only memory map.
         device: where the batch shall lie.
         channels_last: memory layout NHWC (the stored one) instead of NCHW; the values are the same.
+        preprocessing: ``unit``: -1 to 1. ``released``: (p - mean) / 128. ``imagenet``: standardised.
     """
+    return preprocessed(to_device(images, device), channels_last, preprocessing)
+
+
+def to_device(images: NDArray[np.uint8], device: torch.device) -> torch.Tensor:
+    """Return the pixels (B, H, W, 3) on ``device``, still uint8: a quarter of the bytes to move."""
     if images.dtype != np.uint8 or images.ndim != 4 or images.shape[-1] != 3:
         raise ValueError(f"images must be uint8 (B, H, W, 3), got {images.dtype} {images.shape}")
     # torch refuses to promise that it will not write into a read-only map; the copy is uint8 and one batch long
-    pixels = torch.from_numpy(images if images.flags.writeable else images.copy())
+    return torch.from_numpy(images if images.flags.writeable else images.copy()).to(device)
+
+
+def preprocessed(pixels: torch.Tensor, channels_last: bool, preprocessing: Preprocessing) -> torch.Tensor:
+    """Return what the network reads, float32 (B, 3, H, W), from pixels uint8 (B, H, W, 3); see ``to_network_input``."""
     layout = torch.channels_last if channels_last else torch.contiguous_format
-    batch = pixels.to(device).permute(0, 3, 1, 2).to(torch.float32, memory_format=layout)
-    return batch.div_(127.5).sub_(1.0)
+    batch = pixels.permute(0, 3, 1, 2).to(torch.float32, memory_format=layout)
+    numbers = _PREPROCESSING[preprocessing]
+    batch.div_(numbers.scale).sub_(batch.new_tensor(numbers.mean).view(3, 1, 1))
+    return batch if numbers.deviation is None else batch.div_(batch.new_tensor(numbers.deviation).view(3, 1, 1))

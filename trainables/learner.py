@@ -9,11 +9,12 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from trainables.augmentation import augment
 from trainables.batches import Batch, build_batches
 from trainables.compute import Runtime
 from trainables.config import TrialConfig
 from trainables.data import Split
-from trainables.images import to_network_input
+from trainables.images import preprocessed, to_device
 from trainables.losses import TripletLoss, batch_triplet_loss, triplet_margin_loss
 from trainables.network import MultiTaskModel, build_model
 from trainables.optimization import build_optimizer, schedule_factor, set_learning_rate
@@ -93,19 +94,34 @@ class Learner:
     def _loss(self, batch: Batch) -> TripletLoss:
         """Run the network under autocast, if set, and the loss in fp32."""
         runtime, margin = self._runtime, self._config.loss.margin
-        images = to_network_input(self._images[batch.rows], runtime.device, self._config.compute.channels_last)
+        images = self._read(batch)
         if batch.task_index is None:
             with runtime.autocast():
                 by_task = self.model.embed_tasks(images)
             return batch_triplet_loss(by_task, self._labels[torch.from_numpy(batch.rows).to(runtime.device)], margin)
         with runtime.autocast():
-            mixed = self.model.embed_mixed(images, batch.task_index.to(runtime.device))
-        return triplet_margin_loss(mixed, len(self._config.data.tasks), margin)
+            embedded = self._embed_slots(images, batch.task_index.to(runtime.device))
+        return triplet_margin_loss(embedded, len(self._config.data.tasks), margin)
+
+    def _read(self, batch: Batch) -> Tensor:
+        """Return the images of a step, augmented, as the network reads them."""
+        config = self._config
+        pixels = to_device(self._images[batch.rows], self._runtime.device)
+        pixels = augment(pixels, config.augmentation, config.train_seed, self.steps_done)
+        return preprocessed(pixels, config.compute.channels_last, config.data.preprocessing)
+
+    def _embed_slots(self, images: Tensor, task_index: Tensor) -> Tensor:
+        """Embed slots laid out anchor, positive, negative in turn, in one pass or in CSN's three."""
+        if self._config.batches.passes == "mixed":
+            return self.model.embed_mixed(images, task_index)
+        embedded: dict[int, Tensor] = {}
+        for role in (0, 2, 1):  # anchor, far, close: the order of CSN's tripletnet.py, in which statistics move
+            embedded[role] = self.model.embed_mixed(images[role::3], task_index[role::3])
+        return torch.stack([embedded[role] for role in range(3)], dim=1).flatten(0, 1)
 
     def _learning_rate(self) -> float:
         settings = self._config.optimization
-        total_steps = settings.epochs * self.batches.steps_per_epoch
-        return settings.learning_rate * schedule_factor(settings.schedule, self.steps_done, total_steps)
+        return settings.learning_rate * schedule_factor(settings, self.steps_done, self.batches.steps_per_epoch)
 
 
 def _decayed_and_undecayed(model: MultiTaskModel) -> tuple[list[nn.Parameter], list[nn.Parameter]]:

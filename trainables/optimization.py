@@ -46,20 +46,26 @@ def build_optimizer(
             return torch.optim.SGD(groups, lr=rate, momentum=0.9, nesterov=True, fused=True)
 
 
-def schedule_factor(schedule: str, step: int, total_steps: int) -> float:
-    """Return what the learning rate is multiplied with in step ``step`` (from 0) of ``total_steps``.
+def schedule_factor(config: OptimizationConfig, step: int, steps_per_epoch: int) -> float:
+    """Return what the learning rate is multiplied with in step ``step``, counted from 0 over all epochs.
 
     ``cosine`` falls from 1 and would reach 0 one step after the last. ``released`` is 1, 0.1 and 0.01 in 39, 40 and
-    21 % of the steps: the 39, 40 and 21 of 100 epochs of the released training script.
+    21 % of the steps: the released script (train_mm.py) multiplies by 0.1 before every epoch e, counted from 0, with
+    (e + 1) % 40 == 0, which makes 39, 40 and 21 of its 100 epochs. ``exponential`` is ``decay_per_epoch`` to the power
+    of the epoch, counted from 0. (CSN's main.py has the same with epochs counted from 1: its first rate is 0.985 times
+    the one on its command line.)
     """
-    if schedule == "cosine":
-        return 0.5 * (1.0 + math.cos(math.pi * step / total_steps))
-    if schedule == "released":
-        drops = (100 * step >= 39 * total_steps) + (100 * step >= 79 * total_steps)
-        return (1.0, 0.1, 0.01)[drops]
-    if schedule == "constant":
-        return 1.0
-    raise ValueError(f"optimization.schedule: unknown {schedule!r}; known: constant, cosine, released")
+    total_steps = config.epochs * steps_per_epoch
+    match config.schedule:
+        case "constant":
+            return 1.0
+        case "cosine":
+            return 0.5 * (1.0 + math.cos(math.pi * step / total_steps))
+        case "released":
+            drops = (100 * step >= 39 * total_steps) + (100 * step >= 79 * total_steps)
+            return (1.0, 0.1, 0.01)[drops]
+        case "exponential":
+            return math.pow(config.decay_per_epoch, step // steps_per_epoch)
 
 
 def set_learning_rate(optimizer: torch.optim.Optimizer, rate: float) -> None:

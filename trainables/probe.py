@@ -38,7 +38,8 @@ def seconds_per_epoch(config: TrialConfig, cache: Path, steps: int = 3) -> float
         times = [_seconds(runtime, partial(learner.take_step, batch)) for batch in islice(stream, steps + 1)]
         frozen = SplitEvaluator(config, dataset, cache).freeze(VALIDATION)
         few = replace(frozen, rows=frozen.rows[:PROBED_IMAGES])
-        embedding = _seconds(runtime, lambda: embed_split(learner.model, few, config.compute))
+        embed = partial(embed_split, learner.model, few, config.compute, config.data.preprocessing)
+        embedding = _seconds(runtime, embed)
         validation = embedding * len(frozen.rows) / len(few.rows)
         return median(times[1:]) * learner.batches.steps_per_epoch + validation / config.evaluation.validate_every
 

@@ -33,7 +33,7 @@ class SplitEvaluator:
         Raises:
             DivergedError: one of them is not finite.
         """
-        embeddings = embed_split(model, self.freeze(split), self._config.compute)
+        embeddings = embed_split(model, self.freeze(split), self._config.compute, self._config.data.preprocessing)
         if not embeddings.isfinite().all():
             raise DivergedError(f"embeddings of the {split} images are not finite: a lower learning rate may help")
         return embeddings

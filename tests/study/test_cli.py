@@ -46,13 +46,13 @@ def test_help_is_quick_and_imports_nothing_heavy(tmp_path: Path) -> None:
     started = time.monotonic()
     result = shell("--help", folder=tmp_path)
     assert time.monotonic() - started < 5  # well below one second on an idle machine
-    for command in ("plan", "run", "status", "collect", "sync", "report", "data"):
+    for command in ("plan", "run", "status", "collect", "sync", "report", "data", "new"):
         assert command in result.stdout
     code = "import sys, study.cli; print(sorted({'torch', 'ray', 'mlflow', 'pandas', 'optuna'} & set(sys.modules)))"
     assert subprocess.check_output([sys.executable, "-c", code], text=True).strip() == "[]"  # noqa: S603
 
 
-@pytest.mark.parametrize("command", ["plan", "run", "status", "collect", "sync", "report", "data"])
+@pytest.mark.parametrize("command", ["plan", "run", "status", "collect", "sync", "report", "data", "new"])
 def test_every_command_has_help_and_an_example(command: str) -> None:
     result = modstudy(command, "--help")
     assert result.exit_code == 0

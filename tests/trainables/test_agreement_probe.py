@@ -58,7 +58,7 @@ def test_gradients_and_steps_are_those_of_plain_training(groups: tuple[tuple[str
 
         generator = np.random.default_rng(named_seed(config.train_seed, "agreement"))
         rows = np.sort(generator.choice(len(split), 20, replace=False))
-        images = to_network_input(split.images[rows], runtime.device, channels_last=True)
+        images = to_network_input(split.images[rows], runtime.device, channels_last=True, preprocessing="unit")
         before = {name: value.clone() for name, value in learner.model.state_dict().items()}
         learner.model.eval()
         for index, network in enumerate(learner.model.members):

@@ -56,7 +56,7 @@ def frozen(pictures, tmp_path, **settings):
 
 
 def test_every_task_has_every_metric_and_a_visible_property_is_found(pictures, tmp_path):
-    metrics = evaluate(MeanColour(), frozen(pictures, tmp_path), COMPUTE)
+    metrics = evaluate(MeanColour(), frozen(pictures, tmp_path), COMPUTE, "unit")
     assert len(metrics) == 2 * 2 * (1 + len(RANK_METRICS))
     by_key = {(row.task, row.metric, row.average): row for row in metrics}
     assert len(by_key) == len(metrics)
@@ -76,24 +76,25 @@ def test_every_task_has_every_metric_and_a_visible_property_is_found(pictures, t
 
 def test_triplet_accuracy_is_a_part_that_can_be_had_alone(pictures, tmp_path):
     model, split = MeanColour(), frozen(pictures, tmp_path)
-    full = [row for row in evaluate(model, split, COMPUTE) if row.metric == TRIPLET_ACCURACY]
-    assert list(triplet_metrics(embed_split(model, split, COMPUTE), split)) == full
+    full = [row for row in evaluate(model, split, COMPUTE, "unit") if row.metric == TRIPLET_ACCURACY]
+    assert list(triplet_metrics(embed_split(model, split, COMPUTE, "unit"), split)) == full
 
 
 @pytest.mark.parametrize("training", [True, False])
 def test_embedding_changes_nothing_in_the_model(pictures, tmp_path, training, monkeypatch):
     model, split = MeanColour().train(training), frozen(pictures, tmp_path)
     before = {name: value.clone() for name, value in model.state_dict().items()}
-    whole = embed_split(model, split, COMPUTE)
+    whole = embed_split(model, split, COMPUTE, "unit")
     assert model.training == training
     assert model.norm.training == training
     assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())
     monkeypatch.setitem(evaluation.CHUNK_PIXELS, "cpu", 7 * 12 * 12)
-    torch.testing.assert_close(embed_split(model, split, COMPUTE), whole)
+    torch.testing.assert_close(embed_split(model, split, COMPUTE, "unit"), whole)
     with torch.inference_mode():
-        at_once = model.eval().embed_tasks(to_network_input(pictures.images, torch.device("cpu"), channels_last=False))
+        images = to_network_input(pictures.images, torch.device("cpu"), False, "unit")
+        at_once = model.eval().embed_tasks(images)
     torch.testing.assert_close(whole, at_once)
-    assert whole.dtype == embed_split(model, split, COMPUTE.model_copy(update={"precision": "bf16"})).dtype
+    assert whole.dtype == embed_split(model, split, COMPUTE.model_copy(update={"precision": "bf16"}), "unit").dtype
 
 
 def test_a_cap_draws_the_same_images_for_everybody(pictures, tmp_path):
@@ -104,7 +105,7 @@ def test_a_cap_draws_the_same_images_for_everybody(pictures, tmp_path):
     for column, triplets in enumerate(split.triplets):
         a, p, n = split.labels[triplets, column].T
         assert ((a == p) & (a != n) & (n >= 0)).all()
-    metrics = evaluate(MeanColour(), split, COMPUTE)
+    metrics = evaluate(MeanColour(), split, COMPUTE, "unit")
     assert metrics[-1].queries <= 30
     assert len(frozen(pictures, tmp_path, max_images=1000).rows) == 60
 
@@ -114,24 +115,9 @@ def test_errors_name_task_and_split(pictures, tmp_path):
     with torch.no_grad():
         model.matrices[1] = float("nan")
     with pytest.raises(ValueError, match="task 'noise' on split 'validation': embeddings must be finite: 60 of 60"):
-        evaluate(model, frozen(pictures, tmp_path), COMPUTE)
+        evaluate(model, frozen(pictures, tmp_path), COMPUTE, "unit")
     pictures.labels[:, 1] = 0
     with pytest.raises(ValueError, match="task 'noise' on split 'validation': triplets need two classes"):
         frozen(pictures, tmp_path)
     with pytest.raises(ValueError, match="no task has the metric 'recall_at_2'"):
         mean_over_tasks((), "validation", "recall_at_2")
-
-
-@pytest.mark.parametrize("channels_last", [True, False])
-def test_pixels_become_numbers_from_minus_one_to_one(channels_last):
-    images = np.zeros((2, 4, 5, 3), dtype=np.uint8)
-    images[1, 2, 3] = (255, 0, 51)
-    images.setflags(write=False)
-    batch = to_network_input(images, torch.device("cpu"), channels_last)
-    assert batch.shape == (2, 3, 4, 5)
-    assert batch.dtype == torch.float32
-    assert batch[1, :, 2, 3].tolist() == pytest.approx([1, -1, -0.6])
-    layout = torch.channels_last if channels_last else torch.contiguous_format
-    assert batch.is_contiguous(memory_format=layout)
-    with pytest.raises(ValueError, match=r"images must be uint8 \(B, H, W, 3\), got float32"):
-        to_network_input(images.astype(np.float32), torch.device("cpu"), channels_last)

@@ -8,10 +8,13 @@ from typing import Any
 import pytest
 import torch
 
+from trainables.augmentation import augment
 from trainables.compute import trial_runtime
 from trainables.config import TrialConfig
 from trainables.data import prepare_dataset
+from trainables.images import preprocessed, to_network_input
 from trainables.learner import DivergedError, Learner
+from trainables.losses import triplet_margin_loss
 from trainables.probe import seconds_per_epoch
 
 
@@ -20,7 +23,9 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("cache")
 
 
-def _config(optimization: dict[str, Any] | None = None, **modulation: Any) -> TrialConfig:
+def _config(
+    optimization: dict[str, Any] | None = None, sections: dict[str, Any] | None = None, **modulation: Any
+) -> TrialConfig:
     return TrialConfig.model_validate(
         {
             "data": {
@@ -34,6 +39,7 @@ def _config(optimization: dict[str, Any] | None = None, **modulation: Any) -> Tr
             "optimization": {"weight_decay": 1e-3, "epochs": 40} | (optimization or {}),
             "compute": {"device": "cpu"},
         }
+        | (sections or {})
     )
 
 
@@ -87,3 +93,54 @@ def test_seconds_per_epoch_keeps_nothing(cache: Path) -> None:
     before = {path for path in cache.rglob("*") if "triplets" not in path.parts}
     assert 0 < seconds_per_epoch(config, cache, steps=5) < 60
     assert {path for path in cache.rglob("*") if "triplets" not in path.parts} == before
+
+
+def test_separate_passes_are_three_networks_calls_with_statistics_of_their_own(cache: Path) -> None:
+    """As CSN: anchors, then negatives, then positives; a batch norm sees one of them at a time."""
+    slots = {"batches": {"scheme": "triplets", "images": 24, "passes": "separate"}}
+    config = _config(sections=slots)
+    with trial_runtime(config.compute) as runtime:
+        split = prepare_dataset(config.data, 0, cache).splits["train"]
+        learner, other = (Learner(config, split, runtime) for _ in range(2))
+        batch = next(iter(learner.batches.epoch()))
+        assert batch.task_index is not None
+        images = to_network_input(split.images[batch.rows], runtime.device, channels_last=True, preprocessing="unit")
+        expected = torch.empty(24, learner.model.embedding_size)
+        other.model.train()
+        for role in (0, 2, 1):
+            part = other.model.embed_mixed(images[role::3], batch.task_index[role::3])
+            expected[role::3] = part.detach()
+        loss = triplet_margin_loss(expected, 2, 0.2)
+        learner.model.train()
+        assert learner.take_step(batch).per_task.tolist() == loss.per_task.tolist()
+        statistics = {name: value for name, value in learner.model.named_buffers() if "running" in name}
+        assert statistics
+        assert all(torch.equal(value, dict(other.model.named_buffers())[name]) for name, value in statistics.items())
+        mixed = Learner(_config(sections={"batches": {"scheme": "triplets", "images": 24}}), split, runtime)
+        mixed.model.train()
+        assert mixed.take_step(batch).per_task.tolist() != loss.per_task.tolist()
+
+
+def test_separate_passes_need_slots() -> None:
+    with pytest.raises(ValueError, match="passes: separate needs anchors of their own"):
+        _config(sections={"batches": {"scheme": "all_tasks", "images": 12, "passes": "separate"}})
+
+
+def test_training_images_are_augmented_by_step_and_preprocessed(cache: Path) -> None:
+    changes = {"augmentation": {"flip": True, "crop": 3}}
+    config = _config(sections=changes)
+    seen: list[torch.Tensor] = []
+    with trial_runtime(config.compute) as runtime:
+        split = prepare_dataset(config.data, 0, cache).splits["train"]
+        learner = Learner(config, split, runtime)
+        learner.model.members[0].backbone.stages["conv1"].register_forward_pre_hook(
+            lambda _, inputs: seen.append(inputs[0].clone())
+        )
+        batch = next(iter(learner.batches.epoch()))
+        learner.take_step(batch)
+        learner.take_step(batch)
+        for step, images in enumerate(seen):
+            pixels = augment(torch.from_numpy(split.images[batch.rows]), config.augmentation, config.train_seed, step)
+            assert torch.equal(images, preprocessed(pixels, channels_last=True, preprocessing="unit"))
+        assert len(seen) == 2
+        assert not torch.equal(seen[0], seen[1])

@@ -89,8 +89,16 @@ def assert_same_result(first: tuple[Run, Path], second: tuple[Run, Path]) -> Non
 
 ARMS = {
     "modulated": trial(),
-    "triplets, released recipe": trial(
-        batches={"scheme": "triplets", "images": 18}, optimization={"optimizer": "adagrad", "schedule": "released"}
+    "released recipe": trial(
+        data={"preprocessing": "released"},
+        batches={"scheme": "released", "images": 18},
+        optimization={"optimizer": "adagrad", "schedule": "released"},
+    ),
+    "csn recipe": trial(
+        data={"preprocessing": "imagenet"},
+        augmentation={"flip": True, "crop": 2},
+        batches={"scheme": "triplets", "images": 18, "passes": "separate"},
+        optimization={"schedule": "exponential", "decay_per_epoch": 0.9, "weight_decay": 0.0},
     ),
     "separate networks": trial(network_groups=tuple((task,) for task in TASKS), optimization={"optimizer": "adamw"}),
     "separate networks, triplets, sgd, nchw": trial(
