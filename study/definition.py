@@ -16,6 +16,7 @@ from search_spaces.parsing import parse_space
 from search_spaces.space import SearchSpace
 from trainables.config import (
     AgreementConfig,
+    BalancingConfig,
     BatchConfig,
     ComputeConfig,
     DataConfig,
@@ -126,6 +127,7 @@ class StudyDefinition(Section):
     network: NetworkConfig = NetworkConfig()
     batches: BatchConfig = BatchConfig()
     loss: LossConfig = LossConfig()
+    balancing: BalancingConfig = BalancingConfig()
     optimization: OptimizationConfig = OptimizationConfig()
     evaluation: EvaluationConfig = EvaluationConfig()
     agreement: AgreementConfig = AgreementConfig()

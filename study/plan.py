@@ -141,6 +141,7 @@ def arm_config(definition: StudyDefinition, arm: Arm) -> TrialConfig:
         network_groups=arm.grouping.network_groups(tasks),
         batches=definition.batches,
         loss=definition.loss,
+        balancing=definition.balancing,
         optimization=definition.optimization,
         evaluation=definition.evaluation,
         agreement=definition.agreement,

@@ -13,6 +13,7 @@ from trainables.agreement import StageAgreement, agreement_metrics, conflict_met
 from trainables.compute import Runtime
 from trainables.config import TrialConfig
 from trainables.data import Split
+from trainables.distances import chosen_distance
 from trainables.images import to_network_input
 from trainables.losses import batch_triplet_loss
 from trainables.network import MultiTaskModel, RetrievalNetwork
@@ -49,7 +50,7 @@ class AgreementProbe:
         self._images = to_network_input(split.images[rows], runtime.device, config.compute.channels_last)
         labels = torch.from_numpy(np.array(split.labels[rows])).to(runtime.device)
         self._labels = dict(zip(config.data.tasks, labels.T[:, :, None], strict=True))
-        self._margin = config.loss.margin
+        self._margin, self._distance = config.loss.margin, chosen_distance(config.loss)
 
     def begin(self, model: MultiTaskModel) -> Window:
         """Take weights and gradients at the start of an epoch."""
@@ -85,7 +86,8 @@ class AgreementProbe:
         embeddings = network.embed_tasks(self._images)
         by_task = []
         for position, task in enumerate(network.tasks):
-            loss = batch_triplet_loss(embeddings[position : position + 1], self._labels[task], self._margin).loss
+            own = embeddings[position : position + 1]
+            loss = batch_triplet_loss(own, self._labels[task], self._margin, self._distance).loss
             by_task.append(torch.autograd.grad(loss, flat, retain_graph=task != network.tasks[-1]))
         stacked = iter([torch.stack(gradients) for gradients in zip(*by_task, strict=True)])
         return {stage: [next(stacked) for _ in weights] for stage, weights in layers.items()}

@@ -35,6 +35,10 @@ class Modulation(nn.Module, ABC):
         """
 
     @abstractmethod
+    def magnitude(self, groups: Tensor) -> Tensor:
+        """Return the L1 norm ``(N,)`` of what the groups ``(N,)`` act with, after the activation; for ``mask_l1``."""
+
+    @abstractmethod
     def dead_channels(self) -> int:
         """Return how many channels give nothing and get no gradient any more, over all groups."""
 
@@ -56,10 +60,18 @@ class Scale(Modulation):
 
     def forward(self, features: Tensor, groups: Tensor) -> Tensor:
         """Multiply each channel by its group's factor."""
+        rows = self._factors(groups).to(features.dtype)
+        return features * rows[(..., *[None] * (features.ndim - rows.ndim))]
+
+    def magnitude(self, groups: Tensor) -> Tensor:
+        """Return the sum of the absolute factors of each group."""
+        return self._factors(groups).abs().sum(dim=-1)
+
+    def _factors(self, groups: Tensor) -> Tensor:
+        """Return (..., C) for groups (...)."""
         factors = self.vectors.relu() if self.rectified else self.vectors
         # The backward pass of `embedding` sums in a fixed order, that of plain indexing does not with several threads.
-        rows = F.embedding(groups, factors).to(features.dtype)
-        return features * rows[(..., *[None] * (features.ndim - rows.ndim))]
+        return F.embedding(groups, factors)
 
     def dead_channels(self) -> int:
         """Return how many factors the ReLU holds at 0."""
