@@ -22,8 +22,9 @@ if TYPE_CHECKING:
 class NashBargaining(GramianBalancer):
     """Weights a with G a = 1 / a, by TorchJD with the published settings, divided by the number of tasks.
 
-    The published weights are those of a sum, whose norm is held at ``balancing.nash_max_norm`` or below; the division
-    makes them those of a mean. G is divided by its Frobenius norm, so the sum grows with the gradients up to there.
+    The published weights are those of a sum. Its norm is sqrt(n), whatever the size of the gradients, and is held at
+    ``balancing.nash_max_norm`` or below, with the published 1 always there. So this is the one method whose step does
+    not shrink with the gradients.
     The solver starts from the weights of the step before, which is the state kept (1 at the start). Whatever it cannot
     solve keeps these weights too; absent tasks keep theirs.
     """
