@@ -30,7 +30,7 @@ from trainables.config import NetworkConfig
 from trainables.data.faces.attributes import FACE_TASKS
 
 DOCS = Path(__file__).resolve().parent
-SET_BY_THE_STUDY = {"evaluation.splits", "compute.threads"}
+SET_BY_THE_STUDY = {"evaluation.splits", "compute.threads", "balancing.method"}
 """Keys of a trial that a study file must not hold."""
 
 _BLOCK = re.compile(r"(<!-- generated: (?P<name>[a-z-]+) -->\n).*?(<!-- end -->)", re.DOTALL)

@@ -37,6 +37,8 @@ NUISANCE = (
     Column("margin", "float64", "squared distance", "margin of the triplet loss"),
     Column("weight_decay", "float64", "1", "weight decay of the optimizer"),
     Column("images_per_batch", "int32", "images", "images in a training step"),
+    Column("embedding_l2", "float64", "1", "weight of the penalty on the length of embeddings"),
+    Column("mask_l1", "float64", "1", "weight of the penalty on modulation vectors"),
 )
 
 _TRIALS = TableSpec(

@@ -17,6 +17,7 @@ from search_spaces.space import SearchSpace
 from trainables.config import (
     AgreementConfig,
     AugmentationConfig,
+    BalancingConfig,
     BatchConfig,
     ComputeConfig,
     DataConfig,
@@ -129,6 +130,7 @@ class StudyDefinition(Section):
     network: NetworkConfig = NetworkConfig()
     batches: BatchConfig = BatchConfig()
     loss: LossConfig = LossConfig()
+    balancing: BalancingConfig = BalancingConfig()
     optimization: OptimizationConfig = OptimizationConfig()
     evaluation: EvaluationConfig = EvaluationConfig()
     agreement: AgreementConfig = AgreementConfig()
@@ -156,6 +158,8 @@ class StudyDefinition(Section):
             raise ValueError(
                 "evaluation.splits follows from the stage (tune: validation; confirm: also test); leave it out"
             )
+        if "method" in self.balancing.model_fields_set:
+            raise ValueError("balancing.method is a factor: write it as the level 'balancing' of a block of space")
         if "threads" in self.compute.model_fields_set:
             raise ValueError("compute.threads follows from resources.cpus; leave it out")
         if self.seeds.tune_seed in self.confirm.seeds:
@@ -181,4 +185,6 @@ class StudyDefinition(Section):
 
     def plain(self) -> dict[str, Any]:
         """Return every setting as JSON values; validated again, they give an equal definition."""
-        return self.model_dump(mode="json", exclude={"evaluation": {"splits"}, "compute": {"threads"}})
+        return self.model_dump(
+            mode="json", exclude={"evaluation": {"splits"}, "compute": {"threads"}, "balancing": {"method"}}
+        )

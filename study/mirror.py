@@ -122,6 +122,8 @@ def trial_params(planned: Event) -> dict[str, str]:
         "weight_decay": repr(config["optimization"]["weight_decay"]),
         "margin": repr(config["loss"]["margin"]),
         "images_per_batch": str(config["batches"]["images"]),
+        "embedding_l2": repr(config["loss"].get("embedding_l2", 0.0)),
+        "mask_l1": repr(config["loss"].get("mask_l1", 0.0)),
         "epochs": str(config["optimization"]["epochs"]),
         "data_seed": str(config["data_seed"]),
         "train_seed": str(config["train_seed"]),

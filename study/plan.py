@@ -26,6 +26,8 @@ NUISANCE_KEYS: dict[str, tuple[str, str]] = {
     "weight_decay": ("optimization", "weight_decay"),
     "margin": ("loss", "margin"),
     "images_per_batch": ("batches", "images"),
+    "embedding_l2": ("loss", "embedding_l2"),
+    "mask_l1": ("loss", "mask_l1"),
 }
 """Where in a ``TrialConfig`` each nuisance value goes."""
 
@@ -143,6 +145,7 @@ def arm_config(definition: StudyDefinition, arm: Arm) -> TrialConfig:
         network_groups=arm.grouping.network_groups(tasks),
         batches=definition.batches,
         loss=definition.loss,
+        balancing=definition.balancing.model_copy(update={"method": arm.balancing}),
         optimization=definition.optimization,
         evaluation=definition.evaluation,
         agreement=definition.agreement,

@@ -39,6 +39,8 @@ def trial_row(plan: StudyPlan, progress: TrialProgress, mlflow_run_id: str | Non
         "margin": config.loss.margin,
         "weight_decay": config.optimization.weight_decay,
         "images_per_batch": config.batches.images,
+        "embedding_l2": config.loss.embedding_l2,
+        "mask_l1": config.loss.mask_l1,
         "data_seed": config.data_seed,
         "train_seed": config.train_seed,
         "sampler_seed": trial.sampler_seed,

@@ -13,6 +13,7 @@ from trainables.agreement import StageAgreement, agreement_metrics, conflict_met
 from trainables.compute import Runtime
 from trainables.config import TrialConfig
 from trainables.data import Split
+from trainables.distances import chosen_distance
 from trainables.images import to_network_input
 from trainables.losses import batch_triplet_loss
 from trainables.network import MultiTaskModel, RetrievalNetwork
@@ -51,7 +52,7 @@ class AgreementProbe:
         )
         labels = torch.from_numpy(np.array(split.labels[rows])).to(runtime.device)
         self._labels = dict(zip(config.data.tasks, labels.T[:, :, None], strict=True))
-        self._margin = config.loss.margin
+        self._margin, self._distance = config.loss.margin, chosen_distance(config.loss)
 
     def begin(self, model: MultiTaskModel) -> Window:
         """Take weights and gradients at the start of an epoch."""
@@ -87,7 +88,8 @@ class AgreementProbe:
         embeddings = network.embed_tasks(self._images)
         by_task = []
         for position, task in enumerate(network.tasks):
-            loss = batch_triplet_loss(embeddings[position : position + 1], self._labels[task], self._margin).loss
+            own = embeddings[position : position + 1]
+            loss = batch_triplet_loss(own, self._labels[task], self._margin, self._distance).loss
             # A branch with layers of its own does not touch the shared ones: their gradient is 0, and left out.
             last = task == network.tasks[-1]
             by_task.append(torch.autograd.grad(loss, flat, retain_graph=not last, materialize_grads=True))

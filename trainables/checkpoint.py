@@ -42,6 +42,7 @@ class Checkpoint:
         model: Weights and buffers by name.
         optimizer: The optimizer's ``state_dict``.
         sampler: The state of the batch sampler, with its random generator.
+        balancer: The state of the task balancing; empty where it has none.
         peak_memory_bytes: The largest peak of the processes that worked on the trial so far.
     """
 
@@ -51,6 +52,7 @@ class Checkpoint:
     model: dict[str, Any]
     optimizer: dict[str, Any]
     sampler: dict[str, Any]
+    balancer: dict[str, Any]
     peak_memory_bytes: int
 
 

@@ -144,9 +144,50 @@ class BatchConfig(Section):
 
 
 class LossConfig(Section):
-    """Triplet margin on squared distances of L2-normalised embeddings."""
+    """Triplet margin on distances of embeddings, and penalties on what they are made of.
+
+    As published, Conditional Similarity Networks have ``distance`` euclidean, ``normalize`` false, ``embedding_l2``
+    0.005 and ``mask_l1`` 0.0005. See ``trainables.penalties`` for the two penalties; 0 = off.
+    """
 
     margin: float = Field(0.2, gt=0)
+    distance: Literal["squared", "euclidean"] = "squared"
+    normalize: bool = True
+    embedding_l2: float = Field(0.0, ge=0)
+    mask_l1: float = Field(0.0, ge=0)
+
+
+BalancingMethod = Literal[
+    "equal",
+    "uncertainty",
+    "dwa",
+    "rlw",
+    "famo",
+    "gradnorm",
+    "pcgrad",
+    "graddrop",
+    "gradvac",
+    "cagrad",
+    "mgda",
+    "upgrad",
+    "dualproj",
+    "nash_mtl",
+    "imtl_g",
+    "aligned_mtl",
+]
+
+
+class BalancingConfig(Section):
+    """How the losses of the tasks become one step; the settings carry the name of the method they belong to."""
+
+    method: BalancingMethod = "equal"
+    cagrad_c: float = Field(0.4, ge=0)
+    dwa_temperature: float = Field(2.0, gt=0)
+    famo_learning_rate: float = Field(0.025, gt=0)
+    famo_weight_decay: float = Field(0.001, ge=0)
+    gradnorm_alpha: float = Field(1.5, ge=0)
+    gradnorm_learning_rate: float = Field(0.025, gt=0)
+    nash_max_norm: float = Field(1.0, ge=0)
 
 
 class OptimizationConfig(Section):
@@ -203,6 +244,7 @@ class TrialConfig(Section):
     network_groups: Partition = ()
     batches: BatchConfig = BatchConfig()
     loss: LossConfig = LossConfig()
+    balancing: BalancingConfig = BalancingConfig()
     optimization: OptimizationConfig = OptimizationConfig()
     evaluation: EvaluationConfig = EvaluationConfig()
     agreement: AgreementConfig = AgreementConfig()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -10,14 +9,19 @@ import torch
 from torch import Tensor, nn
 
 from trainables.augmentation import augment
+from trainables.balancing import Objective, build_balancer
 from trainables.batches import Batch, build_batches
+from trainables.checkpoint import Checkpoint
 from trainables.compute import Runtime
 from trainables.config import TrialConfig
 from trainables.data import Split
+from trainables.distances import chosen_distance
 from trainables.images import preprocessed, to_device
 from trainables.losses import TripletLoss, batch_triplet_loss, triplet_margin_loss
 from trainables.network import MultiTaskModel, build_model
 from trainables.optimization import build_optimizer, schedule_factor, set_learning_rate
+from trainables.penalties import captured_embeddings, mask_l1, shared_embedding_l2, triplet_embedding_l2
+from trainables.step_record import StepRecord, epoch_metrics
 
 CHECK_EVERY = 50
 """Steps between two looks at the losses on an accelerator, where every look waits for the device."""
@@ -32,6 +36,7 @@ class Learner:
 
     Attributes:
         model: On the trial's device, in its memory layout.
+        balancer: Makes the gradient of a step from the losses of the tasks.
         optimizer: Over the trainable parameters; frozen modulation vectors are not given to it.
         batches: The stream of training steps.
         steps_done: Optimization steps since the start of the trial.
@@ -39,7 +44,9 @@ class Learner:
 
     def __init__(self, config: TrialConfig, split: Split, runtime: Runtime) -> None:
         self.model = runtime.place(build_model(config))
-        self.optimizer = build_optimizer(config.optimization, *_decayed_and_undecayed(self.model))
+        self.balancer = build_balancer(self.model, config)
+        decayed, undecayed = _decayed_and_undecayed(self.model)
+        self.optimizer = build_optimizer(config.optimization, decayed, [*undecayed, *self.balancer.parameters()])
         labels = np.array(split.labels)
         self.batches = build_batches(config, labels)
         self.steps_done = 0
@@ -56,24 +63,30 @@ class Learner:
         """
         self.model.train()
         first_rate = self._learning_rate()
-        losses: list[TripletLoss] = []
+        steps: list[StepRecord] = []
         check_every = 1 if self._runtime.device.type == "cpu" else CHECK_EVERY
         for batch in self.batches.epoch():
-            losses.append(self.take_step(batch))
-            if len(losses) % check_every == 0:
-                _check_finite(losses[-check_every:], epoch, len(losses))
-        _check_finite(losses[-check_every:], epoch, len(losses))
-        return {"optimization/learning_rate": first_rate, **_epoch_metrics(losses, self._config.data.tasks)}
+            steps.append(self.take_step(batch))
+            if len(steps) % check_every == 0:
+                _check_finite(steps[-check_every:], epoch, len(steps))
+        _check_finite(steps[-check_every:], epoch, len(steps))
+        self.balancer.end_epoch()
+        metrics = epoch_metrics(steps, self._config.data.tasks)
+        if self.balancer.unsolved is not None:
+            metrics["balancing/unsolved_steps"] = float(self.balancer.unsolved)
+            self.balancer.unsolved = 0
+        return {"optimization/learning_rate": first_rate, **metrics}
 
-    def take_step(self, batch: Batch) -> TripletLoss:
-        """Take one optimization step; the loss comes back detached, on the device."""
+    def take_step(self, batch: Batch) -> StepRecord:
+        """Take one optimization step; its record comes back detached, on the device."""
         set_learning_rate(self.optimizer, self._learning_rate())
-        loss = self._loss(batch)
+        objective = self._objective(batch)
         self.optimizer.zero_grad(set_to_none=True)
-        torch.autograd.backward(loss.loss)
+        weights = self.balancer.backward(objective, self.steps_done)
         self.optimizer.step()
+        self.balancer.after_step(objective, lambda: self._losses_again(batch))
         self.steps_done += 1
-        return TripletLoss(loss.loss.detach(), loss.per_task, loss.valid, loss.active)
+        return StepRecord.of(objective, weights)
 
     def state(self) -> dict[str, Any]:
         """Return all that the coming steps depend on, as the fields of a ``Checkpoint``."""
@@ -82,26 +95,45 @@ class Learner:
             "model": self.model.state_dict(),
             "optimizer": self.optimizer.state_dict(),
             "sampler": self.batches.state_dict(),
+            "balancer": self.balancer.state_dict(),
         }
 
-    def load_state(self, step: int, model: dict[str, Any], optimizer: dict[str, Any], sampler: dict[str, Any]) -> None:
+    def load_state(self, found: Checkpoint) -> None:
         """Go on where ``state`` was taken."""
-        self.steps_done = step
-        self.model.load_state_dict(model)
-        self.optimizer.load_state_dict(optimizer)
-        self.batches.load_state_dict(sampler)
+        self.steps_done = found.step
+        self.model.load_state_dict(found.model)
+        self.optimizer.load_state_dict(found.optimizer)
+        self.batches.load_state_dict(found.sampler)
+        self.balancer.load_state_dict(found.balancer)
 
-    def _loss(self, batch: Batch) -> TripletLoss:
-        """Run the network under autocast, if set, and the loss in fp32."""
-        runtime, margin = self._runtime, self._config.loss.margin
+    def _objective(self, batch: Batch) -> Objective:
+        """Run the network under autocast, if set, and losses and penalties in fp32."""
+        settings = self._config.loss
+        if not settings.embedding_l2:
+            return Objective(self._losses(batch), self._mask_penalty())
+        with captured_embeddings(self.model) as outputs:
+            losses = self._losses(batch)
+        if batch.task_index is None:
+            length = shared_embedding_l2(self.model, outputs, len(batch.rows))
+        else:
+            length = triplet_embedding_l2(outputs, self._config.batches.passes)
+        return Objective(losses, {"embedding_l2": settings.embedding_l2 * length, **self._mask_penalty()})
+
+    def _mask_penalty(self) -> dict[str, Tensor]:
+        weight = self._config.loss.mask_l1
+        return {"mask_l1": weight * mask_l1(self.model)} if weight else {}
+
+    def _losses(self, batch: Batch) -> TripletLoss:
+        runtime, margin, distance = self._runtime, self._config.loss.margin, chosen_distance(self._config.loss)
         images = self._read(batch)
         if batch.task_index is None:
             with runtime.autocast():
                 by_task = self.model.embed_tasks(images)
-            return batch_triplet_loss(by_task, self._labels[torch.from_numpy(batch.rows).to(runtime.device)], margin)
+            labels = self._labels[torch.from_numpy(batch.rows).to(runtime.device)]
+            return batch_triplet_loss(by_task, labels, margin, distance)
         with runtime.autocast():
             embedded = self._embed_slots(images, batch.task_index.to(runtime.device))
-        return triplet_margin_loss(embedded, len(self._config.data.tasks), margin)
+        return triplet_margin_loss(embedded, len(self._config.data.tasks), margin, distance)
 
     def _read(self, batch: Batch) -> Tensor:
         """Return the images of a step, augmented, as the network reads them."""
@@ -118,6 +150,15 @@ class Learner:
         for role in (0, 2, 1):  # anchor, far, close: the order of CSN's tripletnet.py, in which statistics move
             embedded[role] = self.model.embed_mixed(images[role::3], task_index[role::3])
         return torch.stack([embedded[role] for role in range(3)], dim=1).flatten(0, 1)
+
+    def _losses_again(self, batch: Batch) -> Tensor:
+        """Return the losses (T,) of a batch with the weights of now; running statistics are left as they are."""
+        kept = [(buffer, buffer.clone()) for buffer in self.model.buffers()]
+        with torch.no_grad():
+            losses = self._losses(batch).per_task
+            for buffer, value in kept:
+                buffer.copy_(value)
+        return losses
 
     def _learning_rate(self) -> float:
         settings = self._config.optimization
@@ -138,31 +179,8 @@ def _decayed_and_undecayed(model: MultiTaskModel) -> tuple[list[nn.Parameter], l
     return decayed, undecayed
 
 
-def _check_finite(losses: list[TripletLoss], epoch: int, last_step: int) -> None:
-    finite = torch.stack([loss.loss for loss in losses]).isfinite().tolist()
+def _check_finite(steps: list[StepRecord], epoch: int, last_step: int) -> None:
+    finite = torch.stack([step.total for step in steps]).isfinite().tolist()
     if not all(finite):
-        step = last_step - len(losses) + 1 + finite.index(False)
+        step = last_step - len(steps) + 1 + finite.index(False)
         raise DivergedError(f"the loss is not finite in epoch {epoch}, step {step}: a lower learning rate may help")
-
-
-def _epoch_metrics(losses: list[TripletLoss], tasks: tuple[str, ...]) -> dict[str, float]:
-    """Sum up an epoch. A task's loss is the mean over the steps in which it had a valid triplet."""
-    valid, active = (_stacked(loss.valid for loss in losses), _stacked(loss.active for loss in losses))
-    per_task = _stacked(loss.per_task for loss in losses)
-    steps = (valid > 0).sum(dim=0)
-    task_losses = per_task.sum(dim=0) / steps
-    return {
-        "train/loss": _stacked(loss.loss for loss in losses).mean().item(),
-        "train/active_triplets": (active.sum() / valid.sum().clamp_min(1)).item(),
-        "train/valid_triplets": valid.sum().item(),
-        **{
-            f"train/triplet_loss/{task}": loss
-            for task, loss, seen in zip(tasks, task_losses.tolist(), steps.tolist(), strict=True)
-            if seen
-        },
-    }
-
-
-def _stacked(values: Iterable[Tensor]) -> Tensor:
-    """Return (steps, ...) in float64 on the CPU, where sums of an epoch are exact enough to be the same everywhere."""
-    return torch.stack(list(values)).to("cpu", torch.float64)

@@ -1,4 +1,4 @@
-"""Triplet margin losses on squared distances, every task with equal weight."""
+"""Triplet margin losses, every task with equal weight."""
 
 from __future__ import annotations
 
@@ -6,10 +6,12 @@ from dataclasses import dataclass
 
 import torch
 
+from trainables.distances import UNIT_SQUARED, Distance
+
 
 @dataclass(frozen=True)
 class TripletLoss:
-    """A loss and what it was made of. All but ``loss`` are detached and stay on the device.
+    """A loss and what it was made of, on the device. ``loss`` and ``per_task`` carry their graph.
 
     ``loss``: scalar, the mean over tasks that have a valid triplet (0, with zero gradient, if none has).
     ``per_task``: (T,) mean over the task's valid triplets, 0 for a task without any.
@@ -27,14 +29,17 @@ class TripletLoss:
         return self.active / self.valid.clamp_min(1)
 
 
-def triplet_margin_loss(embeddings: torch.Tensor, tasks: int, margin: float) -> TripletLoss:
+def triplet_margin_loss(
+    embeddings: torch.Tensor, tasks: int, margin: float, distance: Distance = UNIT_SQUARED
+) -> TripletLoss:
     """Return the loss of given triplets: mean of max(0, d(a, p) - d(a, n) + margin).
 
     Args:
-        embeddings: (tasks * K * 3, D), L2-normalised; task after task, and inside a task anchor, positive, negative in
+        embeddings: (tasks * K * 3, D); task after task, and inside a task anchor, positive, negative in
             turn, as ``TripletBatches`` lays them out.
         tasks: number of tasks T, each with the same number K of triplets.
-        margin: in units of squared distance.
+        margin: in units of the distance.
+        distance: d.
 
     Raises:
         ValueError: the batch does not divide into triplets of every task.
@@ -43,18 +48,20 @@ def triplet_margin_loss(embeddings: torch.Tensor, tasks: int, margin: float) -> 
         raise ValueError(f"a batch of {len(embeddings)} does not divide into triplets of {tasks} tasks")
     with _full_precision(embeddings):
         anchor, positive, negative = _at_least_fp32(embeddings).reshape(tasks, -1, 3, embeddings.shape[1]).unbind(dim=2)
-        near, far = ((anchor - other).square().sum(dim=-1) for other in (positive, negative))
+        near, far = (distance.rows(anchor, other) for other in (positive, negative))
         hinge = (near - far + margin).clamp_min(0)
         per_task = hinge.mean(dim=1)
     return TripletLoss(
         loss=per_task.mean(),
-        per_task=per_task.detach(),
+        per_task=per_task,
         valid=torch.full((tasks,), hinge.shape[1], device=hinge.device),
         active=(hinge > 0).sum(dim=1),
     )
 
 
-def batch_triplet_loss(embeddings: torch.Tensor, labels: torch.Tensor, margin: float) -> TripletLoss:
+def batch_triplet_loss(
+    embeddings: torch.Tensor, labels: torch.Tensor, margin: float, distance: Distance = UNIT_SQUARED
+) -> TripletLoss:
     """Return the mean hinge over every valid triplet in the batch, of every task, exactly.
 
     A triplet (a, p, n) of a task is valid when all three images are labelled, a and p are different images of one class
@@ -66,14 +73,14 @@ def batch_triplet_loss(embeddings: torch.Tensor, labels: torch.Tensor, margin: f
     sum(weight * distance) + margin * active, with its exact gradient: B^2 log B work, never B^3.
 
     Args:
-        embeddings: (T, B, D), L2-normalised.
+        embeddings: (T, B, D).
         labels: (B, T) integers, -1 = unlabelled.
-        margin: in units of squared distance.
+        margin: in units of the distance.
+        distance: d.
     """
     with _full_precision(embeddings):
         values = _at_least_fp32(embeddings)
-        squares = values.square().sum(dim=-1)
-        distances = squares[:, :, None] + squares[:, None, :] - 2 * values @ values.mT
+        distances = distance.pairs(values)
         positive, negative = _valid_pairs(labels)
         nearer, farther = _active_counts(distances.detach(), positive, negative, margin)
         valid = (positive.sum(dim=-1) * negative.sum(dim=-1)).sum(dim=-1)
@@ -82,7 +89,7 @@ def batch_triplet_loss(embeddings: torch.Tensor, labels: torch.Tensor, margin: f
         weights = (nearer - farther).to(values.dtype) * scale[:, None, None]
         per_task = (weights * distances).sum(dim=(1, 2)) + margin * active * scale
         loss = per_task.sum() / (valid > 0).sum().clamp_min(1)
-    return TripletLoss(loss=loss, per_task=per_task.detach(), valid=valid, active=active)
+    return TripletLoss(loss=loss, per_task=per_task, valid=valid, active=active)
 
 
 def _valid_pairs(labels: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:

@@ -56,7 +56,7 @@ class MultiTaskModel(nn.Module):
             task_names: Tasks wanted, in this order; None means all, in the order of the configuration.
 
         Returns:
-            Unit vectors ``(T, B, D)``.
+            Embeddings, unit vectors if ``loss.normalize``, ``(T, B, D)``.
 
         Raises:
             ValueError: If a task is unknown.
@@ -78,7 +78,7 @@ class MultiTaskModel(nn.Module):
             task_index: ``(B,)`` indices into ``tasks``, int64.
 
         Returns:
-            Unit vectors ``(B, D)``.
+            Embeddings, unit vectors if ``loss.normalize``, ``(B, D)``.
         """
         if len(self.networks) == 1:
             return self.members[0].embed_mixed(images, task_index)
@@ -158,6 +158,7 @@ def assemble_model(config: TrialConfig) -> MultiTaskModel:
                 build_backbone(config.network, config.data.image_size),
                 [task for task in config.data.tasks if task in group],
                 config.modulation,
+                normalized=config.loss.normalize,
             )
             for group in config.network_groups
         ]

@@ -1,4 +1,4 @@
-"""The network that retrieves: backbone, modulation at the ends of stages, L2 normalisation."""
+"""The network that retrieves: backbone, modulation at the ends of stages, L2 normalisation if asked for."""
 
 from __future__ import annotations
 
@@ -17,12 +17,17 @@ from trainables.names import look_up
 NORM_EPSILON = 1e-10
 
 
+def at_least_fp32(embeddings: Tensor) -> Tensor:
+    """Return the embeddings as they are, in at least fp32."""
+    return embeddings.to(torch.promote_types(embeddings.dtype, torch.float32))
+
+
 def normalize(embeddings: Tensor) -> Tensor:
     """Return rows of unit length, ``(..., D)``, in at least fp32; a row of zeros stays zero.
 
     The epsilon bounds the squared norm from below, as in the released code (``tf.nn.l2_normalize``).
     """
-    embeddings = embeddings.to(torch.promote_types(embeddings.dtype, torch.float32))
+    embeddings = at_least_fp32(embeddings)
     squared_norm = embeddings.square().sum(dim=-1, keepdim=True)
     return embeddings * squared_norm.clamp_min(NORM_EPSILON).rsqrt()
 
@@ -35,9 +40,12 @@ class RetrievalNetwork(nn.Module):
     that first one to the branches.
     """
 
-    def __init__(self, backbone: Backbone, tasks: Sequence[str], modulation: ModulationConfig) -> None:
+    def __init__(
+        self, backbone: Backbone, tasks: Sequence[str], modulation: ModulationConfig, *, normalized: bool = True
+    ) -> None:
         super().__init__()
         self.tasks = tuple(tasks)
+        self._finish = normalize if normalized else at_least_fp32
         self.backbone = backbone
         groups = modulation.groups if modulation.points else (self.tasks,)
         groups = tuple(group for group in groups if set(group) & set(tasks))
@@ -92,7 +100,7 @@ class RetrievalNetwork(nn.Module):
             task_names: Tasks wanted, in this order; None means all of the network.
 
         Returns:
-            Unit vectors ``(T, B, D)``.
+            Embeddings, unit vectors if normalised, ``(T, B, D)``.
 
         Raises:
             ValueError: If a task is unknown.
@@ -113,7 +121,7 @@ class RetrievalNetwork(nn.Module):
             task_index: ``(B,)`` indices into ``tasks``, int64.
 
         Returns:
-            Unit vectors ``(B, D)``.
+            Embeddings, unit vectors if normalised, ``(B, D)``.
         """
         groups = torch.tensor([self.branch_of[task] for task in self.tasks], device=images.device)[task_index]
         features = self._run_trunk(images)
@@ -126,7 +134,7 @@ class RetrievalNetwork(nn.Module):
         return features
 
     def _run_tail(self, features: Tensor, groups: Tensor) -> Tensor:
-        """Run what follows the trunk and its modulation, up to unit vectors; ``groups`` is ``(N,)`` or ``(1,)``."""
+        """Run what follows the trunk and its modulation, up to the embedding; ``groups`` is ``(N,)`` or ``(1,)``."""
         points = self.points()
         for stage in self.tail:
             modulation = points.get(stage)
@@ -137,7 +145,7 @@ class RetrievalNetwork(nn.Module):
                     features = self.backbone.stages[stage](features)
             else:
                 features = modulation(self.backbone.stages[stage](features), groups)
-        return normalize(features)
+        return self._finish(features)
 
     def _modulate(self, features: Tensor, groups: Tensor) -> Tensor:
         """Apply what modulates the trunk's output, if anything does."""

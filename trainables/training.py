@@ -95,7 +95,7 @@ class _Trial:
             return True
         found = load_checkpoint(self._checkpoint, self._id)
         if found is not None:
-            self._learner.load_state(found.step, found.model, found.optimizer, found.sampler)
+            self._learner.load_state(found)
             self.epoch = found.epoch
             self._earlier_peak = found.peak_memory_bytes
         return False

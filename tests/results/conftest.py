@@ -88,6 +88,8 @@ def _trial(arm: MadeArm, stage: str, index: int, train_seed: int, objective: flo
         "grouping": "network_per_task" if arm.networks > 1 else "per_task",
         "grouping_level": "network" if arm.networks > 1 else "modulation",
         "balancing": "equal",
+        "embedding_l2": 0.0,
+        "mask_l1": 0.0,
         "stage": stage,
         "round": 0,
         "trial_index": index,

@@ -22,6 +22,7 @@ def _checkpoint(trial_id: str = "a" * 16) -> Checkpoint:
         model={"conv.weight": weights},
         optimizer={"state": {0: {"step": torch.tensor(36.0)}}, "param_groups": [{"lr": 0.1, "params": [0]}]},
         sampler={"generator": {"state": 2**100, "name": "PCG64"}},
+        balancer={"weights": torch.tensor([0.5, 1.5])},
         peak_memory_bytes=12,
     )
 
@@ -34,6 +35,7 @@ def test_what_is_read_is_what_was_written(tmp_path: Path) -> None:
     assert read is not None
     assert torch.equal(read.model["conv.weight"], written.model["conv.weight"])
     assert read.model["conv.weight"].is_contiguous(memory_format=torch.channels_last)
+    assert torch.equal(read.balancer["weights"], written.balancer["weights"])
     assert (read.epoch, read.step, read.sampler) == (3, 36, written.sampler)
     assert [file.name for file in tmp_path.iterdir()] == ["checkpoint.pt"]
 

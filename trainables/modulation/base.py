@@ -74,6 +74,10 @@ class Modulation(nn.Module, ABC):
         """Let the stage's layers serve these groups, ``(N,)`` or ``(1,)``, while the block runs."""
         yield
 
+    def magnitude(self, groups: Tensor) -> Tensor:
+        """Return the L1 norm ``(N,)`` of the vectors that groups ``(N,)`` act with, for ``mask_l1``; 0 without vectors."""
+        return torch.zeros(groups.shape, device=groups.device)
+
     def dead_channels(self) -> int:
         """Return how many channels give nothing and get no gradient any more, over all groups."""
         return 0

@@ -65,6 +65,10 @@ class Scale(Modulation):
         """Multiply each channel by its group's factor."""
         return features * rows_of(self.factors(), features, groups)
 
+    def magnitude(self, groups: Tensor) -> Tensor:
+        """Return the sum of the absolute factors of each group."""
+        return F.embedding(groups, self.factors()).abs().sum(dim=-1)
+
     def dead_channels(self) -> int:
         """Return how many factors the ReLU holds at 0."""
         return int((self.vectors <= 0).sum()) if self.activation == "relu" else 0

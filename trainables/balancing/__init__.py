@@ -1,0 +1,20 @@
+"""Task balancing: how the losses of the tasks become one step of training. ``docs/balancing.md`` lists the methods."""
+
+from __future__ import annotations
+
+from trainables.balancing import bargaining, famo, gradnorm, sign_dropout, surgery, vaccine, weighting  # noqa: F401
+from trainables.balancing.balancer import BALANCERS, Balancer, Objective, register_balancer
+from trainables.config import TrialConfig
+from trainables.names import look_up
+from trainables.network import MultiTaskModel
+
+__all__ = ["BALANCERS", "Balancer", "Objective", "build_balancer", "register_balancer"]
+
+
+def build_balancer(model: MultiTaskModel, config: TrialConfig) -> Balancer:
+    """Return the balancer of a trial; the model is on its device.
+
+    Raises:
+        ValueError: the method is unknown.
+    """
+    return look_up("balancing.method", config.balancing.method, BALANCERS)(model, config)

@@ -1,0 +1,27 @@
+"""The projection onto the dual cone that UPGrad and DualProj need, by non-negative least squares."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from scipy.optimize import nnls
+from torch import Tensor
+from torchjd.linalg import DualConeProjector
+
+REGULARIZATION = 1e-4
+"""Added to the diagonal of a matrix of trace 1, the value of TorchJD's own projector (which needs quadprog)."""
+
+
+class NonNegativeProjector(DualConeProjector):
+    """Solves min v^T G v subject to u <= v (Quinton, Rey 2024, proposition 1).
+
+    With G = L L^T and v = u + w this is min |L^T w + L^T u| over w >= 0, for which SciPy has an exact active-set
+    method.
+    """
+
+    def __call__(self, U: Tensor, G: Tensor) -> Tensor:  # noqa: N803 - the library's names
+        """Return the weights (..., n) of the projections of the rows of ``U`` (..., n); ``G`` (n, n), trace 1."""
+        matrix = G.double().numpy() + REGULARIZATION * np.eye(len(G))
+        upper = np.linalg.cholesky(matrix).T
+        projected = np.apply_along_axis(lambda u: u + nnls(upper, -upper @ u)[0], -1, U.double().numpy())
+        return torch.from_numpy(projected).to(G.dtype)
