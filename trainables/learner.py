@@ -90,6 +90,11 @@ class Learner:
         self.optimizer.load_state_dict(optimizer)
         self.batches.load_state_dict(sampler)
 
+    @property
+    def learning_rate(self) -> float:
+        """The rate of the next step."""
+        return self._learning_rate()
+
     def _loss(self, batch: Batch) -> TripletLoss:
         """Run the network under autocast, if set, and the loss in fp32."""
         runtime, margin = self._runtime, self._config.loss.margin
