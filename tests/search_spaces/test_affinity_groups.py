@@ -125,6 +125,29 @@ def test_forty_tasks_take_no_time():
     assert [len(groups) for groups in chosen.values()] == list(range(2, 41))
 
 
+RELEASED = ("5oC", "Black", "Blond", "Brown", "Goatee", "Mustache", "No_Beard", "Rosy", "Hat")
+RELEASED_COSINES = """
+0.251 0.206 0.288 0.626 0.382 2.112 0.149 0.298
+0.421 1.369 0.240 0.154 0.369 0.131 0.256
+0.541 0.178 0.103 0.357 0.299 0.199
+0.226 0.103 0.362 0.131 0.162
+2.885 1.958 0.084 0.362
+0.928 0.117 0.240
+0.151 0.276
+0.073
+"""
+"""Above the diagonal: the gradient cosines of nine CelebA attributes released with TAG (google-research, tag), summed
+over their measurements and rounded to three decimals."""
+
+
+def test_the_released_cosines_give_the_groups_of_the_released_selection():
+    cosines = np.zeros((9, 9))
+    cosines[np.triu_indices(9, 1)] = [float(number) for number in RELEASED_COSINES.split()]
+    chosen = choose_groups(cosines + cosines.T)
+    named = [tuple(RELEASED[task] for task in group) for group in chosen[3]]
+    assert named == [("5oC", "No_Beard"), ("Black", "Blond", "Brown", "Rosy", "Hat"), ("Goatee", "Mustache")]
+
+
 @pytest.mark.parametrize("affinity", [np.zeros((1, 1)), np.zeros((2, 3)), np.array([[0.0, np.nan], [0.0, 0.0]])])
 def test_what_is_refused(affinity):
     with pytest.raises(ValueError, match=r"^expected a finite \(T, T\) matrix for at least 2 tasks"):
