@@ -90,11 +90,6 @@ class Learner:
         self.optimizer.load_state_dict(optimizer)
         self.batches.load_state_dict(sampler)
 
-    @property
-    def learning_rate(self) -> float:
-        """The rate of the next step."""
-        return self._learning_rate()
-
     def _loss(self, batch: Batch) -> TripletLoss:
         """Run the network under autocast, if set, and the loss in fp32."""
         runtime, margin = self._runtime, self._config.loss.margin
@@ -106,6 +101,11 @@ class Learner:
         with runtime.autocast():
             mixed = self.model.embed_mixed(images, batch.task_index.to(runtime.device))
         return triplet_margin_loss(mixed, len(self._config.data.tasks), margin)
+
+    @property
+    def learning_rate(self) -> float:
+        """The rate of the next step."""
+        return self._learning_rate()
 
     def _learning_rate(self) -> float:
         settings = self._config.optimization
