@@ -19,7 +19,7 @@ from results.metrics import HEADLINE_METRICS, TASK_METRICS
 from results.schema import TABLES
 from search_spaces.arms import ACTIVATIONS, FORMS
 from search_spaces.catalog import CATALOG
-from search_spaces.grouping import GROUPINGS
+from search_spaces.grouping import NAMED_GROUPINGS
 from search_spaces.initialization import PARAMETERS, PUBLISHED
 from search_spaces.nuisance import NUISANCE
 from search_spaces.placement import PLACEMENTS
@@ -230,7 +230,7 @@ BLOCKS: dict[str, Callable[[], str]] = {
     "placements": placements,
     "initializations": initializations,
     "forms": lambda: f"`form`: {code(FORMS)}. `activation`: {code(ACTIVATIONS)}.\n",
-    "groupings": lambda: code(GROUPINGS) + "\n",
+    "groupings": lambda: code(NAMED_GROUPINGS) + "\n",
     "nuisance": nuisance,
     "catalog": catalog,
     "face-tasks": face_tasks,

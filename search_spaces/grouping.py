@@ -2,22 +2,28 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import re
-from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any, Literal, cast
 
-from search_spaces.reading import below, located, mapping, name_among, nearest, refusal, sequence, slug
+from search_spaces.celeba_groupings import CELEBA_GROUPINGS
+from search_spaces.groups import (
+    NAMED_GROUPS,
+    SIMPLE,
+    Groups,
+    check_groups,
+    groups_name,
+    parse_groups,
+    partition_of,
+    plain_groups,
+)
+from search_spaces.partitions import Partition, Tasks
+from search_spaces.reading import below, located, mapping, name_among, refusal
 
 GroupingScope = Literal["modulation", "network"]
-Partition = tuple[tuple[str, ...], ...]
-Groups = Partition | Literal["per_task", "together"]
 
 SCOPES: tuple[GroupingScope, ...] = ("modulation", "network")
-_NAMED = ("per_task", "shared", "network_per_task")
-_LONGEST_NAME = 48
+_NAMED = ("per_task", "shared", "network_per_task", *CELEBA_GROUPINGS)
 
 
 @dataclass(frozen=True)
@@ -43,17 +49,14 @@ class GroupingLevel:
         """The canonical name, else the user's, else the groups (``a,b;c``), shortened to a hash if too long."""
         if self.canonical_name or self.label:
             return self.canonical_name or self.label
-        text = ";".join(",".join(slug(task) for task in group) for group in self.groups)
-        if len(text) > _LONGEST_NAME:
-            digest = hashlib.blake2b(json.dumps(self.groups).encode(), digest_size=3).hexdigest()
-            text = f"{len(self.groups)}groups-{digest}"
+        text = groups_name(self.groups)
         return text if self.level == "modulation" else f"network({text})"
 
-    def network_groups(self, tasks: tuple[str, ...]) -> Partition:
+    def network_groups(self, tasks: Tasks) -> Partition:
         """Return the tasks of every network; one network for all of them when only modulation is grouped."""
         return self.groups if self.level == "network" else (tasks,)
 
-    def modulation_groups(self, tasks: tuple[str, ...]) -> Partition:
+    def modulation_groups(self, tasks: Tasks) -> Partition:
         """Return the tasks of every set of vectors; inside grouped networks every task keeps its own."""
         return self.groups if self.level == "modulation" else tuple((task,) for task in tasks)
 
@@ -68,10 +71,10 @@ class GroupingLevel:
 
 @dataclass(frozen=True)
 class GroupingRule:
-    """A grouping as written: every task on its own, all together, or the groups themselves.
+    """A grouping as written: every task on its own, all together, published groups, drawn ones, or groups in full.
 
     Raises:
-        ValueError: unknown level, an empty group, or a label that is no short plain word or is taken.
+        ValueError: unknown level or name, an empty group, or a label that is no short plain word or is taken.
     """
 
     level: GroupingScope = "modulation"
@@ -80,85 +83,71 @@ class GroupingRule:
 
     def __post_init__(self) -> None:
         name_among(self.level, SCOPES, "grouping level")
-        if not isinstance(self.groups, str) and not all(self.groups):
-            raise ValueError(f"groups must not be empty, got {[list(group) for group in self.groups]}")
+        if isinstance(self.groups, str):
+            name_among(self.groups, NAMED_GROUPS, "grouping")
+        elif isinstance(self.groups, tuple):
+            check_groups(self.groups)
         if self.label in _NAMED:
             raise ValueError(f"name {self.label!r} is taken by the project; choose another")
         if not re.fullmatch(r"[A-Za-z0-9_.-]{0,40}", self.label):
             raise ValueError(f"name must be up to 40 letters, digits, '_', '.' or '-', got {self.label!r}")
 
-    def resolve(self, tasks: tuple[str, ...]) -> GroupingLevel:
+    def resolve(self, tasks: Tasks) -> GroupingLevel:
         """Return the level for these tasks, in one order and under one level however it was written.
 
         Raises:
-            ValueError: the groups do not name every task exactly once.
+            ValueError: the groups do not name every task exactly once, or do not know one of the tasks.
         """
-        groups = self._partition(tasks)
+        groups = partition_of(self.groups, tasks)
         if self.level == "network" and len(groups) == 1:  # one network for all tasks is what modulation starts from
             return GroupingLevel("modulation", tuple((task,) for task in tasks))
-        return GroupingLevel(self.level, groups, self.label)
+        return GroupingLevel(self.level, groups, self.label or self._own_name())
 
-    def _partition(self, tasks: tuple[str, ...]) -> Partition:
-        if isinstance(self.groups, str):
-            return (tasks,) if self.groups == "together" else tuple((task,) for task in tasks)
-        named = Counter(task for group in self.groups for task in group)
-        for task, times in named.items():
-            if task not in tasks:
-                raise ValueError(f"unknown task {task!r}{nearest(task, tasks)}")
-            if times > 1:
-                raise ValueError(f"task {task!r} is named {times} times; groups name every task exactly once")
-        missing = [task for task in tasks if task not in named]
-        if missing:
-            raise ValueError(f"no group holds {', '.join(map(repr, missing))}; groups name every task exactly once")
-        ordered = (tuple(task for task in tasks if task in group) for group in self.groups)
-        return tuple(sorted(ordered, key=lambda group: tasks.index(group[0])))
+    def _own_name(self) -> str:
+        """Return the name that named and drawn groups bring with them."""
+        if isinstance(self.groups, tuple) or self.groups in SIMPLE:
+            return ""
+        name = self.groups if isinstance(self.groups, str) else self.groups.name
+        return name if self.level == "modulation" else f"network({name})"
 
     def plain(self) -> str | dict[str, Any]:
         """Return the rule as it is written in a study file."""
-        named = next((name for name, rule in GROUPINGS.items() if rule == self), None)
+        named = next((name for name, rule in NAMED_GROUPINGS.items() if rule == self), None)
         if named:
             return named
-        groups = self.groups if isinstance(self.groups, str) else [list(group) for group in self.groups]
-        return {"level": self.level, "groups": groups} | ({"name": self.label} if self.label else {})
+        values = {"level": self.level, "groups": plain_groups(self.groups)}
+        return values | ({"name": self.label} if self.label else {})
 
 
-GROUPINGS: dict[str, GroupingRule] = dict(
-    zip(_NAMED, (GroupingRule(), GroupingRule(groups="together"), GroupingRule("network")), strict=True)
-)
-"""The groupings that need no list of tasks."""
+GROUPINGS: dict[str, GroupingRule] = {
+    "per_task": GroupingRule(),
+    "shared": GroupingRule(groups="together"),
+    "network_per_task": GroupingRule("network"),
+}
+"""The groupings that fit any tasks."""
+
+NAMED_GROUPINGS: dict[str, GroupingRule] = GROUPINGS | {name: GroupingRule(groups=name) for name in CELEBA_GROUPINGS}
+"""All that are written as a name; those of CelebA fit any of its 40 attributes."""
 
 
 def parse_grouping(value: Any, key: str) -> GroupingRule:
-    """Read a grouping: a name, or ``{level: modulation|network, groups: [[task, ...], ...], name: optional}``.
+    """Read a grouping: a name, or ``{level: modulation|network, groups: ..., name: optional}``.
 
-    Instead of a list, ``groups`` may be ``per_task`` or ``together``.
+    ``groups`` is a list of lists of tasks, ``per_task``, ``together``, the name of a published grouping,
+    ``{random: {sizes: [3, 2, 2], seed: 1}}`` or ``{shuffled: <name or lists>, seed: 1}``.
 
     Raises:
         ValueError: starts with ``key``.
     """
     if isinstance(value, str):
         with located(key):
-            return GROUPINGS[name_among(value, GROUPINGS, "grouping")]
+            return NAMED_GROUPINGS[name_among(value, NAMED_GROUPINGS, "grouping")]
     values = mapping(value, ("level", "groups", "name"), key)
     with located(below(key, "level")):
         scope = name_among(values.get("level", "modulation"), SCOPES, "grouping level")
-    groups = _parse_groups(values.get("groups"), below(key, "groups"))
+    groups = parse_groups(values.get("groups"), below(key, "groups"))
     label = values.get("name", "")
     if not isinstance(label, str):
         raise refusal(below(key, "name"), f"expected text, got {label!r}")
     with located(key):
         return GroupingRule(cast("GroupingScope", scope), groups, label)
-
-
-def _parse_groups(value: Any, key: str) -> Groups:
-    if value in ("per_task", "together"):
-        return cast("Groups", value)
-    if not isinstance(value, list | tuple):
-        raise refusal(key, f"expected a list of lists of task names, per_task or together, got {value!r}")
-    groups = []
-    for index, group in enumerate(sequence(value, key)):
-        names = sequence(group, f"{key}[{index}]")
-        if not all(isinstance(name, str) for name in names):
-            raise refusal(f"{key}[{index}]", f"expected task names, got {group!r}")
-        groups.append(tuple(names))
-    return tuple(groups)

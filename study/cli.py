@@ -135,6 +135,21 @@ def new(
     new_study(template, file, data)
 
 
+@app.command(epilog="Example: modstudy affinity study.yaml --out groupings.yaml")
+def affinity(
+    study: StudyArgument,
+    out: Annotated[
+        Path | None, typer.Option(help="File to write; a heat map is put beside it. By default in the run's folder.")
+    ] = None,
+    every_steps: Annotated[int, typer.Option(min=1, help="Measure in every N-th step of the shared training.")] = 10,
+    runs_dir: RunsOption = RUNS,
+) -> None:
+    """Train one shared network, measure which tasks help each other, and choose groupings for the next study."""
+    from study.commands.affinity import show_affinity
+
+    raise typer.Exit(show_affinity(study, runs_dir, out, every_steps))
+
+
 def main() -> None:
     """Run the command line."""
     app()

@@ -64,6 +64,11 @@ class RunFolder:
         return self.path / "report"
 
     @property
+    def affinity(self) -> Path:
+        """What ``modstudy affinity`` measured, with the groupings chosen from it."""
+        return self.path / "affinity" / "affinity.yaml"
+
+    @property
     def ray(self) -> Path:
         """Ray's scratch; nothing in it is needed to go on."""
         return self.path / "ray"

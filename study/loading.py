@@ -13,8 +13,9 @@ from pydantic import ValidationError
 
 from study.definition import StudyDefinition
 from study.errors import UserError, nearest
+from study.grouping_files import insert_groupings
 from study.validation import first_problem
-from study.yaml_reader import StrictLoader
+from study.yaml_reader import read_yaml
 
 
 def built_in_studies() -> dict[str, Traversable]:
@@ -26,7 +27,8 @@ def built_in_studies() -> dict[str, Traversable]:
 def load_study(path: Path) -> StudyDefinition:
     """Read a study file, or a built-in study when no file of that name exists.
 
-    A relative ``data.source.path`` is relative to the study file and comes back absolute.
+    A relative ``data.source.path`` is relative to the study file and comes back absolute; groupings that stand in a
+    file of their own come back as groups.
 
     Args:
         path: the file, or the bare name of a built-in study (``default``, ``smoke``).
@@ -51,6 +53,7 @@ def parse_study(path: Path, text: str) -> StudyDefinition:
     """
     values = _read_mapping(str(path), text)
     _resolve_data_path(str(path), values, path.absolute().parent)
+    insert_groupings(str(path), values, path.absolute().parent)
     return _validate(str(path), values)
 
 
@@ -79,14 +82,7 @@ def _read_text(path: Path) -> str:
 
 
 def _read_mapping(name: str, text: str) -> dict[str, Any]:
-    try:
-        values = yaml.load(text, Loader=StrictLoader)  # noqa: S506 - a SafeLoader that also refuses repeated keys
-    except yaml.MarkedYAMLError as error:
-        mark = error.problem_mark or error.context_mark
-        place = f"line {mark.line + 1}, column {mark.column + 1}: " if mark else ""
-        raise UserError(f"{name}: {place}{error.problem or error.context}") from None
-    except yaml.YAMLError as error:
-        raise UserError(f"{name}: not YAML: {' '.join(str(error).split())}") from None
+    values = read_yaml(name, text)
     if values is None:
         raise UserError(f"{name}: the file is empty; a study needs at least name and data")
     if not isinstance(values, dict):

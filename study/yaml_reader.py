@@ -7,6 +7,8 @@ from typing import Any
 
 import yaml
 
+from study.errors import UserError
+
 _MERGE_TAG = "tag:yaml.org,2002:merge"
 
 
@@ -38,3 +40,19 @@ class StrictLoader(yaml.SafeLoader):
 StrictLoader.add_implicit_resolver(
     "tag:yaml.org,2002:float", re.compile(r"[-+]?([0-9]+\.?[0-9]*|\.[0-9]+)[eE][-+]?[0-9]+\Z"), list("-+0123456789.")
 )
+
+
+def read_yaml(name: str, text: str) -> Any:
+    """Return what a YAML text holds.
+
+    Raises:
+        UserError: it is no YAML; the message starts with ``name``, the file's, and is one line.
+    """
+    try:
+        return yaml.load(text, Loader=StrictLoader)  # noqa: S506 - a SafeLoader that also refuses repeated keys
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        place = f"line {mark.line + 1}, column {mark.column + 1}: " if mark else ""
+        raise UserError(f"{name}: {place}{error.problem or error.context}") from None
+    except yaml.YAMLError as error:
+        raise UserError(f"{name}: not YAML: {' '.join(str(error).split())}") from None

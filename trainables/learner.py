@@ -160,6 +160,11 @@ class Learner:
                 buffer.copy_(value)
         return losses
 
+    @property
+    def learning_rate(self) -> float:
+        """The rate of the next step."""
+        return self._learning_rate()
+
     def _learning_rate(self) -> float:
         settings = self._config.optimization
         return settings.learning_rate * schedule_factor(settings, self.steps_done, self.batches.steps_per_epoch)

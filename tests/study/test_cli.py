@@ -46,13 +46,13 @@ def test_help_is_quick_and_imports_nothing_heavy(tmp_path: Path) -> None:
     started = time.monotonic()
     result = shell("--help", folder=tmp_path)
     assert time.monotonic() - started < 5  # well below one second on an idle machine
-    for command in ("plan", "run", "status", "collect", "sync", "report", "data", "new"):
+    for command in ("plan", "run", "status", "collect", "sync", "report", "data", "new", "affinity"):
         assert command in result.stdout
     code = "import sys, study.cli; print(sorted({'torch', 'ray', 'mlflow', 'pandas', 'optuna'} & set(sys.modules)))"
     assert subprocess.check_output([sys.executable, "-c", code], text=True).strip() == "[]"  # noqa: S603
 
 
-@pytest.mark.parametrize("command", ["plan", "run", "status", "collect", "sync", "report", "data", "new"])
+@pytest.mark.parametrize("command", ["plan", "run", "status", "collect", "sync", "report", "data", "new", "affinity"])
 def test_every_command_has_help_and_an_example(command: str) -> None:
     result = modstudy(command, "--help")
     assert result.exit_code == 0
@@ -85,7 +85,7 @@ def test_the_plan_of_a_run_uses_its_times(played: RunFolder) -> None:
     assert document["wall_seconds"] > 0
 
 
-@pytest.mark.parametrize("command", ["plan", "run", "status", "collect", "sync", "report", "data"])
+@pytest.mark.parametrize("command", ["plan", "run", "status", "collect", "sync", "report", "data", "affinity"])
 def test_a_broken_study_file_ends_every_command_with_one_line(command: str, tmp_path: Path) -> None:
     path = tmp_path / "study.yaml"
     path.write_text("name: x\ndata: {source: {kind: generated}, tasks: [Hat]}\nlos: {}\n")
@@ -94,7 +94,7 @@ def test_a_broken_study_file_ends_every_command_with_one_line(command: str, tmp_
     assert result.stderr == f"error: {path}: los: unknown key; did you mean 'loss'?\n"
 
 
-@pytest.mark.parametrize("command", ["plan", "run", "data"])
+@pytest.mark.parametrize("command", ["plan", "run", "data", "affinity"])
 def test_an_unknown_task_is_refused_with_file_and_key(command: str, study_file: Path, tmp_path: Path) -> None:
     study_file.write_text(study_file.read_text().replace("Smiling", "Smilin"))
     result = modstudy(command, study_file, "--runs-dir", tmp_path)

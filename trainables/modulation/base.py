@@ -75,7 +75,7 @@ class Modulation(nn.Module, ABC):
         yield
 
     def magnitude(self, groups: Tensor) -> Tensor:
-        """Return the L1 norm ``(N,)`` of the vectors that groups ``(N,)`` act with, for ``mask_l1``; 0 without vectors."""
+        """Return the L1 norm ``(N,)`` of the vectors of groups ``(N,)`` after the activation; 0 without vectors."""
         return torch.zeros(groups.shape, device=groups.device)
 
     def dead_channels(self) -> int:

@@ -1,0 +1,140 @@
+"""Affinity of a study's tasks: its shared pilot, the groupings chosen from it, and the file that holds both."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import yaml
+from numpy.typing import NDArray
+
+from search_spaces.affinity_groups import choose_groups, grouping_score
+from search_spaces.placement import PlacementRule
+from search_spaces.space import Block, SearchSpace
+from study.definition import StudyDefinition
+from study.errors import UserError
+from study.layout import dataset_cache, write_atomically
+from study.plan import StudyPlan, blaming, compile_plan
+
+if TYPE_CHECKING:
+    from trainables.affinity_pilot import PilotAffinity
+
+Floats = NDArray[np.float64]
+
+_DIGITS = 6
+"""Significant digits of numbers in the file; groups are chosen from the numbers as measured."""
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """A grouping chosen from a matrix, and the mean affinity (or cosine) its tasks in company receive; NaN without."""
+
+    groups: tuple[tuple[str, ...], ...]
+    score: float
+
+
+@dataclass(frozen=True)
+class StudyAffinity:
+    """What a pilot says of a study's tasks.
+
+    Attributes:
+        plan: Of the pilot: the study with the fully shared network as its one arm.
+        every_steps: Distance between measured steps.
+        measured: Means over the measured steps.
+        groupings: By name: ``tag-2``, ``tag-3``, ... from the affinities, ``cosine-2``, ... from the gradient cosines.
+    """
+
+    plan: StudyPlan
+    every_steps: int
+    measured: PilotAffinity
+    groupings: dict[str, Chosen]
+
+    @property
+    def tasks(self) -> tuple[str, ...]:
+        """The tasks, in the order of rows and columns."""
+        return self.plan.definition.data.tasks
+
+
+def measure_affinity(
+    definition: StudyDefinition, every_steps: int, progress: Callable[[int, int], None]
+) -> StudyAffinity:
+    """Train the study's network fully shared, with its own settings and ``space.fixed``, and measure on the way.
+
+    The train seed is ``seeds.tune_seed``. Nothing of the model is kept.
+
+    Raises:
+        UserError: the data cannot be prepared, the study does not fit it, or nothing could be measured.
+    """
+    from trainables.affinity_pilot import run_affinity_pilot
+    from trainables.data import prepare_dataset
+    from trainables.learner import DivergedError
+
+    space = SearchSpace((Block(placement=(PlacementRule("none"),)),), fixed=definition.space.fixed)
+    plan = compile_plan(definition.model_copy(update={"space": space}))
+    config, cache = plan.arms[0].config, dataset_cache()
+    with blaming("data"):
+        prepare_dataset(config.data, config.data_seed, cache)
+    with blaming(""):
+        try:
+            measured = run_affinity_pilot(config, cache=cache, every_steps=every_steps, progress=progress)
+        except DivergedError as error:
+            raise UserError(f"optimization: the pilot broke off: {error}") from error
+    tasks = config.data.tasks
+    groupings = {**_named("tag", measured.affinity, tasks), **_named("cosine", measured.cosine, tasks)}
+    return StudyAffinity(plan, every_steps, measured, groupings)
+
+
+def _named(name: str, matrix: Floats, tasks: tuple[str, ...]) -> dict[str, Chosen]:
+    return {
+        f"{name}-{count}": Chosen(
+            tuple(tuple(tasks[index] for index in group) for group in groups), grouping_score(matrix, groups)
+        )
+        for count, groups in choose_groups(matrix).items()
+    }
+
+
+def affinity_document(affinity: StudyAffinity) -> dict[str, Any]:
+    """Return what the file holds, as plain values."""
+    measured, config = affinity.measured, affinity.plan.arms[0].config
+    return {
+        "study": affinity.plan.definition.name,
+        "data_fingerprint": affinity.plan.data_fingerprint,
+        "tasks": list(affinity.tasks),
+        "every_steps": affinity.every_steps,
+        "steps": measured.steps,
+        "measured_steps": measured.measured,
+        "groupings": {name: [list(group) for group in chosen.groups] for name, chosen in affinity.groupings.items()},
+        "scores": {name: _rounded(chosen.score) for name, chosen in affinity.groupings.items()},
+        "affinity": _rows(measured.affinity),
+        "cosine": _rows(measured.cosine),
+        "stage_cosine": {stage: _rows(matrix) for stage, matrix in measured.stage_cosine.items()},
+        "pilot": config.model_dump(mode="json"),
+    }
+
+
+def write_affinity(affinity: StudyAffinity, path: Path) -> None:
+    """Write the file; a grouping level takes its groups from ``groupings``."""
+    text = yaml.safe_dump(
+        affinity_document(affinity), sort_keys=False, allow_unicode=True, default_flow_style=None, width=120
+    )
+    write_atomically(path, _HEAD + text)
+
+
+_HEAD = """\
+# Affinity of tasks, measured on one fully shared training. A grouping of it becomes a level of a study by
+#   grouping: [{groups: {file: <this file>, name: tag-3}}]
+# affinity: row i, column j: by which share a step on task i alone would lower the loss of task j (Z of i onto j).
+# cosine: between the gradients of two tasks for the shared weights; stage_cosine: for those of a stage.
+"""
+
+
+def _rows(matrix: Floats) -> list[list[float | None]]:
+    return [[_rounded(value) for value in row] for row in matrix.tolist()]
+
+
+def _rounded(value: float) -> float | None:
+    return None if math.isnan(value) else float(f"{value:.{_DIGITS}g}")

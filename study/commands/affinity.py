@@ -1,0 +1,155 @@
+"""``modstudy affinity``: which tasks help each other, from one shared training, and which should be grouped."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Self
+
+import numpy as np
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+from results.affinity_figure import TaskMatrix, affinity_figure, unit_of
+from results.figures import save_figure
+from study.affinity import Chosen, StudyAffinity, measure_affinity, write_affinity
+from study.commands.target import find_target
+from study.display import Heading, duration, open_console, say, table
+
+EXIT_INTERRUPTED = 130
+
+MOST_PRINTED_TASKS = 12
+"""Tasks up to which the whole matrix fits on 80 columns; beyond, every task's best and worst partner is printed."""
+
+_MOST_PRINTED_GROUPS = 6
+_LINE_EVERY_S = 20.0
+
+Floats = NDArray[np.float64]
+
+
+def show_affinity(given: Path, runs: Path, out: Path | None, every_steps: int) -> int:
+    """Measure, write file and heat map, and print both matrices with the groupings.
+
+    Returns:
+        The exit code: 0, or 130 after Ctrl-C, which leaves nothing behind.
+
+    Raises:
+        UserError: the study file breaks a rule, or does not fit the data.
+    """
+    target = find_target(given, runs)
+    path = target.folder.affinity if out is None else out
+    console = open_console()
+    try:
+        with target.named(), _PilotProgress(console) as progress:
+            affinity = measure_affinity(target.definition, every_steps, progress.update)
+    except KeyboardInterrupt:
+        say(console, "Stopped; nothing was written. The same command measures from the start.")
+        return EXIT_INTERRUPTED
+    write_affinity(affinity, path)
+    heat_map = path.with_suffix(".png")
+    save_figure(_figure(affinity), heat_map)
+    _print(console, affinity)
+    say(console, f"matrices and groupings: {path}")
+    say(console, f"heat map: {heat_map}")
+    name = next(iter(affinity.groupings))
+    say(console, f"as a level of a study: grouping: [{{groups: {{file: {path}, name: {name}}}}}]")
+    return 0
+
+
+class _PilotProgress:
+    """A bar on a terminal, a line now and then where there is none."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        columns = (TextColumn("{task.description}"), BarColumn(), TimeRemainingColumn())
+        self._bar = Progress(*columns, console=console, transient=True, disable=not console.is_terminal)
+        self._task = self._bar.add_task("preparing the images", total=None)
+        self._started = self._shown = time.monotonic()
+
+    def __enter__(self) -> Self:
+        self._bar.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._bar.stop()
+
+    def update(self, step: int, steps: int) -> None:
+        """Take in that a step is done."""
+        if step == 1:
+            self._started = self._shown = time.monotonic()
+        text = f"step {step} of {steps}"
+        self._bar.update(self._task, description=text, total=steps, completed=step)
+        now = time.monotonic()
+        if not self._console.is_terminal and now - self._shown >= _LINE_EVERY_S:
+            self._shown = now
+            left = (now - self._started) / (step - 1) * (steps - step)
+            say(self._console, f"{text}, about {duration(left)} left")
+
+
+def _figure(affinity: StudyAffinity) -> Figure:
+    return affinity_figure(
+        affinity.tasks,
+        [
+            TaskMatrix("affinity", affinity.measured.affinity, "a step on", "changes the loss of"),
+            TaskMatrix("gradient cosine", affinity.measured.cosine, "gradient of", "gradient of"),
+        ],
+    )
+
+
+def _print(console: Console, affinity: StudyAffinity) -> None:
+    measured, tasks = affinity.measured, affinity.tasks
+    say(console, f"one shared network, {measured.steps} steps, {measured.measured} of them measured")
+    show = _matrix if len(tasks) <= MOST_PRINTED_TASKS else _extremes
+    show(console, tasks, measured.affinity, "affinity of the row's task onto the column's")
+    show(console, tasks, measured.cosine, "cosine of gradients")
+    rows = [
+        [name, "-" if math.isnan(chosen.score) else f"{chosen.score:+.3g}", _braces(chosen)]
+        for name, chosen in affinity.groupings.items()
+        if len(chosen.groups) <= _MOST_PRINTED_GROUPS
+    ]
+    headings = [Heading("grouping", numeric=False), Heading("score"), Heading("groups", numeric=False)]
+    console.print(table(headings, rows, "groupings (score: mean over tasks of what the others of the group give)"))
+    if len(rows) < len(affinity.groupings):
+        say(console, f"more than {_MOST_PRINTED_GROUPS} groups: in the file")
+
+
+def _matrix(console: Console, tasks: Sequence[str], values: Floats, title: str) -> None:
+    """Print a matrix in whole numbers of a unit chosen for it; columns by number, so that it stays narrow."""
+    unit = unit_of(values)
+    headings = [Heading("", numeric=False), *(Heading(str(number)) for number in range(1, len(tasks) + 1))]
+    rows = [
+        [
+            f"{number} {_short(task)}",
+            *("." if column == number else f"{value / unit:.0f}" for column, value in enumerate(row, start=1)),
+        ]
+        for number, (task, row) in enumerate(zip(tasks, values, strict=True), start=1)
+    ]
+    console.print(table(headings, rows, f"{title}, in units of {unit:g}"))
+
+
+def _extremes(console: Console, tasks: Sequence[str], values: Floats, title: str) -> None:
+    """Print for every column's task the rows with the highest and the lowest value."""
+    between = np.where(np.eye(len(tasks), dtype=bool), np.nan, values)
+    headings = [Heading("task", numeric=False), Heading("highest from", numeric=False), Heading("")]
+    headings += [Heading("lowest from", numeric=False), Heading("")]
+    rows = []
+    for number, task in enumerate(tasks):
+        column = between[:, number]
+        best, worst = int(np.nanargmax(column)), int(np.nanargmin(column))
+        rows.append(
+            [_short(task), _short(tasks[best]), f"{column[best]:.2g}", _short(tasks[worst]), f"{column[worst]:.2g}"]
+        )
+    console.print(table(headings, rows, title))
+
+
+def _short(task: str) -> str:
+    longest = 15
+    return task if len(task) <= longest else f"{task[: longest - 1]}~"
+
+
+def _braces(chosen: Chosen) -> str:
+    return " ".join(f"{{{', '.join(group)}}}" for group in chosen.groups)

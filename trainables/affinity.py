@@ -1,0 +1,98 @@
+"""Inter-task affinity: how much does a step on one task help another, and do the tasks' gradients agree?
+
+Affinity is that of TAG (Fifty et al., NeurIPS 2021, arXiv 2109.04617, section 4). With the shared weights w, the
+learning rate r and the loss L_j of task j on one batch,
+
+    Z(i -> j) = 1 - L_j(w - r * gradient of L_i) / L_j(w)
+
+Above zero, a step of plain descent on i alone would have lowered the loss of j on that batch. Unlike in the released
+code values are not divided by r. The cosine of two tasks is that between their gradients for all shared weights, each
+gradient taken as one vector.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+
+@dataclass(frozen=True)
+class StepAffinity:
+    """What one batch says of T tasks, in float64 on the CPU; NaN for pairs with a task that has no loss there.
+
+    Attributes:
+        affinity: (T, T), ``[i, j]`` is Z(i -> j).
+        cosine: (T, T), symmetric, over all shared weights.
+        stage_cosine: The same over the weights of each stage.
+    """
+
+    affinity: Tensor
+    cosine: Tensor
+    stage_cosine: dict[str, Tensor]
+
+
+def affinities(before: Tensor, after: Tensor) -> Tensor:
+    """Return Z (T, T) in float64; NaN in rows and columns of tasks whose loss is not above zero.
+
+    Such a task has no triplet in the batch that it could learn from: it takes no step and has nothing to gain.
+
+    Args:
+        before: (T,) losses at the shared weights.
+        after: (T, T), row i: the losses after a step on task i alone.
+    """
+    start = before.to("cpu", torch.float64)
+    values = 1 - after.to("cpu", torch.float64) / start
+    learning = start > 0
+    return values.masked_fill(~(learning[:, None] & learning), torch.nan)
+
+
+def gradient_cosines(gradients: Sequence[Tensor]) -> Tensor:
+    """Return the cosines (T, T) between the tasks' gradients, in float64; NaN where a gradient is zero.
+
+    Args:
+        gradients: For every weight tensor (T, ...): each task's gradient; together they are one vector a task.
+    """
+    vectors = torch.cat([gradient.flatten(1).to("cpu", torch.float64) for gradient in gradients], dim=1)
+    lengths = vectors.norm(dim=1)
+    directed = lengths > 0
+    cosines: Tensor = (vectors @ vectors.T) / (lengths[:, None] * lengths)
+    return cosines.masked_fill(~(directed[:, None] & directed), torch.nan)
+
+
+class LookAhead:
+    """Weights after a step of plain descent, inside a ``with`` block; then they are the old ones, bit for bit."""
+
+    def __init__(self, weights: Sequence[nn.Parameter], gradients: Sequence[Tensor], rate: float) -> None:
+        self._weights, self._gradients, self._rate = weights, gradients, rate
+
+    def __enter__(self) -> None:
+        self._before = [weight.detach().clone() for weight in self._weights]
+        with torch.no_grad():
+            for weight, gradient in zip(self._weights, self._gradients, strict=True):
+                weight.sub_(gradient, alpha=self._rate)
+
+    def __exit__(self, *_: object) -> None:
+        with torch.no_grad():
+            for weight, before in zip(self._weights, self._before, strict=True):
+                weight.copy_(before)
+
+
+class NanMean:
+    """The mean of tensors of one shape, entry by entry over those that are not NaN there."""
+
+    def __init__(self, shape: Sequence[int]) -> None:
+        self._sum = torch.zeros(tuple(shape), dtype=torch.float64)
+        self.counts = torch.zeros(tuple(shape), dtype=torch.int64)
+
+    def add(self, values: Tensor) -> None:
+        """Take in one more tensor."""
+        known = ~values.isnan()
+        self._sum += values.masked_fill(~known, 0.0)
+        self.counts += known
+
+    def mean(self) -> Tensor:
+        """Return the mean; NaN where there was nothing."""
+        return self._sum / self.counts
