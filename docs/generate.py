@@ -12,13 +12,14 @@ from pathlib import Path
 from typing import Any, Literal, Union, get_args, get_origin
 
 import yaml
+from generate_forms import count_rows, form_names, form_rows
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from results.metrics import HEADLINE_METRICS, TASK_METRICS
 from results.schema import TABLES
-from search_spaces.arms import ACTIVATIONS, FORMS
 from search_spaces.catalog import CATALOG
+from search_spaces.forms import ACTIVATIONS
 from search_spaces.grouping import NAMED_GROUPINGS
 from search_spaces.initialization import PARAMETERS, PUBLISHED
 from search_spaces.nuisance import NUISANCE
@@ -48,6 +49,7 @@ _INITIALIZATIONS = {
     "normal": "independent draws from a normal distribution",
     "uniform": "independent draws from `low` to `high`",
     "disjoint": "1 in the group's own block of channels, `off` elsewhere",
+    "binary": "1 in a random share `keep` of a group's channels, 0 elsewhere",
 }
 _PLURALS = {str: "texts", int: "whole numbers"}
 _WORDS = {str: "text", int: "whole number", float: "number", bool: "true or false", Path: "path"}
@@ -161,7 +163,10 @@ def initializations() -> str:
         (f"`{kind}({','.join(numbers)})`" if numbers else f"`{kind}`", _INITIALIZATIONS[kind])
         for kind, numbers in PARAMETERS.items()
     )
-    published = ((f"`{name}`", f"the same as `{level.name}`") for name, level in PUBLISHED.items())
+    published = (
+        (f"`{name}`", f"`{level.name}`" + (f" with activation `{level.activation}`" if level.activation else ""))
+        for name, level in PUBLISHED.items()
+    )
     return table(("initialization", "how vectors start"), (*kinds, *published))
 
 
@@ -191,11 +196,6 @@ def catalog() -> str:
         )
         rows.append((f"`{name}`", str(len(arms)), code(arm.name for arm in arms), code(ranges)))
     return table(("space", "arms", "their names", "nuisance ranges"), rows)
-
-
-def face_tasks() -> str:
-    """Return the tasks of drawn faces with their classes."""
-    return table(("task", "classes"), ((f"`{task}`", ", ".join(names)) for task, names in FACE_TASKS.items()))
 
 
 def metrics() -> str:
@@ -229,11 +229,15 @@ BLOCKS: dict[str, Callable[[], str]] = {
     "backbones": lambda: code(BACKBONES) + "\n",
     "placements": placements,
     "initializations": initializations,
-    "forms": lambda: f"`form`: {code(FORMS)}. `activation`: {code(ACTIVATIONS)}.\n",
+    "forms": lambda: f"`form`: {code(form_names())}. `activation`: {code(ACTIVATIONS)}.\n",
+    "forms-table": lambda: table(("form", "acts", "what it is, and where it comes from"), form_rows()),
+    "forms-counts": lambda: table(("form", "stages", "a task", *(f"{n} tasks" for n in (7, 20, 40))), count_rows()),
     "groupings": lambda: code(NAMED_GROUPINGS) + "\n",
     "nuisance": nuisance,
     "catalog": catalog,
-    "face-tasks": face_tasks,
+    "face-tasks": lambda: table(
+        ("task", "classes"), ((f"`{task}`", ", ".join(names)) for task, names in FACE_TASKS.items())
+    ),
     "metrics": metrics,
     "tables": tables,
 }
