@@ -27,9 +27,10 @@ class NonNegativeProjector(DualConeProjector):
             LinAlgError: numpy's, where no solution is found.
         """
         matrix = G.double().numpy() + REGULARIZATION * np.eye(len(G))
-        upper = np.linalg.cholesky(matrix).T
-        projected = np.apply_along_axis(lambda u: u + _non_negative(upper, -upper @ u), -1, U.double().numpy())
-        return torch.from_numpy(projected).to(G.dtype)
+        upper: NDArray[np.float64] = np.linalg.cholesky(matrix).T
+        targets: NDArray[np.float64] = U.double().numpy()
+        projected = [row + _non_negative(upper, -upper @ row) for row in targets.reshape(-1, len(G))]
+        return torch.from_numpy(np.stack(projected)).reshape(U.shape).to(G.dtype)
 
 
 def _non_negative(matrix: NDArray[np.float64], target: NDArray[np.float64]) -> NDArray[np.float64]:
