@@ -27,7 +27,7 @@ class NonNegativeProjector(DualConeProjector):
             LinAlgError: numpy's, where no solution is found.
         """
         matrix = G.double().numpy() + REGULARIZATION * np.eye(len(G))
-        upper: NDArray[np.float64] = np.linalg.cholesky(matrix).T
+        upper = np.linalg.cholesky(matrix).T.astype(np.float64, copy=False)
         targets: NDArray[np.float64] = U.double().numpy()
         projected = [row + _non_negative(upper, -upper @ row) for row in targets.reshape(-1, len(G))]
         return torch.from_numpy(np.stack(projected)).reshape(U.shape).to(G.dtype)
