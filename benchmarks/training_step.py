@@ -3,8 +3,8 @@
     python -m benchmarks.training_step [--tasks 7] [--images 32] [--size 48] [--width 0.25] [--repeats 7]
 
 Peer: the step of the fully shared network without modulation, on the same images. Each form is measured at the released
-placement (res4, res5, fc) and, where it is published for the whole network, at every stage. Printed is how many times the
-peer's step a step takes, median [lowest, highest] over interleaved pairs. Balancing methods: ``task_balancing``.
+placement (res4, res5, fc) and, where it is published for the whole network, at every stage. Printed is how many times
+the peer's step a step takes, median [lowest, highest] over interleaved pairs. Balancing methods: ``task_balancing``.
 """
 
 from __future__ import annotations

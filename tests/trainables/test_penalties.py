@@ -109,7 +109,7 @@ def test_all_tasks_is_the_mean_over_tasks(points, groups, apart):
 @pytest.mark.parametrize("scheme", ["all_tasks", "triplets"])
 def test_penalties_are_trained_and_told(scheme):
     config = trial(scheme, ("fc",), apart=False)
-    strong = config.loss.model_copy(update={"embedding_l2": 1.0, "mask_l1": 0.1})
+    strong = config.loss.model_copy(update={"embedding_l2": 100.0, "mask_l1": 10.0})
     config = config.model_copy(update={"loss": strong})
     with trial_runtime(config.compute) as runtime:
         learner = Learner(config, split(), runtime)

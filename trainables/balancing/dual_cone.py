@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from scipy.optimize import nnls
 from torch import Tensor
 from torchjd.linalg import DualConeProjector
@@ -20,8 +21,21 @@ class NonNegativeProjector(DualConeProjector):
     """
 
     def __call__(self, U: Tensor, G: Tensor) -> Tensor:  # noqa: N803 - the library's names
-        """Return the weights (..., n) of the projections of the rows of ``U`` (..., n); ``G`` (n, n), trace 1."""
+        """Return the weights (..., n) of the projections of the rows of ``U`` (..., n); ``G`` (n, n), trace 1.
+
+        Raises:
+            LinAlgError: numpy's, where no solution is found.
+        """
         matrix = G.double().numpy() + REGULARIZATION * np.eye(len(G))
-        upper = np.linalg.cholesky(matrix).T
-        projected = np.apply_along_axis(lambda u: u + nnls(upper, -upper @ u)[0], -1, U.double().numpy())
-        return torch.from_numpy(projected).to(G.dtype)
+        upper = np.linalg.cholesky(matrix).T.astype(np.float64, copy=False)
+        targets: NDArray[np.float64] = U.double().numpy()
+        projected = [row + _non_negative(upper, -upper @ row) for row in targets.reshape(-1, len(G))]
+        return torch.from_numpy(np.stack(projected)).reshape(U.shape).to(G.dtype)
+
+
+def _non_negative(matrix: NDArray[np.float64], target: NDArray[np.float64]) -> NDArray[np.float64]:
+    try:
+        solution: NDArray[np.float64] = nnls(matrix, target)[0]
+    except RuntimeError as stuck:  # SciPy's word for too many iterations
+        raise np.linalg.LinAlgError(str(stuck)) from stuck
+    return solution

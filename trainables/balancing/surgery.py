@@ -52,7 +52,7 @@ class GramianBalancer(GradientBalancer):
 
         try:
             weights = self.weigh(gramian, present).float()
-        except (SolverError, np.linalg.LinAlgError, RuntimeError):  # RuntimeError: NNLS, and torch's LinAlgError
+        except (SolverError, np.linalg.LinAlgError, torch.linalg.LinAlgError):  # type: ignore[attr-defined]  # missing in stubs
             weights = torch.full_like(otherwise, torch.nan)
         if weights.isfinite().all():
             return weights
