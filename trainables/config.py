@@ -11,19 +11,38 @@ import json
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
+
+from trainables.config_network import NetworkConfig, WeightsConfig, network_identity
+from trainables.section import Section
+
+__all__ = [
+    "RESULTS_VERSION",
+    "AgreementConfig",
+    "BatchConfig",
+    "ComputeConfig",
+    "DataConfig",
+    "EvaluationConfig",
+    "GeneratedFaces",
+    "InitializationConfig",
+    "LossConfig",
+    "ModulationConfig",
+    "NetworkConfig",
+    "OptimizationConfig",
+    "ParquetImages",
+    "Partition",
+    "Section",
+    "TrialConfig",
+    "WeightsConfig",
+    "trial_id",
+    "trial_identity",
+]
 
 RESULTS_VERSION = 1
 """Raised whenever a change of the code changes numbers, so that old journals are never mistaken for new ones."""
 
 Partition = tuple[tuple[str, ...], ...]
 """Disjoint, non-empty groups of task names that cover every task."""
-
-
-class Section(BaseModel):
-    """A frozen part of a configuration that refuses unknown keys, NaN and infinity."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 class GeneratedFaces(Section):
@@ -60,18 +79,6 @@ class DataConfig(Section):
         if len(set(self.tasks)) != len(self.tasks):
             raise ValueError(f"tasks must be distinct, got {list(self.tasks)}")
         return self
-
-
-class NetworkConfig(Section):
-    """The backbone by name and its width multiplier (channels of every stage are scaled and rounded).
-
-    ``batch_norm_momentum`` is the weight of the newest batch in the running statistics. The released 0.005 needs about
-    a thousand steps to come near the data's; shorter trainings want more.
-    """
-
-    backbone: str = "simplenet"
-    width: float = Field(1.0, gt=0)
-    batch_norm_momentum: float = Field(0.005, gt=0, le=1)
 
 
 class InitializationConfig(Section):
@@ -217,9 +224,10 @@ class TrialConfig(Section):
 def trial_identity(config: TrialConfig, data_fingerprint: str) -> dict[str, Any]:
     """Return what can change the trial's result, and nothing else, as plain JSON values.
 
-    The place of the data is replaced by the fingerprint of its content, so a moved folder keeps its trials.
+    The places of data and start weights are replaced by what lies there, so moved files keep their trials.
     """
     identity = config.model_dump(mode="json")
+    identity["network"] = network_identity(config.network)
     identity["data"]["source"] = {"fingerprint": data_fingerprint}
     del identity["data"]["max_corrupt_share"]
     identity["results_version"] = RESULTS_VERSION
