@@ -74,7 +74,10 @@ def problem_with(tmp_path: Path, text: str) -> str:
             BASE + 'network: {backbone: "mine:make"}\n',
             "network.points: name modules of 'mine:make' after which modulation may sit",
         ),
-        (BASE + "network: {weights: {pth: x}}\n", "network.weights.pth: unknown key; did you mean 'path'?"),
+        (
+            BASE + "network: {weights: {path: x, contnt: y}}\n",
+            "network.weights.contnt: unknown key; did you mean 'content'?",
+        ),
         (BASE + "network: 3\n", "network: should be a mapping, got 3"),
         (BASE + "network:\n", "network: should be a mapping, got None"),
         (BASE + "optimization: {epochs: '3'}\n", "optimization.epochs: should be a valid integer, got '3'"),

@@ -9,6 +9,7 @@ import torch
 
 from trainables.backbones.backbone import AtPoint, Backbone, StageShape
 from trainables.backbones.csn_resnet18 import csn_resnet18
+from trainables.backbones.importing import imported_backbone
 from trainables.backbones.simplenet import simplenet
 from trainables.config import NetworkConfig
 from trainables.names import look_up
@@ -40,9 +41,9 @@ def build_backbone(network: NetworkConfig, image_size: int) -> Backbone:
     Under ``torch.device("meta")`` nothing is allocated. The global random state is left as it is.
 
     Raises:
-        ValueError: If the backbone is unknown, or the images are too small for it.
+        ValueError: If the backbone is unknown or cannot be imported, or the images are too small for it.
     """
-    make = look_up("network.backbone", network.backbone, BACKBONES)
+    make = imported_backbone if network.imported else look_up("network.backbone", network.backbone, BACKBONES)
     device = torch.get_default_device()
     # torch's layers draw their start values from the global generator when they are made, except on the meta device.
     with torch.device("meta"):

@@ -34,7 +34,8 @@ class Backbone(nn.Module, ABC):
     gives the embedding ``(B, D)``. The parameters are unset until ``initialize`` is called.
 
     Attributes:
-        stages: What runs, by name and in order; empty where ``staged`` is False.
+        stages: What runs, by name and in order; empty where ``staged`` is False. A ``ModuleDict`` owns its stages; a
+            plain dictionary shows modules that the backbone holds elsewhere.
         shapes: The output of every stage.
         staged: Whether stages can be run on their own. Where they cannot, ``run`` is the only way through.
         weights: The file ``initialize`` takes start values from, if any.
@@ -47,9 +48,9 @@ class Backbone(nn.Module, ABC):
     staged: bool = True
     weights: WeightsConfig | None = None
 
-    def __init__(self, stages: Mapping[str, nn.Module], shapes: Sequence[StageShape]) -> None:
+    def __init__(self, stages: nn.ModuleDict | dict[str, nn.Module], shapes: Sequence[StageShape]) -> None:
         super().__init__()
-        self.stages = nn.ModuleDict(stages)
+        self.stages = stages
         self.shapes = tuple(shapes)
 
     def forward(self, images: Tensor) -> Tensor:

@@ -133,7 +133,7 @@ def csn_resnet18(network: NetworkConfig, image_size: int) -> CsnResNet18:
     embedding_size = network.embedding_size or EMBEDDING_SIZE
     stages["embedding"] = Embedding(channels, embedding_size)
     shapes.append(StageShape("embedding", embedding_size, 1, 1))
-    return CsnResNet18(stages, shapes)
+    return CsnResNet18(nn.ModuleDict(stages), shapes)
 
 
 def _halved(side: int) -> int:

@@ -81,7 +81,7 @@ def simplenet(network: NetworkConfig, image_size: int) -> SimpleNet:
         nn.ReLU(inplace=True),
     )
     shapes.append(StageShape("fc", embedding_size, 1, 1))
-    return SimpleNet(stages, shapes)
+    return SimpleNet(nn.ModuleDict(stages), shapes)
 
 
 def _convolution(channels_in: int, channels: int, momentum: float, *, padding: int) -> nn.Sequential:
