@@ -95,7 +95,7 @@ class Backbone(nn.Module, ABC):
         return list(self.stages[stage].parameters())
 
     def stage_buffers(self, stage: str) -> list[Tensor]:
-        """Return the buffers of a stage; every buffer belongs to one stage."""
+        """Return the buffers of a stage that are saved; each belongs to one stage."""
         return list(self.stages[stage].buffers())
 
 

@@ -86,8 +86,13 @@ class ImportedBackbone(Backbone):
         return [parameter for module in self._owners(stage) for parameter in module.parameters(recurse=False)]
 
     def stage_buffers(self, stage: str) -> list[Tensor]:
-        """Return the buffers of a stage; those that never run belong to the last one."""
-        return [buffer for module in self._owners(stage) for buffer in module.buffers(recurse=False)]
+        """Return the saved buffers of a stage; those that never run belong to the last one."""
+        return [
+            buffer
+            for module in self._owners(stage)
+            for name, buffer in module.named_buffers(recurse=False)
+            if name not in module._non_persistent_buffers_set  # noqa: SLF001 - torch has no public name for it
+        ]
 
     def _owners(self, stage: str) -> list[nn.Module]:
         return [self.network.get_submodule(name) for name in self._probe.owners[stage]]
