@@ -13,10 +13,12 @@ from trainables.batches import Batch, build_batches
 from trainables.compute import Runtime
 from trainables.config import TrialConfig
 from trainables.data import Split
+from trainables.global_stream import global_stream
 from trainables.images import to_network_input
 from trainables.losses import TripletLoss, batch_triplet_loss, triplet_margin_loss
 from trainables.network import MultiTaskModel, build_model
 from trainables.optimization import build_optimizer, schedule_factor, set_learning_rate
+from trainables.seeds import named_seed
 
 CHECK_EVERY = 50
 """Steps between two looks at the losses on an accelerator, where every look waits for the device."""
@@ -67,7 +69,10 @@ class Learner:
     def take_step(self, batch: Batch) -> TripletLoss:
         """Take one optimization step; the loss comes back detached, on the device."""
         set_learning_rate(self.optimizer, self._learning_rate())
-        loss = self._loss(batch)
+        # For dropout and the like in networks of the user's: by step, so that a resumed trial draws the same.
+        seed = named_seed(self._config.train_seed, "step", str(self.steps_done))
+        with global_stream(seed, self._runtime.device):
+            loss = self._loss(batch)
         self.optimizer.zero_grad(set_to_none=True)
         torch.autograd.backward(loss.loss)
         self.optimizer.step()

@@ -240,6 +240,7 @@ def test_start_weights_have_the_networks_own_names(tmp_path: Path) -> None:
             r"network\.backbone: the network must map .*gave tuple",
         ),
         ({"backbone": "sample_networks:Tokens", "points": ("a",)}, r"gave a tensor \(2, 4, 1024\)"),
+        ({"backbone": "sample_networks:ChangesImages", "points": ("a",)}, r"must not change its images in place"),
         ({"backbone": "sample_networks:PlainTensor", "points": ("a",)}, r"'mean' is a plain tensor; make it a buffer"),
         ({"backbone": "sample_networks:Tied", "points": ("a",)}, r"'head.weight' and 'spare.weight' are one parameter"),
         ({"backbone": "sample_networks:NoMeta", "points": ("a",)}, r"must be built under torch\.device\('meta'\)"),

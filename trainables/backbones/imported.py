@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from trainables.backbones.backbone import AtPoint, Backbone
 from trainables.backbones.chain import StageView
 from trainables.backbones.probe_network import NetworkProbe, embedding_of, result_of
+from trainables.global_stream import global_stream
 
 Maker = Callable[[], nn.Module]
 
@@ -63,8 +64,7 @@ class ImportedBackbone(Backbone):
             ValueError: If the code makes another network than before.
         """
         seed = int(torch.randint(2**62, (), generator=generator))
-        with torch.random.fork_rng(devices=[]), torch.device("cpu"):
-            torch.default_generator.manual_seed(seed)
+        with global_stream(seed), torch.device("cpu"):
             drawn = _tensors(self._make())
         own = _tensors(self.network)
         if {name: tensor.shape for name, tensor in drawn.items()} != {name: t.shape for name, t in own.items()}:

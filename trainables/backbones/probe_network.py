@@ -97,6 +97,8 @@ def _forward(network: nn.Module, image_size: int, *, training: bool) -> tuple[li
             f"network.backbone: the network cannot embed images of {image_size} x {image_size} pixels (data.image_size)"
             f" on torch's meta device: {error}"
         ) from error
+    if images._version:  # noqa: SLF001 - torch has no public name for it
+        raise ValueError("network.backbone: the network must not change its images in place; other branches need them")
     result = result_of(output)
     if result is None or result.ndim not in (2, 4) or len(result) != _IMAGES:
         got = type(output).__name__ if result is None else f"a tensor {tuple(result.shape)}"

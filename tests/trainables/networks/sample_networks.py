@@ -126,6 +126,22 @@ class InTraining(Sample):
         return self.c(features * 2 if self.training else features)
 
 
+class Dropping(Sample):
+    """Random numbers in training, from torch's global stream."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.drop = nn.Dropout(0.5)
+
+    def forward(self, images: Tensor) -> Tensor:
+        return self.c(self.drop(self.b(self.a(images))))
+
+
+class ChangesImages(Chain):
+    def forward(self, images: Tensor) -> Tensor:
+        return super().forward(images.sub_(0.5))
+
+
 class Twice(Sample):
     """``b`` runs twice."""
 
