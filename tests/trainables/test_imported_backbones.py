@@ -44,6 +44,7 @@ SAMPLES = {
     "SkipInPlace": False,
     "SkipToTheEnd": False,
     "InTraining": False,
+    "Remembering": False,
 }
 EVERY = {**POINTS, **dict.fromkeys(SAMPLES, ("a", "b", "c"))}
 

@@ -10,6 +10,9 @@ from torch import Tensor, nn
 
 from trainables.backbones.calls import Call, State, state_of
 
+FORWARD_ERRORS = (RuntimeError, ValueError, TypeError, IndexError)
+"""What torch and networks raise on shapes they cannot take."""
+
 
 @dataclass(frozen=True)
 class Step:
@@ -54,6 +57,23 @@ def find_chain(calls: Sequence[Call], points: Sequence[str], images: Tensor, res
     if remaining or not (state_of(result) == current or _is_flattened(result, current)):
         return None
     return tuple(tuple(stage) for stage in stages)
+
+
+def runs_apart(network: nn.Module, chain: Chain, images: Tensor) -> bool:
+    """Return whether every stage runs on another number of images than the one before it.
+
+    So it is with branches; a module that keeps a tensor for another one to read, or counts its images, breaks there.
+    """
+    features = images
+    for number, steps in enumerate(chain, start=len(images) + 1):
+        try:
+            given, features = features, StageView(network, steps)(features)
+        except FORWARD_ERRORS:
+            return False
+        if len(features) != len(given):
+            return False
+        features = features.new_empty((number, *features.shape[1:]))
+    return True
 
 
 def _is_flattened(result: Tensor, current: State) -> bool:

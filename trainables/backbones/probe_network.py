@@ -14,12 +14,10 @@ from torch import Tensor, nn
 
 from trainables.backbones.backbone import StageShape, is_layer
 from trainables.backbones.calls import Call, recorded_calls, state_of
-from trainables.backbones.chain import Chain, find_chain
+from trainables.backbones.chain import FORWARD_ERRORS, Chain, find_chain, runs_apart
 from trainables.names import nearest
 
 _IMAGES = 2
-_FORWARD_ERRORS = (RuntimeError, ValueError, TypeError, IndexError)
-"""What torch and networks raise on images they cannot take."""
 
 
 @dataclass(frozen=True)
@@ -69,7 +67,7 @@ def probe_network(network: nn.Module, points: Sequence[str], image_size: int) ->
         if point not in modules or not point:
             raise ValueError(f"network.points: the network has no module '{point}'{nearest(point, list(modules)[1:])}")
     modes = [_forward(network, image_size, training=training) for training in (True, False)]
-    calls, _, result = modes[-1]
+    calls, images, result = modes[-1]
     ordered = _in_order(calls, points)
     chains = {find_chain(calls, list(ordered), images, result) for calls, images, result in modes}
     shapes = [_shape(point, call.gave.tensor) for point, call in ordered.items() if call.gave is not None]
@@ -79,7 +77,7 @@ def probe_network(network: nn.Module, points: Sequence[str], image_size: int) ->
         shapes.append(_shape(name, embedding_of(result)))
     return NetworkProbe(
         tuple(shapes),
-        chains.pop() if len(chains) == 1 else None,
+        _chain_of(network, chains, images),
         result.ndim == 4,
         *_by_stage(modules, calls, [shape.name for shape in shapes], [call.end for call in ordered.values()]),
     )
@@ -92,7 +90,7 @@ def _forward(network: nn.Module, image_size: int, *, training: bool) -> tuple[li
     try:
         with torch.random.fork_rng(devices=[]), torch.no_grad(), recorded_calls(network) as calls:
             output = network(images)
-    except _FORWARD_ERRORS as error:
+    except FORWARD_ERRORS as error:
         raise ValueError(
             f"network.backbone: the network cannot embed images of {image_size} x {image_size} pixels (data.image_size)"
             f" on torch's meta device: {error}"
@@ -107,6 +105,13 @@ def _forward(network: nn.Module, image_size: int, *, training: bool) -> tuple[li
             f" ({_IMAGES}, C, H, W), or an object with pooler_output or last_hidden_state; it gave {got}"
         )
     return calls, images, result
+
+
+def _chain_of(network: nn.Module, chains: set[Chain | None], images: Tensor) -> Chain | None:
+    """Return the chain that holds in every mode and whose stages know nothing of each other, if there is one."""
+    chain = chains.pop() if len(chains) == 1 else None
+    with torch.random.fork_rng(devices=[]), torch.no_grad():
+        return chain if chain is not None and runs_apart(network, chain, images) else None
 
 
 def _in_order(calls: Sequence[Call], points: Sequence[str]) -> dict[str, Call]:

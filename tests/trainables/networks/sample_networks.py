@@ -142,6 +142,33 @@ class ChangesImages(Chain):
         return super().forward(images.sub_(0.5))
 
 
+class Remembering(Sample):
+    """A module reads what another one has kept, though the modules are a chain."""
+
+    class Keep(nn.Module):
+        kept: list[Tensor]
+
+        def forward(self, features: Tensor) -> Tensor:
+            self.kept = [features]
+            return features
+
+    class Add(nn.Module):
+        def __init__(self, keep: Remembering.Keep) -> None:
+            super().__init__()
+            self.keep = [keep]
+
+        def forward(self, features: Tensor) -> Tensor:
+            return features + self.keep[0].kept[0]
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.keep = self.Keep()
+        self.add = self.Add(self.keep)
+
+    def forward(self, images: Tensor) -> Tensor:
+        return self.c(self.add(self.b(self.keep(self.a(images)))))
+
+
 class Twice(Sample):
     """``b`` runs twice."""
 
