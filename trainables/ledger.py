@@ -37,6 +37,7 @@ class Component:
         index_numbers_per_image: The numbers in these vectors.
         multiply_adds_per_image: Of convolutions and linear layers, for one image and all tasks: the trunk once, the
             stages after it once a branch. Products with modulation vectors (under 2 % of the time) are left out.
+        counter_bytes: Of saved buffers that hold whole numbers (step counts of torch's batch norm), at any precision.
     """
 
     name: str
@@ -48,18 +49,19 @@ class Component:
     embeddings_per_image: int = 0
     index_numbers_per_image: int = 0
     multiply_adds_per_image: int = 0
+    counter_bytes: int = 0
 
     def row(self) -> dict[str, Any]:
         """Return the figures in the columns of the ``storage`` table."""
-        saved = self.parameters + self.buffers
+        saved, counters = self.parameters + self.buffers, self.counter_bytes
         return {
             "component": self.name,
             "kind": self.kind,
             "parameters": self.parameters,
             "added_parameters": self.added_parameters,
             "added_parameters_per_task": self.added_parameters_per_task,
-            "bytes_fp32": BYTES_FP32 * saved,
-            "bytes_fp16": BYTES_FP16 * saved,
+            "bytes_fp32": BYTES_FP32 * saved + counters,
+            "bytes_fp16": BYTES_FP16 * saved + counters,
             "embeddings_per_image": self.embeddings_per_image,
             "index_bytes_per_image_fp32": BYTES_FP32 * self.index_numbers_per_image,
             "index_bytes_per_image_fp16": BYTES_FP16 * self.index_numbers_per_image,
@@ -90,6 +92,7 @@ class StorageLedger:
             embeddings_per_image=sum(part.embeddings_per_image for part in self.components),
             index_numbers_per_image=sum(part.index_numbers_per_image for part in self.components),
             multiply_adds_per_image=sum(part.multiply_adds_per_image for part in self.components),
+            counter_bytes=sum(part.counter_bytes for part in self.components),
         )
 
     @property
@@ -120,12 +123,12 @@ class StorageLedger:
     @property
     def bytes_fp32(self) -> int:
         """Bytes of the saved tensors, running statistics included, at 4 bytes a number."""
-        return BYTES_FP32 * (self.parameters + self.buffers)
+        return BYTES_FP32 * (self.parameters + self.buffers) + self.total.counter_bytes
 
     @property
     def bytes_fp16(self) -> int:
         """The same at 2 bytes a number."""
-        return BYTES_FP16 * (self.parameters + self.buffers)
+        return BYTES_FP16 * (self.parameters + self.buffers) + self.total.counter_bytes
 
     @property
     def embeddings_per_image(self) -> int:
@@ -157,17 +160,19 @@ def storage_ledger(config: TrialConfig) -> StorageLedger:
 
 def _stage(model: MultiTaskModel, name: str, multiply_adds: int) -> Component:
     networks = len(model.members)
-    stage = model.members[0].backbone.stages[name]
-    parameters = _numbers(stage.parameters())
+    backbone = model.members[0].backbone
+    parameters = _numbers(backbone.stage_parameters(name))
+    numbers, counters = _split(backbone.stage_buffers(name))
     added = (networks - 1) * parameters
     runs = sum(1 if name in network.trunk else network.branches for network in model.members)
     # How often the last stage runs is how many vectors must be stored: its own modulation can wait for the query.
-    embeddings = runs if name == model.members[0].backbone.shapes[-1].name else 0
+    embeddings = runs if name == backbone.shapes[-1].name else 0
     return Component(
         name=name,
         kind="stage",
         parameters=networks * parameters,
-        buffers=networks * _numbers(stage.buffers()),
+        buffers=networks * _numbers(numbers),
+        counter_bytes=networks * sum(counter.nbytes for counter in counters),
         added_parameters=added,
         added_parameters_per_task=added / (len(model.tasks) - 1) if networks > 1 else 0.0,
         embeddings_per_image=embeddings,
@@ -189,6 +194,12 @@ def _modulation(model: MultiTaskModel, point: str) -> Component:
     )
 
 
+def _split(buffers: Iterable[Tensor]) -> tuple[list[Tensor], list[Tensor]]:
+    """Return buffers of floating-point numbers, and those of whole ones."""
+    known = list(buffers)
+    return [b for b in known if b.is_floating_point()], [b for b in known if not b.is_floating_point()]
+
+
 def _numbers(tensors: Iterable[Tensor]) -> int:
     return sum(tensor.numel() for tensor in tensors)
 
@@ -206,9 +217,12 @@ def _stage_multiply_adds(network: NetworkConfig, image_size: int) -> tuple[tuple
         backbone = build_backbone(network, image_size).eval()
         for module in backbone.modules():
             module.register_forward_hook(count)
-        features, work = torch.empty(1, 3, image_size, image_size), []
-        for name, stage in backbone.stages.items():
-            features = stage(features)
+        work: list[tuple[str, int]] = []
+
+        def stage_ends(name: str, features: Tensor) -> Tensor:
             work.append((name, sum(counts)))
             counts.clear()
+            return features
+
+        backbone.run(torch.empty(1, 3, image_size, image_size), stage_ends)
     return tuple(work)

@@ -96,8 +96,8 @@ class MultiTaskModel(nn.Module):
         """Return by stage the shared parameters of all networks together, without modulation."""
         backbones = [network.backbone for network in self.members]
         return {
-            stage: [parameter for backbone in backbones for parameter in backbone.stages[stage].parameters()]
-            for stage in backbones[0].stages
+            shape.name: [parameter for backbone in backbones for parameter in backbone.stage_parameters(shape.name)]
+            for shape in backbones[0].shapes
         }
 
     def dead_channels(self) -> dict[str, int]:

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from trainables.backbones import Backbone
+from trainables.backbones.named_modules import NamedModules
 from trainables.config import ModulationConfig
 from trainables.initialization import random_stream
 from trainables.modulation import FORMS, Modulation
@@ -31,7 +32,8 @@ class RetrievalNetwork(nn.Module):
     """One backbone whose tasks differ by modulation alone.
 
     A *branch* is what the tasks of one modulation group share; without modulation there is one. Stages up to the first
-    modulated one are the *trunk*, equal for all tasks and run once an image.
+    modulated one are the *trunk*, equal for all tasks and run once an image. The trunk of a backbone that is not staged
+    is all of it while only the embedding is modulated, and else nothing.
     """
 
     def __init__(self, backbone: Backbone, tasks: Sequence[str], modulation: ModulationConfig) -> None:
@@ -42,7 +44,7 @@ class RetrievalNetwork(nn.Module):
         groups = tuple(group for group in groups if set(group) & set(tasks))
         self.branches = len(groups)
         self.branch_of = {task: branch for branch, group in enumerate(groups) for task in group if task in tasks}
-        self.modulations = nn.ModuleDict(
+        self.modulations = NamedModules(
             {
                 shape.name: FORMS[modulation.form](self.branches, shape.channels, modulation)
                 for shape in backbone.shapes
@@ -50,7 +52,9 @@ class RetrievalNetwork(nn.Module):
             }
         )
         stages = [shape.name for shape in backbone.shapes]
-        trunk_length = stages.index(next(iter(self.modulations), stages[-1])) + 1
+        first = next(iter(self.modulations), stages[-1])
+        # A network that is not staged can only run as a whole, so a branch from inside it shares nothing.
+        trunk_length = stages.index(first) + 1 if backbone.staged or first == stages[-1] else 0
         self.trunk, self.tail = tuple(stages[:trunk_length]), tuple(stages[trunk_length:])
 
     def initialize(self, seed: int, index: int) -> None:
@@ -100,10 +104,12 @@ class RetrievalNetwork(nn.Module):
             Unit vectors ``(B, D)``.
         """
         groups = torch.tensor([self.branch_of[task] for task in self.tasks], device=images.device)[task_index]
-        features = self._modulate(self.trunk[-1], self._run_trunk(images), groups)
-        return self._run_tail(features, groups)
+        return self._run_tail(self._leave_trunk(self._run_trunk(images), groups), groups)
 
     def _run_trunk(self, images: Tensor) -> Tensor:
+        if not self.backbone.staged:
+            embedded: Tensor = self.backbone(images) if self.trunk else images
+            return embedded
         features = images
         for stage in self.trunk:
             features = self.backbone.stages[stage](features)
@@ -111,6 +117,8 @@ class RetrievalNetwork(nn.Module):
 
     def _run_tail(self, features: Tensor, groups: Tensor) -> Tensor:
         """Run what follows the trunk and its modulation, up to unit vectors; ``groups`` is ``(N,)`` or ``(1,)``."""
+        if not self.trunk:
+            return normalize(self.backbone.run(features, lambda stage, output: self._modulate(stage, output, groups)))
         for stage in self.tail:
             features = self._modulate(stage, self.backbone.stages[stage](features), groups)
         return normalize(features)
@@ -121,13 +129,18 @@ class RetrievalNetwork(nn.Module):
         modulated: Tensor = self.modulations[stage](features, groups)
         return modulated
 
+    def _leave_trunk(self, features: Tensor, groups: Tensor) -> Tensor:
+        """Apply the modulation at the end of the trunk, if there is one."""
+        return self._modulate(self.trunk[-1], features, groups) if self.trunk else features
+
     def _embed_together(self, features: Tensor, groups: Tensor) -> Sequence[Tensor]:
         """Embed trunk features ``(B, ...)`` for groups ``(G,)`` as one batch; returns G tensors ``(B, D)``."""
         # Broadcast, not repeated: the backward pass then keeps one copy of the trunk's features instead of G.
-        spread = self._modulate(self.trunk[-1], features.unsqueeze(0), groups.unsqueeze(1))
+        spread = self._leave_trunk(features.unsqueeze(0), groups.unsqueeze(1))
+        spread = spread.expand(len(groups), *spread.shape[1:])
         embedded = self._run_tail(spread.flatten(0, 1), groups.repeat_interleave(len(features)))
         return embedded.view(len(groups), len(features), -1).unbind()
 
     def _embed_in_turn(self, features: Tensor, groups: Tensor) -> Sequence[Tensor]:
         """As ``_embed_together``, one branch at a time."""
-        return [self._run_tail(self._modulate(self.trunk[-1], features, group), group) for group in groups.unsqueeze(1)]
+        return [self._run_tail(self._leave_trunk(features, group), group) for group in groups.unsqueeze(1)]
