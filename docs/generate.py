@@ -97,6 +97,8 @@ def type_name(annotation: Any) -> str:
         return code(arguments)
     if origin is tuple:
         return f"list of {_PLURALS[arguments[0]]}"
+    if origin is dict:
+        return "mapping"
     if origin in (Union, types.UnionType):
         return " or ".join("empty" if argument is type(None) else type_name(argument) for argument in arguments)
     if sections_of(annotation):

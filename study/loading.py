@@ -17,6 +17,8 @@ from study.grouping_files import insert_groupings
 from study.validation import first_problem
 from study.yaml_reader import read_yaml
 
+_PATHS = ("data.source.path", "network.weights.path", "network.folder")
+
 
 def built_in_studies() -> dict[str, Traversable]:
     """Return the studies that come with the package, by name."""
@@ -27,8 +29,8 @@ def built_in_studies() -> dict[str, Traversable]:
 def load_study(path: Path) -> StudyDefinition:
     """Read a study file, or a built-in study when no file of that name exists.
 
-    A relative ``data.source.path`` is relative to the study file and comes back absolute; groupings that stand in a
-    file of their own come back as groups.
+    Relative paths of images, start weights and a network's code are relative to the study file and come back absolute;
+    groupings that stand in a file of their own come back as groups.
 
     Args:
         path: the file, or the bare name of a built-in study (``default``, ``smoke``).
@@ -52,7 +54,7 @@ def parse_study(path: Path, text: str) -> StudyDefinition:
         UserError: as ``load_study``.
     """
     values = _read_mapping(str(path), text)
-    _resolve_data_path(str(path), values, path.absolute().parent)
+    _resolve_paths(str(path), values, path.absolute().parent)
     insert_groupings(str(path), values, path.absolute().parent)
     return _validate(str(path), values)
 
@@ -90,15 +92,24 @@ def _read_mapping(name: str, text: str) -> dict[str, Any]:
     return values
 
 
-def _resolve_data_path(name: str, values: dict[str, Any], base: Path) -> None:
-    """Make the path of the images absolute; values of a wrong shape are left for the validation to refuse."""
-    data = values.get("data")
-    source = data.get("source") if isinstance(data, dict) else None
-    if isinstance(source, dict) and isinstance(source.get("path"), str):
-        try:
-            source["path"] = str((base / Path(source["path"]).expanduser()).resolve())
-        except (ValueError, RuntimeError) as error:  # a NUL in it, or the home of a user that is not there
-            raise UserError(f"{name}: data.source.path: {source['path']!r} is no path: {error}") from None
+def _resolve_paths(name: str, values: dict[str, Any], base: Path) -> None:
+    """Make the paths of what a study reads absolute; values of a wrong shape are left for the validation to refuse.
+
+    A network's own code is looked for beside the study file unless the file says where it is.
+    """
+    network = values.get("network")
+    if isinstance(network, dict) and ":" in str(network.get("backbone")):
+        network.setdefault("folder", ".")
+    for key in _PATHS:
+        *sections, last = key.split(".")
+        section: Any = values
+        for part in sections:
+            section = section.get(part) if isinstance(section, dict) else None
+        if isinstance(section, dict) and isinstance(section.get(last), str):
+            try:
+                section[last] = str((base / Path(section[last]).expanduser()).resolve())
+            except (ValueError, RuntimeError) as error:  # a NUL in it, or the home of a user that is not there
+                raise UserError(f"{name}: {key}: {section[last]!r} is no path: {error}") from None
 
 
 def _validate(name: str, values: dict[str, Any]) -> StudyDefinition:

@@ -16,6 +16,7 @@ from study.errors import UserError
 from study.layout import RunFolder, write_atomically
 from study.validation import first_problem, with_key
 from trainables.config import InitializationConfig, ModulationConfig, TrialConfig, trial_id
+from trainables.config_network import with_known_content
 from trainables.ledger import StorageLedger
 
 Stage = Literal["tune", "confirm"]
@@ -92,12 +93,14 @@ def compile_plan(definition: StudyDefinition, data_fingerprint: str | None = Non
         data_fingerprint: of the data, when it is known; None reads it from the data.
 
     Raises:
-        UserError: unknown backbone, stage or task, or a combination that is no valid trial; names key and nearest name.
+        UserError: unknown backbone, stage or task, start weights that cannot be read, or a combination that is no valid
+            trial; names key and nearest name.
     """
     from trainables.backbones import stage_shapes
 
     fingerprint = data_fingerprint or fingerprint_of(definition)
     with blaming("network"):
+        definition = definition.model_copy(update={"network": with_known_content(definition.network)})
         stages = tuple(shape.name for shape in stage_shapes(definition.network, definition.data.image_size))
     try:
         expansion = definition.space.expand(stages, definition.data.tasks)
@@ -121,9 +124,11 @@ def fingerprint_of(definition: StudyDefinition) -> str:
 
 
 def _plan_arm(definition: StudyDefinition, arm: Arm) -> PlannedArm:
+    from trainables.balancing import check_balancing
     from trainables.ledger import storage_ledger
 
     config = arm_config(definition, arm)
+    check_balancing(config)
     return PlannedArm(arm, config, storage_ledger(config))
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from dataclasses import dataclass
+from typing import cast
 
 import numpy as np
 import torch
@@ -98,11 +99,17 @@ class AgreementProbe:
 
 
 def _network_layers(network: RetrievalNetwork) -> dict[str, list[nn.Parameter]]:
-    """Return by stage the weights whose first axis counts filters: those of convolutions and linear layers."""
-    return {
-        stage: [parameter for parameter in module.parameters() if parameter.ndim > 1]
-        for stage, module in network.backbone.stages.items()
+    """Return by stage the weights whose first axis counts filters: of convolutions and linear layers, where any run."""
+    backbone = network.backbone
+    by_stage = {
+        shape.name: [
+            cast("nn.Parameter", layer.weight)
+            for layer in backbone.layers(shape.name).values()
+            if isinstance(layer, nn.Conv2d | nn.Linear)
+        ]
+        for shape in backbone.shapes
     }
+    return {stage: weights for stage, weights in by_stage.items() if weights}
 
 
 def _layers(model: MultiTaskModel) -> dict[tuple[int, str], list[nn.Parameter]]:

@@ -11,19 +11,47 @@ import json
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
+
+from trainables.config_network import NetworkConfig, WeightsConfig, network_identity
+from trainables.config_training import (
+    AugmentationConfig,
+    BalancingConfig,
+    BatchConfig,
+    LossConfig,
+    OptimizationConfig,
+)
+from trainables.section import Section
+
+__all__ = [
+    "RESULTS_VERSION",
+    "AgreementConfig",
+    "AugmentationConfig",
+    "BalancingConfig",
+    "BatchConfig",
+    "ComputeConfig",
+    "DataConfig",
+    "EvaluationConfig",
+    "GeneratedFaces",
+    "InitializationConfig",
+    "LossConfig",
+    "ModulationConfig",
+    "NetworkConfig",
+    "OptimizationConfig",
+    "ParquetImages",
+    "Partition",
+    "Section",
+    "TrialConfig",
+    "WeightsConfig",
+    "trial_id",
+    "trial_identity",
+]
 
 RESULTS_VERSION = 2
 """Raised whenever a change of the code changes numbers, so that old journals are never mistaken for new ones."""
 
 Partition = tuple[tuple[str, ...], ...]
 """Disjoint, non-empty groups of task names that cover every task."""
-
-
-class Section(BaseModel):
-    """A frozen part of a configuration that refuses unknown keys, NaN and infinity."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 class GeneratedFaces(Section):
@@ -64,25 +92,6 @@ class DataConfig(Section):
         return self
 
 
-class AugmentationConfig(Section):
-    """Random changes of training images: horizontal ``flip``, and shifts by up to ``crop`` pixels (``0``: none)."""
-
-    flip: bool = False
-    crop: int = Field(0, ge=0)
-
-
-class NetworkConfig(Section):
-    """The backbone by name and its width multiplier (channels of every stage are scaled and rounded).
-
-    ``batch_norm_momentum`` is the weight of the newest batch in the running statistics. The released 0.005 needs about
-    a thousand steps to come near the data's; shorter trainings want more.
-    """
-
-    backbone: str = "simplenet"
-    width: float = Field(1.0, gt=0)
-    batch_norm_momentum: float = Field(0.005, gt=0, le=1)
-
-
 class InitializationConfig(Section):
     """How modulation vectors start, and whether they are trained.
 
@@ -121,89 +130,6 @@ class ModulationConfig(Section):
     activation: str = "relu"
     initialization: InitializationConfig = InitializationConfig()
     groups: Partition = ()
-
-
-class BatchConfig(Section):
-    """``all_tasks``: ``images`` images a step, every task on every image, triplets formed inside the batch.
-
-    ``triplets``: ``images`` slots a step, a multiple of 3 x tasks, split evenly over tasks into anchor, positive,
-    negative. ``released``: the same slots, sampled exactly as the released code does. With these two schemes
-    ``passes: separate`` runs anchors, negatives and positives through the network one after another, each with batch
-    statistics of their own, as CSN does.
-    """
-
-    scheme: Literal["all_tasks", "triplets", "released"] = "all_tasks"
-    images: int = Field(48, ge=3)
-    passes: Literal["mixed", "separate"] = "mixed"
-
-    @model_validator(mode="after")
-    def _separate_passes_need_slots(self) -> BatchConfig:
-        if self.passes == "separate" and self.scheme == "all_tasks":
-            raise ValueError("passes: separate needs anchors of their own, so scheme triplets or released")
-        return self
-
-
-class LossConfig(Section):
-    """Triplet margin on distances of embeddings, and penalties on what they are made of.
-
-    As published, Conditional Similarity Networks have ``distance`` euclidean, ``normalize`` false, ``embedding_l2``
-    0.005 and ``mask_l1`` 0.0005. See ``trainables.penalties`` for the two penalties; 0 = off.
-    """
-
-    margin: float = Field(0.2, gt=0)
-    distance: Literal["squared", "euclidean"] = "squared"
-    normalize: bool = True
-    embedding_l2: float = Field(0.0, ge=0)
-    mask_l1: float = Field(0.0, ge=0)
-
-
-BalancingMethod = Literal[
-    "equal",
-    "uncertainty",
-    "dwa",
-    "rlw",
-    "famo",
-    "gradnorm",
-    "pcgrad",
-    "graddrop",
-    "gradvac",
-    "cagrad",
-    "mgda",
-    "upgrad",
-    "dualproj",
-    "nash_mtl",
-    "imtl_g",
-    "aligned_mtl",
-]
-
-
-class BalancingConfig(Section):
-    """How the losses of the tasks become one step; the settings carry the name of the method they belong to."""
-
-    method: BalancingMethod = "equal"
-    cagrad_c: float = Field(0.4, ge=0)
-    dwa_temperature: float = Field(2.0, gt=0)
-    famo_learning_rate: float = Field(0.025, gt=0)
-    famo_weight_decay: float = Field(0.001, ge=0)
-    gradnorm_alpha: float = Field(1.5, ge=0)
-    gradnorm_learning_rate: float = Field(0.025, gt=0)
-    nash_max_norm: float = Field(1.0, ge=0)
-
-
-class OptimizationConfig(Section):
-    """``released``: rate x0.1 after 39 % and 79 % of the epochs (the released 39/40/21 of 100). ``cosine``: to zero.
-
-    ``exponential``: x ``decay_per_epoch`` after every epoch (CSN: 0.985). ``steps_per_epoch`` None means one pass over
-    the training images.
-    """
-
-    optimizer: Literal["adagrad", "adam", "adamw", "sgd"] = "adam"
-    learning_rate: float = Field(1e-3, gt=0)
-    weight_decay: float = Field(0.0, ge=0)
-    schedule: Literal["constant", "cosine", "released", "exponential"] = "cosine"
-    decay_per_epoch: float = Field(0.985, gt=0, le=1)
-    epochs: int = Field(5, ge=1)
-    steps_per_epoch: int | None = Field(None, ge=1)
 
 
 class EvaluationConfig(Section):
@@ -300,10 +226,12 @@ def trial_identity(config: TrialConfig, data_fingerprint: str) -> dict[str, Any]
     """Return what can change the trial's result, and nothing else, as plain JSON values.
 
     Settings at their defaults are left out, so that a new setting changes no id; a changed default is a change of the
-    code that changes numbers. The place of the data is replaced by the fingerprint of its content, so a moved folder
-    keeps its trials.
+    code that changes numbers. The places of data and start weights are replaced by what lies there, so moved files keep
+    their trials.
     """
     identity = config.model_dump(mode="json", exclude_defaults=True)
+    if "network" in identity:
+        identity["network"] = network_identity(config.network)
     identity["data"]["source"] = {"fingerprint": data_fingerprint}
     identity["data"].pop("max_corrupt_share", None)
     identity["results_version"] = RESULTS_VERSION

@@ -16,11 +16,13 @@ from trainables.compute import Runtime
 from trainables.config import TrialConfig
 from trainables.data import Split
 from trainables.distances import chosen_distance
+from trainables.global_stream import global_stream
 from trainables.images import preprocessed, to_device
 from trainables.losses import TripletLoss, batch_triplet_loss, triplet_margin_loss
 from trainables.network import MultiTaskModel, build_model
 from trainables.optimization import build_optimizer, schedule_factor, set_learning_rate
 from trainables.penalties import captured_embeddings, mask_l1, shared_embedding_l2, triplet_embedding_l2
+from trainables.seeds import named_seed
 from trainables.step_record import StepRecord, epoch_metrics
 
 CHECK_EVERY = 50
@@ -80,7 +82,10 @@ class Learner:
     def take_step(self, batch: Batch) -> StepRecord:
         """Take one optimization step; its record comes back detached, on the device."""
         set_learning_rate(self.optimizer, self._learning_rate())
-        objective = self._objective(batch)
+        # For dropout and the like in networks of the user's: by step, so that a resumed trial draws the same.
+        seed = named_seed(self._config.train_seed, "step", str(self.steps_done))
+        with global_stream(seed, self._runtime.device):
+            objective = self._objective(batch)
         self.optimizer.zero_grad(set_to_none=True)
         weights = self.balancer.backward(objective, self.steps_done)
         self.optimizer.step()

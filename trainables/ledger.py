@@ -39,9 +39,10 @@ class Component:
         multiply_adds_per_image: Of convolutions and linear layers, for one image and all tasks: the trunk once, the
             stages after it once a branch, and what a form multiplies with matrices. Products with vectors (under 2 % of
             the time) and the making of a group's weights (once, not once an image) are left out.
-        mask_bits: Values of one bit.
-        mask_bytes: Bytes these are stored in, eight a byte in every tensor.
-        mask_words: The parameters that these count as, rounded up.
+        mask_bits: Values of one bit; 32 of them count as one parameter.
+        mask_words: The parameters they count as, rounded up.
+        fixed_bytes: Stored alike at any precision: mask bits, eight a byte in every tensor, and whole numbers (step
+            counts of torch's batch norm).
     """
 
     name: str
@@ -54,12 +55,12 @@ class Component:
     index_numbers_per_image: int = 0
     multiply_adds_per_image: int = 0
     mask_bits: int = 0
-    mask_bytes: int = 0
     mask_words: int = 0
+    fixed_bytes: int = 0
 
     def stored_bytes(self, number: int) -> int:
-        """Return the bytes of the saved tensors at ``number`` bytes a number; bits stay bits."""
-        return number * (self.parameters - self.mask_words + self.buffers) + self.mask_bytes
+        """Return the bytes of the saved tensors at ``number`` bytes a number."""
+        return number * (self.parameters - self.mask_words + self.buffers) + self.fixed_bytes
 
     def row(self) -> dict[str, Any]:
         """Return the figures in the columns of the ``storage`` table."""
@@ -103,8 +104,8 @@ class StorageLedger:
             index_numbers_per_image=sum(part.index_numbers_per_image for part in self.components),
             multiply_adds_per_image=sum(part.multiply_adds_per_image for part in self.components),
             mask_bits=sum(part.mask_bits for part in self.components),
-            mask_bytes=sum(part.mask_bytes for part in self.components),
             mask_words=sum(part.mask_words for part in self.components),
+            fixed_bytes=sum(part.fixed_bytes for part in self.components),
         )
 
     @property
@@ -176,17 +177,19 @@ def storage_ledger(config: TrialConfig) -> StorageLedger:
 
 def _stage(model: MultiTaskModel, name: str, multiply_adds: int) -> Component:
     networks = len(model.members)
-    stage = model.members[0].backbone.stages[name]
-    parameters = _numbers(stage.parameters())
+    backbone = model.members[0].backbone
+    parameters = _numbers(backbone.stage_parameters(name))
+    numbers, counters = _split(backbone.stage_buffers(name))
     added = (networks - 1) * parameters
     runs = sum(1 if name in network.trunk else network.branches for network in model.members)
     # How often the last stage runs is how many vectors must be stored: its own modulation can wait for the query.
-    embeddings = runs if name == model.members[0].backbone.shapes[-1].name else 0
+    embeddings = runs if name == backbone.shapes[-1].name else 0
     return Component(
         name=name,
         kind="stage",
         parameters=networks * parameters,
-        buffers=networks * _numbers(stage.buffers()),
+        buffers=networks * _numbers(numbers),
+        fixed_bytes=networks * sum(counter.nbytes for counter in counters),
         added_parameters=added,
         added_parameters_per_task=added / (len(model.tasks) - 1) if networks > 1 else 0.0,
         embeddings_per_image=embeddings,
@@ -198,23 +201,25 @@ def _stage(model: MultiTaskModel, name: str, multiply_adds: int) -> Component:
 def _modulation(model: MultiTaskModel, point: str, pixels: int) -> Component:
     modulations = [network.points()[point] for network in model.members]
     masks = [bits for modulation in modulations for bits in modulation.mask_bits()]
-    bits = sum(masks)
-    parameters = sum(_numbers(_stored(modulation, modulation.named_parameters())) for modulation in modulations)
-    parameters += _words(bits)
+    words = -(-sum(masks) // 32)
+    stored = [tensor for modulation in modulations for tensor in _stored(modulation, modulation.named_parameters())]
+    buffers = [tensor for modulation in modulations for tensor in _stored(modulation, modulation.named_buffers())]
+    numbers, counters = _split(buffers)
+    parameters = _numbers(stored) + words
     others = max(1, len(model.tasks) - 1) if modulations[0].keeps_first else len(model.tasks)
     return Component(
         name=point,
         kind="modulation",
         parameters=parameters,
-        buffers=sum(_numbers(_stored(modulation, modulation.named_buffers())) for modulation in modulations),
+        buffers=_numbers(numbers),
         added_parameters=parameters,
         added_parameters_per_task=parameters / others,
         multiply_adds_per_image=sum(
             network.branches * network.points()[point].multiply_adds(pixels) for network in model.members
         ),
-        mask_bits=bits,
-        mask_bytes=sum(-(-entries // 8) for entries in masks),
-        mask_words=_words(bits),
+        mask_bits=sum(masks),
+        mask_words=words,
+        fixed_bytes=sum(-(-bits // 8) for bits in masks) + sum(counter.nbytes for counter in counters),
     )
 
 
@@ -224,9 +229,10 @@ def _stored(modulation: Modulation, named: Iterable[tuple[str, Tensor]]) -> list
     return [tensor for name, tensor in named if name not in unstored]
 
 
-def _words(bits: int) -> int:
-    """Return bits as numbers of 32 bits, rounded up."""
-    return -(-bits // 32)
+def _split(buffers: Iterable[Tensor]) -> tuple[list[Tensor], list[Tensor]]:
+    """Return buffers of floating-point numbers, and those of whole ones."""
+    known = list(buffers)
+    return [b for b in known if b.is_floating_point()], [b for b in known if not b.is_floating_point()]
 
 
 def _numbers(tensors: Iterable[Tensor]) -> int:
@@ -246,9 +252,12 @@ def _stage_multiply_adds(network: NetworkConfig, image_size: int) -> tuple[tuple
         backbone = build_backbone(network, image_size).eval()
         for module in backbone.modules():
             module.register_forward_hook(count)
-        features, work = torch.empty(1, 3, image_size, image_size), []
-        for name, stage in backbone.stages.items():
-            features = stage(features)
+        work: list[tuple[str, int]] = []
+
+        def stage_ends(name: str, features: Tensor) -> Tensor:
             work.append((name, sum(counts)))
             counts.clear()
+            return features
+
+        backbone.run(torch.empty(1, 3, image_size, image_size), stage_ends)
     return tuple(work)

@@ -97,8 +97,8 @@ class MultiTaskModel(nn.Module):
         """Return by stage the shared parameters of all networks together, without modulation."""
         backbones = [network.backbone for network in self.members]
         return {
-            stage: [parameter for backbone in backbones for parameter in backbone.stages[stage].parameters()]
-            for stage in backbones[0].stages
+            shape.name: [parameter for backbone in backbones for parameter in backbone.stage_parameters(shape.name)]
+            for shape in backbones[0].shapes
         }
 
     def stored_state(self) -> dict[str, Tensor]:
@@ -127,7 +127,7 @@ class MultiTaskModel(nn.Module):
     def _modulations(self) -> dict[str, Modulation]:
         """Return every modulation by the prefix of its names in the state."""
         return {
-            f"networks.{index}.modulations.{point}.": modulation
+            f"networks.{index}.modulations.{point.replace('.', '/')}.": modulation  # as NamedModules writes it
             for index, network in enumerate(self.members)
             for point, modulation in network.points().items()
         }

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from trainables.network import MultiTaskModel
 
@@ -26,17 +26,13 @@ def captured_embeddings(model: MultiTaskModel) -> Iterator[list[Tensor]]:
     That is the embedding before its own modulation and before normalisation, (N, D) with its graph.
     """
     outputs: list[Tensor] = []
-
-    def keep(_module: nn.Module, _inputs: object, output: Tensor) -> None:
-        outputs.append(output)
-
-    last = [list(network.backbone.stages.values())[-1] for network in model.members]
-    hooks = [stage.register_forward_hook(keep) for stage in last]
+    for network in model.members:
+        network.captured = outputs
     try:
         yield outputs
     finally:
-        for hook in hooks:
-            hook.remove()
+        for network in model.members:
+            network.captured = None
 
 
 def triplet_embedding_l2(outputs: list[Tensor], passes: str = "mixed") -> Tensor:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import ExitStack
 from typing import cast
 
 import torch
 from torch import Tensor, nn
 
 from trainables.backbones import Backbone
+from trainables.backbones.named_modules import NamedModules
 from trainables.config import ModulationConfig
 from trainables.initialization import random_stream
 from trainables.modulation import Modulation, Site, build_modulation
@@ -37,7 +39,12 @@ class RetrievalNetwork(nn.Module):
 
     A *branch* is what the tasks of one modulation group share; without modulation there is one. Stages up to the first
     modulated one are the *trunk*, equal for all tasks and run once an image; a form that acts inside its stages leaves
-    that first one to the branches.
+    that first one to the branches. A backbone that is not staged runs as a whole: it is all trunk while only its
+    embedding is modulated, and else nothing.
+
+    Attributes:
+        captured: Where to put what the last stage gives, before its own modulation and before normalisation, at every
+            pass; None: nowhere.
     """
 
     def __init__(
@@ -51,12 +58,10 @@ class RetrievalNetwork(nn.Module):
         groups = tuple(group for group in groups if set(group) & set(tasks))
         self.branches = len(groups)
         self.branch_of = {task: branch for branch, group in enumerate(groups) for task in group if task in tasks}
-        self.modulations = nn.ModuleDict(self._build_modulations(modulation))
+        self.captured: list[Tensor] | None = None
+        self.modulations = NamedModules(self._build_modulations(modulation))
         stages = [shape.name for shape in backbone.shapes]
-        trunk_length = len(stages)
-        if self.modulations:
-            first = next(iter(self.modulations))
-            trunk_length = stages.index(first) + (0 if self.points()[first].inside else 1)
+        trunk_length = self._trunk_length(stages)
         self.trunk, self.tail = tuple(stages[:trunk_length]), tuple(stages[trunk_length:])
 
     def _build_modulations(self, settings: ModulationConfig) -> dict[str, Modulation]:
@@ -76,6 +81,13 @@ class RetrievalNetwork(nn.Module):
         if built and not acting:
             raise ValueError(f"modulation.form: {settings.form!r} finds no layer of its kind in {', '.join(built)}")
         return acting
+
+    def _trunk_length(self, stages: list[str]) -> int:
+        if not self.modulations:
+            return len(stages)
+        first = next(iter(self.modulations))
+        length = stages.index(first) + (0 if self.points()[first].inside else 1)
+        return length if self.backbone.staged or length == len(stages) else 0
 
     def initialize(self, seed: int, index: int) -> None:
         """Set all parameters and buffers from streams under ``seed``, named after the network's index and the point."""
@@ -129,23 +141,37 @@ class RetrievalNetwork(nn.Module):
 
     def _run_trunk(self, images: Tensor) -> Tensor:
         features = images
-        for stage in self.trunk:
-            features = self.backbone.stages[stage](features)
+        if self.backbone.staged:
+            for stage in self.trunk:
+                features = self._noted(stage, self.backbone.stages[stage](features))
+        elif self.trunk:
+            features = self.backbone.run(images, self._noted)
         return features
 
     def _run_tail(self, features: Tensor, groups: Tensor) -> Tensor:
         """Run what follows the trunk and its modulation, up to the embedding; ``groups`` is ``(N,)`` or ``(1,)``."""
         points = self.points()
-        for stage in self.tail:
+
+        def at_point(stage: str, output: Tensor) -> Tensor:
+            output = self._noted(stage, output)
             modulation = points.get(stage)
-            if modulation is None:
-                features = self.backbone.stages[stage](features)
-            elif modulation.inside:
-                with modulation.serving(groups):
-                    features = self.backbone.stages[stage](features)
-            else:
-                features = modulation(self.backbone.stages[stage](features), groups)
+            return output if modulation is None or modulation.inside else modulation(output, groups)
+
+        with ExitStack() as serving:
+            for stage in self.tail:
+                if stage in points:
+                    serving.enter_context(points[stage].serving(groups))
+            if self.backbone.staged:
+                for stage in self.tail:
+                    features = at_point(stage, self.backbone.stages[stage](features))
+            elif self.tail:
+                features = self.backbone.run(features, at_point)
         return self._finish(features)
+
+    def _noted(self, stage: str, output: Tensor) -> Tensor:
+        if self.captured is not None and stage == self.backbone.shapes[-1].name:
+            self.captured.append(output)
+        return output
 
     def _modulate(self, features: Tensor, groups: Tensor) -> Tensor:
         """Apply what modulates the trunk's output, if anything does."""

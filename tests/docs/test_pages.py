@@ -61,7 +61,7 @@ def run_page(name: str, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_every_page_with_python_is_run_below():
-    assert {block.page.name for block in blocks("python")} == {"tables.md", "mlflow.md", "own-data.md"}
+    assert {block.page.name for block in blocks("python")} == {"tables.md", "mlflow.md", "networks.md", "own-data.md"}
 
 
 def test_tables_are_read_as_shown(tiny_run: RunFolder, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture):
@@ -100,9 +100,20 @@ def test_study_files_load(block: Block, tmp_path: Path):
     shown = yaml.safe_load(block.text)
     study = shown if "name" in shown else {**yaml.safe_load(FACES), **shown}
     (tmp_path / "study.yaml").write_text(yaml.safe_dump(study), encoding="utf-8")
+    for module in (part for part in blocks("python", [block.page]) if part.text.startswith("# ")):
+        (tmp_path / module.text.split()[1]).write_text(module.text, encoding="utf-8")
+    if weights := study.get("network", {}).get("weights"):
+        (tmp_path / weights["path"]).write_bytes(b"a plan hashes start weights and reads no tensor")
     definition = load_study(tmp_path / "study.yaml")
     if definition.data.source.kind == "generated":
         assert compile_plan(definition).arms
+
+
+def test_a_network_is_modulated_as_shown(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+):
+    run_page("networks.md", tmp_path, monkeypatch)
+    assert capsys.readouterr().out == "(2, 8, 32)\n"
 
 
 def test_own_images_become_a_study(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):

@@ -66,6 +66,18 @@ def problem_with(tmp_path: Path, text: str) -> str:
         (BASE + "batches: {scheme: all_task}\n", "batches.scheme: unknown value 'all_task'; did you mean 'all_tasks'?"),
         (BASE + "network: {width: wide}\n", "network.width: should be a valid number, got 'wide'"),
         (BASE + "network: {width: -1}\n", "network.width: should be greater than 0, got -1"),
+        (
+            BASE + "network: {points: [conv1]}\n",
+            "network.points is for networks by import path (module:function), not for 'simplenet'",
+        ),
+        (
+            BASE + 'network: {backbone: "mine:make"}\n',
+            "network.points: name modules of 'mine:make' after which modulation may sit",
+        ),
+        (
+            BASE + "network: {weights: {path: x, contnt: y}}\n",
+            "network.weights.contnt: unknown key; did you mean 'content'?",
+        ),
         (BASE + "network: 3\n", "network: should be a mapping, got 3"),
         (BASE + "network:\n", "network: should be a mapping, got None"),
         (BASE + "optimization: {epochs: '3'}\n", "optimization.epochs: should be a valid integer, got '3'"),
@@ -151,6 +163,20 @@ def test_a_relative_data_path_is_relative_to_the_file(tmp_path: Path, monkeypatc
     monkeypatch.chdir(tmp_path)
     definition = load_study(Path("studies/study.yaml"))
     assert definition.data.source.model_dump()["path"] == tmp_path / "images"
+
+
+def test_paths_of_a_network_are_relative_to_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "studies").mkdir()
+    path = tmp_path / "studies" / "study.yaml"
+    monkeypatch.chdir(tmp_path)
+    path.write_text(BASE + "network: {backbone: csn_resnet18, weights: {path: ../resnet18.pth}}\n")
+    weights = load_study(Path("studies/study.yaml")).network.weights
+    assert weights is not None
+    assert weights.path == tmp_path / "resnet18.pth"
+    path.write_text(BASE + 'network: {backbone: "mine:make", points: [stem]}\n')
+    assert load_study(Path("studies/study.yaml")).network.folder == tmp_path / "studies"
+    path.write_text(BASE + 'network: {backbone: "mine:make", points: [stem], folder: ../code}\n')
+    assert load_study(Path("studies/study.yaml")).network.folder == tmp_path / "code"
 
 
 @pytest.mark.parametrize("name", ["default", "smoke"])

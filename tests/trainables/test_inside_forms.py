@@ -78,23 +78,28 @@ def test_a_group_computes_what_its_own_layers_written_out_would(form: str) -> No
         scale: Any = 1.0
         match form:
             case "own" if group:
-                weight, bias = own[f"adapters.0.copies.{group - 1}.weight"], own[f"adapters.1.copies.{group - 1}.bias"]
+                weight, bias = (
+                    own[f"adapters.stages-conv1-0.copies.{group - 1}.weight"],
+                    own[f"adapters.stages-conv1-1.copies.{group - 1}.bias"],
+                )
             case "parallel_adapter":
                 weight = weight.clone()
-                weight[:, :, 1, 1] += own["adapters.0.centre"][group]
+                weight[:, :, 1, 1] += own["adapters.stages-conv1-0.centre"][group]
             case "low_rank_convolution":
-                weight = weight + (own["adapters.0.up"][group] @ own["adapters.0.down"][group]).view_as(weight)
+                weight = weight + (
+                    own["adapters.stages-conv1-0.up"][group] @ own["adapters.stages-conv1-0.down"][group]
+                ).view_as(weight)
             case "filter_mixing":
-                weight = torch.einsum("oi,ichw->ochw", own["adapters.0.mixing"][group], weight)
+                weight = torch.einsum("oi,ichw->ochw", own["adapters.stages-conv1-0.mixing"][group], weight)
             case "weight_mask":
-                weight = weight * (own["adapters.0.scores"][group].view_as(weight) > 5e-3)
+                weight = weight * (own["adapters.stages-conv1-0.scores"][group].view_as(weight) > 5e-3)
             case "task_routing":
-                scale = own["adapters.1.mask"][group].float()[:, None, None]
+                scale = own["adapters.stages-conv1-1.mask"][group].float()[:, None, None]
             case "batch_norm_bias":
-                bias = bias + own["adapters.1.bias"][group]
+                bias = bias + own["adapters.stages-conv1-1.bias"][group]
             case "batch_norm_affine" | "batch_norm":
-                scale = own["adapters.1.weight"][group][:, None, None]
-                bias = bias + own["adapters.1.bias"][group] / own["adapters.1.weight"][group]
+                scale = own["adapters.stages-conv1-1.weight"][group][:, None, None]
+                bias = bias + own["adapters.stages-conv1-1.bias"][group] / own["adapters.stages-conv1-1.weight"][group]
         normalised = (F.conv2d(images, weight) - mean[:, None, None]) / (variance + 1e-3).sqrt()[:, None, None]
         expected = ((normalised + bias[:, None, None]) * scale).relu()
         with modulation.serving(torch.tensor([group])):
@@ -115,7 +120,7 @@ def test_statistics_of_a_group_are_those_of_its_rows(form: str) -> None:
     model.embed_mixed(images, tasks)
     norm = network.backbone.stages["res5"].reduce[0][1]
     found = dict(network.points()["res5"].named_buffers())
-    prefix = "adapters.reduce-0-1." + ("statistics." if form == "batch_norm" else "")
+    prefix = "adapters.stages-res5-reduce-0-1." + ("statistics." if form == "batch_norm" else "")
     own, momentum = found[prefix + "own_mean"], 0.005
     rows = inputs[0]
     torch.testing.assert_close(norm.running_mean, momentum * rows[:4].mean(dim=(0, 2, 3)))

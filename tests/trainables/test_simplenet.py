@@ -8,7 +8,8 @@ import torch.nn.functional as F  # noqa: N812
 from torch import nn
 
 from trainables.backbones import BACKBONES, build_backbone, stage_shapes
-from trainables.backbones.simplenet import BiasBatchNorm, ResidualBlock
+from trainables.backbones.batch_norm import BiasBatchNorm
+from trainables.backbones.simplenet import ResidualBlock
 from trainables.config import NetworkConfig
 
 SMALL = NetworkConfig(width=0.125)
@@ -98,7 +99,7 @@ def test_an_unknown_backbone_is_refused_with_the_nearest() -> None:
 
 
 def test_batch_norm_is_torchs_with_its_weight_at_one() -> None:
-    ours, theirs = BiasBatchNorm(5, momentum=0.005), nn.BatchNorm2d(5, momentum=0.005, eps=1e-3)
+    ours, theirs = BiasBatchNorm(5, momentum=0.005, epsilon=1e-3), nn.BatchNorm2d(5, momentum=0.005, eps=1e-3)
     with torch.no_grad():
         ours.running_mean.zero_()
         ours.running_var.fill_(1)

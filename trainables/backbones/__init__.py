@@ -1,4 +1,4 @@
-"""Backbones by name. A new one is a module beside ``simplenet.py`` and one entry in ``BACKBONES``."""
+"""Backbones by name. A new one is a function that returns a ``Backbone``, and one call of ``register_backbone``."""
 
 from __future__ import annotations
 
@@ -7,15 +7,32 @@ from functools import lru_cache
 
 import torch
 
-from trainables.backbones.backbone import Backbone, StageShape
+from trainables.backbones.backbone import AtPoint, Backbone, StageShape
+from trainables.backbones.csn_resnet18 import csn_resnet18
+from trainables.backbones.importing import imported_backbone
 from trainables.backbones.simplenet import simplenet
 from trainables.config import NetworkConfig
 from trainables.names import look_up
 
-__all__ = ["BACKBONES", "Backbone", "StageShape", "build_backbone", "stage_shapes"]
+__all__ = ["BACKBONES", "AtPoint", "Backbone", "StageShape", "build_backbone", "register_backbone", "stage_shapes"]
 
-BACKBONES: dict[str, Callable[[NetworkConfig, int], Backbone]] = {"simplenet": simplenet}
-"""Name -> function of the network's settings and the image size (pixels) that returns a backbone."""
+BackboneFactory = Callable[[NetworkConfig, int], Backbone]
+"""Function of the network's settings and the image size (pixels)."""
+
+BACKBONES: dict[str, BackboneFactory] = {"simplenet": simplenet, "csn_resnet18": csn_resnet18}
+"""Name -> function that returns a backbone."""
+
+
+def register_backbone(name: str, factory: BackboneFactory) -> None:
+    """Make a backbone known by name in this process.
+
+    Raises:
+        ValueError: If the name is taken, or holds a ``:`` and so would be an import path.
+    """
+    if ":" in name:
+        raise ValueError(f"a backbone's name must hold no ':', got {name!r}")
+    if BACKBONES.setdefault(name, factory) is not factory:
+        raise ValueError(f"backbone {name!r} is registered already")
 
 
 def build_backbone(network: NetworkConfig, image_size: int) -> Backbone:
@@ -24,13 +41,14 @@ def build_backbone(network: NetworkConfig, image_size: int) -> Backbone:
     Under ``torch.device("meta")`` nothing is allocated. The global random state is left as it is.
 
     Raises:
-        ValueError: If the backbone is unknown, or the images are too small for it.
+        ValueError: If the backbone is unknown or cannot be imported, or the images are too small for it.
     """
-    make = look_up("network.backbone", network.backbone, BACKBONES)
+    make = imported_backbone if network.imported else look_up("network.backbone", network.backbone, BACKBONES)
     device = torch.get_default_device()
     # torch's layers draw their start values from the global generator when they are made, except on the meta device.
     with torch.device("meta"):
         backbone = make(network, image_size)
+    backbone.weights = network.weights
     return backbone.to_empty(device=device)
 
 

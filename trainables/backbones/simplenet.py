@@ -8,10 +8,10 @@ trainable parameters.
 from __future__ import annotations
 
 import torch
-import torch.nn.functional as F  # noqa: N812 - the name everybody knows it by
 from torch import Tensor, nn
 
-from trainables.backbones.backbone import Backbone, StageShape
+from trainables.backbones.backbone import Backbone, StageShape, scaled
+from trainables.backbones.batch_norm import BiasBatchNorm
 from trainables.config import NetworkConfig
 
 BLOCK_CHANNELS = {"res2": 64, "res3": 128, "res4": 128, "res5": 128}
@@ -22,32 +22,8 @@ MINIMUM_IMAGE_SIZE = 48
 
 INITIAL_STD = 0.1
 BATCH_NORM_EPSILON = 1e-3
-
-
-class BiasBatchNorm(nn.Module):
-    """Batch norm that learns a bias only; its scale stays 1 and is no parameter (the default of TensorFlow-Slim)."""
-
-    running_mean: Tensor
-    running_var: Tensor
-
-    def __init__(self, channels: int, momentum: float) -> None:
-        super().__init__()
-        self.momentum = momentum
-        self.bias = nn.Parameter(torch.empty(channels))
-        self.register_buffer("running_mean", torch.empty(channels))
-        self.register_buffer("running_var", torch.empty(channels))
-
-    def forward(self, features: Tensor) -> Tensor:
-        """Normalise ``(N, C, ...)`` over all but the channels: batch statistics in training, running ones after it."""
-        return F.batch_norm(
-            features,
-            self.running_mean,
-            self.running_var,
-            bias=self.bias,
-            training=self.training,
-            momentum=self.momentum,
-            eps=BATCH_NORM_EPSILON,
-        )
+BATCH_NORM_MOMENTUM = 0.005
+"""As released; it needs about a thousand steps to come near the statistics of the data."""
 
 
 class ResidualBlock(nn.Module):
@@ -71,16 +47,14 @@ class SimpleNet(Backbone):
     """Stages ``conv1``, ``res2`` to ``res5`` and ``fc``; the embedding is not negative (``fc`` ends in a ReLU)."""
 
     @torch.no_grad()
-    def initialize(self, generator: torch.Generator) -> None:
+    def draw_parameters(self, generator: torch.Generator) -> None:
         """Draw all weights from a normal of std 0.1 truncated at two std, whatever their fan-in, as released."""
         for module in self.modules():
             if isinstance(module, nn.Conv2d | nn.Linear):
                 bound = 2 * INITIAL_STD
                 nn.init.trunc_normal_(module.weight, std=INITIAL_STD, a=-bound, b=bound, generator=generator)
             elif isinstance(module, BiasBatchNorm):
-                module.bias.zero_()
-                module.running_mean.zero_()
-                module.running_var.fill_(1)
+                module.start()
 
 
 def simplenet(network: NetworkConfig, image_size: int) -> SimpleNet:
@@ -91,32 +65,28 @@ def simplenet(network: NetworkConfig, image_size: int) -> SimpleNet:
     """
     if image_size < MINIMUM_IMAGE_SIZE:
         raise ValueError(f"data.image_size must be at least {MINIMUM_IMAGE_SIZE} for simplenet, got {image_size}")
-    momentum = network.batch_norm_momentum
-    channels, side = _scaled(FIRST_CHANNELS, network.width), image_size - 2
+    momentum = network.batch_norm_momentum or BATCH_NORM_MOMENTUM
+    channels, side = scaled(FIRST_CHANNELS, network.width), image_size - 2
     stages: dict[str, nn.Module] = {"conv1": _convolution(3, channels, momentum, padding=0)}
     shapes = [StageShape("conv1", channels, side, side)]
     for name, full_channels in BLOCK_CHANNELS.items():
-        channels_in, channels, side = channels, _scaled(full_channels, network.width), (side - 2) // 2
+        channels_in, channels, side = channels, scaled(full_channels, network.width), (side - 2) // 2
         stages[name] = ResidualBlock(channels_in, channels, momentum)
         shapes.append(StageShape(name, channels, side, side))
-    embedding_size = _scaled(EMBEDDING_SIZE, network.width)
+    embedding_size = network.embedding_size or scaled(EMBEDDING_SIZE, network.width)
     stages["fc"] = nn.Sequential(
         nn.Flatten(),
         nn.Linear(channels * side * side, embedding_size, bias=False),
-        BiasBatchNorm(embedding_size, momentum),
+        BiasBatchNorm(embedding_size, momentum, BATCH_NORM_EPSILON),
         nn.ReLU(inplace=True),
     )
     shapes.append(StageShape("fc", embedding_size, 1, 1))
-    return SimpleNet(stages, shapes)
-
-
-def _scaled(channels: int, width: float) -> int:
-    return max(1, round(channels * width))
+    return SimpleNet(nn.ModuleDict(stages), shapes)
 
 
 def _convolution(channels_in: int, channels: int, momentum: float, *, padding: int) -> nn.Sequential:
     return nn.Sequential(
         nn.Conv2d(channels_in, channels, kernel_size=3, padding=padding, bias=False),
-        BiasBatchNorm(channels, momentum),
+        BiasBatchNorm(channels, momentum, BATCH_NORM_EPSILON),
         nn.ReLU(inplace=True),
     )

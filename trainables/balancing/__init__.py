@@ -8,7 +8,16 @@ from trainables.config import TrialConfig
 from trainables.names import look_up
 from trainables.network import MultiTaskModel
 
-__all__ = ["BALANCERS", "Balancer", "Objective", "build_balancer", "register_balancer"]
+__all__ = ["BALANCERS", "Balancer", "Objective", "build_balancer", "check_balancing", "register_balancer"]
+
+
+def check_balancing(config: TrialConfig) -> None:
+    """Refuse a method that nobody has registered.
+
+    Raises:
+        ValueError: names the nearest one.
+    """
+    look_up("balancing.method", config.balancing.method, BALANCERS)
 
 
 def build_balancer(model: MultiTaskModel, config: TrialConfig) -> Balancer:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import hashlib
 import os
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -20,6 +19,7 @@ from trainables.data.pixels import DECODER_VERSION, UndecodableImageError, decod
 from trainables.data.shards import find_shards
 from trainables.data.source import SPLITS, UNLABELLED, CorruptImage, Labels, Pixels
 from trainables.data.table_schema import check_alike, read_schema
+from trainables.file_hash import file_hash
 
 _BATCH_ROWS = 256
 _LARGEST_READ_AHEAD = 8
@@ -137,18 +137,6 @@ def _read_labels(path: Path, names: dict[str, tuple[str, ...] | None]) -> Labels
             raise ValueError(f"{path}: column {task!r}, row {wrong[0]}: labels must be {rule}, got {values[wrong[0]]}")
         columns.append(values)
     return np.stack(columns, axis=1)
-
-
-def file_hash(path: Path) -> str:
-    """Return the BLAKE2b hash of a file's bytes, computed once a process while size and time of change stay."""
-    status = path.stat()
-    return _hash_once(path.resolve(), status.st_size, status.st_mtime_ns)
-
-
-@functools.lru_cache(maxsize=1024)
-def _hash_once(path: Path, _size: int, _changed: int) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "blake2b").hexdigest()[:32]
 
 
 def _usable_cores() -> int:

@@ -44,6 +44,14 @@ def train(config, *, report, workspace: Path, cache: Path, until_epoch: int | No
     return TrialOutcome(done, done == epochs, _metrics(config, done), 1, None)
 
 
+def train_own_network(config, **parts) -> TrialOutcome:
+    """Build the model, whose code is the user's, before doing as ``train`` does."""
+    from trainables.network import build_model
+
+    build_model(config)
+    return train(config, **parts)
+
+
 def train_slowly(config, **parts) -> TrialOutcome:
     """Take a quarter of a second an epoch."""
     report = parts.pop("report")

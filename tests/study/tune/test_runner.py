@@ -72,6 +72,16 @@ def _started(folder, state):
     return [event for event in events if event["event"] == "started"]
 
 
+def test_a_network_beside_the_study_file_reaches_the_workers(run, tmp_path):
+    (tmp_path / "network_for_workers.py").write_text(
+        "from torch import nn\n\n\ndef make():\n    return nn.Sequential(nn.Conv2d(3, 4, 3), nn.Conv2d(4, 4, 3))\n"
+    )
+    network = {"backbone": "network_for_workers:make", "points": ["0"], "folder": tmp_path}
+    changes = {"network": network, "search": {"trials_per_arm": 1}, "confirm": {"seeds": [1]}}
+    _, summary = run("own-network", "train_own_network", changes)
+    assert summary == everything(completed=6)
+
+
 def test_a_finished_study_starts_nothing(run, make_plan, simulate, monkeypatch):
     done = simulate(make_plan())
     done.run(workers=4, seed=0)

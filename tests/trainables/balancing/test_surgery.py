@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import get_args
-
 import numpy as np
 import pytest
 import torch
@@ -12,7 +10,6 @@ from torchjd.aggregation import MeanWeighting, UPGradWeighting
 from trainables.balancing import BALANCERS, build_balancer
 from trainables.balancing.dual_cone import NonNegativeProjector
 from trainables.balancing.surgery import Memoryless
-from trainables.config import BalancingMethod
 
 OPPOSING = torch.tensor([[1.0, 0.0], [-1.0, 1.0]])
 AGREEING = torch.tensor([[1.0, 0.0], [1.0, 1.0]])
@@ -21,10 +18,6 @@ ORTHOGONAL = torch.tensor([[2.0, 0.0], [0.0, 1.0]])
 
 def combined(balancer, rows, step=0):
     return balancer.combine(rows, list(range(len(rows))), step)[0]
-
-
-def test_every_method_that_can_be_named_exists():
-    assert set(get_args(BalancingMethod)) == set(BALANCERS)
 
 
 @pytest.mark.parametrize(
