@@ -28,6 +28,7 @@ from study.plan import NUISANCE_KEYS
 from trainables.backbones import BACKBONES, stage_shapes
 from trainables.config import NetworkConfig
 from trainables.data.faces.attributes import FACE_TASKS
+from trainables.sources import SOURCES, SourceConfig, source_section
 
 DOCS = Path(__file__).resolve().parent
 SET_BY_THE_STUDY = {"evaluation.splits", "compute.threads"}
@@ -67,6 +68,8 @@ def code(values: Iterable[Any]) -> str:
 
 def sections_of(annotation: Any) -> list[type[BaseModel]]:
     """Return the models an annotation may stand for."""
+    if annotation is SourceConfig:
+        return [source_section(kind) for kind in SOURCES]
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         return [annotation]
     return [section for argument in get_args(annotation) for section in sections_of(argument)]

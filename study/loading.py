@@ -15,6 +15,7 @@ from study.definition import StudyDefinition
 from study.errors import UserError, nearest
 from study.validation import first_problem
 from study.yaml_reader import StrictLoader
+from trainables.sources import source_section
 
 
 def built_in_studies() -> dict[str, Traversable]:
@@ -26,7 +27,7 @@ def built_in_studies() -> dict[str, Traversable]:
 def load_study(path: Path) -> StudyDefinition:
     """Read a study file, or a built-in study when no file of that name exists.
 
-    A relative ``data.source.path`` is relative to the study file and comes back absolute.
+    Relative paths of ``data.source`` are relative to the study file and come back absolute.
 
     Args:
         path: the file, or the bare name of a built-in study (``default``, ``smoke``).
@@ -35,7 +36,7 @@ def load_study(path: Path) -> StudyDefinition:
         UserError: the file is missing, no YAML, or breaks a rule; the message is one line.
     """
     values = _read_mapping(str(path), _read_text(path))
-    _resolve_data_path(str(path), values, path.absolute().parent)
+    _resolve_data_paths(str(path), values, path.absolute().parent)
     return _validate(str(path), values)
 
 
@@ -71,15 +72,22 @@ def _read_mapping(name: str, text: str) -> dict[str, Any]:
     return values
 
 
-def _resolve_data_path(name: str, values: dict[str, Any], base: Path) -> None:
-    """Make the path of the images absolute; values of a wrong shape are left for the validation to refuse."""
+def _resolve_data_paths(name: str, values: dict[str, Any], base: Path) -> None:
+    """Make the paths of the images absolute; values of a wrong shape are left for the validation to refuse."""
     data = values.get("data")
     source = data.get("source") if isinstance(data, dict) else None
-    if isinstance(source, dict) and isinstance(source.get("path"), str):
-        try:
-            source["path"] = str((base / Path(source["path"]).expanduser()).resolve())
-        except (ValueError, RuntimeError) as error:  # a NUL in it, or the home of a user that is not there
-            raise UserError(f"{name}: data.source.path: {source['path']!r} is no path: {error}") from None
+    if not isinstance(source, dict):
+        return
+    try:
+        keys = source_section(str(source.get("kind"))).path_keys()
+    except ValueError:
+        return  # an unknown kind, which the validation words
+    for key in keys:
+        if isinstance(source.get(key), str):
+            try:
+                source[key] = str((base / Path(source[key]).expanduser()).resolve())
+            except (ValueError, RuntimeError) as error:  # a NUL in it, or the home of a user that is not there
+                raise UserError(f"{name}: data.source.{key}: {source[key]!r} is no path: {error}") from None
 
 
 def _validate(name: str, values: dict[str, Any]) -> StudyDefinition:

@@ -8,38 +8,20 @@ from __future__ import annotations
 
 import hashlib
 import json
-from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
+
+from trainables.config_sources import GeneratedFaces as GeneratedFaces  # noqa: PLC0414 - also to be had from here
+from trainables.config_sources import ParquetImages as ParquetImages  # noqa: PLC0414
+from trainables.section import Section as Section  # noqa: PLC0414
+from trainables.sources import Source
 
 RESULTS_VERSION = 1
 """Raised whenever a change of the code changes numbers, so that old journals are never mistaken for new ones."""
 
 Partition = tuple[tuple[str, ...], ...]
 """Disjoint, non-empty groups of task names that cover every task."""
-
-
-class Section(BaseModel):
-    """A frozen part of a configuration that refuses unknown keys, NaN and infinity."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
-
-
-class GeneratedFaces(Section):
-    """Drawn faces, made by the project itself (``trainables.data.faces``). The seed is the study's ``data_seed``."""
-
-    kind: Literal["generated"] = "generated"
-    train_images: int = Field(1200, ge=1)
-    validation_images: int = Field(300, ge=1)
-    test_images: int = Field(400, ge=1)
-
-
-class ParquetImages(Section):
-    """A folder in the Hugging Face Parquet image layout: ``{train,validation,test}-*.parquet``."""
-
-    kind: Literal["parquet"] = "parquet"
-    path: Path
 
 
 class DataConfig(Section):
@@ -49,7 +31,7 @@ class DataConfig(Section):
     borders, ``stretch`` ignores the proportions. Above ``max_corrupt_share`` undecodable images a study does not start.
     """
 
-    source: Annotated[GeneratedFaces | ParquetImages, Field(discriminator="kind")] = GeneratedFaces()
+    source: Source = GeneratedFaces()
     tasks: tuple[str, ...] = Field(min_length=1)
     image_size: int = Field(64, ge=8)
     fit: Literal["crop", "pad", "stretch"] = "crop"

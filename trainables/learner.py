@@ -40,7 +40,7 @@ class Learner:
         self.model = runtime.place(build_model(config))
         self.optimizer = build_optimizer(config.optimization, *_decayed_and_undecayed(self.model))
         labels = np.array(split.labels)
-        self.batches = build_batches(config, labels)
+        self.batches = build_batches(config, labels, split.triplets)
         self.steps_done = 0
         self._config = config
         self._runtime = runtime
