@@ -50,7 +50,7 @@ _INITIALIZATIONS = {
     "uniform": "independent draws from `low` to `high`",
     "disjoint": "1 in the group's own block of channels, `off` elsewhere",
 }
-_PLURALS = {str: "texts", int: "whole numbers"}
+_PLURALS = {str: "texts", int: "whole numbers", float: "numbers"}
 _WORDS = {str: "text", int: "whole number", float: "number", bool: "true or false", Path: "path"}
 
 
@@ -85,8 +85,9 @@ def keys_of(model: type[BaseModel], prefix: str = "") -> dict[str, list[FieldInf
         sections = sections_of(field.annotation)
         if not sections or type(None) in get_args(field.annotation):
             found[key] = [field]
+        inside = f"{key}.COLUMN." if get_origin(field.annotation) is dict else f"{key}."
         for section in sections:
-            for inner, fields in keys_of(section, f"{key}.").items():
+            for inner, fields in keys_of(section, inside).items():
                 found.setdefault(inner, []).extend(fields)
     return found
 

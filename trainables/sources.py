@@ -124,6 +124,19 @@ def source_section(kind: str) -> type[SourceConfig]:
     return found
 
 
+def detect_source(folder: Path) -> SourceConfig:
+    """Return the source that a folder holds.
+
+    Raises:
+        ValueError: its files are laid out as no kind's.
+    """
+    for kind in SOURCES:
+        found = source_section(kind).detect(folder)
+        if found is not None:
+            return found
+    raise ValueError(f"{folder}: holds data of no known kind; kinds: {', '.join(SOURCES)}")
+
+
 def parse_source(value: Any, *, as_json: bool = False) -> SourceConfig:
     """Return the section that ``value`` (a mapping with ``kind``) describes.
 
