@@ -29,6 +29,7 @@ from study.plan import NUISANCE_KEYS
 from trainables.backbones import BACKBONES, stage_shapes
 from trainables.config import NetworkConfig
 from trainables.data.faces.attributes import FACE_TASKS
+from trainables.sources import SOURCES, SourceConfig, source_section
 
 DOCS = Path(__file__).resolve().parent
 SET_BY_THE_STUDY = {"evaluation.splits", "compute.threads", "balancing.method"}
@@ -51,7 +52,7 @@ _INITIALIZATIONS = {
     "disjoint": "1 in the group's own block of channels, `off` elsewhere",
     "binary": "1 in a random share `keep` of a group's channels, 0 elsewhere",
 }
-_PLURALS = {str: "texts", int: "whole numbers"}
+_PLURALS = {str: "texts", int: "whole numbers", float: "numbers"}
 _WORDS = {str: "text", int: "whole number", float: "number", bool: "true or false", Path: "path"}
 
 
@@ -69,6 +70,8 @@ def code(values: Iterable[Any]) -> str:
 
 def sections_of(annotation: Any) -> list[type[BaseModel]]:
     """Return the models an annotation may stand for."""
+    if annotation is SourceConfig:
+        return [source_section(kind) for kind in SOURCES]
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         return [annotation]
     return [section for argument in get_args(annotation) for section in sections_of(argument)]
@@ -84,8 +87,9 @@ def keys_of(model: type[BaseModel], prefix: str = "") -> dict[str, list[FieldInf
         sections = sections_of(field.annotation)
         if not sections or type(None) in get_args(field.annotation):
             found[key] = [field]
+        inside = f"{key}.COLUMN." if get_origin(field.annotation) is dict else f"{key}."
         for section in sections:
-            for inner, fields in keys_of(section, f"{key}.").items():
+            for inner, fields in keys_of(section, inside).items():
                 found.setdefault(inner, []).extend(fields)
     return found
 

@@ -113,12 +113,42 @@ def report(study: StudyArgument, runs_dir: RunsOption = RUNS) -> None:
     report_run(study, runs_dir)
 
 
-@app.command(epilog="Example: modstudy data study.yaml")
-def data(study: StudyArgument, runs_dir: RunsOption = RUNS) -> None:
+class DataGroup(TyperGroup):
+    """``modstudy data STUDY`` is ``modstudy data show STUDY``."""
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        """Take ``show`` where no command is named."""
+        return super().resolve_command(ctx, args if args[0] in self.commands else ["show", *args])
+
+
+data = typer.Typer(
+    cls=DataGroup,
+    no_args_is_help=True,
+    context_settings={"ignore_unknown_options": True},  # options of ``show`` may stand before the study
+    help="What images and labels hold. Without a command: show. Example: modstudy data study.yaml",
+)
+app.add_typer(data, name="data")
+
+
+@data.command(epilog="Example: modstudy data show study.yaml")
+def show(study: StudyArgument, runs_dir: RunsOption = RUNS) -> None:
     """Show what the images and labels of a study hold: counts by class, unlabelled, corrupt."""
     from study.commands.data import show_data
 
     show_data(study, runs_dir)
+
+
+@data.command(epilog="Example: modstudy data check study.yaml")
+def check(
+    source: Annotated[
+        Path, typer.Argument(metavar="SOURCE", help="A study file, or a folder of data whose kind is found by looking.")
+    ],
+    runs_dir: RunsOption = RUNS,
+) -> None:
+    """Say what must be put right before a study on this data starts (then exit 1), and what to know of it."""
+    from study.commands.data_check import check_data
+
+    raise typer.Exit(check_data(source, runs_dir))
 
 
 @app.command(epilog="Example: modstudy new released faces.yaml --data ~/celeba")

@@ -8,11 +8,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-import pyarrow.parquet as pq
-
 from study.definition import StudyDefinition
 from study.plan import StudyPlan, blaming
-from trainables.config import GeneratedFaces
 
 TimeSource = Literal["finished trials", "probe"]
 
@@ -95,15 +92,8 @@ def image_bytes(definition: StudyDefinition) -> int:
     """Return the bytes of the decoded images.
 
     Raises:
-        UserError: the files are not there, or no Parquet.
+        UserError: the files are not there, or not what the source says they are.
     """
-    source = definition.data.source
-    if isinstance(source, GeneratedFaces):
-        images = source.train_images + source.validation_images + source.test_images
-    else:
-        from trainables.data.shards import find_shards
-
-        with blaming("data"):
-            shards = [path for paths in find_shards(source.path).values() for path in paths]
-            images = sum(pq.read_metadata(path).num_rows for path in shards)
+    with blaming("data"):
+        images = definition.data.source.count_images()
     return images * definition.data.image_size**2 * 3

@@ -16,8 +16,9 @@ from study.errors import UserError, nearest
 from study.grouping_files import insert_groupings
 from study.validation import first_problem
 from study.yaml_reader import read_yaml
+from trainables.sources import source_section
 
-_PATHS = ("data.source.path", "network.weights.path", "network.folder")
+_PATHS = ("network.weights.path", "network.folder")
 
 
 def built_in_studies() -> dict[str, Traversable]:
@@ -100,7 +101,7 @@ def _resolve_paths(name: str, values: dict[str, Any], base: Path) -> None:
     network = values.get("network")
     if isinstance(network, dict) and ":" in str(network.get("backbone")):
         network.setdefault("folder", ".")
-    for key in _PATHS:
+    for key in (*_PATHS, *_source_paths(values)):
         *sections, last = key.split(".")
         section: Any = values
         for part in sections:
@@ -110,6 +111,18 @@ def _resolve_paths(name: str, values: dict[str, Any], base: Path) -> None:
                 section[last] = str((base / Path(section[last]).expanduser()).resolve())
             except (ValueError, RuntimeError) as error:  # a NUL in it, or the home of a user that is not there
                 raise UserError(f"{name}: {key}: {section[last]!r} is no path: {error}") from None
+
+
+def _source_paths(values: dict[str, Any]) -> list[str]:
+    """Return the keys of the source of images that are paths; none of an unknown kind, which the validation words."""
+    data = values.get("data")
+    source = data.get("source") if isinstance(data, dict) else None
+    if not isinstance(source, dict):
+        return []
+    try:
+        return [f"data.source.{key}" for key in source_section(str(source.get("kind"))).path_keys()]
+    except ValueError:
+        return []
 
 
 def _validate(name: str, values: dict[str, Any]) -> StudyDefinition:

@@ -13,7 +13,7 @@ from pydantic import ValidationError
 from search_spaces.arms import Arm
 from study.definition import StudyDefinition
 from study.errors import UserError
-from study.layout import RunFolder, write_atomically
+from study.layout import RunFolder, dataset_cache, write_atomically
 from study.validation import first_problem, with_key
 from trainables.config import InitializationConfig, ModulationConfig, TrialConfig, trial_id
 from trainables.config_network import with_known_content
@@ -120,7 +120,7 @@ def fingerprint_of(definition: StudyDefinition) -> str:
     from trainables.data import data_fingerprint
 
     with blaming("data"):
-        return data_fingerprint(definition.data, definition.seeds.data_seed)
+        return data_fingerprint(definition.data, definition.seeds.data_seed, dataset_cache())
 
 
 def _plan_arm(definition: StudyDefinition, arm: Arm) -> PlannedArm:

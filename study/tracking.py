@@ -30,6 +30,7 @@ from results.store import read_table
 from study.journal import TrialHistory, derive_history, read_journal
 from study.layout import RunFolder, write_atomically
 from study.mirror import RunContent, factor_params, ledger_points, summary_points, trial_content
+from trainables.sources import parse_source
 
 STORE_ERRORS = (MlflowException, SQLAlchemyError, OSError)
 """What a store that is down, full or broken raises; ``requests`` errors are ``OSError``."""
@@ -263,10 +264,9 @@ def _dataset_input(plan: Mapping[str, Any]) -> DatasetInput:
     """The data as MLflow sees it: where it comes from, and the fingerprint of its content as digest."""
     data = plan["definition"]["data"]
     source = data["source"]
-    name = Path(source["path"]).name if "path" in source else f"{source['kind']} images"
     profile = json.dumps({"tasks": data["tasks"], "image_size": data["image_size"], "fit": data["fit"]})
     dataset = Dataset(
-        name=name,
+        name=parse_source(source).title,
         digest=plan["data_fingerprint"],
         source_type=source["kind"],
         source=json.dumps(source),

@@ -11,6 +11,7 @@ from pydantic_core import ErrorDetails
 
 from study.definition import StudyDefinition
 from study.errors import nearest
+from trainables.sources import SOURCES, SourceConfig, source_section
 
 Location = Sequence[str | int]
 
@@ -30,6 +31,8 @@ def _sentence(detail: ErrorDetails) -> str:
             return with_key(key, str(context["error"]))
         case "extra_forbidden":
             rule = f"unknown key{nearest(str(detail['loc'][-1]), _keys(models))}"
+        case "dict_type":
+            rule = f"should be a mapping, got {_short(detail['input'])}"
         case "missing":
             rule = "missing; this key is required"
         case "union_tag_invalid":
@@ -79,10 +82,18 @@ def _walk(location: Location) -> tuple[type[BaseModel] | None, str]:
         key += f"[{part}]" if isinstance(part, int) else f".{part}" if key else str(part)
         field = model.model_fields.get(str(part)) if model is not None else None
         sections = _sections(field.annotation) if field is not None else []
-        kinds = {str(section.model_fields["kind"].default): section for section in sections if len(sections) > 1}
-        model = sections[0] if len(sections) == 1 else None
+        several = len(sections) > 1 or sections == [SourceConfig]
+        kinds = {kind: section for section in sections for kind, section in kinds_of(section).items() if several}
+        model = sections[0] if len(sections) == 1 and not several else None
         last = model or last
     return last, key
+
+
+def kinds_of(section: type[BaseModel]) -> dict[str, type[BaseModel]]:
+    """Return the kinds of a section by name: itself, or all registered sources where any may stand."""
+    if section is SourceConfig:
+        return {kind: source_section(kind) for kind in SOURCES}
+    return {str(section.model_fields["kind"].default): section} if "kind" in section.model_fields else {}
 
 
 def _sections(annotation: Any) -> list[type[BaseModel]]:

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from trainables.config import TrialConfig
 from trainables.data.dataset import Dataset
+from trainables.listed_triplets import TripletItems, triplet_items
 from trainables.seeds import named_seed
 from trainables.triplets import TripletPool
 
@@ -49,19 +50,21 @@ class Batches(Protocol):
         ...
 
 
-def build_batches(config: TrialConfig, labels: Integers) -> Batches:
+def build_batches(config: TrialConfig, labels: Integers, listed: Mapping[str, Integers] | None = None) -> Batches:
     """Return the scheme that the configuration names, seeded with its ``train_seed``.
 
     Args:
         config: the trial.
         labels: (N, T) of the training split, columns in the order of ``config.data.tasks``, -1 = unlabelled.
+        listed: published triplets (M, 3) of training rows by task, which the scheme ``triplets`` then takes.
 
     Raises:
         ValueError: a task cannot form a triplet or, in ``released``, is not binary; or there are fewer images than a
             batch takes.
     """
     tasks = config.data.tasks
-    pools = tuple(TripletPool(labels[:, column], task, "train") for column, task in enumerate(tasks))
+    taken = (listed or {}) if config.batches.scheme == "triplets" else {}
+    pools = tuple(triplet_items(labels[:, column], taken, task, "train") for column, task in enumerate(tasks))
     steps = config.optimization.steps_per_epoch
     per_task = config.batches.images // (3 * len(tasks))
     if config.batches.scheme == "triplets":
@@ -76,12 +79,18 @@ def check_trainable(config: TrialConfig, dataset: Dataset) -> None:
     """Check, from labels alone, that batches and frozen triplets can be drawn from every split for every task.
 
     Raises:
-        ValueError: a task cannot form a triplet in a split, or there are fewer images than a batch takes.
+        ValueError: a task cannot form a triplet in a split, there are fewer images than a batch takes, or the agreement
+            of tasks is to be measured on a task without labels.
     """
-    build_batches(config, dataset.splits["train"].labels)
+    train = dataset.splits["train"]
+    build_batches(config, train.labels, train.triplets)
     for name in ("validation", "test"):
+        split = dataset.splits[name]
         for column, task in enumerate(config.data.tasks):
-            TripletPool(dataset.splits[name].labels[:, column], task, name)
+            triplet_items(split.labels[:, column], split.triplets, task, name)
+    if config.agreement.every_epochs:
+        for column, task in enumerate(config.data.tasks):
+            TripletPool(train.labels[:, column], task, "train")
 
 
 class AllTasksBatches:
@@ -132,7 +141,7 @@ class TripletBatches:
     """
 
     def __init__(
-        self, pools: tuple[TripletPool, ...], images: int, per_task: int, seed: int, steps_per_epoch: int | None = None
+        self, pools: tuple[TripletItems, ...], images: int, per_task: int, seed: int, steps_per_epoch: int | None = None
     ) -> None:
         """Take ``per_task`` triplets a step from every pool; ``images`` is the size of the training split."""
         slots = 3 * per_task * len(pools)
@@ -149,7 +158,7 @@ class TripletBatches:
             triplets = [self._draw(pool, cycle) for pool, cycle in zip(self._pools, self._cycles, strict=True)]
             yield Batch(np.concatenate(triplets).reshape(-1), self._task_index)
 
-    def _draw(self, pool: TripletPool, cycle: _ShuffledCycle) -> Integers:
+    def _draw(self, pool: TripletItems, cycle: _ShuffledCycle) -> Integers:
         anchors = cycle.take(self._per_task)
         uniform = torch.rand(2, len(anchors), dtype=torch.float64, generator=self._generator)
         return pool.complete(anchors, uniform.numpy())

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import hashlib
 import json
-from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
 from pydantic import Field, model_validator
 
 from trainables.config_network import NetworkConfig, WeightsConfig, network_identity
+from trainables.config_sources import GeneratedFaces, ParquetImages
 from trainables.config_training import (
     AugmentationConfig,
     BalancingConfig,
@@ -22,6 +22,7 @@ from trainables.config_training import (
     OptimizationConfig,
 )
 from trainables.section import Section
+from trainables.sources import Source
 
 __all__ = [
     "RESULTS_VERSION",
@@ -54,22 +55,6 @@ Partition = tuple[tuple[str, ...], ...]
 """Disjoint, non-empty groups of task names that cover every task."""
 
 
-class GeneratedFaces(Section):
-    """Drawn faces, made by the project itself (``trainables.data.faces``). The seed is the study's ``data_seed``."""
-
-    kind: Literal["generated"] = "generated"
-    train_images: int = Field(1200, ge=1)
-    validation_images: int = Field(300, ge=1)
-    test_images: int = Field(400, ge=1)
-
-
-class ParquetImages(Section):
-    """A folder in the Hugging Face Parquet image layout: ``{train,validation,test}-*.parquet``."""
-
-    kind: Literal["parquet"] = "parquet"
-    path: Path
-
-
 class DataConfig(Section):
     """Which images and labels, and how an image becomes ``image_size x image_size x 3`` uint8.
 
@@ -78,7 +63,7 @@ class DataConfig(Section):
     (``trainables.images``). Above ``max_corrupt_share`` undecodable images a study does not start.
     """
 
-    source: Annotated[GeneratedFaces | ParquetImages, Field(discriminator="kind")] = GeneratedFaces()
+    source: Source = GeneratedFaces()
     tasks: tuple[str, ...] = Field(min_length=1)
     image_size: int = Field(64, ge=8)
     fit: Literal["crop", "pad", "stretch"] = "crop"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Protocol
@@ -33,7 +33,7 @@ ACCELERATOR_CHUNK_PIXELS = 2**23
 
 
 class LabelledImages(Protocol):
-    """Images uint8 (N, H, W, 3) and labels int64 (N, T), -1 = unlabelled."""
+    """Images uint8 (N, H, W, 3), labels int64 (N, T), -1 = unlabelled, and published triplets by task, if any."""
 
     @property
     def images(self) -> NDArray[np.uint8]:
@@ -43,6 +43,11 @@ class LabelledImages(Protocol):
     @property
     def labels(self) -> Integers:
         """(N, T), one column a task."""
+        ...
+
+    @property
+    def triplets(self) -> Mapping[str, Integers]:
+        """(M, 3) rows by task: anchor, positive, negative."""
         ...
 
 
@@ -69,7 +74,8 @@ class FrozenSplit:
     """What a split is evaluated on, the same for every trial on the same data.
 
     ``rows`` (M,): the evaluated images, rising. ``labels`` (M, T) are theirs. ``triplets``: one (K, 3) list a task, in
-    positions of ``rows``.
+    positions of ``rows``. ``ranked`` (M,): the images that are queries and gallery of the rank metrics; the others are
+    named in published triplets only.
     """
 
     name: str
@@ -78,6 +84,7 @@ class FrozenSplit:
     rows: Integers
     labels: Integers
     triplets: tuple[Integers, ...]
+    ranked: NDArray[np.bool_]
 
 
 def freeze_split(
@@ -85,8 +92,10 @@ def freeze_split(
 ) -> FrozenSplit:
     """Choose the evaluated images and load or draw the triplets of every task.
 
+    A published list is taken whole and as it is: neither ``triplets_per_task`` nor ``max_images`` cuts it.
+
     Args:
-        split: images and labels.
+        split: images, labels and published triplets.
         name: of the split; part of the seed and of messages.
         tasks: names of the label columns, in order.
         settings: ``max_images`` and ``triplets_per_task``.
@@ -102,12 +111,15 @@ def freeze_split(
         rows = np.sort(generator.choice(rows, settings.max_images, replace=False))
     chosen = np.full_like(labels, -1)
     chosen[rows] = labels[rows]
-    lists = (
-        store.load_or_draw(name, task, chosen[:, column], settings.triplets_per_task)
+    lists = [
+        split.triplets[task]
+        if task in split.triplets
+        else store.load_or_draw(name, task, chosen[:, column], settings.triplets_per_task)
         for column, task in enumerate(tasks)
-    )
-    triplets = tuple(np.searchsorted(rows, found) for found in lists)
-    return FrozenSplit(name, tasks, split.images, rows, labels[rows], triplets)
+    ]
+    needed = np.unique(np.concatenate([rows, *(found.reshape(-1) for found in lists)]))
+    triplets = tuple(np.searchsorted(needed, found) for found in lists)
+    return FrozenSplit(name, tasks, split.images, needed, labels[needed], triplets, np.isin(needed, rows))
 
 
 def evaluate(
@@ -148,7 +160,11 @@ def embed_split(
 
 
 def triplet_metrics(embeddings: torch.Tensor, split: FrozenSplit) -> tuple[TaskMetric, ...]:
-    """Return the triplet accuracy of every task on its frozen list, by query and by the anchor's class."""
+    """Return the triplet accuracy of every task on its frozen list, by query and by the anchor's class.
+
+    In a published list anchors may be unlabelled: they count by query only, and a task all of whose anchors are has no
+    row by class.
+    """
     metrics = []
     for column, task in enumerate(split.tasks):
         triplets = split.triplets[column]
@@ -156,19 +172,25 @@ def triplet_metrics(embeddings: torch.Tensor, split: FrozenSplit) -> tuple[TaskM
             correct = correct_triplets(embeddings[column], triplets)
         classes = split.labels[triplets[:, 0], column]
         for average in AVERAGES:
-            value = average_over(correct, classes, average)
-            metrics.append(
-                TaskMetric(split.name, task, TRIPLET_ACCURACY, average, value, TRIPLET_CHANCE, len(triplets))
-            )
+            counted = classes >= (0 if average == "class" else -1)
+            if counted.any():
+                value, queries = average_over(correct[counted], classes[counted], average), int(counted.sum())
+                metrics.append(TaskMetric(split.name, task, TRIPLET_ACCURACY, average, value, TRIPLET_CHANCE, queries))
     return tuple(metrics)
 
 
 def retrieval_metrics(embeddings: torch.Tensor, split: FrozenSplit) -> tuple[TaskMetric, ...]:
-    """Return every rank metric of every task, leave-one-out among the evaluated images, with its chance level."""
+    """Return every rank metric of every task, leave-one-out among the evaluated images, with its chance level.
+
+    A task without any label, which only published triplets can have, has no rank metrics.
+    """
     metrics = []
     for column, task in enumerate(split.tasks):
+        labels = np.where(split.ranked, split.labels[:, column], -1)
+        if (split.labels[:, column] < 0).all():
+            continue
         with _named(task, split.name):
-            found = rank_metrics(embeddings[column], split.labels[:, column])
+            found = rank_metrics(embeddings[column], labels)
         for metric in RANK_METRICS:
             for average in AVERAGES:
                 value, chance = (

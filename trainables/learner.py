@@ -50,7 +50,7 @@ class Learner:
         decayed, undecayed = _decayed_and_undecayed(self.model)
         self.optimizer = build_optimizer(config.optimization, decayed, [*undecayed, *self.balancer.parameters()])
         labels = np.array(split.labels)
-        self.batches = build_batches(config, labels)
+        self.batches = build_batches(config, labels, split.triplets)
         self.steps_done = 0
         self._config = config
         self._runtime = runtime

@@ -11,6 +11,7 @@ from study.layout import dataset_cache
 from study.plan import blaming
 
 _NAMED_CORRUPT = 10
+_NAMED_CLASSES = 20
 
 
 def show_data(given: Path, runs: Path) -> None:
@@ -32,7 +33,7 @@ def show_data(given: Path, runs: Path) -> None:
             counts.task,
             counts.split,
             count(counts.unlabelled),
-            ", ".join(f"{k} {v:,}" for k, v in counts.classes.items()),
+            _by_class(counts.classes),
         ]
         for counts in sorted(found.tasks, key=lambda counts: definition.data.tasks.index(counts.task))
     ]
@@ -42,3 +43,10 @@ def show_data(given: Path, runs: Path) -> None:
     for image in found.corrupt_images[:_NAMED_CORRUPT]:
         say(console, f"corrupt: {image}: {image.reason}")
     say(console, f"decoded images: {found.folder}")
+
+
+def _by_class(classes: dict[str, int]) -> str:
+    """Return the counts in class order; of very many classes (people) the first ones."""
+    named = [f"{name} {images:,}" for name, images in list(classes.items())[:_NAMED_CLASSES]]
+    rest = len(classes) - len(named)
+    return ", ".join([*named, f"and {rest:,} more classes"] if rest else named)

@@ -127,7 +127,7 @@ def _attempt(order: WorkOrder, folder: TrialFolder, journal: JournalWriter, hist
 
     config = TrialConfig.model_validate(order.planned["config"])
     try:
-        require_fingerprint(config.data, config.data_seed, order.planned["data_fingerprint"])
+        require_fingerprint(config.data, config.data_seed, order.planned["data_fingerprint"], dataset_cache())
         outcome = _load(order.runner)(
             config,
             report=report,

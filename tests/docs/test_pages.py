@@ -7,6 +7,7 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
+import click
 import numpy as np
 import pytest
 import typer
@@ -85,6 +86,8 @@ def test_commands_and_their_options_exist(page: Path):
         name, *rest = call.split()
         command = group.commands.get(name)
         assert command is not None, f"modstudy {name}"
+        if isinstance(command, click.Group) and rest and rest[0] in command.commands:
+            command = command.commands[rest[0]]
         known = {option for parameter in command.params for option in (*parameter.opts, *parameter.secondary_opts)}
         assert {word for word in rest if word.startswith("--")} <= known, f"modstudy {call}"
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from PIL import Image
 from typer.testing import CliRunner, Result
 
 from results.store import read_table
@@ -157,6 +158,51 @@ def test_data_is_described(study_file: Path, tmp_path: Path, monkeypatch: pytest
     result = modstudy("data", study_file)
     assert result.exit_code == 0, result.output
     assert "images: train 24, validation 12, test 12; corrupt: 0" in result.output
+
+
+def test_data_show_is_the_command_that_may_be_left_out(study_file: Path, tmp_path: Path, monkeypatch: Any) -> None:
+    monkeypatch.setenv("MODSTUDY_CACHE", str(tmp_path / "cache"))
+    shown = modstudy("data", "show", study_file).output
+    assert "corrupt: 0" in shown
+    assert modstudy("data", "--runs-dir", tmp_path, study_file).output == shown
+
+
+def test_data_check_says_what_must_be_fixed(study_file: Path, tmp_path: Path, monkeypatch: Any) -> None:
+    monkeypatch.setenv("MODSTUDY_CACHE", str(tmp_path / "cache"))
+    good = modstudy("data", "check", study_file)
+    assert good.exit_code == 0, good.output
+    assert "duplicates: 0 of test (0.00%) are also in validation, by decoded pixels" in good.output
+    assert "0 problems" in good.output
+    study_file.write_text(study_file.read_text().replace("test_images: 12", "test_images: 1"))
+    bad = modstudy("data", "check", study_file)
+    assert bad.exit_code == 1
+    assert "must be fixed: task 'Smiling' on split 'test': triplets need two classes" in bad.output
+
+
+def test_data_check_finds_the_kind_of_a_folder(tmp_path: Path, monkeypatch: Any) -> None:
+    monkeypatch.setenv("MODSTUDY_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setenv("COLUMNS", "80")
+    folder = tmp_path / "own"
+    folder.mkdir()
+    rows = ["file,kind,A_task_with_a_long_name"]
+    for number in range(24):
+        colour = (number % 23, 100, 7)  # the last image is the first one again
+        Image.new("RGB", (9, 9), colour).save(folder / f"{number}.png")
+        rows.append(f"{number}.png,{'ab'[number % 2]},{number % 3 or ''}")
+    (folder / "4.png").write_bytes(b"no image")
+    (folder / "own.csv").write_text("\n".join(rows))
+    result = modstudy("data", "check", folder)
+    assert result.exit_code == 1
+    text = result.output
+    assert "table: " in text
+    assert "corrupt: own.csv:4: 4.png: UnidentifiedImageError" in text
+    assert "must be fixed: 1 images cannot be decoded, a share of 0.04167 where data.max_corrupt_share" in text
+    assert "(+" in text  # images without a label
+    empty = tmp_path / "empty"
+    empty.mkdir()
+    nothing = modstudy("data", "check", empty)
+    assert nothing.exit_code == 2
+    assert "holds data of no known kind; kinds: generated, parquet" in nothing.stderr
 
 
 @pytest.mark.slow

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import pytest
@@ -23,6 +23,7 @@ COMPUTE = ComputeConfig(device="cpu")
 class Pictures:
     images: np.ndarray
     labels: np.ndarray
+    triplets: dict[str, np.ndarray] = field(default_factory=dict)
 
 
 class MeanColour(nn.Module):

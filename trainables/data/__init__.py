@@ -1,6 +1,7 @@
 """Images and labels: read or drawn, decoded once, memory-mapped by every trial."""
 
 from trainables.data.cache import data_fingerprint, prepare_dataset, require_fingerprint
+from trainables.data.checking import DatasetCheck, check_dataset
 from trainables.data.dataset import Dataset, Split
 from trainables.data.description import DatasetDescription, TaskCounts, describe_dataset
 from trainables.data.source import SPLITS, UNLABELLED
@@ -9,9 +10,11 @@ __all__ = [
     "SPLITS",
     "UNLABELLED",
     "Dataset",
+    "DatasetCheck",
     "DatasetDescription",
     "Split",
     "TaskCounts",
+    "check_dataset",
     "data_fingerprint",
     "describe_dataset",
     "prepare_dataset",

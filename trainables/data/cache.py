@@ -12,15 +12,26 @@ import json
 import logging
 import os
 import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
 import numpy as np
 from filelock import FileLock
+from numpy.typing import NDArray
 
-from trainables.config import DataConfig, GeneratedFaces
-from trainables.data.dataset import MANIFEST, Dataset, Manifest, images_file, labels_file, open_dataset
-from trainables.data.source import SPLITS, CorruptImage, ImageSource
+from trainables.config import DataConfig
+from trainables.data.dataset import (
+    MANIFEST,
+    Dataset,
+    Manifest,
+    images_file,
+    labels_file,
+    open_dataset,
+    triplets_file,
+)
+from trainables.data.source import SPLITS, CorruptImage, ImageSource, Labels
 
 CACHE_FOLDER = "datasets-v1"
 """Below the cache; the number is raised when the files in it change their layout."""
@@ -30,28 +41,34 @@ _NAMED_CORRUPT = 5
 logger = logging.getLogger(__name__)
 
 
-def data_fingerprint(data: DataConfig, data_seed: int) -> str:
+def data_fingerprint(data: DataConfig, data_seed: int, cache: Path | None = None) -> str:
     """Return 32 hexadecimal digits that change when pixels or labels would, and with nothing else.
 
     Covered are the bytes of the files, image size, fit, tasks in their order and the decoder's version; for drawn
     faces the settings, the generator's version and ``data_seed``. The place of the files is not.
 
+    Args:
+        data: which images and labels.
+        data_seed: decides what is drawn.
+        cache: where hashes of image files are kept, so that they are read once; None keeps none.
+
     Raises:
         ValueError: files, columns or tasks do not fit together.
     """
-    return _fingerprint(_open_source(data, data_seed))
+    return _fingerprint(data.source.open(data, data_seed, cache))
 
 
-def require_fingerprint(data: DataConfig, data_seed: int, expected: str) -> None:
+def require_fingerprint(data: DataConfig, data_seed: int, expected: str, cache: Path | None = None) -> None:
     """Check that the data at hand is the data a trial was planned on; a node may hold other files at the same path.
 
     Raises:
         ValueError: it is not, or files, columns or tasks do not fit together.
     """
-    found = data_fingerprint(data, data_seed)
+    found = data_fingerprint(data, data_seed, cache)
     if found != expected:
-        where = getattr(data.source, "path", data.source.kind)
-        raise ValueError(f"{where}: the data here has fingerprint {found}, but the trial was planned on {expected}")
+        raise ValueError(
+            f"{data.source.place}: the data here has fingerprint {found}, but the trial was planned on {expected}"
+        )
 
 
 def prepare_dataset(data: DataConfig, data_seed: int, cache: Path) -> Dataset:
@@ -69,7 +86,7 @@ def prepare_dataset(data: DataConfig, data_seed: int, cache: Path) -> Dataset:
 
 def build_if_missing(data: DataConfig, data_seed: int, cache: Path) -> tuple[Path, Manifest]:
     """Return the cache folder of the data and its manifest, after building it if nobody has."""
-    source = _open_source(data, data_seed)
+    source = data.source.open(data, data_seed, cache)
     fingerprint = _fingerprint(source)
     folder = cache / CACHE_FOLDER / fingerprint
     if not (folder / MANIFEST).is_file():
@@ -78,17 +95,6 @@ def build_if_missing(data: DataConfig, data_seed: int, cache: Path) -> tuple[Pat
             if not (folder / MANIFEST).is_file():  # another process may have built it while this one waited
                 _build(source, data, fingerprint, folder)
     return folder, Manifest.read(folder / MANIFEST)
-
-
-def _open_source(data: DataConfig, data_seed: int) -> ImageSource:
-    # Imported here so that drawn faces need no pyarrow, and Parquet files no drawing.
-    if isinstance(data.source, GeneratedFaces):
-        from trainables.data.faces.generator import FaceSource
-
-        return FaceSource(data, data.source, data_seed)
-    from trainables.data.parquet import ParquetSource
-
-    return ParquetSource(data, data.source)
 
 
 def _fingerprint(source: ImageSource) -> str:
@@ -102,13 +108,19 @@ def _build(source: ImageSource, data: DataConfig, fingerprint: str, folder: Path
     shutil.rmtree(folder, ignore_errors=True)  # without a manifest: somebody removed it by hand
     partial.mkdir()
     try:
-        images, corrupt = {}, []
+        splits: dict[str, _Written] = {}
         for split in SPLITS:
-            images[split], dropped = _write_split(source, split, data.image_size, partial)
-            corrupt += dropped
-            logger.info("%s: %d images decoded, %d corrupt", split, images[split], len(dropped))
-        software = {"pillow": importlib.metadata.version("pillow")}
-        Manifest(fingerprint, source.classes(), images, tuple(corrupt), software).write(partial / MANIFEST)
+            splits[split] = _write_split(source, split, data.image_size, partial)
+            logger.info("%s: %d images decoded, %d corrupt", split, splits[split].images, len(splits[split].corrupt))
+        Manifest(
+            fingerprint=fingerprint,
+            classes=source.classes(),
+            images={split: written.images for split, written in splits.items()},
+            corrupt=tuple(image for written in splits.values() for image in written.corrupt),
+            software={"pillow": importlib.metadata.version("pillow")},
+            triplets={split: written.triplets for split, written in splits.items() if written.triplets},
+            triplets_dropped=sum(written.triplets_dropped for written in splits.values()),
+        ).write(partial / MANIFEST)
         for path in partial.iterdir():
             _flush_to_disk(path)
         partial.rename(folder)
@@ -117,7 +129,17 @@ def _build(source: ImageSource, data: DataConfig, fingerprint: str, folder: Path
         raise
 
 
-def _write_split(source: ImageSource, split: str, image_size: int, folder: Path) -> tuple[int, list[CorruptImage]]:
+@dataclass(frozen=True)
+class _Written:
+    """What became of a split: images kept and dropped, triplets kept by task and dropped."""
+
+    images: int
+    corrupt: list[CorruptImage]
+    triplets: dict[str, int]
+    triplets_dropped: int
+
+
+def _write_split(source: ImageSource, split: str, image_size: int, folder: Path) -> _Written:
     """Stream a split into its two arrays; the images are appended, so a full disk is an error and not a crash."""
     labels = source.labels(split)
     _check_free_space(folder, len(labels) * image_size * image_size * 3)
@@ -135,7 +157,18 @@ def _write_split(source: ImageSource, split: str, image_size: int, folder: Path)
         if _write_header(file, (int(kept.sum()), image_size, image_size, 3)) != start:
             raise AssertionError("the header of an array must not grow when images are dropped")
     np.save(labels_file(folder, split), labels[kept], allow_pickle=False)
-    return int(kept.sum()), corrupt
+    triplets, dropped = _keep_triplets(source.triplets(split), kept)
+    if triplets:
+        np.savez(triplets_file(folder, split), **triplets)  # type: ignore[arg-type] # a task name is no other argument
+    return _Written(int(kept.sum()), corrupt, {task: len(found) for task, found in triplets.items()}, dropped)
+
+
+def _keep_triplets(triplets: Mapping[str, Labels], kept: NDArray[np.bool_]) -> tuple[dict[str, Labels], int]:
+    """Return the triplets of images that are kept, in rows of these, and how many others there were."""
+    new_row = np.cumsum(kept) - 1
+    whole = {task: found[kept[found].all(axis=1)] for task, found in triplets.items()}
+    dropped = sum(len(found) - len(whole[task]) for task, found in triplets.items())
+    return {task: new_row[found] for task, found in whole.items()}, dropped
 
 
 def _write_header(file: BinaryIO, shape: tuple[int, ...]) -> int:

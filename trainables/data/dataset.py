@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+import zipfile
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -17,10 +18,14 @@ MANIFEST = "manifest.json"
 
 @dataclass(frozen=True)
 class Split:
-    """``images`` uint8 (N, H, W, 3) and ``labels`` int64 (N, T), -1 where unlabelled; both read-only memory maps."""
+    """``images`` uint8 (N, H, W, 3) and ``labels`` int64 (N, T), -1 where unlabelled; both read-only memory maps.
+
+    ``triplets``: published lists (M, 3) of rows (anchor, positive, negative) by task; empty where there are none.
+    """
 
     images: Pixels
     labels: Labels
+    triplets: Mapping[str, Labels] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -42,13 +47,19 @@ class Dataset:
 
 @dataclass(frozen=True)
 class Manifest:
-    """What a cache folder holds: tasks with their classes, images kept per split, images dropped and why."""
+    """What a cache folder holds: tasks with their classes, images kept per split, images dropped and why.
+
+    ``triplets``: of published lists, how many are kept by split and task; ``triplets_dropped``: how many named a
+    dropped image.
+    """
 
     fingerprint: str
     classes: dict[str, tuple[str, ...]]
     images: dict[str, int]
     corrupt: tuple[CorruptImage, ...]
     software: dict[str, str]
+    triplets: dict[str, dict[str, int]] = field(default_factory=dict)
+    triplets_dropped: int = 0
 
     @property
     def corrupt_share(self) -> float:
@@ -78,6 +89,11 @@ def labels_file(folder: Path, split: str) -> Path:
     return folder / f"{split}-labels.npy"
 
 
+def triplets_file(folder: Path, split: str) -> Path:
+    """Return the place of a split's published triplets in a cache folder, an array a task."""
+    return folder / f"{split}-triplets.npz"
+
+
 def open_dataset(folder: Path, manifest: Manifest, tasks: Sequence[str]) -> Dataset:
     """Memory-map the arrays of a complete cache folder.
 
@@ -91,6 +107,18 @@ def open_dataset(folder: Path, manifest: Manifest, tasks: Sequence[str]) -> Data
             labels = np.load(labels_file(folder, split), mmap_mode="r", allow_pickle=False)
         except (OSError, ValueError) as error:
             raise ValueError(f"{folder}: the cached images are damaged ({error}); delete this folder") from error
-        splits[split] = Split(images, labels)
+        splits[split] = Split(images, labels, _read_triplets(folder, split, manifest))
     corrupt = tuple(str(image) for image in manifest.corrupt)
     return Dataset(splits, tuple(tasks), manifest.classes, corrupt, manifest.fingerprint)
+
+
+def _read_triplets(folder: Path, split: str, manifest: Manifest) -> dict[str, Labels]:
+    counts = manifest.triplets.get(split, {})
+    if not counts:
+        return {}
+    try:
+        with np.load(triplets_file(folder, split), allow_pickle=False) as stored:
+            found: dict[str, Labels] = {task: stored[task] for task in counts}
+    except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
+        raise ValueError(f"{folder}: the cached triplets are damaged ({error}); delete this folder") from error
+    return found

@@ -5,6 +5,9 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.parquet as pq
+
 from trainables.data.source import SPLITS
 
 _SPELLINGS = {"train": ("train",), "validation": ("validation", "valid", "val"), "test": ("test",)}
@@ -54,3 +57,18 @@ def _check_complete(home: Path, split: str, paths: tuple[Path, ...]) -> None:
     missing = sorted(set(range(counts[0])) - {int(match["index"]) for match in numbered})
     if missing:
         raise ValueError(f"{home}: split {split!r} must have {counts[0]} shards, missing: {missing[:10]}")
+
+
+def count_rows(folder: Path) -> int:
+    """Return the rows of all files of all splits, from their footers.
+
+    Raises:
+        ValueError: no such files, or one that is no Parquet file.
+    """
+    total = 0
+    for path in (path for paths in find_shards(folder).values() for path in paths):
+        try:
+            total += int(pq.read_metadata(path).num_rows)
+        except (pa.ArrowInvalid, OSError) as error:
+            raise ValueError(f"{path}: not a readable Parquet file: {error}") from error
+    return total

@@ -47,3 +47,14 @@ class ImageSource(Protocol):
 
     def images(self, split: str) -> Iterator[Pixels | CorruptImage]:
         """Yield the images of a split in the order of their labels, with bounded memory."""
+
+    def triplets(self, split: str) -> Mapping[str, Labels]:  # noqa: ARG002 - most sources have none
+        """Return, for tasks that come with a list of triplets, its rows (M, 3): anchor, positive, negative.
+
+        Rows count all images of the split, the corrupt ones included.
+        """
+        return {}
+
+    def notes(self) -> tuple[str, ...]:
+        """Return what somebody who uses the data should know of it, a sentence each."""
+        return ()

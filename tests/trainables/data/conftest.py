@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import importlib.util
 import io
 import json
+import sys
 from collections.abc import Callable
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -14,7 +17,9 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
-from trainables.config import DataConfig, ParquetImages
+from trainables.config import DataConfig, ParquetImages, TrialConfig
+from trainables.outcome import TrialOutcome
+from trainables.training import run_trial
 
 IMAGE_TYPE = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
 
@@ -75,3 +80,35 @@ def config_of() -> Callable[..., DataConfig]:
         return DataConfig(source=ParquetImages(path=folder), tasks=tasks, **({"image_size": 8} | settings))
 
     return make
+
+
+@pytest.fixture(scope="session")
+def layouts() -> ModuleType:
+    """``layouts.py``, which writes small copies of official data sets; tests are no package to import it from."""
+    spec = importlib.util.spec_from_file_location("layouts", Path(__file__).with_name("layouts.py"))
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules["layouts"] = module  # dataclasses look their module up
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture
+def train_tiny(tmp_path: Path) -> Callable[..., TrialOutcome]:
+    """Train two steps on a data set and measure validation and test."""
+
+    def train(source: dict[str, Any], tasks: list[str], scheme: str = "all_tasks", **data: Any) -> TrialOutcome:
+        config = TrialConfig.model_validate(
+            {
+                "data": {"source": source, "tasks": tasks, "image_size": 48, **data},
+                "network": {"width": 0.0625},
+                "batches": {"scheme": scheme, "images": 3 * len(tasks)},
+                "optimization": {"epochs": 1, "steps_per_epoch": 2},
+                "evaluation": {"splits": ["validation", "test"], "triplets_per_task": 20},
+                "compute": {"device": "cpu"},
+            }
+        )
+        return run_trial(config, report=lambda _: None, workspace=tmp_path / "trial", cache=tmp_path / "cache")
+
+    return train

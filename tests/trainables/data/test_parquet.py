@@ -87,7 +87,7 @@ def _replace(column, values):
         (None, ("knd",), r"train-00000-of-00001.parquet: no column for task 'knd'; did you mean 'kind'\?"),
         (None, ("KIND",), r"did you mean 'kind'\?"),
         (None, ("image",), r"no column for task 'image'"),
-        (_replace("kind", pa.array(["a"] * 6)), ("kind",), r"column 'kind': a task must be .* is string"),
+        (_replace("kind", pa.array(["a"] * 6)), ("kind",), r"columns of text and lists must be those of train-0"),
         (_replace("kind", pa.array([0.5] * 6)), ("kind",), r"column 'kind': a task must be .* is double"),
         (
             _replace("kind", pa.array([0, 1, 2, 0, 0, 0])),
@@ -176,3 +176,48 @@ def test_reading_holds_a_row_group_and_not_the_file(write_folder, shard, config_
     held = max(pa.total_allocated_bytes() - before for _ in source.images("train"))
     assert path.stat().st_size > 4_000_000
     assert held < 1_000_000
+
+
+def rewrite(folder, column, values_of_split):
+    """Replace a column of every split."""
+    for split, values in values_of_split.items():
+        path = folder / "data" / f"{split}-00000-of-00001.parquet"
+        table = pq.read_table(path)
+        pq.write_table(table.set_column(table.schema.get_field_index(column), column, values), path)
+
+
+def test_text_columns_and_missing_labels(write_folder, config_of, tmp_path):
+    folder = write_folder(rows=4)
+    rewrite(
+        folder,
+        "score",
+        {
+            "train": pa.array(["red", None, "blue", "red"]),
+            "validation": pa.array(["green", "", "red", "10"]),
+            "test": pa.array(["9", "blue", "red", "red"]).dictionary_encode(),
+        },
+    )
+    dataset = prepare_dataset(config_of(folder, ("kind", "score", "score=red")), 0, tmp_path / "cache")
+    assert dataset.classes["score"] == ("9", "10", "blue", "green", "red")
+    assert dataset.classes["score=red"] == ("no", "yes")
+    assert dataset.splits["train"].labels.tolist() == [[0, 4, 1], [1, -1, -1], [0, 2, 0], [1, 4, 1]]
+    assert dataset.splits["validation"].labels[:, 1].tolist() == [3, -1, 4, 1]
+    assert dataset.splits["test"].labels[:, 1].tolist() == [0, 2, 4, 4]
+    data = config_of(folder, ("score=rd",))
+    source = data.source.open(data, 0, None)
+    with pytest.raises(ValueError, match=r"'score=rd': no cell holds 'rd'; did you mean 'red'\?"):
+        source.labels("train")
+
+
+def test_lists_are_multi_label(write_folder, config_of, tmp_path):
+    folder = write_folder(rows=3)
+    lists = {
+        "train": pa.array([["a", "b"], ["b"], []]),
+        "validation": pa.array([["b", "a"], None, ["c"]]),
+        "test": pa.array([["a"], ["a"], ["b"]]),
+    }
+    rewrite(folder, "score", lists)
+    dataset = prepare_dataset(config_of(folder, ("score", "score=b", "kind=boot")), 0, tmp_path / "cache")
+    assert dataset.classes["score"] == ("a", "a;b", "b", "c")
+    assert dataset.splits["train"].labels.tolist() == [[1, 1, 1], [2, 1, 0], [-1, -1, 1]]
+    assert dataset.splits["validation"].labels.tolist() == [[1, 1, 1], [-1, -1, 0], [3, 0, 1]]

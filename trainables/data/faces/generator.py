@@ -13,7 +13,7 @@ from trainables.data.faces.attributes import FACE_TASKS, Attributes, draw_attrib
 from trainables.data.faces.canvas import Canvas, Pose
 from trainables.data.faces.features import draw_age_lines, draw_eyes, draw_glasses, draw_mouth, draw_nose
 from trainables.data.faces.head import draw_beard, draw_behind_head, draw_front_hair, draw_hat, draw_head
-from trainables.data.source import SPLITS, CorruptImage, Labels, Pixels
+from trainables.data.source import SPLITS, CorruptImage, ImageSource, Labels, Pixels
 from trainables.names import nearest
 
 GENERATOR_VERSION = 2
@@ -22,7 +22,7 @@ GENERATOR_VERSION = 2
 _SUPERSAMPLING = 3
 
 
-class FaceSource:
+class FaceSource(ImageSource):
     """Drawn faces as a source of images. An index means the same face however many are asked for.
 
     Raises:

@@ -1,0 +1,105 @@
+"""``modstudy data check``: what must be put right before a study on this data starts, and what to know of it."""
+
+from __future__ import annotations
+
+from contextlib import AbstractContextManager, nullcontext
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+
+from results.wording import count
+from study.commands.target import find_target
+from study.display import Heading, open_console, say, table
+from study.layout import RunFolder, dataset_cache
+from study.plan import blaming
+from trainables.config import DataConfig
+from trainables.sources import detect_source
+
+if TYPE_CHECKING:
+    from trainables.data import DatasetCheck, TaskCounts
+
+EXIT_MUST_FIX = 1
+_NAMED = 10
+_SPLITS = ("train", "validation", "test")
+
+
+def check_data(given: Path, runs: Path) -> int:
+    """Print counts, duplicates, corrupt images and problems; decode the images if nobody has yet.
+
+    Args:
+        given: a study file, the folder of a run, or a folder of data, whose kind is found by looking and all of whose
+            tasks are checked.
+        runs: where the folders of runs lie.
+
+    Returns:
+        The exit code: 1 if something must be put right, else 0.
+
+    Raises:
+        UserError: files, columns or tasks do not fit together, or the folder holds data of no known kind.
+    """
+    from trainables.data import check_dataset
+
+    console = open_console()
+    data, data_seed, named = _data_of(given, runs)
+    with console.status("decoding images"), named, blaming("data"):
+        found = check_dataset(data, data_seed, dataset_cache())
+    say(console, f"{data.source.kind}: {data.source.place}")
+    _print_tasks(console, found, data.tasks)
+    _print_images(console, found)
+    for note in found.notes:
+        say(console, f"note: {note}")
+    for problem in found.must_fix:
+        say(console, f"must be fixed: {problem}")
+    say(console, f"{len(found.must_fix)} problems; decoded images: {found.description.folder}")
+    return EXIT_MUST_FIX if found.must_fix else 0
+
+
+def _data_of(given: Path, runs: Path) -> tuple[DataConfig, int, AbstractContextManager[None]]:
+    if given.is_dir() and not RunFolder(given.resolve()).definition.is_file():
+        with blaming("data"):
+            source = detect_source(given.resolve())
+            return DataConfig(source=source, tasks=source.known_tasks()), 0, nullcontext()
+    target = find_target(given, runs)
+    return target.definition.data, target.definition.seeds.data_seed, target.named()
+
+
+def _print_tasks(console: Console, found: DatasetCheck, tasks: tuple[str, ...]) -> None:
+    counts = {(row.task, row.split): row for row in found.description.tasks}
+    headings = [Heading("task", numeric=False), Heading("classes"), *map(Heading, _SPLITS), Heading("fewest")]
+    rows = [
+        [
+            task,
+            count(len(counts[task, "train"].classes)),
+            *(_labelled(counts[task, split]) for split in _SPLITS),
+            _fewest(counts[task, "train"]),
+        ]
+        for task in tasks
+    ]
+    console.print(table(headings, rows))
+    say(console, "images with a label (+ without one); fewest: images of the smallest class of the training split")
+
+
+def _labelled(counts: TaskCounts) -> str:
+    labelled = count(sum(counts.classes.values()))
+    return f"{labelled} (+{count(counts.unlabelled)})" if counts.unlabelled else labelled
+
+
+def _fewest(counts: TaskCounts) -> str:
+    return count(min(counts.classes.values())) if counts.classes else "-"
+
+
+def _print_images(console: Console, found: DatasetCheck) -> None:
+    described = found.description
+    images = ", ".join(f"{split} {number:,}" for split, number in described.images.items())
+    say(
+        console, f"images: {images}; corrupt: {len(described.corrupt_images)}, a share of {described.corrupt_share:.2%}"
+    )
+    for image in described.corrupt_images[:_NAMED]:
+        path = "" if image.path in image.reason else f" {image.path}"
+        say(console, f"corrupt: {image}{path}: {image.reason}")
+    if (more := len(described.corrupt_images) - _NAMED) > 0:
+        say(console, f"corrupt: and {more} more")
+    for pair in found.duplicates:
+        share = f"{pair.images:,} of {pair.split} ({pair.share:.2%})"
+        say(console, f"duplicates: {share} are also in {pair.other}, by decoded pixels")

@@ -1,0 +1,71 @@
+"""The sections of the sources that need no file of labels: drawn faces, and Parquet files."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from pydantic import Field
+
+from trainables.sources import SourceConfig
+
+if TYPE_CHECKING:
+    from trainables.config import DataConfig
+    from trainables.data.source import ImageSource
+
+
+class GeneratedFaces(SourceConfig):
+    """Drawn faces, made by the project itself (``trainables.data.faces``). The seed is the study's ``data_seed``."""
+
+    kind: Literal["generated"] = "generated"
+    train_images: int = Field(1200, ge=1)
+    validation_images: int = Field(300, ge=1)
+    test_images: int = Field(400, ge=1)
+
+    def open(self, data: DataConfig, data_seed: int, cache: Path | None) -> ImageSource:  # noqa: ARG002
+        """Return the drawn faces."""
+        from trainables.data.faces.generator import FaceSource
+
+        return FaceSource(data, self, data_seed)
+
+    def count_images(self) -> int:
+        """Return the images of all splits."""
+        return self.train_images + self.validation_images + self.test_images
+
+    def known_tasks(self) -> tuple[str, ...]:
+        """Return everything that is drawn."""
+        from trainables.data.faces.attributes import FACE_TASKS
+
+        return tuple(FACE_TASKS)
+
+
+class ParquetImages(SourceConfig):
+    """A folder in the Hugging Face Parquet image layout: ``{train,validation,test}-*.parquet``."""
+
+    kind: Literal["parquet"] = "parquet"
+    path: Path
+
+    def open(self, data: DataConfig, data_seed: int, cache: Path | None) -> ImageSource:  # noqa: ARG002
+        """Return the images in the files."""
+        from trainables.data.parquet import ParquetSource
+
+        return ParquetSource(data, self)
+
+    def count_images(self) -> int:
+        """Return the rows of all files."""
+        from trainables.data.shards import count_rows
+
+        return count_rows(self.path)
+
+    def known_tasks(self) -> tuple[str, ...]:
+        """Return the columns beside the image column."""
+        from trainables.data.shards import find_shards
+        from trainables.data.table_schema import task_columns
+
+        return task_columns(find_shards(self.path)["train"][0])
+
+    @classmethod
+    def detect(cls, folder: Path) -> ParquetImages | None:
+        """Return the source if there are Parquet files in the folder or its ``data/``."""
+        found = any(any(place.glob("*.parquet")) for place in (folder, folder / "data"))
+        return cls(path=folder) if found else None

@@ -1,0 +1,110 @@
+"""Image files by the names that lists give them: in a folder, or in a zip archive that is not unpacked."""
+
+from __future__ import annotations
+
+import functools
+import zipfile
+import zlib
+from pathlib import Path, PurePosixPath
+from typing import Protocol
+
+LARGEST_FILE = 200_000_000
+"""Bytes of an image file at most; a small archive can hold a file that fills the memory."""
+
+Stamp = tuple[int, int]
+"""Size and time of change (in an archive: size and checksum); both stay while the content does."""
+
+
+class ImageFiles(Protocol):
+    """Where image files are read from."""
+
+    place: Path
+
+    def stamp(self, name: str) -> Stamp | None:
+        """Return what tells that a file has changed; None where there is no such file."""
+        ...
+
+    def read(self, name: str) -> bytes:
+        """Return the bytes of a file.
+
+        Raises:
+            FileNotFoundError: there is none.
+            OSError: it cannot be read.
+        """
+        ...
+
+
+class FolderFiles:
+    """The files below a folder; a name, or a link it leads through, must not lead out of it."""
+
+    def __init__(self, place: Path) -> None:
+        self.place = place.resolve()
+        self._inside = functools.lru_cache(maxsize=None)(self._is_inside)
+
+    def path_of(self, name: str) -> Path:
+        """Return the place of a file.
+
+        Raises:
+            ValueError: the name is absolute, holds ``..``, or leads through a link to a place outside the folder.
+        """
+        pure = PurePosixPath(name)
+        if pure.is_absolute() or ".." in pure.parts or "\0" in name or "\\" in name or not pure.parts:
+            raise ValueError(f"image {name!r}: must be a path inside {self.place}, without '..' and '\\'")
+        path = self.place / pure
+        if not self._inside(path.parent) or (path.is_symlink() and not self._is_inside(path)):
+            raise ValueError(f"image {name!r}: is a link that leads out of {self.place}; images must lie inside")
+        return path
+
+    def stamp(self, name: str) -> Stamp | None:
+        """Return size and time of change."""
+        path = self.path_of(name)
+        try:
+            status = path.stat()
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+        return status.st_size, status.st_mtime_ns
+
+    def read(self, name: str) -> bytes:
+        """Return the bytes of a file."""
+        return self.path_of(name).read_bytes()
+
+    def _is_inside(self, path: Path) -> bool:
+        return path.resolve().is_relative_to(self.place)
+
+
+class ZipFiles:
+    """The members of a zip archive below ``prefix``; nothing is unpacked.
+
+    Raises:
+        ValueError: not a zip archive.
+    """
+
+    def __init__(self, place: Path, prefix: str) -> None:
+        self.place = place.resolve()
+        self._prefix = prefix
+        try:
+            self._archive = zipfile.ZipFile(self.place)
+        except (zipfile.BadZipFile, OSError) as error:
+            raise ValueError(
+                f"{place}: not a readable zip archive ({error}); unpack it beside, or fetch it again"
+            ) from error
+
+    def stamp(self, name: str) -> Stamp | None:
+        """Return size and checksum of a member."""
+        try:
+            member = self._archive.getinfo(self._prefix + name)
+        except KeyError:
+            return None
+        return member.file_size, member.CRC
+
+    def read(self, name: str) -> bytes:
+        """Return the bytes of a member."""
+        stamp = self.stamp(name)
+        if stamp is None:
+            raise FileNotFoundError(2, "No such file in the archive", f"{self.place}:{self._prefix}{name}")
+        if stamp[0] > LARGEST_FILE:
+            raise OSError(f"{self._prefix}{name}: {stamp[0]} bytes are more than the {LARGEST_FILE} allowed")
+        try:
+            return self._archive.read(self._prefix + name)
+        except (zipfile.BadZipFile, zlib.error, NotImplementedError, RuntimeError) as error:  # damaged, or encrypted
+            raise OSError(f"{self.place}:{self._prefix}{name}: {error}") from error

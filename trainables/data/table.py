@@ -1,0 +1,99 @@
+"""Images of your own: any folder of image files, and a CSV file with a row an image and a column a task."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field, model_validator
+
+from trainables.config import DataConfig
+from trainables.data.cells import CellKind, MultiValued
+from trainables.data.image_files import FolderFiles
+from trainables.data.listing import ListedSource
+from trainables.data.own_split import SHARES
+from trainables.data.text_files import read_table
+from trainables.section import Section
+from trainables.sources import SourceConfig
+
+
+class TableLabel(Section):
+    """How the cells of one column become classes.
+
+    ``class``: every value a class. ``multi_label``: values split by ``separator``, taken as ``multi_valued`` says, or
+    one by one as binary tasks ``column=value``. ``ordinal``: classes in the order of ``order``, or else of the numbers
+    they are, joined between the edges ``bins`` where given.
+    """
+
+    kind: CellKind = "class"
+    separator: str = Field(";", min_length=1)
+    multi_valued: MultiValued = "combination"
+    order: tuple[str, ...] = ()
+    bins: tuple[float, ...] = ()
+
+    @model_validator(mode="after")
+    def _order_fits(self) -> TableLabel:
+        if (self.order or self.bins) and self.kind != "ordinal":
+            raise ValueError(f"order and bins are for kind 'ordinal', got kind {self.kind!r}")
+        if self.order and self.bins:
+            raise ValueError("order and bins exclude each other")
+        if list(self.bins) != sorted(set(self.bins)) or len(set(self.order)) != len(self.order):
+            raise ValueError("bins must be rising edges, and the values of order distinct")
+        return self
+
+
+class TableImages(SourceConfig):
+    """A CSV file (UTF-8, with a header) beside images.
+
+    Image paths are relative to ``images``, or else to the file's folder, and must stay inside. ``split_column`` holds
+    train, validation (val, valid) or test; empty takes a column called ``split`` if there is one, and else draws
+    ``shares`` with ``data_seed``, whole groups of ``group_column`` at a time.
+    """
+
+    kind: Literal["table"] = "table"
+    path: Path
+    images: Path | None = None
+    image_column: str = "image"
+    split_column: str | None = None
+    group_column: str | None = None
+    shares: tuple[float, float, float] = SHARES
+    delimiter: str = Field(",", min_length=1, max_length=1)
+    missing: tuple[str, ...] = ("",)
+    labels: dict[str, TableLabel] = Field(default_factory=dict)
+
+    @model_validator(mode="after")
+    def _shares_sum_to_one(self) -> TableImages:
+        if min(self.shares) <= 0 or abs(sum(self.shares) - 1) > 1e-9:
+            raise ValueError(f"shares must be three positive numbers that sum to 1, got {list(self.shares)}")
+        return self
+
+    @property
+    def folder(self) -> Path:
+        """Where the images lie."""
+        return self.path.parent if self.images is None else self.images
+
+    def open(self, data: DataConfig, data_seed: int, cache: Path | None) -> ListedSource:
+        """Return the images of the table."""
+        from trainables.data.table_rows import read_rows
+
+        if not self.folder.is_dir():
+            raise ValueError(f"data.source.images: {self.folder} is not a folder")
+        files = FolderFiles(self.folder)
+        return ListedSource(data, read_rows(self, data.tasks, data_seed, files), files, cache)
+
+    def count_images(self) -> int:
+        """Return the rows of the table."""
+        return len(read_table(self.path, self.delimiter))
+
+    def known_tasks(self) -> tuple[str, ...]:
+        """Return the columns that are neither image nor split; a group may be a task, such as telling people apart."""
+        others = {self.image_column, self.split_column, "split"}
+        return tuple(name for name in read_table(self.path, self.delimiter).columns if name not in others)
+
+    @classmethod
+    def detect(cls, folder: Path) -> TableImages | None:
+        """Return the source if the folder holds one CSV file, whose first column then names the images."""
+        tables = sorted(folder.glob("*.csv"))
+        if len(tables) != 1:
+            return None
+        return cls(path=tables[0], image_column=next(iter(read_table(tables[0]).columns)))
