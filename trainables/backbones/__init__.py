@@ -12,7 +12,7 @@ from trainables.backbones.csn_resnet18 import csn_resnet18
 from trainables.backbones.importing import imported_backbone
 from trainables.backbones.simplenet import simplenet
 from trainables.config import NetworkConfig
-from trainables.names import look_up
+from trainables.extensions import find
 
 __all__ = ["BACKBONES", "AtPoint", "Backbone", "StageShape", "build_backbone", "register_backbone", "stage_shapes"]
 
@@ -43,7 +43,9 @@ def build_backbone(network: NetworkConfig, image_size: int) -> Backbone:
     Raises:
         ValueError: If the backbone is unknown or cannot be imported, or the images are too small for it.
     """
-    make = imported_backbone if network.imported else look_up("network.backbone", network.backbone, BACKBONES)
+    make: BackboneFactory = imported_backbone
+    if not network.imported:
+        make = find("network.backbone", network.backbone, BACKBONES, "modstudy.backbones")
     device = torch.get_default_device()
     # torch's layers draw their start values from the global generator when they are made, except on the meta device.
     with torch.device("meta"):

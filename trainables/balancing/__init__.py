@@ -5,7 +5,7 @@ from __future__ import annotations
 from trainables.balancing import bargaining, famo, gradnorm, sign_dropout, surgery, vaccine, weighting  # noqa: F401
 from trainables.balancing.balancer import BALANCERS, Balancer, Objective, register_balancer
 from trainables.config import TrialConfig
-from trainables.names import look_up
+from trainables.extensions import find
 from trainables.network import MultiTaskModel
 
 __all__ = ["BALANCERS", "Balancer", "Objective", "build_balancer", "check_balancing", "register_balancer"]
@@ -17,7 +17,7 @@ def check_balancing(config: TrialConfig) -> None:
     Raises:
         ValueError: names the nearest one.
     """
-    look_up("balancing.method", config.balancing.method, BALANCERS)
+    find("balancing.method", config.balancing.method, BALANCERS, "modstudy.balancers")
 
 
 def build_balancer(model: MultiTaskModel, config: TrialConfig) -> Balancer:
@@ -26,4 +26,4 @@ def build_balancer(model: MultiTaskModel, config: TrialConfig) -> Balancer:
     Raises:
         ValueError: the method is unknown.
     """
-    return look_up("balancing.method", config.balancing.method, BALANCERS)(model, config)
+    return find("balancing.method", config.balancing.method, BALANCERS, "modstudy.balancers")(model, config)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from trainables.extensions import find
 from trainables.modulation.base import Modulation, Site
 from trainables.modulation.masks import TaskRouting, WeightMask
 from trainables.modulation.matrices import LowRank, Projection, SqueezeExcite
@@ -11,7 +12,6 @@ from trainables.modulation.normalization import BatchNorm, BatchNormAffine, Batc
 from trainables.modulation.own import Own
 from trainables.modulation.vectors import ACTIVATIONS, Scale, ScaleShift
 from trainables.modulation.weight_changes import FilterMixing, LowRankConvolution, ParallelAdapter
-from trainables.names import look_up
 
 __all__ = ["ACTIVATIONS", "FORMS", "Modulation", "Scale", "Site", "build_modulation", "register_form"]
 
@@ -53,7 +53,7 @@ def build_modulation(site: Site) -> Modulation:
     Raises:
         ValueError: The form is unknown or does not fit the site.
     """
-    modulation = look_up("modulation.form", site.settings.form, FORMS)(site)
+    modulation = find("modulation.form", site.settings.form, FORMS, "modstudy.forms")(site)
     if not site.settings.initialization.trainable:
         modulation.requires_grad_(requires_grad=False)
     return modulation

@@ -1,0 +1,92 @@
+"""An installed package that is none of ours: one module, and the entry points of its distribution."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from unittest.mock import patch
+
+import pytest
+
+from trainables.backbones import BACKBONES
+from trainables.balancing import BALANCERS
+from trainables.modulation import FORMS
+
+MODULE = '''
+"""A form, a balancing method and a backbone, written against the public names alone."""
+
+import torch
+from torch import nn
+
+from trainables.backbones import Backbone, StageShape
+from trainables.balancing import Balancer
+from trainables.modulation import Modulation
+
+
+class ShiftOnly(Modulation):
+    """y = x + b."""
+
+    def __init__(self, site):
+        super().__init__()
+        self.shifts = nn.Parameter(torch.empty(site.groups, site.channels))
+
+    def initialize(self, generator):
+        nn.init.zeros_(self.shifts)
+
+    def forward(self, features, groups):
+        rows = self.shifts[groups].to(features.dtype)
+        return features + rows[(..., *[None] * (features.ndim - rows.ndim))]
+
+
+class WorstOnly(Balancer):
+    """Trains the task with the largest loss."""
+
+    def backward(self, objective, step):
+        losses = objective.triplets.per_task
+        weights = torch.zeros_like(losses)
+        weights[losses.argmax()] = 1
+        objective.plus_penalties((weights * losses).sum()).backward()
+        return weights
+
+
+class Tiny(Backbone):
+    def draw_parameters(self, generator):
+        for parameter in self.parameters():
+            parameter.data.normal_(0, 0.1, generator=generator)
+
+
+def tiny(network, image_size):
+    stages = nn.ModuleDict({
+        "stem": nn.Sequential(nn.Conv2d(3, 4, 3, stride=4), nn.ReLU()),
+        "head": nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(4, 8)),
+    })
+    side = (image_size - 3) // 4 + 1
+    return Tiny(stages, [StageShape("stem", 4, side, side), StageShape("head", 8, 1, 1)])
+'''
+
+ENTRY_POINTS = """
+[modstudy.forms]
+shift_only = outside_pack:ShiftOnly
+
+[modstudy.balancers]
+worst_only = outside_pack:WorstOnly
+
+[modstudy.backbones]
+tiny = outside_pack:tiny
+"""
+
+
+@pytest.fixture
+def outside_pack(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Install it for one test; our registries are afterwards what they were."""
+    folder = tmp_path / "site"
+    metadata = folder / "outside_pack-1.0.dist-info"
+    metadata.mkdir(parents=True)
+    (folder / "outside_pack.py").write_text(MODULE, encoding="utf-8")
+    (metadata / "METADATA").write_text("Metadata-Version: 2.1\nName: outside_pack\nVersion: 1.0\n", encoding="utf-8")
+    (metadata / "entry_points.txt").write_text(ENTRY_POINTS, encoding="utf-8")
+    monkeypatch.syspath_prepend(folder)
+    with patch.dict(FORMS), patch.dict(BALANCERS), patch.dict(BACKBONES):
+        yield
+    sys.modules.pop("outside_pack", None)
