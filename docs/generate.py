@@ -13,6 +13,7 @@ from typing import Any, Literal, Union, get_args, get_origin
 
 import yaml
 from generate_forms import count_rows, form_names, form_rows
+from generate_study import RANKING, ranking
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
@@ -249,14 +250,16 @@ BLOCKS: dict[str, Callable[[], str]] = {
 }
 
 
-def page_text(text: str) -> str:
-    """Return a page with its generated parts made anew."""
-    return _BLOCK.sub(lambda found: f"{found[1]}\n{BLOCKS[found['name']]()}\n{found[3]}", text)
+def page_text(path: Path) -> str:
+    """Return a page with its generated parts made anew; a study's come from the files beside it."""
+    blocks = BLOCKS | {"ranking": lambda: table(RANKING, ranking(path.parent))}
+    text = path.read_text(encoding="utf-8")
+    return _BLOCK.sub(lambda found: f"{found[1]}\n{blocks[found['name']]()}\n{found[3]}", text)
 
 
 def pages() -> dict[Path, str]:
     """Return the text that every page should have."""
-    return {path: page_text(path.read_text(encoding="utf-8")) for path in sorted(DOCS.glob("*.md"))}
+    return {path: page_text(path) for path in sorted([*DOCS.glob("*.md"), *DOCS.glob("studies/*/*.md")])}
 
 
 if __name__ == "__main__":

@@ -1,0 +1,51 @@
+"""The generated tables of the studies really run, from the ``summary.csv`` beside each page; see ``generate.py``."""  # noqa: INP001
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pandas as pd
+
+Rows = list[list[str]]
+RANKING = (
+    "rank",
+    "arm",
+    "triplet accuracy",
+    "worst task",
+    "Recall@1",
+    "MAP@R",
+    "added parameters",
+    "added",
+    "size fp32",
+    "against shared",
+    "against separate",
+)
+
+
+def ranking(folder: Path) -> Rows:
+    """Return every arm of a study by its mean test triplet accuracy, with what it stores."""
+    summary = pd.read_csv(folder / "summary.csv").sort_values("triplet_accuracy_mean", ascending=False, kind="stable")
+    return [[str(rank), *_cells(row)] for rank, row in enumerate(summary.to_dict("records"), start=1)]
+
+
+def _cells(row: dict[str, float | str]) -> list[str]:
+    def number(name: str) -> float:
+        return float(row.get(name, float("nan")))
+
+    def difference(reference: str) -> str:
+        mean, low, high = (number(f"delta_{reference}_{part}") for part in ("mean", "t_low", "t_high"))
+        return "-" if pd.isna(mean) else f"{mean:+.3f} [{low:+.3f}, {high:+.3f}]"
+
+    accuracy = [number(f"triplet_accuracy_{part}") for part in ("mean", "low", "high")]
+    return [
+        f"`{row['arm']}`",
+        f"{accuracy[0]:.3f} [{accuracy[1]:.3f}, {accuracy[2]:.3f}]",
+        f"{number('triplet_accuracy_worst_task_mean'):.3f}",
+        f"{number('recall_at_1_mean'):.3f}",
+        f"{number('map_at_r_mean'):.3f}",
+        f"{int(number('added_parameters')):,}",
+        f"{100 * number('added_share'):.3g} %",
+        f"{number('bytes_fp32') / 1000:,.1f} kB",
+        difference("shared"),
+        difference("separate"),
+    ]
