@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from trainables.config import DataConfig
-from trainables.data import data_fingerprint, prepare_dataset
+from trainables.data import check_dataset, data_fingerprint, prepare_dataset
 from trainables.data.pixels import decode_image
 from trainables.data.zappos import Zappos50kImages
 from trainables.data.zappos_labels import inches
@@ -227,3 +227,13 @@ def test_what_does_not_fit_is_named(layouts, shoes, official, tmp_path):
     (official / "ut-zap50k-data" / "meta-data-bin.csv").unlink()
     with pytest.raises(ValueError, match=r"no meta-data\.csv; looked for it there"):
         data_fingerprint(config(official), 0)
+
+
+def test_the_check_finds_images_in_the_lists_of_two_splits(layouts, shoes, released, tmp_path):
+    root, lists = released
+    layouts.write_csn(root, shoes.paths, {("class", "test"): [*lists["class", "test"], lists["class", "train"][0]]})
+    found = check_dataset(config(root, ("class",), {"triplets": "released"}), 0, tmp_path / "cache")
+    first = shoes.paths[min(lists["class", "train"][0])]
+    assert found.notes == (f"3 images are in the triplet lists of both train and test, the first {first}",)
+    assert [(pair.split, pair.other, pair.images) for pair in found.duplicates][1] == ("test", "train", 3)
+    assert found.must_fix == ()
