@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from rich.console import Console
 
@@ -23,6 +24,9 @@ from study.progress import progress_of
 from study.tracking import Tracker
 from study.tune.runner import RunOptions, RunSummary, run_lock, run_study
 from study.tune.units import read_states
+
+if TYPE_CHECKING:  # torch comes with it
+    from trainables.data import Dataset
 
 EXIT_FAILED = 1
 EXIT_INTERRUPTED = 130
@@ -101,6 +105,20 @@ def _prepare_images(plan: StudyPlan) -> None:
         except OSError as error:
             raise UserError(f"data: the images cannot be prepared: {error}") from error
         check_trainable(plan.arms[0].config, dataset)
+    _check_selection(plan, dataset)
+
+
+def _check_selection(plan: StudyPlan, dataset: Dataset) -> None:
+    """Refuse a selection that looks at labels of a task that comes as triplets alone, before anything is trained."""
+    selection = plan.definition.selection
+    if (selection.metric, selection.average) == ("triplet_accuracy", "query"):
+        return
+    for column, task in enumerate(plan.definition.data.tasks):
+        if (dataset.splits["validation"].labels[:, column] < 0).all():
+            raise UserError(
+                f"selection.metric: {selection.metric} averaged over {selection.average} needs labels, but no"
+                f" validation image of task {task!r} has one; triplet_accuracy averaged over query needs triplets only"
+            )
 
 
 @contextmanager
