@@ -25,6 +25,9 @@ from results.labels import Label, place_labels
 FRONT_COLOR = "#0072B2"
 BEATEN_COLOR = "#6b6b6b"
 _GRID = "#e6e6e6"
+LARGEST_NAMED = 13
+"""Arms up to which each has its name beside its point."""
+
 _REFERENCES = {"shared": ("s", "one network, no modulation"), "separate": ("D", "one network per task")}
 """Marker and explanation of the arms that others are compared with."""
 
@@ -58,14 +61,16 @@ class _Mark:
 def tradeoff_figure(points: pd.DataFrame, caption: Caption, accuracy_name: str) -> Figure:
     """Draw accuracy against added parameters, intervals over seeds, and the front as a step line.
 
-    Arms of nearly equal cost stand side by side, so that their intervals stay visible.
+    Arms of nearly equal cost stand side by side, so that their intervals stay visible. More arms than can be named
+    beside their points are numbered by accuracy, with a key at the side.
 
     Args:
         points: As ``results.tradeoff.tradeoff_points`` returns them.
         caption: Title and note above the axes.
         accuracy_name: Label of the y axis.
     """
-    figure, axes = _canvas(caption, (9.0, 5.8))
+    numbered = len(points) > LARGEST_NAMED
+    figure, axes = _canvas(caption, (12.0, 5.8) if numbered else (9.0, 5.8), keyed=numbered)
     counts = points["added_parameters"].to_numpy(dtype=np.int64)
     axis = BrokenLogAxis.over(counts)
     places = axis.spread(axis.place(counts), points["on_front"].to_numpy(dtype=bool))
@@ -85,9 +90,25 @@ def tradeoff_figure(points: pd.DataFrame, caption: Caption, accuracy_name: str) 
     legend = axes.legend(handles=_legend_handles(marks), loc="lower right", fontsize=8, frameon=False)
     figure.draw_without_rendering()
     obstacles = [*(box for mark in marks for box in _mark_boxes(axes, mark)), legend.get_window_extent()]
-    labels = [Label(mark.arm, mark.x, mark.mean, FRONT_COLOR if mark.on_front else "#333333") for mark in marks]
+    names = _write_key(figure, marks) if numbered else {mark.arm: mark.arm for mark in marks}
+    labels = [Label(names[mark.arm], mark.x, mark.mean, _text_color(mark)) for mark in marks]
     place_labels(axes, labels, obstacles, _line_boxes(axes, corners))
     return figure
+
+
+def _text_color(mark: _Mark) -> str:
+    return FRONT_COLOR if mark.on_front else "#333333"
+
+
+def _write_key(figure: Figure, marks: Sequence[_Mark]) -> dict[str, str]:
+    """List the arms at the right, best first, and return the number of each; NaN means come last."""
+    ranked = sorted(marks, key=lambda mark: -mark.mean if np.isfinite(mark.mean) else np.inf)
+    step = min(0.028, 0.84 / len(ranked))
+    for place, mark in enumerate(ranked):
+        figure.text(
+            0.735, 0.945 - step * place, f"{place + 1:>2}  {mark.arm}", fontsize=8, color=_text_color(mark), va="top"
+        )
+    return {mark.arm: str(place + 1) for place, mark in enumerate(ranked)}
 
 
 def task_figure(values: pd.DataFrame, caption: Caption, accuracy_name: str) -> Figure:
@@ -124,9 +145,12 @@ def save_figure(figure: Figure, path: Path) -> None:
         figure.savefig(temporary, metadata=metadata, facecolor="white")
 
 
-def _canvas(caption: Caption, size: tuple[float, float]) -> tuple[Figure, Axes]:
+def _canvas(caption: Caption, size: tuple[float, float], *, keyed: bool) -> tuple[Figure, Axes]:
+    """Return a figure with title and note; ``keyed`` leaves a column at the right."""
     figure = Figure(figsize=size, dpi=160)
-    axes = figure.add_axes((0.085, 0.105, 0.895, _write_head(figure, caption, left=0.085) - 0.125))
+    left, width = (0.065, 0.65) if keyed else (0.085, 0.895)
+    top = _write_head(figure, caption, left=left, share=0.72 if keyed else 1.0)
+    axes = figure.add_axes((left, 0.105, width, top - 0.125))
     axes.spines[["top", "right"]].set_visible(False)
     axes.grid(axis="y", color=_GRID, linewidth=0.8)
     axes.set_axisbelow(True)
@@ -134,10 +158,10 @@ def _canvas(caption: Caption, size: tuple[float, float]) -> tuple[Figure, Axes]:
     return figure, axes
 
 
-def _write_head(figure: Figure, caption: Caption, left: float) -> float:
+def _write_head(figure: Figure, caption: Caption, left: float, share: float = 1.0) -> float:
     """Write title and note; return how high (share of the figure) the room below them reaches."""
     width, height = figure.get_size_inches()
-    note = textwrap.fill(caption.note, int(15.2 * (1 - left) * width))
+    note = textwrap.fill(caption.note, int(15.2 * (share - left) * width))
     figure.text(left, 1 - 0.25 / height, caption.title, fontsize=12.5, fontweight="bold", va="center")
     figure.text(left, 1 - 0.41 / height, note, fontsize=8, color="#444444", va="top", linespacing=1.35)
     return float(1 - (0.5 + 0.157 * (note.count("\n") + 1)) / height)
