@@ -157,30 +157,13 @@ class LossConfig(Section):
     mask_l1: float = Field(0.0, ge=0)
 
 
-BalancingMethod = Literal[
-    "equal",
-    "uncertainty",
-    "dwa",
-    "rlw",
-    "famo",
-    "gradnorm",
-    "pcgrad",
-    "graddrop",
-    "gradvac",
-    "cagrad",
-    "mgda",
-    "upgrad",
-    "dualproj",
-    "nash_mtl",
-    "imtl_g",
-    "aligned_mtl",
-]
-
-
 class BalancingConfig(Section):
-    """How the losses of the tasks become one step; the settings carry the name of the method they belong to."""
+    """How the losses of the tasks become one step; the settings carry the name of the method they belong to.
 
-    method: BalancingMethod = "equal"
+    ``method`` is a name in ``trainables.balancing.BALANCERS``.
+    """
+
+    method: str = "equal"
     cagrad_c: float = Field(0.4, ge=0)
     dwa_temperature: float = Field(2.0, gt=0)
     famo_learning_rate: float = Field(0.025, gt=0)

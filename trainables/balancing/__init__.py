@@ -3,12 +3,21 @@
 from __future__ import annotations
 
 from trainables.balancing import bargaining, famo, gradnorm, sign_dropout, surgery, vaccine, weighting  # noqa: F401
-from trainables.balancing.balancer import BALANCERS, Balancer, Objective, register_balancer
+from trainables.balancing.balancer import BALANCERS, Balancer, BalancerFactory, Objective, register_balancer
 from trainables.config import TrialConfig
 from trainables.names import look_up
 from trainables.network import MultiTaskModel
 
-__all__ = ["BALANCERS", "Balancer", "Objective", "build_balancer", "register_balancer"]
+__all__ = ["BALANCERS", "Balancer", "Objective", "balancer_named", "build_balancer", "register_balancer"]
+
+
+def balancer_named(method: str) -> BalancerFactory:
+    """Return what makes the balancer of a method.
+
+    Raises:
+        ValueError: the method is unknown.
+    """
+    return look_up("balancing.method", method, BALANCERS)
 
 
 def build_balancer(model: MultiTaskModel, config: TrialConfig) -> Balancer:
@@ -17,4 +26,4 @@ def build_balancer(model: MultiTaskModel, config: TrialConfig) -> Balancer:
     Raises:
         ValueError: the method is unknown.
     """
-    return look_up("balancing.method", config.balancing.method, BALANCERS)(model, config)
+    return balancer_named(config.balancing.method)(model, config)
