@@ -65,7 +65,7 @@ WITH_TIES = ["few places", "duplicates", "collapsed"]
 def ranked(labels: np.ndarray, tie: float) -> Callable[..., tuple[torch.Tensor, torch.Tensor]]:
     """Return a search that ranks exact ties by relevance: ``tie`` 1 puts irrelevant images first, -1 relevant ones."""
 
-    def search(query: torch.Tensor, k: int, reference: torch.Tensor, itself: bool) -> Any:  # noqa: FBT001 - theirs
+    def search(query: torch.Tensor, k: int, reference: torch.Tensor, itself: bool) -> Any:
         assert itself
         distances = torch.cdist(query.double(), reference.double(), compute_mode="donot_use_mm_for_euclid_dist")
         relevant = torch.from_numpy(labels[:, None] == labels)
