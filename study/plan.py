@@ -124,11 +124,11 @@ def fingerprint_of(definition: StudyDefinition) -> str:
 
 
 def _plan_arm(definition: StudyDefinition, arm: Arm) -> PlannedArm:
-    from trainables.balancing import check_balancing
+    from trainables.balancing import balancer_named
     from trainables.ledger import storage_ledger
 
     config = arm_config(definition, arm)
-    check_balancing(config)
+    balancer_named(config.balancing.method)  # refuses an unknown one, as the ledger refuses an unknown form
     return PlannedArm(arm, config, storage_ledger(config))
 
 

@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 from trainables.balancing import bargaining, famo, gradnorm, sign_dropout, surgery, vaccine, weighting  # noqa: F401
-from trainables.balancing.balancer import BALANCERS, Balancer, Objective, register_balancer
+from trainables.balancing.balancer import BALANCERS, Balancer, BalancerFactory, Objective, register_balancer
 from trainables.config import TrialConfig
 from trainables.extensions import find
 from trainables.network import MultiTaskModel
 
-__all__ = ["BALANCERS", "Balancer", "Objective", "build_balancer", "check_balancing", "register_balancer"]
+__all__ = ["BALANCERS", "Balancer", "Objective", "balancer_named", "build_balancer", "register_balancer"]
 
 
-def check_balancing(config: TrialConfig) -> None:
-    """Refuse a method that nobody has registered.
+def balancer_named(method: str) -> BalancerFactory:
+    """Return what makes the balancer of a method.
 
     Raises:
-        ValueError: names the nearest one.
+        ValueError: the method is unknown.
     """
-    find("balancing.method", config.balancing.method, BALANCERS, "modstudy.balancers")
+    return find("balancing.method", method, BALANCERS, "modstudy.balancers")
 
 
 def build_balancer(model: MultiTaskModel, config: TrialConfig) -> Balancer:
@@ -26,4 +26,4 @@ def build_balancer(model: MultiTaskModel, config: TrialConfig) -> Balancer:
     Raises:
         ValueError: the method is unknown.
     """
-    return find("balancing.method", config.balancing.method, BALANCERS, "modstudy.balancers")(model, config)
+    return balancer_named(config.balancing.method)(model, config)

@@ -104,10 +104,15 @@ BALANCERS: dict[str, BalancerFactory] = {}
 
 
 def register_balancer(name: str) -> Callable[[BalancerFactory], BalancerFactory]:
-    """Return a decorator that makes a method known as ``balancing.method: name``."""
+    """Return a decorator that makes a method known as ``balancing.method: name``.
+
+    Raises:
+        ValueError: when it is applied, if the name is taken by another method.
+    """
 
     def register(factory: BalancerFactory) -> BalancerFactory:
-        BALANCERS[name] = factory
+        if BALANCERS.setdefault(name, factory) is not factory:
+            raise ValueError(f"balancing method {name!r} is registered already")
         return factory
 
     return register

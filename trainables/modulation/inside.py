@@ -72,6 +72,10 @@ class InsideModulation(Modulation, ABC):
             AdaptedLayer(site.layers[name], adapter) for name, adapter in found.items() if adapter is not None
         ]
 
+    def acts(self) -> bool:
+        """Whether a layer is adapted; a network of one group may have nothing to store for it (``own``)."""
+        return bool(self.adapters)
+
     @abstractmethod
     def adapter(self, layer: nn.Module, site: Site) -> LayerAdapter | None:
         """Return the adapter of a layer, or None where the form leaves the layer alone."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from math import atan2, cos, pi, sin
+
 import numpy as np
 import pytest
 import torch
@@ -14,6 +16,7 @@ from trainables.balancing.surgery import Memoryless
 OPPOSING = torch.tensor([[1.0, 0.0], [-1.0, 1.0]])
 AGREEING = torch.tensor([[1.0, 0.0], [1.0, 1.0]])
 ORTHOGONAL = torch.tensor([[2.0, 0.0], [0.0, 1.0]])
+CONFLICTING = torch.tensor([[2.0, 0.0], [-1.0, 2.0]])
 
 
 def combined(balancer, rows, step=0):
@@ -37,6 +40,22 @@ def combined(balancer, rows, step=0):
         ("mgda", AGREEING, (1.0, 0.0)),  # the shorter one is the nearest point
         ("aligned_mtl", ORTHOGONAL, (0.5, 0.5)),  # both directions get the least singular value, 1; then the mean
         ("nash_mtl", ORTHOGONAL, (0.5**0.5 / 2, 0.5**0.5 / 2)),  # weights ~ 1 / norm; the sum has norm 1
+        ("pcgrad", ORTHOGONAL, (1.0, 0.5)),  # nothing conflicts: the mean
+        ("gradvac", ORTHOGONAL, (1.0, 0.5)),
+        ("upgrad", ORTHOGONAL, (1.0, 0.5)),
+        ("dualproj", ORTHOGONAL, (1.0, 0.5)),
+        ("mgda", ORTHOGONAL, (0.4, 0.8)),  # weights ~ 1 / |g|^2: 1/5 and 4/5
+        ("imtl_g", ORTHOGONAL, (2 / 3, 2 / 3)),  # weights ~ 1 / |g|: 1/3 and 2/3; both projections are 2/3
+        ("imtl_g", AGREEING, (1.0, 2**0.5 - 1)),  # G^-1 (1, sqrt 2) = (2 - sqrt 2, sqrt 2 - 1), of sum 1
+        # In all three the ball around the mean, of radius 0.4 |mean|, is too small for the worse-off task to overtake
+        # the other one, so the step goes from the mean straight along that task's gradient.
+        ("cagrad", OPPOSING, (0.2, 0.5)),  # mean (0, 0.5), where the first gains nothing; (1, 0) for 0.2
+        ("cagrad", AGREEING, (1 + 0.4 * 1.25**0.5, 0.5)),  # mean (1, 0.5): gains 1 and 1.5; along (1, 0)
+        ("cagrad", ORTHOGONAL, (1.0, 0.5 + 0.4 * 1.25**0.5)),  # mean (1, 0.5): gains 2 and 0.5; along (0, 1)
+        # For two tasks G a = 1 / a means a1 |g1| = a2 |g2|: the step halves the angle, here 45 and 116.6 degrees. Its
+        # norm sqrt 2 is held at 1 and divided by two tasks.
+        ("nash_mtl", AGREEING, (0.5 * cos(pi / 8), 0.5 * sin(pi / 8))),
+        ("nash_mtl", CONFLICTING, (0.5 * cos(atan2(2, -1) / 2), 0.5 * sin(atan2(2, -1) / 2))),
     ],
 )
 def test_known_steps(balancer, method, rows, expected):
@@ -47,6 +66,11 @@ def test_nash_without_the_cap_solves_the_game(balancer):
     """G a = 1 / a means a_i = 1 / |g_i| where gradients are orthogonal."""
     found = combined(balancer("nash_mtl", balancing={"nash_max_norm": 0}), ORTHOGONAL)
     torch.testing.assert_close(found, torch.full((2,), 0.5), rtol=1e-3, atol=0)
+
+
+def test_nash_keeps_its_weights_where_the_published_linearisation_divides_by_zero(balancer):
+    """It starts from weights 1, where (G a)_1 = g1 . (g1 + g2) = 0: the step is (0, 1) / 2, not at 67.5 degrees."""
+    torch.testing.assert_close(combined(balancer("nash_mtl"), OPPOSING), torch.tensor([0.0, 0.5]))
 
 
 @pytest.mark.parametrize("c", [0.0, 0.4, 0.9])
