@@ -103,7 +103,7 @@ def task_figure(values: pd.DataFrame, caption: Caption, accuracy_name: str) -> F
     columns = min(4, len(tasks))
     rows = -(-len(tasks) // columns)
     figure = Figure(figsize=(2.2 + 2.1 * columns, 1.3 + rows * (0.75 + 0.21 * len(arms))), dpi=160)
-    top = _write_head(figure, caption, left=0.015)
+    top = write_head(figure, caption, left=0.015)
     layout = ConstrainedLayoutEngine(rect=(0, 0, 1, top), w_pad=0.08, h_pad=0.06)
     figure.set_layout_engine(layout)
     panels = figure.subplots(rows, columns, sharey=True, squeeze=False)
@@ -126,7 +126,7 @@ def save_figure(figure: Figure, path: Path) -> None:
 
 def _canvas(caption: Caption, size: tuple[float, float]) -> tuple[Figure, Axes]:
     figure = Figure(figsize=size, dpi=160)
-    axes = figure.add_axes((0.085, 0.105, 0.895, _write_head(figure, caption, left=0.085) - 0.125))
+    axes = figure.add_axes((0.085, 0.105, 0.895, write_head(figure, caption, left=0.085) - 0.125))
     axes.spines[["top", "right"]].set_visible(False)
     axes.grid(axis="y", color=_GRID, linewidth=0.8)
     axes.set_axisbelow(True)
@@ -134,7 +134,7 @@ def _canvas(caption: Caption, size: tuple[float, float]) -> tuple[Figure, Axes]:
     return figure, axes
 
 
-def _write_head(figure: Figure, caption: Caption, left: float) -> float:
+def write_head(figure: Figure, caption: Caption, left: float) -> float:
     """Write title and note; return how high (share of the figure) the room below them reaches."""
     width, height = figure.get_size_inches()
     note = textwrap.fill(caption.note, int(15.2 * (1 - left) * width))
