@@ -1,8 +1,8 @@
 """``update_agreement`` without and with modulation: the same data and seeds, arm ``shared`` against modulated arms.
 
 All values come from confirm trials of the chosen nuisance values. A change is modulated minus shared with the same
-train seed, taken cell by cell (stage and pair of tasks, or stage and task) before anything is averaged, so a cell that one
-of the two arms lacks counts in neither.
+train seed, taken cell by cell (stage and pair of tasks, or stage and task) before anything is averaged, so a cell that
+one of the two arms lacks counts in neither.
 """
 
 from __future__ import annotations

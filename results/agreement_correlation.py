@@ -86,7 +86,8 @@ def pearson(x: Floats, y: Floats) -> Floats:
     dx, dy = x - x.mean(axis=-1, keepdims=True), y - y.mean(axis=-1, keepdims=True)
     product = (dx * dy).sum(axis=-1)
     norm = np.sqrt((dx**2).sum(axis=-1) * (dy**2).sum(axis=-1))
-    return np.divide(product, norm, out=np.full(product.shape, np.nan), where=varies & (norm > 0))
+    found: Floats = np.divide(product, norm, out=np.full(product.shape, np.nan), where=varies & (norm > 0))
+    return found
 
 
 def _correlate(predictor: Floats, gain: Floats, units: tuple[str, ...]) -> Correlation:

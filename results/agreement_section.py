@@ -87,8 +87,8 @@ def agreement_section(report: AgreementReport) -> str:
     stages = stage_table(own)
     first, last = (_listed(own.epochs[moment]) for moment in ("first", "last"))
     parts = [
-        "Do the tasks want the same of the shared filters, and does modulation change that? Confirm trials, train seeds "
-        f"{_listed(own.seeds)}, measured at the start of epoch {last}"
+        "Do the tasks want the same of the shared filters, and does modulation change that? Confirm trials, train "
+        f"seeds {_listed(own.seeds)}, measured at the start of epoch {last}"
         + (f" (first measured: epoch {first})" if first != last else "")
         + ". Arms train with the nuisance values chosen for each, so an arm's difference holds theirs too.",
         "![agreement](agreement.png)",
@@ -117,8 +117,8 @@ def agreement_section(report: AgreementReport) -> str:
 _HOW_TO_READ = (
     "Correlations with the gain in test triplet accuracy (modulated minus shared), of means over seeds. In brackets "
     "95 % bootstrap intervals over whole tasks or arms, which are rough over few of them; p from permutations of whole "
-    "tasks or arms. The verdict multiplies p by the number of correlations (Bonferroni). They say what goes together in "
-    "this study, not what causes what: both sides are differences from the same shared networks, and tasks that the "
+    "tasks or arms. The verdict multiplies p by the number of correlations (Bonferroni). They say what goes together "
+    "in this study, not what causes what: both sides are differences from the same shared networks, and tasks that the "
     "shared arm does badly have more to gain."
 )
 

@@ -100,4 +100,5 @@ def mean_of(values: Floats, axes: tuple[int, ...]) -> Floats:
     present = np.isfinite(values)
     count = present.sum(axis=axes)
     total = np.where(present, values, 0.0).sum(axis=axes)
-    return np.divide(total, count, out=np.full(np.shape(total), np.nan), where=count > 0)
+    means: Floats = np.divide(total, count, out=np.full(np.shape(total), np.nan), where=count > 0)
+    return means
