@@ -124,7 +124,7 @@ def task_figure(values: pd.DataFrame, caption: Caption, accuracy_name: str) -> F
     columns = min(4, len(tasks))
     rows = -(-len(tasks) // columns)
     figure = Figure(figsize=(2.2 + 2.1 * columns, 1.3 + rows * (0.75 + 0.21 * len(arms))), dpi=160)
-    top = _write_head(figure, caption, left=0.015)
+    top = write_head(figure, caption, left=0.015)
     layout = ConstrainedLayoutEngine(rect=(0, 0, 1, top), w_pad=0.08, h_pad=0.06)
     figure.set_layout_engine(layout)
     panels = figure.subplots(rows, columns, sharey=True, squeeze=False)
@@ -149,7 +149,7 @@ def _canvas(caption: Caption, size: tuple[float, float], *, keyed: bool) -> tupl
     """Return a figure with title and note; ``keyed`` leaves a column at the right."""
     figure = Figure(figsize=size, dpi=160)
     left, width = (0.065, 0.65) if keyed else (0.085, 0.895)
-    top = _write_head(figure, caption, left=left, share=0.72 if keyed else 1.0)
+    top = write_head(figure, caption, left=left, share=0.72 if keyed else 1.0)
     axes = figure.add_axes((left, 0.105, width, top - 0.125))
     axes.spines[["top", "right"]].set_visible(False)
     axes.grid(axis="y", color=_GRID, linewidth=0.8)
@@ -158,7 +158,7 @@ def _canvas(caption: Caption, size: tuple[float, float], *, keyed: bool) -> tupl
     return figure, axes
 
 
-def _write_head(figure: Figure, caption: Caption, left: float, share: float = 1.0) -> float:
+def write_head(figure: Figure, caption: Caption, left: float, share: float = 1.0) -> float:
     """Write title and note; return how high (share of the figure) the room below them reaches."""
     width, height = figure.get_size_inches()
     note = textwrap.fill(caption.note, int(15.2 * (share - left) * width))

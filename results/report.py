@@ -7,14 +7,15 @@ from pathlib import Path
 
 import pandas as pd
 
-from results import sections
+from results import agreement_section, sections
+from results.agreement import study_agreement
 from results.confirmed import ConfirmedResults, confirmed_results
 from results.figures import Caption, save_figure, task_figure, tradeoff_figure
 from results.files import replacing
 from results.markdown import code_block, escape
 from results.metrics import HEADLINE_METRICS
 from results.selection import rule_of
-from results.store import read_table
+from results.store import read_table, table_path
 from results.summary import summarize
 from results.task_estimates import task_estimates
 from results.tradeoff import tradeoff_points
@@ -46,7 +47,8 @@ def write_report(tables: Path, folder: Path, origin: Origin | None = None) -> Re
     """Compute the summary from a study's tables and write its report.
 
     Args:
-        tables: Folder with ``trials``, ``task_metrics``, ``storage`` and ``failures``.
+        tables: Folder with ``trials``, ``task_metrics``, ``storage`` and ``failures``; with ``curves`` the report also
+            shows ``update_agreement`` where it was measured.
         folder: Where the report goes; made if missing. Files of an earlier report are replaced.
         origin: Description and commands to print.
 
@@ -61,6 +63,13 @@ def write_report(tables: Path, folder: Path, origin: Origin | None = None) -> Re
     tasks = task_estimates(confirmed, summary)
     points = tradeoff_points(summary, _METRIC)
     figures = _write_figures(folder, points, summary, tasks)
+    agreement = _agreement(tables, confirmed, summary, storage)
+    if agreement:
+        study = str(summary["study"].iloc[0])
+        figures += agreement_section.write_agreement_files(agreement, study, folder)
+    else:
+        for file in agreement_section.FILES:
+            (folder / file).unlink(missing_ok=True)
     parts = {
         "What was run": sections.what_was_run(trials, summary),
         "Summary": sections.summary_section(summary),
@@ -70,6 +79,7 @@ def write_report(tables: Path, folder: Path, origin: Origin | None = None) -> Re
         "Tasks": sections.task_section(tasks, _chances(confirmed, summary), rule.statement)
         + "\n\n"
         + _embedded(figures, "tasks.png", "accuracy by task"),
+        **({"Agreement of gradients": agreement_section.agreement_section(agreement)} if agreement else {}),
         "Chosen nuisance values": sections.nuisance_section(trials, summary),
         "Storage": sections.storage_section(summary, storage),
         "Effort": sections.effort_section(trials),
@@ -85,6 +95,16 @@ def write_report(tables: Path, folder: Path, origin: Origin | None = None) -> Re
     with replacing(csv) as temporary:
         summary.to_csv(temporary, index=False, lineterminator="\n")
     return ReportFiles(report, csv, figures, summary)
+
+
+def _agreement(
+    tables: Path, confirmed: ConfirmedResults, summary: pd.DataFrame, storage: pd.DataFrame
+) -> agreement_section.AgreementReport | None:
+    """Return what was measured of ``update_agreement``; None where nothing can be compared."""
+    if not table_path(tables, "curves").is_file():
+        return None
+    found = study_agreement(read_table(tables, "curves"), confirmed, summary, storage)
+    return agreement_section.agreement_report(found) if found else None
 
 
 def _chances(confirmed: ConfirmedResults, summary: pd.DataFrame) -> pd.DataFrame:
