@@ -126,7 +126,7 @@ def test_report_before_any_confirm_trial(tmp_path, study):
     assert sorted(path.name for path in (tmp_path / "report").iterdir()) == ["report.md", "summary.csv"]
     assert "There are no confirm results to draw yet." in text
     assert "No attempt of any trial failed." in text
-    assert "| late | 0.002 | 0.2 | 0 | 48 | 0.842 |" in text
+    assert "| late | 0.002 | 0.2 | 0 | 48 | 0 | 0 | 0.842 |" in text
 
 
 def test_report_of_a_study_without_trials(tmp_path, study):

@@ -57,7 +57,7 @@ def test_affinities_are_those_of_plain_steps(batches: dict[str, Any], cache: Pat
         learner.run_epoch(1)
         batch = next(iter(learner.batches.epoch()))
         found = AffinityProbe(config, split, runtime).measure(learner.model, batch, 0.02)
-        images = to_network_input(split.images[batch.rows], runtime.device, channels_last=True)
+        images = to_network_input(split.images[batch.rows], runtime.device, True, "unit")
         labels = torch.from_numpy(np.array(split.labels[batch.rows]))
 
         def losses(model: Any) -> torch.Tensor:

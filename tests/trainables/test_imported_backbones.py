@@ -13,6 +13,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from trainables.backbones import Backbone, StageShape, build_backbone, register_backbone, stage_shapes
+from trainables.backbones.backbone import is_layer
 from trainables.backbones.imported import ImportedBackbone
 from trainables.backbones.importing import imported_backbone, on_meta
 from trainables.backbones.named_modules import NamedModules
@@ -144,12 +145,15 @@ def test_every_tensor_belongs_to_one_stage_and_layers_are_in_the_order_they_run(
         return features
 
     for module in backbone.network.modules():
-        if not list(module.children()) and list(module.parameters()):
+        if is_layer(module):
             module.register_forward_hook(lambda module, _inputs, _output: ran.append((now[0], module)))
     backbone.run(_images(), at_point)
     for stage_name in stages:
         layers = backbone.layers(stage_name)
-        assert list(layers.values()) == [module for at, module in ran if at == stage_name]
+        # A module that holds others ends after them, and is named before.
+        assert set(layers.values()) == {module for at, module in ran if at == stage_name}
+        leaves = [layer for layer in layers.values() if not list(layer.children())]
+        assert leaves == [module for at, module in ran if at == stage_name and not list(module.children())]
         assert all(backbone.get_submodule(key) is layer for key, layer in layers.items())
 
 
