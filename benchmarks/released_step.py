@@ -4,7 +4,8 @@
 
 Ours: 7 tasks x 8 triplets (168 slots) from the decoded array, one mixed forward pass. Peer: the same triplets read as
 JPEG files from a folder and decoded one by one, as a loader worker does, and three separate passes for anchors, far and
-close images, as CSN's ``tripletnet.py``. Same network, same optimizer, same losses, one thread each.
+close images, as CSN's ``tripletnet.py``. Same network, same optimizer, same losses, one thread each; computing time
+of the process.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from __future__ import annotations
 import argparse
 import io
 import tempfile
+import time
 from pathlib import Path
 
 import numpy as np
@@ -76,7 +78,7 @@ def main() -> None:
                         read[row] = np.asarray(opened.convert("RGB"))
                 peer.take_step(batch)
 
-            print(interleave(lambda: ours.take_step(batch), step_of_peer, options.repeats))
+            print(interleave(lambda: ours.take_step(batch), step_of_peer, options.repeats, time.process_time))
 
 
 if __name__ == "__main__":
