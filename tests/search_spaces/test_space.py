@@ -224,45 +224,6 @@ def test_an_arm_survives_pickling_and_is_plain_for_the_journal():
     }
 
 
-def test_levels_that_change_nothing_are_one_arm():
-    arms = names(
-        parse_space(
-            {
-                "blocks": [
-                    {"placement": ["none", "late"], "form": "own", "grouping": "shared"},
-                    {"form": "projection", "initialization": ["ones", "normal"], "activation": ["relu", "none"]},
-                    {"form": ["low_rank", "low_rank(4)"]},
-                    {"placement": "none", "grouping": "network_per_task", "balancing": ["equal", "pcgrad"]},
-                ]
-            }
-        )
-    )
-    assert arms == ["shared", "late+projection", "late+low_rank(4)", "separate"]
-
-
-def test_balancing_is_part_of_what_an_arm_is_but_the_ids_of_others_stay():
-    equal, balanced = parse_space({"blocks": [{"placement": "none", "balancing": ["equal", "pcgrad"]}]}).arms(
-        STAGES, TASKS
-    )
-    assert (equal.name, balanced.name) == ("shared", "shared+pcgrad")
-    assert equal.arm_id == only({"placement": "none"}).arm_id != balanced.arm_id
-
-
-def test_a_published_start_brings_its_activation():
-    arm = only({"initialization": "astmt-sigmoid", "activation": "relu"})
-    assert (arm.name, arm.activation) == ("late+constant(10)+sigmoid", "sigmoid")
-    written = parse_space({"blocks": [{"initialization": "astmt-sigmoid"}]}).plain()
-    assert parse_space(written).arms(STAGES, TASKS) == (arm,)
-
-
-def test_the_rivals_have_names_of_their_own():
-    arms = names(CATALOG["rivals"])
-    assert len(set(arms)) == len(arms) == 32
-    assert {"shared+pcgrad", "embedding+own", "res5..fc+own", "all+task_routing", "all+low_rank_convolution(8)"} <= set(
-        arms
-    )
-
-
 def test_a_catalog_space_may_be_given_other_nuisance_ranges():
     space = parse_space(
         yaml.safe_load(
