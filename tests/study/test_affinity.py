@@ -69,6 +69,7 @@ def test_from_a_study_to_a_level_of_the_next(study_file: Path, tmp_path: Path) -
     assert list(found["stage_cosine"]) == ["conv1", "res2", "res3", "res4", "res5", "fc"]
     assert found["pilot"]["optimization"]["learning_rate"] == 0.002
     assert found["pilot"]["modulation"]["points"] == []
+    assert "source" not in found["pilot"]["data"]
     assert found["data_fingerprint"] == compile_plan(load_study(study_file)).data_fingerprint
     with Image.open(tmp_path / "groups.png") as heat_map:
         assert heat_map.width > heat_map.height > 200
