@@ -1,11 +1,11 @@
-# The README's two commands: `make study` and `make test`. Both make .venv when it is missing or stale.
+# The README's commands: `make study`, `make test`, `make test-long`. Each makes .venv when it is missing or stale.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 INPUTS := pyproject.toml constraints.txt Makefile
 
 .DEFAULT_GOAL := help
-.PHONY: help study test check format install install-dev
+.PHONY: help study test test-long check format install install-dev
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -13,8 +13,12 @@ help: ## this list
 study: install ## run the default study on generated images and print the trade-off table
 	@$(BIN)/modstudy run default
 
-test: check ## lint, types, layering and the whole test suite
+test: check ## lint, types, layering and all tests but the long ones
 	$(BIN)/python -m pytest
+
+test-long: install-dev ## tests that need several nodes, a browser or a database server, or take their time
+	tests/system-packages.sh
+	$(BIN)/python -m pytest -m long
 
 check: install-dev ## lint, types and layering only
 	$(BIN)/ruff check .

@@ -1,0 +1,131 @@
+"""A small study on the real command line, in folders of its own, with tables to compare."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from results.store import read_table
+from study.layout import RunFolder
+from study.tune.units import read_states
+
+PATIENCE_S = 240  # to start Ray and import torch on a machine that is busy with other things
+
+STUDY = """
+name: faults
+data:
+  source: {kind: generated, train_images: 96, validation_images: 32, test_images: 32}
+  tasks: [Smiling, Glasses]
+  image_size: 48
+network: {width: 0.0625}
+batches: {images: 16}
+optimization: {epochs: 4}
+evaluation: {triplets_per_task: 100}
+space:
+  blocks: [{placement: [none, late]}]
+  nuisance:
+    learning_rate: {low: 1e-3, high: 1e-2, log: true}
+search: {trials_per_arm: 4, round_size: 2, halving: {rungs: [2], keep: 0.5}}
+confirm: {seeds: [1, 2]}
+"""
+HOW_IT_WAS_DONE = ["seconds", "peak_memory_bytes", "attempts", "software", "mlflow_run_id"]
+Tables = dict[str, pd.DataFrame]
+
+
+@dataclass(frozen=True)
+class Site:
+    """A place with the study file, where runs are made in folders of their own and share decoded images."""
+
+    path: Path
+
+    def folder(self, runs: str) -> RunFolder:
+        return RunFolder(self.path / runs / "faults")
+
+    def start(self, runs: str, *options: str) -> subprocess.Popen[str]:
+        command = [sys.executable, "-m", "study", "run", str(self.path / "study.yaml"), "--no-tracking"]
+        return subprocess.Popen(  # noqa: S603 - our own command
+            [*command, "--runs-dir", str(self.path / runs), *options],
+            env={**os.environ, "MODSTUDY_CACHE": str(self.path / "cache"), "OMP_NUM_THREADS": "1"},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            start_new_session=True,  # as a terminal does: signals of Ctrl-C go to the whole group
+        )
+
+    def run(self, runs: str, *options: str) -> None:
+        process = self.start(runs, *options)
+        output, _ = process.communicate(timeout=PATIENCE_S)
+        assert process.returncode == 0, output
+
+    def states(self, runs: str) -> list[str]:
+        return [state.history.state for state in read_states(self.folder(runs)).values()]
+
+    def epochs(self, runs: str) -> int:
+        return sum(len(state.history.epochs) for state in read_states(self.folder(runs)).values())
+
+    def tables(self, runs: str) -> Tables:
+        found = {}
+        for name, key in {
+            "trials": ["trial_id"],
+            "task_metrics": ["trial_id", "split", "task", "metric", "average"],
+            "curves": ["trial_id", "epoch", "metric"],
+        }.items():
+            table = read_table(self.folder(runs).tables, name).drop(columns=HOW_IT_WAS_DONE, errors="ignore")
+            found[name] = table.sort_values(key).reset_index(drop=True)
+        return found
+
+
+@pytest.fixture(scope="package", autouse=True)
+def ctrl_c_is_heard() -> Iterator[None]:
+    """Let commands hear SIGINT also when the tests run in the background of a script, where the shell ignores it."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.fixture(scope="package")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Site:
+    path = tmp_path_factory.mktemp("faults")
+    (path / "study.yaml").write_text(STUDY)
+    return Site(path)
+
+
+@pytest.fixture(scope="package")
+def undisturbed(site: Site) -> Tables:
+    """The tables of a run by one worker that nothing disturbed."""
+    site.run("undisturbed", "--workers", "1")
+    return site.tables("undisturbed")
+
+
+@pytest.fixture(scope="package")
+def wait_for() -> Callable[[Callable[[], bool]], None]:
+    """Return a way to wait until a condition holds."""
+
+    def wait(condition: Callable[[], bool]) -> None:
+        end = time.monotonic() + PATIENCE_S
+        while not condition():
+            assert time.monotonic() < end, "it did not come to that in time"
+            time.sleep(0.02)
+
+    return wait
+
+
+@pytest.fixture(scope="package")
+def assert_same() -> Callable[[Tables, Tables], None]:
+    """Return a comparison of tables to the last bit."""
+
+    def compare(tables: Tables, others: Tables) -> None:
+        for name, table in tables.items():
+            assert len(table) > 0
+            pd.testing.assert_frame_equal(table, others[name], check_exact=True)
+
+    return compare
