@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from study.errors import UserError, nearest
-from study.yaml_reader import read_yaml
+from study.yaml_reader import read_text_file, read_yaml
 
 _KEYS = ("file", "name")
 
@@ -68,7 +68,7 @@ def _groups_in_file(key: str, reference: dict[str, Any], base: Path) -> tuple[An
     name = reference["name"]
     try:
         path = (base / Path(reference["file"]).expanduser()).resolve()
-        content = read_yaml(str(path), path.read_text(encoding="utf-8"))
+        content = read_yaml(str(path), read_text_file(str(path), path))
     except OSError as error:
         raise UserError(f"{key}.file: {reference['file']}: cannot be read: {error.strerror}") from None
     except (ValueError, RuntimeError) as error:  # no text, a NUL in the path, or the home of a user that is not there

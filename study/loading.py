@@ -15,7 +15,7 @@ from study.definition import StudyDefinition
 from study.errors import UserError, nearest
 from study.grouping_files import insert_groupings
 from study.validation import first_problem
-from study.yaml_reader import read_yaml
+from study.yaml_reader import read_text_file, read_yaml
 from trainables.sources import source_section
 
 _PATHS = ("network.weights.path", "network.folder")
@@ -74,12 +74,10 @@ def _read_text(path: Path) -> str:
     built_in = built_in_studies()
     source = built_in[str(path)] if _is_built_in(path) else path
     try:
-        return source.read_text(encoding="utf-8")
+        return read_text_file(str(path), source)
     except FileNotFoundError:
         hint = nearest(str(path), built_in) if path.name == str(path) else ""
         raise UserError(f"{path}: no such study file{hint}") from None
-    except UnicodeDecodeError as error:
-        raise UserError(f"{path}: not a text file in UTF-8 ({error.reason} at byte {error.start})") from None
     except OSError as error:
         raise UserError(f"{path}: cannot be read: {error.strerror}") from None
 
@@ -127,10 +125,7 @@ def _source_paths(values: dict[str, Any]) -> list[str]:
 
 def _validate(name: str, values: dict[str, Any]) -> StudyDefinition:
     """Validate as JSON, where strict types still allow lists for tuples and text for paths."""
-    try:
-        text = json.dumps(values, default=str)
-    except ValueError:
-        raise UserError(f"{name}: an alias (*name) stands inside the value it names") from None
+    text = json.dumps(values, default=str)
     try:
         return StudyDefinition.model_validate_json(text, strict=True)
     except ValidationError as error:

@@ -49,7 +49,7 @@ def _sentence(detail: ErrorDetails) -> str:
 def _unknown(value: Any, expected: str) -> str:
     """Describe a word that is none of the quoted ones in ``expected``."""
     known = re.findall(r"'([^']*)'", expected)
-    return f"unknown value {value!r}{nearest(str(value), known)}"
+    return f"unknown value {_short(value)}{nearest(str(value), known)}"
 
 
 def _rule(message: str) -> str:

@@ -1,19 +1,98 @@
-"""A safe YAML reader that refuses repeated keys and reads 1e-3 as the number it is."""
+"""The one reader of YAML: safe, strict, and bounded in time and memory whatever the file holds."""
 
 from __future__ import annotations
 
 import re
-from typing import Any
+from collections.abc import Callable
+from importlib.resources.abc import Traversable
+from typing import Any, cast
 
 import yaml
 
 from study.errors import UserError
 
+LARGEST_FILE = 4_000_000
+"""Bytes of a file at most; the affinities of 140 tasks take fewer."""
+
+DEEPEST = 50
+"""Levels of nesting at most; a study file has about eight."""
+
+MOST_VALUES = 200_000
+"""Values at most, those that an alias repeats counted again: nine aliases of nine aliases multiply."""
+
+LONGEST_TEXT = 10_000
+LONGEST_NUMBER = 100
+"""Characters of one value at most, as text and as anything else (a number, a date)."""
+
 _MERGE_TAG = "tag:yaml.org,2002:merge"
+_TEXT_TAG = "tag:yaml.org,2002:str"
+_SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 class StrictLoader(yaml.SafeLoader):
-    """``yaml.SafeLoader`` with two changes: a key given twice is an error, and 1e-3 is a number."""
+    """``yaml.SafeLoader`` within bounds, where a key given twice is an error and 1e-3 is a number."""
+
+    def __init__(self, stream: str) -> None:
+        super().__init__(stream)
+        self._depth = self._composed = 0
+        self._values: dict[int, int] = {}  # how many values a finished node stands for, by its identity
+
+    def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node | None:
+        """Compose a node, and count what it stands for before anything is made of it.
+
+        Raises:
+            yaml.composer.ComposerError: too deep, too many values, too long a text, or an alias inside what it names.
+        """
+        event: yaml.Event = self.peek_event()  # type: ignore[no-untyped-call]
+        if isinstance(event, yaml.ScalarEvent) and len(event.value) > LONGEST_TEXT:
+            raise _refusal(f"a text of {len(event.value):,} characters; at most {LONGEST_TEXT:,} are read", event)
+        if self._depth == DEEPEST:
+            raise _refusal(f"nested too deeply; at most {DEEPEST} levels are read", event)
+        self._composed += 1
+        if self._composed > MOST_VALUES:
+            raise _too_many(event)
+        self._depth += 1
+        node = super().compose_node(parent, index)
+        self._depth -= 1
+        if node is not None:
+            self._count(node, event)
+        return node
+
+    def _count(self, node: yaml.Node, event: yaml.Event) -> None:
+        """Note how many values a node stands for; an alias counts as all that it repeats."""
+        if isinstance(event, yaml.AliasEvent):
+            if id(node) not in self._values:
+                raise _refusal("an alias (*name) stands inside the value it names", event)
+            return
+        if isinstance(node, yaml.MappingNode):
+            parts = [part for pair in node.value for part in pair]
+        else:
+            parts = node.value if isinstance(node, yaml.SequenceNode) else []
+        values = self._values[id(node)] = 1 + sum(self._values[id(part)] for part in parts)
+        if values > MOST_VALUES:
+            raise _too_many(event)
+
+    def construct_object(self, node: yaml.Node, deep: bool = False) -> Any:
+        """Build a value.
+
+        Raises:
+            yaml.constructor.ConstructorError: it breaks a rule, or is written as a number or date and is none.
+        """
+        if isinstance(node, yaml.ScalarNode):
+            if node.tag != _TEXT_TAG and len(node.value) > LONGEST_NUMBER:
+                kind = node.tag.rpartition(":")[2]
+                rule = f"at most {LONGEST_NUMBER} are read, a text stands in quotes"
+                raise _refusal(f"{kind} of {len(node.value):,} characters; {rule}", node)
+            if _SURROGATE.search(node.value):
+                raise _refusal("half a character (a surrogate) is no text", node)
+        try:
+            return super().construct_object(node, deep)
+        except (ValueError, OverflowError, LookupError, AttributeError, TypeError):
+            # What PyYAML raises on 2026-13-45, on 0x_ and on !!bool maybe; a node of ours is always one of its kinds.
+            kind = node.tag.rpartition(":")[2]
+            raise _refusal(
+                f"{str(node.value)[:LONGEST_NUMBER]!r} is no {kind}; a text that looks like one stands in quotes", node
+            ) from None
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
         """Build a mapping.
@@ -27,11 +106,9 @@ class StrictLoader(yaml.SafeLoader):
                 continue
             key = self.construct_object(key_node, deep=True)
             if not isinstance(key, str):
-                raise yaml.constructor.ConstructorError(
-                    None, None, f"keys must be text, got {key!r}", key_node.start_mark
-                )
+                raise _refusal(f"keys must be text, got {key!r}", key_node)
             if key in seen:
-                raise yaml.constructor.ConstructorError(None, None, f"key {key!r} is given twice", key_node.start_mark)
+                raise _refusal(f"key {key!r} is given twice", key_node)
             seen.add(key)
         return super().construct_mapping(node, deep)
 
@@ -42,17 +119,64 @@ StrictLoader.add_implicit_resolver(
 )
 
 
+def _refusal(problem: str, at: yaml.Node | yaml.Event) -> yaml.MarkedYAMLError:
+    return yaml.MarkedYAMLError(problem=problem, problem_mark=cast("yaml.Mark", at.start_mark))
+
+
+def _too_many(at: yaml.Event) -> yaml.MarkedYAMLError:
+    return _refusal(f"more than {MOST_VALUES:,} values, those that aliases repeat counted again", at)
+
+
+def read_text_file(name: str, source: Traversable) -> str:
+    """Return the text of a file of YAML, of which no more is read than may be in it.
+
+    Raises:
+        UserError: it is too large, or no UTF-8; the message starts with ``name``.
+        OSError: it cannot be read.
+    """
+    with source.open("rb") as file:
+        data = file.read(LARGEST_FILE + 1)
+    if len(data) > LARGEST_FILE:
+        raise UserError(f"{name}: larger than {LARGEST_FILE:,} bytes, the most that is read; is it the right file?")
+    try:
+        return data.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise UserError(f"{name}: not a text file in UTF-8 ({error.reason} at byte {error.start})") from None
+
+
 def read_yaml(name: str, text: str) -> Any:
     """Return what a YAML text holds.
 
     Raises:
-        UserError: it is no YAML; the message starts with ``name``, the file's, and is one line.
+        UserError: it is no YAML, or more than is read; the message starts with ``name``, the file's, and is one line.
     """
+    return _in_one_line(name, text, StrictLoader.get_single_data)
+
+
+def compose_yaml(name: str, text: str) -> yaml.Node:
+    """Return the nodes of a YAML text that holds something, with their places in the text.
+
+    Raises:
+        UserError: as ``read_yaml``.
+    """
+    node: yaml.Node = _in_one_line(name, text, StrictLoader.get_single_node)
+    return node
+
+
+def _in_one_line(name: str, text: str, read: Callable[[StrictLoader], Any]) -> Any:
+    loader: StrictLoader | None = None
     try:
-        return yaml.load(text, Loader=StrictLoader)  # noqa: S506 - a SafeLoader that also refuses repeated keys
+        loader = StrictLoader(text)
+        return read(loader)
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
-        place = f"line {mark.line + 1}, column {mark.column + 1}: " if mark else ""
-        raise UserError(f"{name}: {place}{error.problem or error.context}") from None
+        raise UserError(f"{name}: {_place(mark)}{error.problem or error.context}") from None
     except yaml.YAMLError as error:
         raise UserError(f"{name}: not YAML: {' '.join(str(error).split())}") from None
+    except (ValueError, OverflowError):  # of the scanner: an escape beyond Unicode, a version of 5,000 digits
+        mark = loader.get_mark() if loader else None
+        raise UserError(f"{name}: {_place(mark)}not YAML: a number in an escape or a directive is too large") from None
+
+
+def _place(mark: yaml.Mark | None) -> str:
+    return f"line {mark.line + 1}, column {mark.column + 1}: " if mark else ""

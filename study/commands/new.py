@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import cast
 
 import yaml
 
@@ -13,7 +12,7 @@ from study.display import open_console, say
 from study.errors import UserError, nearest
 from study.layout import RUNS
 from study.loading import built_in_studies, needs_data, parse_study
-from study.yaml_reader import StrictLoader
+from study.yaml_reader import compose_yaml, read_yaml
 
 
 def new_study(template: str, file: Path, data: Path | None) -> None:
@@ -29,7 +28,7 @@ def new_study(template: str, file: Path, data: Path | None) -> None:
     if file.exists():
         raise UserError(f"{file}: is there already; give another name, or edit it")
     text = templates[template].read_text(encoding="utf-8")
-    wants_data = needs_data(yaml.load(text, Loader=StrictLoader))  # noqa: S506 - a SafeLoader
+    wants_data = needs_data(read_yaml(template, text))
     if wants_data and data is None:
         raise UserError(f"{template}: this study needs images of yours: --data FOLDER")
     if data is not None:
@@ -63,7 +62,7 @@ def with_name(text: str, name: str) -> str:
 
 def _node(text: str, *keys: str) -> yaml.Node:
     """Return what stands under ``keys``, with its place in the text."""
-    node = cast("yaml.Node", yaml.compose(text, Loader=StrictLoader))
+    node = compose_yaml("the study", text)
     for key in keys:
         pairs: list[tuple[yaml.Node, yaml.Node]] = node.value
         node = next(value for name, value in pairs if name.value == key)

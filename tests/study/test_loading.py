@@ -33,7 +33,7 @@ def problem_with(tmp_path: Path, text: str) -> str:
         (BASE + "loss: {margin: 1, margin: 2}\n", "line 3, column 19: key 'margin' is given twice"),
         (BASE + "1: 2\n", "line 3, column 1: keys must be text, got 1"),
         ("name: x\n", "data: missing; this key is required"),
-        ("name: x\ndescription: &a [*a]\n", "an alias (*name) stands inside the value it names"),
+        ("name: x\ndescription: &a [*a]\n", "line 2, column 18: an alias (*name) stands inside the value it names"),
         (
             'name: x\ndata: {source: {kind: parquet, path: "a\\0b"}, tasks: [a]}\n',
             "data.source.path: 'a\\x00b' is no path: embedded null byte",

@@ -103,7 +103,7 @@ def _features(path: Path, schema: Any) -> dict[str, Any]:
         return {}
     try:
         return dict(json.loads(text).get("info", {}).get("features", {}))
-    except (ValueError, TypeError, AttributeError) as error:
+    except (ValueError, TypeError, AttributeError, RecursionError) as error:
         raise ValueError(f"{path}: the schema's 'huggingface' metadata must hold info.features: {error}") from error
 
 
