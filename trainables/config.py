@@ -12,6 +12,7 @@ from typing import Any, Literal
 
 from pydantic import Field, model_validator
 
+from trainables.acting import without_idle
 from trainables.config_network import NetworkConfig, WeightsConfig, network_identity
 from trainables.config_sources import GeneratedFaces, ParquetImages
 from trainables.config_training import (
@@ -25,6 +26,7 @@ from trainables.section import Section
 from trainables.sources import Source
 
 __all__ = [
+    "RESULTS_CHANGES",
     "RESULTS_VERSION",
     "AgreementConfig",
     "AugmentationConfig",
@@ -48,7 +50,13 @@ __all__ = [
     "trial_identity",
 ]
 
-RESULTS_VERSION = 2
+RESULTS_CHANGES: dict[int, str] = {
+    2: "forms inside layers and balancing as a factor came in",
+    3: "batch-norm statistics, GradNorm, FAMO and masks were mended, and ids hold only what can change a result",
+}
+"""What changed numbers, by the version that brought it; version 1 was the first."""
+
+RESULTS_VERSION = max(RESULTS_CHANGES)
 """Raised whenever a change of the code changes numbers, so that old journals are never mistaken for new ones."""
 
 Partition = tuple[tuple[str, ...], ...]
@@ -207,23 +215,33 @@ def check_sections_agree(data: DataConfig, augmentation: AugmentationConfig, bat
         raise ValueError(f"augmentation.crop must be below data.image_size {data.image_size}, got {augmentation.crop}")
 
 
-def trial_identity(config: TrialConfig, data_fingerprint: str) -> dict[str, Any]:
+def trial_identity(
+    config: TrialConfig, data_fingerprint: str, results_version: int = RESULTS_VERSION
+) -> dict[str, Any]:
     """Return what can change the trial's result, and nothing else, as plain JSON values.
 
     Settings at their defaults are left out, so that a new setting changes no id; a changed default is a change of the
-    code that changes numbers. The places of data and start weights are replaced by what lies there, so moved files keep
-    their trials.
+    code that changes numbers. So are settings that cannot act beside the others (``trainables.acting``). The places of
+    data and start weights are replaced by what lies there, so moved files keep their trials.
+
+    Args:
+        config: The trial.
+        data_fingerprint: Of its images and labels.
+        results_version: Of the code that makes or made the numbers, from 2. Version 2 left out less.
     """
     identity = config.model_dump(mode="json", exclude_defaults=True)
     if "network" in identity:
         identity["network"] = network_identity(config.network)
     identity["data"]["source"] = {"fingerprint": data_fingerprint}
     identity["data"].pop("max_corrupt_share", None)
-    identity["results_version"] = RESULTS_VERSION
+    if results_version > 2:
+        identity = without_idle(config, identity)
+    identity["results_version"] = results_version
     return identity
 
 
-def trial_id(config: TrialConfig, data_fingerprint: str) -> str:
+def trial_id(config: TrialConfig, data_fingerprint: str, results_version: int = RESULTS_VERSION) -> str:
     """Return the trial's id: 16 hexadecimal digits of a BLAKE2b hash of its identity."""
-    text = json.dumps(trial_identity(config, data_fingerprint), sort_keys=True, separators=(",", ":"))
+    identity = trial_identity(config, data_fingerprint, results_version)
+    text = json.dumps(identity, sort_keys=True, separators=(",", ":"))
     return hashlib.blake2b(text.encode(), digest_size=8).hexdigest()

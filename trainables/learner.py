@@ -125,8 +125,10 @@ class Learner:
         return Objective(losses, {"embedding_l2": settings.embedding_l2 * length, **self._mask_penalty()})
 
     def _mask_penalty(self) -> dict[str, Tensor]:
+        """Return the penalty on masks where there is something to learn from it: not on masks that are not trained."""
         weight = self._config.loss.mask_l1
-        return {"mask_l1": weight * mask_l1(self.model)} if weight else {}
+        penalty = weight * mask_l1(self.model) if weight else None
+        return {"mask_l1": penalty} if penalty is not None and penalty.requires_grad else {}
 
     def _losses(self, batch: Batch) -> TripletLoss:
         runtime, margin, distance = self._runtime, self._config.loss.margin, chosen_distance(self._config.loss)

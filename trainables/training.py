@@ -143,7 +143,12 @@ class _Trial:
         metrics |= {f"modulation/dead_channels/{point}": float(count) for point, count in dead.items()}
         self._validation = None
         if last or epoch % self._config.evaluation.validate_every == 0:
-            self._validation = self._evaluator.embed(model, VALIDATION)
+            try:
+                self._validation = self._evaluator.embed(model, VALIDATION)
+            except DivergedError:
+                if last:
+                    raise
+                return metrics  # a look on the way decides nothing: running statistics may only be late
             metrics |= self._evaluator.epoch_metrics(self._validation)
         return metrics
 
