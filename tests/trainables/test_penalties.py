@@ -80,7 +80,8 @@ def test_given_triplets_as_released(points, apart):
         lengths = [rows[slot::3].norm(2) / 6**0.5 for slot in range(3)]
         norms = [l1[slot::3].sum() / 6 for slot in range(3)]
     assert found["embedding_l2"].item() == pytest.approx(5e-3 * sum(lengths).detach().item() / 3, rel=1e-5)
-    assert found["mask_l1"].item() == pytest.approx(5e-4 * float(sum(norms)) / 3, rel=1e-5)
+    assert ("mask_l1" in found) == bool(points)  # without masks there is nothing to hold small
+    assert found.get("mask_l1", torch.zeros(())).item() == pytest.approx(5e-4 * float(sum(norms)) / 3, rel=1e-5)
 
 
 @pytest.mark.parametrize("points", [(), ("fc",), ("res5", "fc")], ids=str)
@@ -103,7 +104,8 @@ def test_all_tasks_is_the_mean_over_tasks(points, groups, apart):
                 lengths.append(rows[min(network.branch_of[task], len(rows) - 1)].norm(2) / 18**0.5)
                 norms.append(sum(float(mask.abs().sum()) for mask in masks(network, network.branch_of[task])))
     assert found["embedding_l2"].item() == pytest.approx(5e-3 * sum(lengths).detach().item() / 3, rel=1e-4)
-    assert found["mask_l1"].item() == pytest.approx(5e-4 * sum(norms) / 3, rel=1e-5)
+    assert ("mask_l1" in found) == bool(points)
+    assert found.get("mask_l1", torch.zeros(())).item() == pytest.approx(5e-4 * sum(norms) / 3, rel=1e-5)
 
 
 @pytest.mark.parametrize("scheme", ["all_tasks", "triplets"])
