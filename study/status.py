@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from study.cost import concurrent_trials
+from study.failures import signature
 from study.plan import PlannedArm
 from study.progress import RunProgress, TrialProgress
 from study.timing import measured_epoch_seconds
@@ -35,7 +36,10 @@ class RunningTrial:
 
 @dataclass(frozen=True)
 class FailedTrial:
-    """A trial whose last attempt failed. ``final``: it diverged, and would again; the others are retried by ``run``."""
+    """A trial whose last attempt failed. ``final``: it diverged, and would again; the others are retried by ``run``.
+
+    ``signature`` is the same for failures of the same cause, see ``study.failures``.
+    """
 
     trial_id: str
     arm: str
@@ -44,6 +48,7 @@ class FailedTrial:
     message: str
     attempts: int
     final: bool
+    signature: str
 
 
 @dataclass(frozen=True)
@@ -168,6 +173,7 @@ def _failed(progress: TrialProgress) -> FailedTrial:
         message=" ".join(str(last["message"]).split()),
         attempts=history.attempts if history else 0,
         final=progress.state == "diverged",
+        signature=signature(last),
     )
 
 

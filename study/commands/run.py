@@ -31,6 +31,9 @@ if TYPE_CHECKING:  # torch comes with it
 EXIT_FAILED = 1
 EXIT_INTERRUPTED = 130
 
+MOST_NAMED_ARMS = 6
+"""Arms that a line about equal failures names; the others are counted."""
+
 
 @dataclass(frozen=True)
 class RunCommand:
@@ -154,9 +157,17 @@ def _verdict(console: Console, summary: RunSummary, command: RunCommand) -> int:
         say(console, f"{arm}: none of its tune trials ended with a finite objective, so it has no confirm trials")
     if summary.complete:
         return 0
+    for stopped in summary.stopped:
+        say(console, f"stopped after equal failures, {_named(stopped.arms)}: {stopped.message}")
     why, again = (command_line(name, command.given, command.runs) for name in ("status", "run"))
     say(
         console,
         f"{summary.failed} trials failed and {summary.waiting} wait; why: {why}; the same command tries again: {again}",
     )
     return EXIT_FAILED
+
+
+def _named(arms: tuple[str, ...]) -> str:
+    shown = arms[:MOST_NAMED_ARMS]
+    rest = f" and {len(arms) - len(shown)} more" if len(arms) > len(shown) else ""
+    return f"{len(arms)} {'arm' if len(arms) == 1 else 'arms'} ({', '.join(shown)}{rest})"

@@ -10,7 +10,7 @@ from pathlib import Path
 from study.commands.target import command_line, find_run
 from study.display import Heading, duration, open_console, say, table
 from study.progress import read_progress
-from study.status import ArmStatus, StudyStatus, study_status
+from study.status import ArmStatus, FailedTrial, StudyStatus, study_status
 
 _HEADINGS = [
     Heading("arm", numeric=False),
@@ -61,15 +61,27 @@ def _lines(status: StudyStatus, go_on: str) -> list[str]:
             f"running: {trial.arm} {trial.stage} {trial.index} ({trial.trial_id}): epoch {trial.epoch} of "
             f"{trial.epochs}, last line {duration(trial.age_s)} ago{quiet}"
         )
-    for failed in status.failed:
-        fate = "final" if failed.final else "run tries it again"
-        lines.append(
-            f"failed: {failed.arm} {failed.stage} ({failed.trial_id}): {failed.kind} after {failed.attempts} "
-            f"attempts, {fate}: {failed.message}"
-        )
+    lines += _failures(status)
     lines += [f"stuck: {arm.name}: {arm.problem}" for arm in status.arms if arm.problem]
     if status.torn_lines:
         lines.append(f"{status.torn_lines} torn journal lines skipped (a writer was killed there; nothing is missing)")
     if not status.complete and not any(not trial.stalled for trial in status.running):
         lines.append(f"nothing is running; go on with: {go_on}")
+    return lines
+
+
+def _failures(status: StudyStatus) -> list[str]:
+    """Return a line for every failure; those that are one and the same share it."""
+    equal: dict[str, list[FailedTrial]] = {}
+    for failed in status.failed:
+        equal.setdefault(f"{failed.signature}|{failed.final}", []).append(failed)
+    lines = []
+    for first, *others in equal.values():
+        fate = "final" if first.final else "run tries it again"
+        attempts = sum(failed.attempts for failed in (first, *others))
+        who = f"{first.arm} {first.stage} ({first.trial_id})"
+        if others:
+            arms = len({failed.arm for failed in (first, *others)})
+            who += f" and {len(others)} more in {arms} {'arm' if arms == 1 else 'arms'}"
+        lines.append(f"failed: {who}: {first.kind} after {attempts} attempts, {fate}: {first.message}")
     return lines

@@ -11,10 +11,11 @@ from dataclasses import dataclass
 
 from filelock import FileLock, Timeout
 
-from study.journal import JournalWriter
+from study.journal import Event, JournalWriter
 from study.layout import RunFolder
 from study.plan import PlannedArm, StudyPlan
 from study.tune.design import ArmDesign, ArmProgress
+from study.tune.equal_failures import EqualFailures
 from study.tune.halving import Pruning
 from study.tune.units import TrialState, WorkUnit, read_state
 from study.workload import UnitInFlight, Workload
@@ -41,7 +42,9 @@ class Dispatcher:
             arm.arm.arm_id: _Arm(arm, ArmDesign(plan, arm), float(arm.storage.total.multiply_adds_per_image))
             for arm in plan.arms
         }
+        self._tries = 1 + plan.definition.resources.retries
         self._vain: Counter[str] = Counter()  # how often a trial's unit ended in this run and was still to be done
+        self._equal_failures = EqualFailures(self._tries)
         self._in_flight: dict[str, WorkUnit] = {}
         self._progress: dict[str, ArmProgress] = {}
         for arm_id in self._arms:
@@ -58,6 +61,12 @@ class Dispatcher:
         return self._progress
 
     @property
+    def stopped(self) -> dict[str, Event]:
+        """The failure of every arm that this run has given up on, by arm id; see ``EqualFailures``."""
+        stopped = self._equal_failures.stopped()
+        return {arm_id: failure for arm_id, failure in stopped.items() if self._progress[arm_id].ready}
+
+    @property
     def in_flight(self) -> int:
         """How many units were handed out and have not ended."""
         return len(self._in_flight)
@@ -71,27 +80,37 @@ class Dispatcher:
         """Hand out a unit, None when nothing may run now.
 
         First comes the arm with the most work left, since its rounds follow one another and decide when the study
-        ends; then the order of the study file, and that of the trials.
+        ends; then the order of the study file, and that of the trials. Last come trials that would fail again.
         """
         candidates = self._candidates()
         if not candidates:
             return None
         left = {arm_id: self._work_left(arm_id) for arm_id in self._arms}
-        unit = max(candidates, key=lambda candidate: left[candidate.trial.arm.arm_id])  # the first of several
+
+        def urgency(unit: WorkUnit) -> tuple[bool, float]:
+            arm_id = unit.trial.arm.arm_id
+            return not self._equal_failures.would_fail_again(arm_id, unit.trial.trial_id), left[arm_id]
+
+        unit = max(candidates, key=urgency)  # the first of several
         self._in_flight[unit.trial.trial_id] = unit
         return unit
 
     def ended(self, unit: WorkUnit, *, crashed: bool) -> TrialState | None:
         """Take note that a unit has ended, read its journal, and prune whoever lost by it."""
-        trial_id = unit.trial.trial_id
+        trial_id, arm_id = unit.trial.trial_id, unit.trial.arm.arm_id
         del self._in_flight[trial_id]
         state = read_state(self._folder.trial(trial_id).journal)
         if crashed and (state is None or state.history.state in ("waiting", "running")):
             state = self._journal_lost_worker(unit)
         if state is not None:
             self._states[trial_id] = state
-        self._look_again(unit.trial.arm.arm_id)
-        self._vain[trial_id] += unit in self._progress[unit.trial.arm.arm_id].ready
+        self._look_again(arm_id)
+        if unit not in self._progress[arm_id].ready:
+            self._equal_failures.ended_well(arm_id)
+            return state
+        self._vain[trial_id] += 1
+        if state is not None and state.history.state == "failed":
+            self._equal_failures.failed(arm_id, trial_id, state.history.failures[-1])
         return state
 
     def workload(self) -> Workload:
@@ -110,12 +129,13 @@ class Dispatcher:
         )
 
     def _candidates(self) -> list[WorkUnit]:
-        allowed = 1 + self._definition.resources.retries
+        stopped = self._equal_failures.stopped()
         return [
             unit
-            for arm in self._progress.values()
+            for arm_id, arm in self._progress.items()
+            if arm_id not in stopped
             for unit in arm.ready
-            if unit.trial.trial_id not in self._in_flight and self._vain[unit.trial.trial_id] < allowed
+            if unit.trial.trial_id not in self._in_flight and self._vain[unit.trial.trial_id] < self._tries
         ]
 
     def _look_again(self, arm_id: str) -> None:

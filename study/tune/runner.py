@@ -10,6 +10,7 @@ import signal
 import socket
 import threading
 import time
+from collections import defaultdict
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -18,6 +19,7 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from study.errors import UserError
+from study.failures import one_line, signature
 from study.layout import RunFolder
 from study.plan import StudyPlan
 from study.tune.cluster import connected, trials_at_once
@@ -28,6 +30,19 @@ from study.workload import Workload
 
 Listener = Callable[[Workload], None]
 """Called at the start, after every unit handed out and after every unit that ended."""
+
+
+@dataclass(frozen=True)
+class StoppedArms:
+    """Arms that the run gave up on for one and the same failure; the next run tries them again.
+
+    Attributes:
+        arms: their names.
+        message: kind and message of the failure, on one line.
+    """
+
+    arms: tuple[str, ...]
+    message: str
 
 
 @dataclass(frozen=True)
@@ -42,6 +57,7 @@ class RunSummary:
         waiting: trials that were not begun or not ended, for an interruption or because they wait for failed ones.
         arms_without_choice: arms of which no tune trial had a finite objective, by name.
         interrupted: whether Ctrl-C ended the run.
+        stopped: arms whose first trials ended in equal failures, by failure.
     """
 
     completed: int
@@ -51,6 +67,7 @@ class RunSummary:
     waiting: int
     arms_without_choice: tuple[str, ...]
     interrupted: bool
+    stopped: tuple[StoppedArms, ...] = ()
 
     @property
     def complete(self) -> bool:
@@ -199,4 +216,14 @@ def _summary(dispatcher: Dispatcher, *, interrupted: bool) -> RunSummary:
         waiting=workload.trials_total - workload.trials_done - workload.failed,
         arms_without_choice=tuple(arm.tune[0].arm.name for arm in arms if arm.failure),
         interrupted=interrupted,
+        stopped=_stopped(dispatcher),
     )
+
+
+def _stopped(dispatcher: Dispatcher) -> tuple[StoppedArms, ...]:
+    names, messages = defaultdict[str, list[str]](list), dict[str, str]()
+    for arm_id, failure in dispatcher.stopped.items():
+        cause = signature(failure)
+        names[cause].append(dispatcher.arms[arm_id].tune[0].arm.name)
+        messages.setdefault(cause, one_line(failure))
+    return tuple(StoppedArms(tuple(arms), messages[cause]) for cause, arms in names.items())

@@ -79,3 +79,30 @@ def train_or_fail(config, **parts) -> TrialOutcome:
     if len(config.network_groups) > 1:
         raise DivergedError("epoch 1, step 1: the loss is nan")
     return train(config, **parts)
+
+
+def fail_in_many_ways(config, **parts) -> TrialOutcome:
+    """Crash in every attempt of arms with modulation, every trial with words of its own."""
+    if config.modulation.points:
+        words = str(config.optimization.learning_rate).translate(str.maketrans("0123456789", "abcdefghij"))
+        raise ArithmeticError(f"as told, {words}")
+    return train(config, **parts)
+
+
+def fail_alike(config, *, workspace: Path, **parts) -> TrialOutcome:
+    """End in one and the same error but for an address, a number and the trial's folder."""
+    raise RuntimeError(f"{workspace}: no gradient for <Parameter at {hex(id(config))}> at {config.train_seed}")
+
+
+def fail_alike_with_modulation(config, **parts) -> TrialOutcome:
+    """Fail as ``fail_alike`` does in arms with modulation."""
+    return fail_alike(config, **parts) if config.modulation.points else train(config, **parts)
+
+
+def run_out_of_memory_once(config, *, workspace: Path, **parts) -> TrialOutcome:
+    """Find no memory in the first attempt of every trial, as beside a neighbour that has it all."""
+    scar = workspace / "short-of-memory"
+    if not scar.exists():
+        scar.touch()
+        raise MemoryError
+    return train(config, workspace=workspace, **parts)
