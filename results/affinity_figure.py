@@ -11,10 +11,16 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
+from results.drawing import drawing, figure_names
+
 Floats = NDArray[np.float64]
 
 _MOST_WRITTEN = 14
 """Tasks up to which the numbers are written into the cells."""
+
+_CHARACTERS_WITH_ROOM = 20
+_INCHES_A_CHARACTER = 0.06
+"""What a longer name takes of the width and the height at the size of the labels."""
 
 
 @dataclass(frozen=True)
@@ -39,13 +45,15 @@ def unit_of(values: Floats) -> float:
     return float(10.0 ** (math.floor(math.log10(widest)) - 1)) if widest else 1.0
 
 
+@drawing()
 def affinity_figure(tasks: Sequence[str], matrices: Sequence[TaskMatrix]) -> Figure:
     """Draw the matrices side by side, red below zero and blue above it, each on a scale of its own."""
-    side = 1.9 + 0.34 * len(tasks)
+    names = list(figure_names(tasks).values())
+    side = 1.9 + 0.34 * len(tasks) + _INCHES_A_CHARACTER * max(0, max(map(len, names)) - _CHARACTERS_WITH_ROOM)
     figure = Figure(figsize=(len(matrices) * (side + 0.9), side + 0.6), dpi=160, layout="constrained")
     panels = figure.subplots(1, len(matrices), squeeze=False)[0]
     for panel, matrix in zip(panels, matrices, strict=True):
-        _draw(figure, panel, tasks, matrix)
+        _draw(figure, panel, names, matrix)
     return figure
 
 

@@ -14,12 +14,18 @@ from numpy.typing import NDArray
 from results.agreement import SHARED, StudyAgreement
 from results.agreement_correlation import Correlation
 from results.agreement_tables import Changes, mean_of
+from results.drawing import drawing, figure_names, figure_text
 from results.figures import Caption, write_head
 
 Floats = NDArray[np.float64]
 
 _MOST_NAMED = 20
 """Tasks up to which each has a colour and a line in the legend."""
+
+_LONGEST_ARM = 16
+"""Characters of an arm's name that fit beside a row of small maps."""
+
+_LONGEST_IN_LEGEND = 22
 
 
 @dataclass(frozen=True)
@@ -39,6 +45,7 @@ def shown_arm(agreement: StudyAgreement) -> str:
     return late[0] if late else max(agreement.arms, key=lambda arm_id: agreement.points[arm_id])
 
 
+@drawing()
 def agreement_figure(agreement: StudyAgreement, changes: Changes, correlation: Correlation, caption: Caption) -> Figure:
     """Draw a task x task heat map a stage for the shared and for one modulated arm, and below them a scatter.
 
@@ -48,7 +55,7 @@ def agreement_figure(agreement: StudyAgreement, changes: Changes, correlation: C
         correlation: Over the cells (task x arm) of the scatter, for its title.
         caption: Title and note above the panels.
     """
-    names = 0.1 + 0.06 * max(len(task) for task in agreement.tasks)
+    names = 0.1 + 0.06 * max(map(len, figure_names(agreement.tasks).values()))
     panel = max(1.15, 0.14 * len(agreement.tasks))
     room = _Room(max(8.0, names + 1.3 + len(agreement.stages) * (panel + 0.12)), names, panel)
     height = room.head + 2 * room.panel + room.names + 0.3 + room.scatter
@@ -77,16 +84,17 @@ def _draw_maps(figure: Figure, agreement: StudyAgreement, room: _Room, top: floa
         wspace=0.08,
         hspace=0.08,
     )
+    tasks, arms = tuple(figure_names(agreement.tasks).values()), figure_names(maps, _LONGEST_ARM)
     panels = []
     for row, (name, found) in enumerate(maps.items()):
         for column, stage in enumerate(agreement.stages):
             panel = figure.add_subplot(grid[row, column])
             image = panel.imshow(found[column], cmap="RdBu", vmin=-widest, vmax=widest, aspect="auto")
-            _dress(panel, agreement.tasks if column == 0 else (), agreement.tasks if row == 1 else ())
+            _dress(panel, tasks if column == 0 else (), tasks if row == 1 else ())
             if row == 0:
-                panel.set_title(stage, fontsize=9)
+                panel.set_title(figure_text(stage), fontsize=9)
             if column == 0:
-                panel.set_ylabel(name, fontsize=9, fontweight="bold")
+                panel.set_ylabel(arms[name], fontsize=9, fontweight="bold")
             panels.append(panel)
     place = (1 - 0.7 / room.width, top - (2 * room.panel + 0.12) / height, 0.14 / room.width, 2 * room.panel / height)
     bar = figure.colorbar(image, cax=figure.add_axes(place))
@@ -110,9 +118,10 @@ def _draw_scatter(
     x, y = mean_of(changes.cosine, (1,)), mean_of(changes.gain, (1,))
     named = len(agreement.tasks) <= _MOST_NAMED
     colors = mpl.colormaps["tab10" if len(agreement.tasks) <= 10 else "tab20"].colors  # type: ignore[attr-defined]
-    for index, task in enumerate(agreement.tasks):
+    for index in range(len(agreement.tasks)):
         color = colors[index] if named else "#0072B2"
-        axes.plot(x[:, index], y[:, index], "o", color=color, markersize=4.5, alpha=0.8, label=task, markeredgewidth=0)
+        axes.plot(x[:, index], y[:, index], "o", color=color, markersize=4.5, alpha=0.8, markeredgewidth=0)
+    points = list(axes.lines)
     for line in (axes.axhline, axes.axvline):
         line(0, color="#999999", linewidth=0.8, zorder=0)
     axes.set_xlabel("change of a task's mean cosine with the other tasks, modulated minus shared", fontsize=9)
@@ -121,7 +130,16 @@ def _draw_scatter(
     axes.spines[["top", "right"]].set_visible(False)
     axes.tick_params(labelsize=8)
     if named:
-        axes.legend(loc="upper left", bbox_to_anchor=(1.01, 1.0), fontsize=8, frameon=False, handletextpad=0.2)
+        names = list(figure_names(agreement.tasks, _LONGEST_IN_LEGEND).values())  # given as such: one may begin with _
+        axes.legend(
+            points,
+            names,
+            loc="upper left",
+            bbox_to_anchor=(1.01, 1.0),
+            fontsize=8,
+            frameon=False,
+            handletextpad=0.2,
+        )
 
 
 def scatter_title(correlation: Correlation) -> str:

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import itertools
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import matplotlib as mpl
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
@@ -19,6 +18,7 @@ from matplotlib.transforms import Bbox
 from numpy.typing import NDArray
 
 from results.axis import BrokenLogAxis
+from results.drawing import drawing, figure_names, figure_text
 from results.files import replacing
 from results.labels import Label, place_labels
 
@@ -27,6 +27,8 @@ BEATEN_COLOR = "#6b6b6b"
 _GRID = "#e6e6e6"
 LARGEST_NAMED = 13
 """Arms up to which each has its name beside its point."""
+
+_LONGEST_PANEL_TITLE = 28
 
 _REFERENCES = {"shared": ("s", "one network, no modulation"), "separate": ("D", "one network per task")}
 """Marker and explanation of the arms that others are compared with."""
@@ -58,6 +60,7 @@ class _Mark:
         return FRONT_COLOR if self.on_front else BEATEN_COLOR
 
 
+@drawing()
 def tradeoff_figure(points: pd.DataFrame, caption: Caption, accuracy_name: str) -> Figure:
     """Draw accuracy against added parameters, intervals over seeds, and the front as a step line.
 
@@ -90,7 +93,9 @@ def tradeoff_figure(points: pd.DataFrame, caption: Caption, accuracy_name: str) 
     legend = axes.legend(handles=_legend_handles(marks), loc="lower right", fontsize=8, frameon=False)
     figure.draw_without_rendering()
     obstacles = [*(box for mark in marks for box in _mark_boxes(axes, mark)), legend.get_window_extent()]
-    names = _write_key(figure, marks) if numbered else {mark.arm: mark.arm for mark in marks}
+    names = figure_names(mark.arm for mark in marks)
+    if numbered:
+        names = _write_key(figure, marks, names)
     labels = [Label(names[mark.arm], mark.x, mark.mean, _text_color(mark)) for mark in marks]
     place_labels(axes, labels, obstacles, _line_boxes(axes, corners))
     return figure
@@ -100,17 +105,17 @@ def _text_color(mark: _Mark) -> str:
     return FRONT_COLOR if mark.on_front else "#333333"
 
 
-def _write_key(figure: Figure, marks: Sequence[_Mark]) -> dict[str, str]:
+def _write_key(figure: Figure, marks: Sequence[_Mark], names: Mapping[str, str]) -> dict[str, str]:
     """List the arms at the right, best first, and return the number of each; NaN means come last."""
     ranked = sorted(marks, key=lambda mark: -mark.mean if np.isfinite(mark.mean) else np.inf)
     step = min(0.028, 0.84 / len(ranked))
     for place, mark in enumerate(ranked):
-        figure.text(
-            0.735, 0.945 - step * place, f"{place + 1:>2}  {mark.arm}", fontsize=8, color=_text_color(mark), va="top"
-        )
+        line = f"{place + 1:>2}  {names[mark.arm]}"
+        figure.text(0.735, 0.945 - step * place, line, fontsize=8, color=_text_color(mark), va="top")
     return {mark.arm: str(place + 1) for place, mark in enumerate(ranked)}
 
 
+@drawing()
 def task_figure(values: pd.DataFrame, caption: Caption, accuracy_name: str) -> Figure:
     """Draw one panel a task with one line an arm: mean and interval over seeds.
 
@@ -120,7 +125,7 @@ def task_figure(values: pd.DataFrame, caption: Caption, accuracy_name: str) -> F
         caption: Title and note above the panels.
         accuracy_name: Label of the x axes.
     """
-    arms, tasks = list(values["arm"].unique()), list(values["task"].unique())
+    arms, tasks = figure_names(values["arm"]), figure_names(values["task"], _LONGEST_PANEL_TITLE)
     columns = min(4, len(tasks))
     rows = -(-len(tasks) // columns)
     figure = Figure(figsize=(2.2 + 2.1 * columns, 1.3 + rows * (0.75 + 0.21 * len(arms))), dpi=160)
@@ -130,18 +135,18 @@ def task_figure(values: pd.DataFrame, caption: Caption, accuracy_name: str) -> F
     panels = figure.subplots(rows, columns, sharey=True, squeeze=False)
     for panel, task in zip(panels.flat, tasks, strict=False):
         _draw_task(panel, values[values["task"] == task], arms)
-        panel.set_title(task, fontsize=9, loc="left")
+        panel.set_title(tasks[task], fontsize=9, loc="left")
     for panel in panels.flat[len(tasks) :]:
         panel.set_visible(False)
     figure.supxlabel(accuracy_name, fontsize=9)
     return figure
 
 
+@drawing()
 def save_figure(figure: Figure, path: Path) -> None:
     """Write a figure as the kind its suffix names; the old file stays until the new one is complete."""
-    # Neither dates nor random ids: the same numbers give the same file.
-    metadata = {"Date": None} if path.suffix == ".svg" else {"Software": None}
-    with mpl.rc_context({"svg.hashsalt": "modulation-study"}), replacing(path) as temporary:
+    metadata = {"Date": None} if path.suffix == ".svg" else {"Software": None}  # the same numbers give the same file
+    with replacing(path) as temporary:
         figure.savefig(temporary, metadata=metadata, facecolor="white")
 
 
@@ -161,8 +166,8 @@ def _canvas(caption: Caption, size: tuple[float, float], *, keyed: bool) -> tupl
 def write_head(figure: Figure, caption: Caption, left: float, share: float = 1.0) -> float:
     """Write title and note; return how high (share of the figure) the room below them reaches."""
     width, height = figure.get_size_inches()
-    note = textwrap.fill(caption.note, int(15.2 * (share - left) * width))
-    figure.text(left, 1 - 0.25 / height, caption.title, fontsize=12.5, fontweight="bold", va="center")
+    note = textwrap.fill(figure_text(caption.note), int(15.2 * (share - left) * width))
+    figure.text(left, 1 - 0.25 / height, figure_text(caption.title), fontsize=12.5, fontweight="bold", va="center")
     figure.text(left, 1 - 0.41 / height, note, fontsize=8, color="#444444", va="top", linespacing=1.35)
     return float(1 - (0.5 + 0.157 * (note.count("\n") + 1)) / height)
 
@@ -231,14 +236,15 @@ def _line_boxes(axes: Axes, corners: Floats) -> list[Bbox]:
     return [Bbox([np.minimum(a, b) - 1, np.maximum(a, b) + 1]) for a, b in itertools.pairwise(pixels)]
 
 
-def _draw_task(panel: Axes, rows: pd.DataFrame, arms: list[str]) -> None:
-    places = np.array([arms.index(arm) for arm in rows["arm"]])
+def _draw_task(panel: Axes, rows: pd.DataFrame, arms: Mapping[str, str]) -> None:
+    """Draw the arms' estimates in the order of ``arms``, which holds what each is called in the figure."""
+    places = np.array([list(arms).index(arm) for arm in rows["arm"]])
     panel.hlines(places, rows["low"], rows["high"], color=FRONT_COLOR, linewidth=1.5)
     panel.plot(rows["mean"], places, "o", color=FRONT_COLOR, markersize=4.5)
     for reference, style in (("shared", ":"), ("separate", "--")):
         for value in rows.loc[rows["arm"] == reference, "mean"]:
             panel.axvline(value, color=BEATEN_COLOR, linestyle=style, linewidth=0.9, zorder=0)
-    panel.set_yticks(range(len(arms)), arms)
+    panel.set_yticks(range(len(arms)), list(arms.values()))
     panel.set_ylim(len(arms) - 0.5, -0.5)
     panel.grid(axis="y", color=_GRID, linewidth=0.6)
     panel.set_axisbelow(True)

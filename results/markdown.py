@@ -5,10 +5,13 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 
+from results.plain_text import visible
+
 _SPECIAL = re.compile(
     r"[\\`*|~$]"  # code, emphasis, cells, strike-through, formulas
     r"|(?<![0-9A-Za-z])_|_(?![0-9A-Za-z])"  # emphasis, which never starts or ends inside a word
     r"|\](?=[(\[:])"  # links: without this bracket there are none
+    r"|:(?=//)|(?<=[Ww]{3})\."  # addresses that GitHub makes links of
 )
 _AT_LINE_START = re.compile(r"^(?:[#=\[]|[-+](?!\d)|\d{1,9}(?=[.)](?:\s|$)))")
 """Headings, underlines, boxes, lists; of an ordered list's number the mark after it is escaped."""
@@ -17,7 +20,10 @@ _ENTITIES = {"&": "&amp;", "<": "&lt;", ">": "&gt;"}
 
 
 def escape(text: str) -> str:
-    """Return text on one line in which no character has a meaning in Markdown or HTML; runs of spaces become one."""
+    """Return text on one line in which no character has a meaning in Markdown or HTML; runs of spaces become one.
+
+    Line breaks and other control characters count as spaces, and what else cannot be seen is shown by its escape.
+    """
     return _AT_LINE_START.sub(_escape_start, _inline(text))
 
 
@@ -27,7 +33,7 @@ def _escape_start(found: re.Match[str]) -> str:
 
 def _inline(text: str) -> str:
     """Escape what has a meaning anywhere in a line."""
-    line = _SPECIAL.sub(r"\\\g<0>", _CONTROL.sub(" ", text).strip())
+    line = _SPECIAL.sub(r"\\\g<0>", visible(_CONTROL.sub(" ", text).strip()))
     return "".join(_ENTITIES.get(character, character) for character in line)
 
 
@@ -45,7 +51,7 @@ def bullets(items: Iterable[str]) -> str:
 
 def code_block(lines: Iterable[str]) -> str:
     """Return plain lines as a block of code that none of them can end."""
-    text = "\n".join(lines)
+    text = "\n".join(map(visible, lines))
     longest = max((len(run) for run in re.findall(r"`+", text)), default=0)
     fence = "`" * max(3, longest + 1)
     return f"{fence}text\n{text}\n{fence}"

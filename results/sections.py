@@ -77,7 +77,7 @@ def summary_section(summary: pd.DataFrame) -> str:
     """The summary table, and every other headline metric."""
     rows = format_summary(summary)
     parts = [table(list(rows[0]), [list(row.values()) for row in rows])] if rows else []
-    parts.append(escape(summary_note(summary)))
+    parts.append(escape(summary_note(summary, rows[0] if rows else ())))
     others = [name for name in HEADLINE_METRICS[1:] if summary[f"{name}_mean"].notna().any()]
     if others:
         header = ["arm", *(text for name in others for text in (name, "worst task"))]

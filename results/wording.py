@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Container
 from typing import Any
 
 import pandas as pd
@@ -94,15 +95,23 @@ def columns_estimate(row: dict[Any, Any], name: str) -> str:
     return estimate(row[f"{name}_mean"], row[f"{name}_low"], row[f"{name}_high"])
 
 
-def summary_note(summary: pd.DataFrame) -> str:
-    """Return the sentences that make the table of ``format_summary`` readable on its own."""
+def summary_note(summary: pd.DataFrame, shown: Container[str] | None = None) -> str:
+    """Return the sentences that make the table of ``format_summary`` readable on its own.
+
+    Args:
+        summary: the table.
+        shown: the columns that the reader sees; None: all.
+    """
     if summary.empty:
         return "The study has no arms."
+    of_columns = {
+        "against shared": "Against shared: paired by seed, with its 95 % Student t interval.",
+        "on front": "On front: joint bootstrap draws over seeds in which no arm that adds no more is better.",
+    }
     sentences = [
         f"Test split, seeds {seeds_of(summary)}.",
         "Accuracy: mean over tasks, with its 95 % bootstrap interval over seeds.",
-        "Against shared: paired by seed, with its 95 % Student t interval.",
-        "On front: joint bootstrap draws over seeds in which no arm that adds no more is better.",
+        *(sentence for column, sentence in of_columns.items() if shown is None or column in shown),
         f"Selection: {summary['selection_rule'].iloc[0]}.",
     ]
     return " ".join(sentences)

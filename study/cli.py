@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import io
+import os
+import sys
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 from typer.core import TyperGroup
 
+from results.plain_text import visible
 from study.errors import UserError
 from study.layout import RUNS
 
@@ -23,12 +27,12 @@ class StudyGroup(TyperGroup):
         try:
             return super().invoke(ctx)
         except UserError as error:
-            typer.echo(f"error: {error}", err=True)
+            typer.echo(f"error: {visible(str(error))}", err=True)
             ctx.exit(EXIT_USER_ERROR)
         except OSError as error:  # a disk that is full, a folder that may not be written: the user's to put right
             if error.filename is None:
                 raise
-            typer.echo(f"error: {error.filename}: {error.strerror}", err=True)
+            typer.echo(f"error: {visible(os.fsdecode(error.filename))}: {error.strerror}", err=True)
             ctx.exit(EXIT_USER_ERROR)
         except KeyboardInterrupt:
             typer.echo("interrupted; nothing is lost", err=True)
@@ -182,4 +186,7 @@ def affinity(
 
 def main() -> None:
     """Run the command line."""
+    for stream in (sys.stdout, sys.stderr):  # where the terminal's encoding lacks a character, its escape is printed
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
     app()

@@ -26,6 +26,7 @@ from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
 from sqlalchemy.exc import SQLAlchemyError
 
+from results.markdown import escape
 from results.store import read_table
 from study.journal import TrialHistory, derive_history, read_journal
 from study.layout import RunFolder, write_atomically
@@ -141,7 +142,10 @@ class Tracker:
         content = json.dumps(plan, sort_keys=True)
         if self._is_news(known, "study", content):
             client.log_inputs(run_id, [_dataset_input(plan)])
-            new_tags = {"mlflow.note.content": description, "modstudy.data_fingerprint": plan["data_fingerprint"]}
+            new_tags = {
+                "mlflow.note.content": escape(description),
+                "modstudy.data_fingerprint": plan["data_fingerprint"],
+            }
             self._log(client, run_id, RunContent({}, (), new_tags, "RUNNING", None), report)
             client.log_dict(run_id, dict(plan), "plan.json")
             self._remember(client, known, "study", content)

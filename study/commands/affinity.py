@@ -18,7 +18,7 @@ from results.affinity_figure import TaskMatrix, affinity_figure, unit_of
 from results.figures import save_figure
 from study.affinity import Chosen, StudyAffinity, measure_affinity, write_affinity
 from study.commands.target import find_target
-from study.display import Heading, duration, open_console, say, table
+from study.display import Heading, duration, open_console, print_table, say
 
 EXIT_INTERRUPTED = 130
 
@@ -65,7 +65,7 @@ class _PilotProgress:
 
     def __init__(self, console: Console) -> None:
         self._console = console
-        columns = (TextColumn("{task.description}"), BarColumn(), TimeRemainingColumn())
+        columns = (TextColumn("{task.description}", markup=False), BarColumn(), TimeRemainingColumn())
         self._bar = Progress(*columns, console=console, transient=True, disable=not console.is_terminal)
         self._task = self._bar.add_task("preparing the images", total=None)
         self._started = self._shown = time.monotonic()
@@ -112,7 +112,7 @@ def _print(console: Console, affinity: StudyAffinity) -> None:
         if len(chosen.groups) <= _MOST_PRINTED_GROUPS
     ]
     headings = [Heading("grouping", numeric=False), Heading("score"), Heading("groups", numeric=False)]
-    console.print(table(headings, rows, "groupings (score: mean over tasks of what the others of the group give)"))
+    print_table(console, headings, rows, "groupings (score: mean over tasks of what the others of the group give)")
     if len(rows) < len(affinity.groupings):
         say(console, f"more than {_MOST_PRINTED_GROUPS} groups: in the file")
 
@@ -128,7 +128,7 @@ def _matrix(console: Console, tasks: Sequence[str], values: Floats, title: str) 
         ]
         for number, (task, row) in enumerate(zip(tasks, values, strict=True), start=1)
     ]
-    console.print(table(headings, rows, f"{title}, in units of {unit:g}"))
+    print_table(console, headings, rows, f"{title}, in units of {unit:g}")
 
 
 def _extremes(console: Console, tasks: Sequence[str], values: Floats, title: str) -> None:
@@ -143,7 +143,7 @@ def _extremes(console: Console, tasks: Sequence[str], values: Floats, title: str
         rows.append(
             [_short(task), _short(tasks[best]), f"{column[best]:.2g}", _short(tasks[worst]), f"{column[worst]:.2g}"]
         )
-    console.print(table(headings, rows, title))
+    print_table(console, headings, rows, title)
 
 
 def _short(task: str) -> str:

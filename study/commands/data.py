@@ -6,7 +6,7 @@ from pathlib import Path
 
 from results.wording import count
 from study.commands.target import find_target
-from study.display import Heading, open_console, say, table
+from study.display import Heading, open_console, print_table, say
 from study.layout import dataset_cache
 from study.plan import blaming
 
@@ -37,7 +37,7 @@ def show_data(given: Path, runs: Path) -> None:
         ]
         for counts in sorted(found.tasks, key=lambda counts: definition.data.tasks.index(counts.task))
     ]
-    console.print(table([*headings, Heading("images per class", numeric=False)], rows))
+    print_table(console, [*headings, Heading("images per class", numeric=False)], rows)
     images = ", ".join(f"{split} {number:,}" for split, number in found.images.items())
     say(console, f"images: {images}; corrupt: {len(found.corrupt_images)}")
     for image in found.corrupt_images[:_NAMED_CORRUPT]:

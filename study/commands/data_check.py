@@ -10,7 +10,7 @@ from rich.console import Console
 
 from results.wording import count
 from study.commands.target import find_target
-from study.display import Heading, open_console, say, table
+from study.display import Heading, open_console, print_table, say
 from study.layout import RunFolder, dataset_cache
 from study.plan import blaming
 from trainables.config import DataConfig
@@ -76,7 +76,7 @@ def _print_tasks(console: Console, found: DatasetCheck, tasks: tuple[str, ...]) 
         ]
         for task in tasks
     ]
-    console.print(table(headings, rows))
+    print_table(console, headings, rows)
     say(console, "images with a label (+ without one); fewest: images of the smallest class of the training split")
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Container
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,7 @@ from typing import Any
 from results.wording import count, size
 from study.commands.target import find_target
 from study.cost import StudyCost, TimeSource, study_cost
-from study.display import Heading, duration, open_console, say, scaled, table
+from study.display import Heading, duration, open_console, print_table, say, scaled
 from study.layout import RunFolder
 from study.plan import StudyPlan
 
@@ -75,24 +76,34 @@ def _print(plan: StudyPlan, cost: StudyCost, done: int, given: Path) -> None:
     headings = [
         Heading("arm", numeric=False),
         Heading("added parameters"),
-        Heading("per task"),
-        Heading("bytes"),
-        Heading("multiply-adds"),
-        Heading("vectors"),
+        Heading("per task", spare=2),
+        Heading("bytes", spare=1),
+        Heading("multiply-adds", spare=3),
+        Heading("vectors", spare=4),
         *([Heading("work")] if cost.seconds else []),
     ]
-    console.print(table(headings, [_row(plan, cost, index) for index in range(len(plan.arms))]))
-    for line in (*_remarks(plan, cost, done), _time(cost, given)):
+    shown = print_table(console, headings, [_row(plan, cost, index) for index in range(len(plan.arms))])
+    for line in (_units(plan, shown), *_remarks(plan, cost, done), _time(cost, given)):
         say(console, line)
+
+
+def _units(plan: StudyPlan, shown: Container[str]) -> str:
+    """Return what the figures of the columns that are shown stand for."""
+    base = f"{count(plan.arms[0].storage.base_parameters)} parameters of one {plan.definition.network.backbone}"
+    per_image = [name for name in ("multiply-adds", "vectors") if name in shown]
+    notes = [
+        f"added to {base}",
+        *(["bytes at fp32"] if "bytes" in shown else []),
+        *([f"{' and stored '.join(per_image)} for one image and all tasks"] if per_image else []),
+    ]
+    return "; ".join(notes)
 
 
 def _remarks(plan: StudyPlan, cost: StudyCost, done: int) -> tuple[str, ...]:
     definition, arms = plan.definition, len(plan.arms)
-    base = f"{count(plan.arms[0].storage.base_parameters)} parameters of one {definition.network.backbone}"
     trials, epochs = f"{cost.tune_trials} tune + {cost.confirm_trials} confirm", definition.optimization.epochs
     total = arms * (cost.tune_trials + cost.confirm_trials)
     return (
-        f"added to {base}; bytes at fp32; multiply-adds and stored vectors for one image and all tasks",
         f"trials: {arms} arms x ({trials}) = {total}, {done} of them done; up to {epochs} epochs each",
         f"duplicate combinations left out: {plan.duplicates}",
         f"tasks: {len(definition.data.tasks)}: {', '.join(definition.data.tasks)}",

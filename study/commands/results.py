@@ -9,19 +9,18 @@ from pathlib import Path
 
 import pandas as pd
 from rich.console import Console
-from rich.measure import Measurement
-from rich.table import Table
 
 from results.report import Origin, ReportFiles, write_report
 from results.wording import format_summary, summary_note
 from study.collect import collect
-from study.commands.target import Target, find_run
-from study.display import Heading, open_console, say, table
+from study.commands.target import Target, command_line, find_run
+from study.display import Heading, open_console, print_table, say
 from study.errors import UserError
+from study.layout import RUNS
 from study.tracking import STORE_ERRORS, SyncReport, Tracker
 
-_SPARE_COLUMNS = ("size fp32", "added", "on front", "worst task", "against shared")
-"""Columns of the trade-off table that go first where there is no room."""
+_SPARE_COLUMNS = ("against shared", "worst task", "on front", "added", "size fp32")
+"""Columns of the trade-off table that are left out where there is no room, the last ones first."""
 
 
 def collect_run(given: Path, runs: Path) -> None:
@@ -33,7 +32,7 @@ def collect_run(given: Path, runs: Path) -> None:
     target = find_run(given, runs)
     tables = collect(target.folder)
     console = open_console()
-    console.print(table([Heading("table", numeric=False), Heading("rows")], _row_counts(tables)))
+    print_table(console, [Heading("table", numeric=False), Heading("rows")], _row_counts(tables))
     say(console, f"tables: {target.folder.tables}")
 
 
@@ -69,37 +68,23 @@ def sync_run(given: Path, runs: Path) -> None:
 
 def write_study_report(target: Target) -> ReportFiles:
     """Write the report from tables that are up to date."""
-    origin = Origin(target.definition.description, (f"modstudy run {target.file}", f"modstudy report {target.file}"))
+    commands = tuple(command_line(name, target.file, RUNS) for name in ("run", "report"))
+    origin = Origin(target.definition.description, commands)
     return write_report(target.folder.tables, target.folder.report, origin)
 
 
 def print_report(console: Console, files: ReportFiles) -> None:
     """Print the trade-off table and where the report lies."""
     rows = format_summary(files.summary)
-    if rows:
-        console.print(_as_wide_as_fits(console, rows))
-    say(console, summary_note(files.summary))
+    titles = list(rows[0]) if rows else []
+    spare = {title: rank for rank, title in enumerate(_SPARE_COLUMNS, start=1)}
+    headings = [Heading(title, numeric=title != "arm", spare=spare.get(title, 0)) for title in titles]
+    shown = print_table(console, headings, [list(row.values()) for row in rows]) if rows else frozenset()
+    say(console, summary_note(files.summary, shown))
     say(console, f"report: {files.report}")
     for figure in files.figures:
         if figure.suffix == ".png":
             say(console, f"figure: {figure}")
-
-
-def _as_wide_as_fits(console: Console, rows: list[dict[str, str]]) -> Table:
-    """Return the trade-off table, on a narrow terminal without what the report also says."""
-    left_out: set[str] = set()
-    while True:
-        headings = [Heading(title, numeric=title != "arm") for title in rows[0] if title not in left_out]
-        made = table(headings, [[row[heading.text] for heading in headings] for row in rows])
-        spare = [title for title in _SPARE_COLUMNS if title in rows[0] and title not in left_out]
-        if not spare or _width(console, made) <= console.width:
-            return made
-        left_out.add(spare[0])
-
-
-def _width(console: Console, made: Table) -> int:
-    """Return the columns that the table takes when nothing in it is folded."""
-    return Measurement.get(console, console.options.update_width(10_000), made).maximum
 
 
 def tracker_of(target: Target) -> Tracker:

@@ -8,7 +8,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from study.commands.target import command_line, find_run
-from study.display import Heading, duration, open_console, say, table
+from study.display import Heading, duration, open_console, print_table, say
 from study.progress import read_progress
 from study.status import ArmStatus, FailedTrial, StudyStatus, study_status
 
@@ -36,7 +36,7 @@ def show_status(given: Path, runs: Path, *, as_json: bool) -> None:
         print(json.dumps(asdict(status), indent=1))  # noqa: T201 - the output of the command
         return
     console = open_console()
-    console.print(table(_HEADINGS, [_row(arm) for arm in status.arms], title=f"{status.name} ({folder.path})"))
+    print_table(console, _HEADINGS, [_row(arm) for arm in status.arms], f"{status.name} ({folder.path})")
     for line in _lines(status, command_line("run", given, runs)):
         say(console, line)
 

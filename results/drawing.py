@@ -1,0 +1,78 @@
+"""How figures treat text: as it is, never as mathtext or TeX, whatever style the user has set up for matplotlib."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from functools import cache
+
+import matplotlib.style
+from matplotlib.font_manager import FontProperties, findfont, fontManager, get_font
+
+from results.plain_text import escaped, short_names, visible
+
+_FAMILIES = (
+    "DejaVu Sans",  # comes with matplotlib
+    "Noto Sans CJK SC",
+    "Noto Sans CJK JP",
+    "Source Han Sans SC",
+    "WenQuanYi Zen Hei",
+    "Microsoft YaHei",
+    "PingFang SC",
+    "Hiragino Sans",
+    "Malgun Gothic",
+    "Noto Sans Devanagari",
+    "Noto Sans Thai",
+    "Noto Emoji",
+    "Unifont",
+)
+"""Fonts in which a character is looked for, where they are installed."""
+
+LONGEST_NAME = 48
+"""Characters of a name that figures show; of a longer one both ends."""
+
+
+@contextmanager
+def drawing() -> Iterator[None]:
+    """Make figures in matplotlib's default style with all text literal; also a decorator.
+
+    Texts take over the style when they are made, and tick labels are made as late as when the figure is written, so
+    whatever makes or writes a figure runs inside.
+    """
+    own = {
+        "text.parse_math": False,
+        "text.usetex": False,
+        "axes.formatter.use_mathtext": False,
+        "font.family": list(_families()),
+        "svg.hashsalt": "modulation-study",  # no random ids: the same numbers give the same file
+    }
+    with matplotlib.style.context(["default", own]):
+        yield
+
+
+def figure_text(text: str) -> str:
+    """Return text as a figure can show it: what is invisible, or in none of the fonts, as its escape."""
+    return "".join(
+        character if ord(character) in _known_characters() else escaped(character) for character in visible(text)
+    )
+
+
+def figure_names(names: Iterable[str], longest: int = LONGEST_NAME) -> dict[str, str]:
+    """Return for each name what a figure calls it: at most about ``longest`` characters, and no two the same."""
+    return short_names(names, longest, figure_text)
+
+
+@cache
+def _families() -> tuple[str, ...]:
+    installed = {entry.name for entry in fontManager.ttflist}
+    return tuple(family for family in _FAMILIES if family in installed)
+
+
+@cache
+def _known_characters() -> frozenset[int]:
+    """Return the code points that a family has both in its regular and in its bold face."""
+    known: set[int] = set()
+    for family in _families():
+        faces = (findfont(FontProperties(family=family, weight=weight)) for weight in ("normal", "bold"))
+        known.update(set.intersection(*(set(get_font(face).get_charmap()) for face in faces)))
+    return frozenset(known)
