@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import sys
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -109,6 +111,20 @@ class Choice:
 
 
 NuisanceRange = FloatRange | IntRange | Choice
+
+
+def points_in(ranges: Iterable[NuisanceRange]) -> int:
+    """Return how many distinct points the product of the ranges holds; ``MANY`` where there is no end to them."""
+    total = 1
+    for values in ranges:
+        if isinstance(values, FloatRange):
+            return MANY
+        total *= len(values.values) if isinstance(values, Choice) else values.high + 1 - values.low
+    return total
+
+
+MANY = sys.maxsize
+"""More points than anybody draws."""
 
 
 @dataclass(frozen=True)

@@ -22,15 +22,17 @@ class StudyCost:
     """What a whole study takes.
 
     Attributes:
-        tune_trials: of every arm.
+        trials: of all arms.
+        tune_trials: of an arm at most; arms in which fewer values act have fewer.
         confirm_trials: of every arm.
-        epochs: of one arm, all its trials together; with halving as many as are expected.
+        epochs: of one arm at most, all its trials together; with halving as many as are expected.
         concurrent: trials that run at once on this machine.
         disk_bytes: weights of all trials, checkpoints of those in flight, decoded images.
         seconds: work of each arm by arm id; None where nothing is known about the time.
         source: where the seconds come from.
     """
 
+    trials: int
     tune_trials: int
     confirm_trials: int
     epochs: int
@@ -48,16 +50,26 @@ class StudyCost:
 def study_cost(plan: StudyPlan, epoch_seconds: Mapping[str, float] | None, source: TimeSource | None) -> StudyCost:
     """Return what the study takes, given the seconds of an epoch by arm id where they are known."""
     definition = plan.definition
-    epochs = expected_epochs(definition)
     concurrent = concurrent_trials(definition)
-    tune, confirm = definition.tune_trials_per_arm, len(definition.confirm.seeds)
+    tune, confirm = {arm.arm.arm_id: plan.tune_trials(arm) for arm in plan.arms}, len(definition.confirm.seeds)
+    epochs = {arm_id: expected_epochs(definition, trials) for arm_id, trials in tune.items()}
     weights = [arm.storage.bytes_fp32 for arm in plan.arms]
-    disk = (tune + confirm) * sum(weights) + concurrent * _CHECKPOINT_COPIES * max(weights) + image_bytes(definition)
-    seconds = {arm.arm.arm_id: epochs * epoch_seconds[arm.arm.arm_id] for arm in plan.arms} if epoch_seconds else None
-    return StudyCost(tune, confirm, epochs, concurrent, disk, seconds, source if seconds else None)
+    disk = sum((tune[arm.arm.arm_id] + confirm) * arm.storage.bytes_fp32 for arm in plan.arms)
+    disk += concurrent * _CHECKPOINT_COPIES * max(weights) + image_bytes(definition)
+    seconds = {arm_id: count * epoch_seconds[arm_id] for arm_id, count in epochs.items()} if epoch_seconds else None
+    return StudyCost(
+        trials=plan.trials,
+        tune_trials=max(tune.values()),
+        confirm_trials=confirm,
+        epochs=max(epochs.values()),
+        concurrent=concurrent,
+        disk_bytes=disk,
+        seconds=seconds,
+        source=source if seconds else None,
+    )
 
 
-def expected_epochs(definition: StudyDefinition) -> int:
+def expected_epochs(definition: StudyDefinition, tune_trials: int) -> int:
     """Return the epochs of all trials of an arm; ties at a rung, which keep more trials, are not expected."""
     epochs, halving = definition.optimization.epochs, definition.search.halving
     rungs = (*halving.rungs, epochs) if halving else (epochs,)
@@ -69,7 +81,7 @@ def expected_epochs(definition: StudyDefinition) -> int:
             trials, reached = math.ceil(trials * halving.keep) if halving else trials, rung
         return total
 
-    rounds, rest = divmod(definition.tune_trials_per_arm, definition.search.round_size)
+    rounds, rest = divmod(tune_trials, definition.search.round_size)
     tune = rounds * round_epochs(definition.search.round_size) + round_epochs(rest)
     return tune + len(definition.confirm.seeds) * epochs
 

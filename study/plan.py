@@ -11,11 +11,13 @@ from typing import Any, Literal
 from pydantic import ValidationError
 
 from search_spaces.arms import Arm
+from search_spaces.nuisance import points_in
 from study.definition import StudyDefinition
 from study.errors import UserError
 from study.layout import RunFolder, dataset_cache, write_atomically
 from study.validation import first_problem, with_key
-from trainables.config import InitializationConfig, ModulationConfig, TrialConfig, trial_id
+from trainables.acting import acts
+from trainables.config import RESULTS_VERSION, InitializationConfig, ModulationConfig, TrialConfig, trial_id
 from trainables.config_network import with_known_content
 from trainables.ledger import StorageLedger
 
@@ -77,20 +79,51 @@ class PlannedTrial:
 
 @dataclass(frozen=True)
 class StudyPlan:
-    """Everything known before training. ``duplicates``: factor combinations that were the same arm as another."""
+    """Everything known before training.
+
+    Attributes:
+        definition: the study.
+        data_fingerprint: of its images and labels.
+        arms: the rivals.
+        duplicates: factor combinations that were the same arm as another.
+        results_version: of the code that makes its numbers, or, of a run that was read, made them.
+    """
 
     definition: StudyDefinition
     data_fingerprint: str
     arms: tuple[PlannedArm, ...]
     duplicates: int
+    results_version: int = RESULTS_VERSION
+
+    def idle_nuisance(self, arm: PlannedArm) -> frozenset[str]:
+        """Return the tuned hyperparameters that cannot change a trial of this arm, such as ``mask_l1`` without masks.
+
+        Code of version 2 tuned them all the same.
+        """
+        tuned = self.definition.space.nuisance if self.results_version > 2 else ()
+        return frozenset(name for name in tuned if not acts(arm.config, ".".join(NUISANCE_KEYS[name])))
+
+    def tune_trials(self, arm: PlannedArm) -> int:
+        """Return how many tune trials the arm gets: fewer than the others where there are no more distinct ones."""
+        idle, ranges = self.idle_nuisance(arm), self.definition.space.nuisance
+        points = points_in(values for name, values in ranges.items() if name not in idle)
+        return min(self.definition.tune_trials_per_arm, points)
+
+    @property
+    def trials(self) -> int:
+        """All trials of all arms."""
+        return sum(self.tune_trials(arm) + len(self.definition.confirm.seeds) for arm in self.arms)
 
 
-def compile_plan(definition: StudyDefinition, data_fingerprint: str | None = None) -> StudyPlan:
+def compile_plan(
+    definition: StudyDefinition, data_fingerprint: str | None = None, results_version: int = RESULTS_VERSION
+) -> StudyPlan:
     """Expand the search space into arms, each with its trial configuration and storage figures.
 
     Args:
         definition: the study.
         data_fingerprint: of the data, when it is known; None reads it from the data.
+        results_version: of the code that made the numbers; an older one finds the trials of an older run.
 
     Raises:
         UserError: unknown backbone, stage or task, start weights that cannot be read, or a combination that is no valid
@@ -108,7 +141,7 @@ def compile_plan(definition: StudyDefinition, data_fingerprint: str | None = Non
         raise UserError(f"space.{error}") from error
     with blaming("space"):
         arms = tuple(_plan_arm(definition, arm) for arm in expansion.arms)
-    return StudyPlan(definition, fingerprint, arms, expansion.duplicates)
+    return StudyPlan(definition, fingerprint, arms, expansion.duplicates, results_version)
 
 
 def fingerprint_of(definition: StudyDefinition) -> str:
@@ -198,7 +231,7 @@ def plan_trial(  # noqa: PLR0913 - five of the seven are keyword-only and name o
     with blaming("space.nuisance"):
         config = _with_values(planned_arm.config, nuisance, evaluation=evaluation, train_seed=train_seed)
     return PlannedTrial(
-        trial_id=trial_id(config, plan.data_fingerprint),
+        trial_id=trial_id(config, plan.data_fingerprint, plan.results_version),
         stage=stage,
         round=round_,
         index=index,

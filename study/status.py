@@ -131,7 +131,7 @@ def _arm(progress: RunProgress, arm: PlannedArm, state: ArmProgress) -> ArmStatu
         arm_id=arm.arm.arm_id,
         name=arm.arm.name,
         tune_done=sum(trial.is_done for trial in tune),
-        tune_total=len(tune) if decided else definition.tune_trials_per_arm,
+        tune_total=len(tune) if decided else progress.plan.tune_trials(arm),
         confirm_done=sum(trial.is_done for trial in confirm),
         confirm_total=0 if state.failure else len(definition.confirm.seeds),
         pruned=states.count("pruned"),

@@ -56,7 +56,6 @@ def _document(plan: StudyPlan, cost: StudyCost, done: int) -> dict[str, Any]:
         "study": plan.definition.name,
         "data_fingerprint": plan.data_fingerprint,
         "duplicates": plan.duplicates,
-        "trials": len(plan.arms) * (cost.tune_trials + cost.confirm_trials),
         "trials_done": done,
         "wall_seconds": cost.wall_seconds,
         **figures,
@@ -101,10 +100,11 @@ def _units(plan: StudyPlan, shown: Container[str]) -> str:
 
 def _remarks(plan: StudyPlan, cost: StudyCost, done: int) -> tuple[str, ...]:
     definition, arms = plan.definition, len(plan.arms)
-    trials, epochs = f"{cost.tune_trials} tune + {cost.confirm_trials} confirm", definition.optimization.epochs
-    total = arms * (cost.tune_trials + cost.confirm_trials)
+    least = min(plan.tune_trials(arm) for arm in plan.arms)
+    tune = str(cost.tune_trials) if least == cost.tune_trials else f"{least} to {cost.tune_trials}"
+    trials, epochs = f"{tune} tune + {cost.confirm_trials} confirm", definition.optimization.epochs
     return (
-        f"trials: {arms} arms x ({trials}) = {total}, {done} of them done; up to {epochs} epochs each",
+        f"trials: {arms} arms x ({trials}) = {plan.trials}, {done} of them done; up to {epochs} epochs each",
         f"duplicate combinations left out: {plan.duplicates}",
         f"tasks: {len(definition.data.tasks)}: {', '.join(definition.data.tasks)}",
         f"disk: about {size(cost.disk_bytes)} (weights, checkpoints, decoded images)",

@@ -83,10 +83,9 @@ def _announce(console: Console, target: Target, plan: StudyPlan) -> None:
     """Say what is there already and what is new."""
     definition, states = plan.definition, read_states(target.folder)
     progress = progress_of(plan, states)
-    per_arm = definition.tune_trials_per_arm + len(definition.confirm.seeds)
     begun = sum(trial.state in ("running", "paused", "failed") for trial in progress.trials)
     asked_for = {trial.trial.trial_id for trial in progress.trials}
-    size = f"{len(plan.arms)} arms, {len(plan.arms) * per_arm} trials"
+    size = f"{len(plan.arms)} arms, {plan.trials} trials"
     state = f"{progress.done} done already, {begun} to be continued"
     say(console, f"study {definition.name}: {size}: {state}; in {target.folder.path}")
     if unused := len(states.keys() - asked_for):

@@ -65,12 +65,13 @@ class ArmDesign:
         return self._confirmation(tuple(tune), tuple(pruned), states)
 
     def _round_sizes(self) -> list[int]:
-        search, total = self._plan.definition.search, self._plan.definition.tune_trials_per_arm
+        search, total = self._plan.definition.search, self._plan.tune_trials(self._arm)
         return [min(search.round_size, total - start) for start in range(0, total, search.round_size)]
 
     def _draw_round(self, number: int, size: int, earlier: list[Observation]) -> tuple[PlannedTrial, ...]:
         definition = self._plan.definition
-        wanted = Round(self._arm.arm.arm_id, number, size, definition.search.sampler_seed)
+        idle = self._plan.idle_nuisance(self._arm)
+        wanted = Round(self._arm.arm.arm_id, number, size, definition.search.sampler_seed, idle)
         return tuple(
             plan_trial(
                 self._plan,

@@ -29,6 +29,7 @@ class _Arm:
     planned: PlannedArm
     design: ArmDesign
     weight: float  # multiply-adds of one epoch's image
+    tune_trials: int
 
 
 class Dispatcher:
@@ -39,7 +40,9 @@ class Dispatcher:
         self._folder = folder
         self._states = dict(states)
         self._arms = {
-            arm.arm.arm_id: _Arm(arm, ArmDesign(plan, arm), float(arm.storage.total.multiply_adds_per_image))
+            arm.arm.arm_id: _Arm(
+                arm, ArmDesign(plan, arm), float(arm.storage.total.multiply_adds_per_image), plan.tune_trials(arm)
+            )
             for arm in plan.arms
         }
         self._tries = 1 + plan.definition.resources.retries
@@ -123,7 +126,7 @@ class Dispatcher:
             done=done,
             left=sum(self._work_left(arm_id) for arm_id in self._arms),
             trials_done=pruned + sum(state.history.is_final for state in states),
-            trials_total=sum(self._trials_total(arm) for arm in self._progress.values()),
+            trials_total=sum(self._trials_total(arm_id) for arm_id in self._progress),
             failed=sum(state.history.state == "failed" for state in states),
             in_flight=tuple(self._flying(unit) for unit in self._in_flight.values()),
         )
@@ -170,9 +173,10 @@ class Dispatcher:
         state = self._states.get(trial_id)
         return state.history.epoch if state else 0
 
-    def _trials_total(self, arm: ArmProgress) -> int:
+    def _trials_total(self, arm_id: str) -> int:
+        arm = self._progress[arm_id]
         confirm = 0 if arm.failure else len(self._definition.confirm.seeds)
-        tune = len(arm.tune) if arm.selected or arm.failure else self._definition.tune_trials_per_arm
+        tune = len(arm.tune) if arm.selected or arm.failure else self._arms[arm_id].tune_trials
         return tune + confirm
 
     def _work_left(self, arm_id: str) -> float:
@@ -184,7 +188,7 @@ class Dispatcher:
             for trial in known
             if trial.trial_id not in over and not self._is_final(trial.trial_id)
         )
-        return self._arms[arm_id].weight * (left + epochs * (self._trials_total(arm) - len(known)))
+        return self._arms[arm_id].weight * (left + epochs * (self._trials_total(arm_id) - len(known)))
 
     def _is_final(self, trial_id: str) -> bool:
         state = self._states.get(trial_id)

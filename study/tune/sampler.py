@@ -42,30 +42,34 @@ class Observation:
 
 @dataclass(frozen=True)
 class Round:
-    """Which round of which arm, and how many points it is to have."""
+    """Which round of which arm, how many points it is to have, and which of the values do nothing in this arm."""
 
     arm_id: str
     number: int
     size: int
     sampler_seed: int
+    idle: frozenset[str] = frozenset()
 
 
 def sample_round(ranges: Ranges, wanted: Round, earlier: Sequence[Observation]) -> tuple[Nuisance, ...]:
     """Return the distinct points of a round; fewer than its size only when the ranges hold no more.
 
-    The first round is the same for every arm, so that arms are first compared at paired values.
+    The first round is the same for every arm, so that arms are first compared at paired values: values that do nothing
+    in an arm are drawn there too, but are no part of its points, which would else be one trial under several values.
 
     Args:
         ranges: nuisance ranges by name; with none, the only point is the empty one.
         wanted: the round.
         earlier: every trial of the rounds before, in trial order.
     """
-    if not ranges:
+    acting = {name: values for name, values in ranges.items() if name not in wanted.idle}
+    if not acting:
         return ({},) if wanted.number == 0 else ()
-    points = _quasi_random(ranges, wanted) if wanted.number == 0 else _suggested(ranges, wanted, earlier)
+    drawn = _quasi_random(ranges, wanted) if wanted.number == 0 else _suggested(acting, wanted, earlier)
     seen = {tuple(observation.nuisance.items()) for observation in earlier}
     chosen: list[Nuisance] = []
-    for point in points:
+    for values in drawn:
+        point = {name: value for name, value in values.items() if name in acting}
         if tuple(point.items()) not in seen:
             seen.add(tuple(point.items()))
             chosen.append(point)

@@ -19,7 +19,7 @@ def changed(plan: StudyPlan, **sections: object) -> StudyDefinition:
 
 
 def test_epochs_without_halving(plan: StudyPlan) -> None:
-    assert expected_epochs(plan.definition) == (3 + 2) * 2
+    assert expected_epochs(plan.definition, 3) == (3 + 2) * 2
 
 
 def test_epochs_with_halving(plan: StudyPlan) -> None:
@@ -28,7 +28,7 @@ def test_epochs_with_halving(plan: StudyPlan) -> None:
     definition = changed(plan, search=search, optimization={"epochs": 10})
     first_round = 4 * 1 + 2 * 3 + 1 * 6
     second_round = 2 * 1 + 1 * 3 + 1 * 6
-    assert expected_epochs(definition) == first_round + second_round + 2 * 10
+    assert expected_epochs(definition, definition.search.trials_per_arm) == first_round + second_round + 2 * 10
 
 
 def test_concurrency_follows_cpus_and_the_limit(plan: StudyPlan) -> None:
