@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field
 
+from trainables.missing import MISSING
 from trainables.sources import SourceConfig
 
 if TYPE_CHECKING:
@@ -40,10 +41,14 @@ class GeneratedFaces(SourceConfig):
 
 
 class ParquetImages(SourceConfig):
-    """A folder in the Hugging Face Parquet image layout: ``{train,validation,test}-*.parquet``."""
+    """A folder in the Hugging Face Parquet image layout: ``{train,validation,test}-*.parquet``.
+
+    ``missing``: texts that stand for no value in columns of text.
+    """
 
     kind: Literal["parquet"] = "parquet"
     path: Path
+    missing: tuple[str, ...] = MISSING
 
     def open(self, data: DataConfig, data_seed: int, cache: Path | None) -> ImageSource:  # noqa: ARG002
         """Return the images in the files."""
@@ -66,6 +71,7 @@ class ParquetImages(SourceConfig):
 
     @classmethod
     def detect(cls, folder: Path) -> ParquetImages | None:
-        """Return the source if there are Parquet files in the folder or its ``data/``."""
-        found = any(any(place.glob("*.parquet")) for place in (folder, folder / "data"))
-        return cls(path=folder) if found else None
+        """Return the source if there are Parquet files where splits are looked for."""
+        from trainables.data.shards import has_shards
+
+        return cls(path=folder) if has_shards(folder) else None

@@ -56,7 +56,7 @@ def problem_with(tmp_path: Path, text: str) -> str:
         ),
         (
             "name: x\ndata: {source: {kind: parquet, path: p, test_images: 3}, tasks: [a]}\n",
-            "data.source.test_images: unknown key; known: kind, path",
+            "data.source.test_images: unknown key; known: kind, missing, path",
         ),
         (
             "name: x\ndata: {source: {kind: parket}, tasks: [a]}\n",

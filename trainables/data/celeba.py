@@ -72,7 +72,9 @@ def read_celeba(layout: CelebaLayout, tasks: tuple[str, ...]) -> Listing:
     table = np.stack(columns, axis=1)
     rows = {split: np.flatnonzero(splits == split) for split in SPLITS}
     parts = {
-        split: SplitListing(tuple(listed.images[row] for row in found), found, table[found])
+        split: SplitListing(
+            tuple(listed.images[row] for row in found), [listed.lines[row] for row in found], table[found]
+        )
         for split, found in rows.items()
     }
     return Listing(layout.attributes.name, classes, parts)

@@ -18,9 +18,10 @@ _LABEL_OF = {"1": 1, "-1": 0}
 
 @dataclass(frozen=True)
 class AttributeList:
-    """The images in the list's order, and (N, A) 0/1 for every attribute."""
+    """The images in the list's order, the line of each, and (N, A) 0/1 for every attribute."""
 
     images: tuple[str, ...]
+    lines: tuple[int, ...]
     attributes: tuple[str, ...]
     values: NDArray[np.int8]
 
@@ -45,22 +46,22 @@ def attribute_names(path: Path) -> tuple[str, ...]:
 
 @functools.lru_cache(maxsize=2)
 def _read_attributes(path: Path, _size: int, _changed: int) -> AttributeList:
-    names, lines, cells, first = _csv_rows(path) if path.suffix == ".csv" else _text_rows(path)
+    names, images, cells, lines = _csv_rows(path) if path.suffix == ".csv" else _text_rows(path)
     values = np.empty((len(cells), len(names)), dtype=np.int8)
     for row, found in enumerate(cells):
         if len(found) != len(names):
-            raise ValueError(f"{path}, line {row + first}: expected {len(names)} attributes, got {len(found)}")
+            raise ValueError(f"{path}, line {lines[row]}: expected {len(names)} attributes, got {len(found)}")
         try:
             values[row] = [_LABEL_OF[cell] for cell in found]
         except KeyError as error:
             wrong = names[found.index(str(error.args[0]))]
-            message = f"{path}, line {row + first}: attribute {wrong!r} must be 1 or -1, got {error.args[0]!r}"
+            message = f"{path}, line {lines[row]}: attribute {wrong!r} must be 1 or -1, got {error.args[0]!r}"
             raise ValueError(message) from error
-    refuse_duplicates(lines, range(first, first + len(lines)), path)
-    return AttributeList(tuple(lines), names, values)
+    refuse_duplicates(images, lines, path)
+    return AttributeList(tuple(images), tuple(lines), names, values)
 
 
-def _text_rows(path: Path) -> tuple[tuple[str, ...], list[str], list[list[str]], int]:
+def _text_rows(path: Path) -> tuple[tuple[str, ...], list[str], list[list[str]], Sequence[int]]:
     lines = read_lines(path)
     if len(lines) < 3 or not lines[0].strip().isdecimal():
         raise ValueError(
@@ -72,14 +73,14 @@ def _text_rows(path: Path) -> tuple[tuple[str, ...], list[str], list[list[str]],
     for row, cells in enumerate(rows):
         if not cells:
             raise ValueError(f"{path}, line {row + 3}: empty; expected an image and its attributes")
-    return tuple(lines[1].split()), [cells[0] for cells in rows], [cells[1:] for cells in rows], 3
+    return tuple(lines[1].split()), [cells[0] for cells in rows], [cells[1:] for cells in rows], range(3, 3 + len(rows))
 
 
-def _csv_rows(path: Path) -> tuple[tuple[str, ...], list[str], list[list[str]], int]:
+def _csv_rows(path: Path) -> tuple[tuple[str, ...], list[str], list[list[str]], Sequence[int]]:
     table = read_table(path)
     image, *names = table.columns
     rows = [list(cells) for cells in zip(*(table.columns[name] for name in names), strict=True)]
-    return tuple(names), table.columns[image], rows, 2
+    return tuple(names), table.columns[image], rows, table.lines
 
 
 def read_partition(path: Path, images: Sequence[str]) -> NDArray[np.str_]:
@@ -116,19 +117,20 @@ def _read_pairs(path: Path, images: Sequence[str], rule: str) -> list[tuple[str,
         table = read_table(path)
         if len(table.columns) != 2:
             raise ValueError(f"{path}, line 1: expected two columns ({rule}), got {list(table.columns)}")
-        pairs, first = [list(cells) for cells in zip(*table.columns.values(), strict=True)], 2
+        pairs, lines = [list(cells) for cells in zip(*table.columns.values(), strict=True)], table.lines
     else:
-        pairs, first = [line.split() for line in read_lines(path)], 1
+        pairs = [line.split() for line in read_lines(path)]
+        lines = tuple(range(1, len(pairs) + 1))
     for row, pair in enumerate(pairs):
         if len(pair) != 2:
-            raise ValueError(f"{path}, line {row + first}: expected {rule}, got {' '.join(pair)[:60]!r}")
+            raise ValueError(f"{path}, line {lines[row]}: expected {rule}, got {' '.join(pair)[:60]!r}")
     names = [pair[0] for pair in pairs]
-    refuse_duplicates(names, range(first, first + len(names)), path)
-    line_of = {name: row for row, name in enumerate(names)}
-    missing = [name for name in images if name not in line_of]
+    refuse_duplicates(names, lines, path)
+    row_of = {name: row for row, name in enumerate(names)}
+    missing = [name for name in images if name not in row_of]
     if missing or len(names) != len(images):
         odd = missing[0] if missing else next(iter(set(names) - set(images)))
         raise ValueError(
             f"{path}: must list the {len(images)} images of the attributes, lists {len(names)}; {odd!r} is in one only"
         )
-    return [(pairs[line_of[name]][1], line_of[name] + first) for name in images]
+    return [(pairs[row_of[name]][1], lines[row_of[name]]) for name in images]

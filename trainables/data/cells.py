@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import math
 from collections.abc import Callable, Sequence
@@ -11,6 +12,7 @@ from typing import Literal
 import numpy as np
 
 from trainables.data.source import UNLABELLED, Labels
+from trainables.missing import MissingValues
 from trainables.names import nearest
 
 CellKind = Literal["class", "multi_label", "ordinal"]
@@ -28,8 +30,8 @@ def plain_number(text: str) -> float:
         ValueError: it holds none, or one that is not finite.
     """
     number = float(text)
-    if not math.isfinite(number):
-        raise ValueError(f"{text!r} is not finite")
+    if not math.isfinite(number) or "_" in text:  # Python's own notation for long numbers is nobody else's
+        raise ValueError(f"{text!r} is no finite number")
     return number
 
 
@@ -71,16 +73,14 @@ def split_task(task: str, columns: Sequence[str]) -> tuple[str, str | None]:
     return column, value
 
 
-def split_cells(cells: Sequence[str], separator: str, missing: Sequence[str]) -> list[tuple[str, ...]]:
+def split_cells(cells: Sequence[str], separator: str, missing: MissingValues) -> list[tuple[str, ...]]:
     """Return the values of every cell; those that mean "missing" are left out."""
-    absent = {*missing, ""}
-    return [tuple(value for part in cell.split(separator) if (value := part.strip()) not in absent) for cell in cells]
+    return [missing.values(cell.split(separator)) for cell in cells]
 
 
-def one_value_cells(cells: Sequence[str], missing: Sequence[str]) -> list[tuple[str, ...]]:
+def one_value_cells(cells: Sequence[str], missing: MissingValues) -> list[tuple[str, ...]]:
     """Return every cell as one value, whatever characters it holds."""
-    absent = {*missing, ""}
-    return [() if cell in absent else (cell,) for cell in cells]
+    return [missing.values([cell]) for cell in cells]
 
 
 def label_cells(cells: Cells, rule: CellRule, where: Callable[[int], str]) -> LabelledColumn:
@@ -95,23 +95,37 @@ def label_cells(cells: Cells, rule: CellRule, where: Callable[[int], str]) -> La
         ValueError: a value of an ordinal task is no number, or is not in the listed order.
     """
     if rule.kind == "ordinal":
-        return _label_ordinal(cells, rule, where)
+        return _label_ordinal(_join_equal_numbers(cells, rule), rule, where)
     values = [_joined(cell, rule) for cell in cells]
     classes = tuple(sorted({value for value in values if value is not None}, key=_class_order))
     return LabelledColumn(classes, _indices(values, classes))
 
 
-def label_value(cells: Cells, value: str, task: str) -> LabelledColumn:
+def label_value(cells: Cells, value: str, task: str, rule: CellRule) -> LabelledColumn:
     """Return the binary task "does the cell hold ``value``"; an empty cell is unlabelled.
 
     Raises:
         ValueError: no cell holds it; gives the nearest value.
     """
+    if rule.kind == "ordinal":
+        *cells, (value,) = _join_equal_numbers([*cells, (value,)], rule)
     known = sorted({found for cell in cells for found in cell}, key=_class_order)
     if value not in known:
         raise ValueError(f"data.tasks: {task!r}: no cell holds {value!r}{nearest(value, known)}")
     labels = [int(value in cell) if cell else UNLABELLED for cell in cells]
     return LabelledColumn(NO_YES, np.array(labels, dtype=np.int64))
+
+
+def _join_equal_numbers(cells: Cells, rule: CellRule) -> list[tuple[str, ...]]:
+    """Return the cells with one spelling for every number: the one in the given order, else the shortest met."""
+    met = sorted({value for cell in cells for value in cell}, key=lambda value: (len(value), value))
+    spelling: dict[float, str] = {}
+    numbers: dict[str, float] = {}
+    for value in (*rule.order, *met):
+        with contextlib.suppress(ValueError):  # a word of the order, or a wrong value that is named when it is labelled
+            numbers[value] = rule.number(value)
+            spelling.setdefault(numbers[value], value)
+    return [tuple(spelling[numbers[value]] if value in numbers else value for value in cell) for cell in cells]
 
 
 def _joined(cell: Sequence[str], rule: CellRule) -> str | None:

@@ -35,7 +35,7 @@ class Split:
 class Dataset:
     """The splits of one data set. A label of task ``tasks[t]`` is an index into ``classes[tasks[t]]``.
 
-    ``corrupt`` names the images that were dropped as ``file:row``.
+    ``corrupt`` names the images that were dropped, as ``file, row 3`` or ``file, line 5``.
     """
 
     splits: dict[str, Split]

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import functools
+import re
+import unicodedata
 import zipfile
 import zlib
+from collections.abc import Iterable
 from pathlib import Path, PurePosixPath
 from typing import Protocol
 
@@ -38,22 +41,51 @@ class FolderFiles:
     """The files below a folder; a name, or a link it leads through, must not lead out of it."""
 
     def __init__(self, place: Path) -> None:
+        self._given = place.absolute()
         self.place = place.resolve()
         self._inside = functools.lru_cache(maxsize=None)(self._is_inside)
+
+    def normalised(self, name: str) -> str:
+        """Return the one spelling of a name: relative to the folder, with ``/``, without ``.`` and empty parts.
+
+        Raises:
+            ValueError: the name is that of a place outside the folder, or holds ``..``.
+        """
+        pure = PurePosixPath(name.replace("\\", "/"))
+        for home in (self.place, self._given):
+            if pure.is_absolute() and pure.is_relative_to(home.as_posix()):
+                pure = pure.relative_to(home.as_posix())
+        drive = bool(pure.parts) and re.fullmatch("[A-Za-z]:", pure.parts[0])
+        if pure.is_absolute() or drive or ".." in pure.parts or "\0" in name or not pure.parts:
+            raise ValueError(f"image {name!r}: must be a path inside {self.place}, without '..'")
+        return str(pure)
 
     def path_of(self, name: str) -> Path:
         """Return the place of a file.
 
         Raises:
-            ValueError: the name is absolute, holds ``..``, or leads through a link to a place outside the folder.
+            ValueError: the name is that of a place outside the folder, holds ``..``, or leads out through a link.
         """
-        pure = PurePosixPath(name)
-        if pure.is_absolute() or ".." in pure.parts or "\0" in name or "\\" in name or not pure.parts:
-            raise ValueError(f"image {name!r}: must be a path inside {self.place}, without '..' and '\\'")
-        path = self.place / pure
+        path = self.place / self.normalised(name)
         if not self._inside(path.parent) or (path.is_symlink() and not self._is_inside(path)):
             raise ValueError(f"image {name!r}: is a link that leads out of {self.place}; images must lie inside")
         return path
+
+    def one_spelling(self, names: Iterable[str]) -> list[str]:
+        """Return normalised names, the first of them for all that the file system takes for the same file.
+
+        Some tell neither capitals nor the ways to write an accent apart. Two links to a file stay two names.
+        """
+        first: dict[str, str] = {}
+        found = []
+        for name in names:
+            other = first.setdefault(unicodedata.normalize("NFC", name).casefold(), name)
+            found.append(other if other != name and self._is_same_file(other, name) else name)
+        return found
+
+    def _is_same_file(self, one: str, other: str) -> bool:
+        paths = self.path_of(one), self.path_of(other)
+        return all(path.is_file() and not path.is_symlink() for path in paths) and paths[0].samefile(paths[1])
 
     def stamp(self, name: str) -> Stamp | None:
         """Return size and time of change."""

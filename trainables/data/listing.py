@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -26,13 +26,13 @@ class SplitListing:
 
     Attributes:
         names: of the image files.
-        rows: (N,) where the list names each of them, counted from 0.
+        lines: (N,) where the list names each of them, counted from 1.
         labels: (N, T), -1 = unlabelled.
         triplets: published lists (M, 3) of rows of this split by task: anchor, positive, negative.
     """
 
     names: tuple[str, ...]
-    rows: Labels
+    lines: Sequence[int]
     labels: Labels
     triplets: Mapping[str, Labels] = field(default_factory=dict)
 
@@ -121,7 +121,7 @@ class ListedSource(ImageSource):
             reason = f"{name}: named in the list, but there is no such image in {self._files.place}"
         except OSError as error:
             reason = f"{name}: cannot be read: {error.strerror or error}"
-        return CorruptImage(split, self._listing.file, int(part.rows[row]), name, reason)
+        return CorruptImage(split, self._listing.file, f"line {part.lines[row]}", name, reason)
 
 
 def _digest(data: bytes) -> str:

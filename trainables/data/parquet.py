@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -11,17 +11,19 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
 from trainables.config import DataConfig, ParquetImages
+from trainables.data.arrow_types import may_be_fractions, whole_numbers
 from trainables.data.cells import LabelledColumn
 from trainables.data.decoding import decoding_pool
 from trainables.data.parquet_cells import label_shards, rows_of
+from trainables.data.parquet_files import open_parquet, read_columns, row_count
 from trainables.data.pixels import DECODER_VERSION, UndecodableImageError, decode_image
-from trainables.data.shards import find_shards
+from trainables.data.shards import find_shards, unused_files
 from trainables.data.source import SPLITS, UNLABELLED, CorruptImage, ImageSource, Labels, Pixels
-from trainables.data.table_schema import check_alike, read_schema
+from trainables.data.table_schema import TASK_RULE, check_alike, read_schema
 from trainables.file_hash import file_hash
+from trainables.missing import MISSING, MissingValues
 
 _BATCH_ROWS = 256
 
@@ -35,10 +37,14 @@ class ParquetSource(ImageSource):
 
     def __init__(self, data: DataConfig, source: ParquetImages) -> None:
         self._data = data
+        self._source = source
         self._shards = find_shards(source.path)
         self._schemas = {path: read_schema(path, data.tasks) for split in SPLITS for path in self._shards[split]}
-        self._names = check_alike(self._schemas)
+        self._columns = check_alike(self._schemas)
+        plain = {name: column.names for name, column in self._columns.items() if column.holds in ("numbers", "nothing")}
+        self._names = {task: plain[task] for task in data.tasks if task in plain}
         self._paths = list(self._schemas)
+        self._missing = {task: MissingValues(source.missing) for task in data.tasks}
 
     def identity(self) -> dict[str, Any]:
         """Hash every file; neither folder nor file names take part, the order of shards in a split does."""
@@ -48,8 +54,28 @@ class ParquetSource(ImageSource):
             "image_size": self._data.image_size,
             "fit": self._data.fit,
             "tasks": list(self._data.tasks),
-            "files": {split: [file_hash(path) for path in self._shards[split]] for split in SPLITS},
+            "files": {split: self._hashes(self._shards[split]) for split in SPLITS},
+            **self._own_missing(),
         }
+
+    def _hashes(self, paths: Sequence[Path]) -> list[str]:
+        hashes: dict[str, Path] = {}
+        for path in paths:
+            other = hashes.setdefault(file_hash(path), path)
+            if other != path and row_count(path):
+                raise ValueError(f"{path}: is the same file as {other.name}, so its images would come twice; keep one")
+        return [file_hash(path) for path in paths]
+
+    def _own_missing(self) -> dict[str, Any]:
+        """Return the study's own words for "missing", where labels are others with them than with the usual ones."""
+        if set(self._source.missing) == set(MISSING):
+            return {}
+        usual = self._labelled({task: MissingValues(MISSING) for task in self._data.tasks})
+        same = all(
+            column.classes == usual[task].classes and np.array_equal(column.labels, usual[task].labels)
+            for task, column in self._from_cells.items()
+        )
+        return {} if same else {"missing": sorted(set(self._source.missing))}
 
     def classes(self) -> dict[str, tuple[str, ...]]:
         """Return ClassLabel and boolean names as declared, and the values found in any split for all other columns."""
@@ -74,6 +100,13 @@ class ParquetSource(ImageSource):
             return self._from_cells[task].classes
         return self._names[task] or tuple(str(value) for value in self._values[task])
 
+    def notes(self) -> tuple[str, ...]:
+        """Return files that belong to no split, and words that were taken for missing values."""
+        unused = unused_files(self._source.path)
+        notes = [f"Parquet files of no split are not read: {', '.join(unused)}"] if unused else []
+        missing = [self._missing[task].note(task) for task in self._from_cells]
+        return (*notes, *(note for note in missing if note))
+
     def images(self, split: str) -> Iterator[Pixels | CorruptImage]:
         """Decode batch by batch in threads (Pillow releases the interpreter lock), in row order."""
         with decoding_pool() as pool:
@@ -84,15 +117,14 @@ class ParquetSource(ImageSource):
         row = 0
         column = self._schemas[path].image_column
         for entries in _batches(path, column):
-            where = [(split, path.name, row + offset) for offset in range(len(entries))]
+            where = [(split, path.name, f"row {row + offset}") for offset in range(len(entries))]
             yield from pool.map(self._decode, entries, where)
             row += len(entries)
 
-    def _decode(self, entry: dict[str, Any] | None, where: tuple[str, str, int]) -> Pixels | CorruptImage:
-        stored = (entry or {}).get("path") or ""
-        data = (entry or {}).get("bytes")
+    def _decode(self, entry: dict[str, Any] | bytes | None, where: tuple[str, str, str]) -> Pixels | CorruptImage:
+        # A path alone is not followed: a table from elsewhere must not choose which files are read here.
+        stored, data = (entry.get("path") or "", entry.get("bytes")) if isinstance(entry, dict) else ("", entry)
         if not data:
-            # A path alone is not followed: a table from elsewhere must not choose which files are read here.
             return CorruptImage(*where, path=stored, reason="no bytes are stored for this image")
         try:
             return decode_image(data, self._data.image_size, self._data.fit)
@@ -113,37 +145,39 @@ class ParquetSource(ImageSource):
     @functools.cached_property
     def _from_cells(self) -> dict[str, LabelledColumn]:
         """The tasks of text columns, of lists, and of single values of a column, over all files."""
-        cells = self._schemas[self._paths[0]].cells
-        return {task: label_shards(self._paths, task, cells) for task in self._data.tasks if task not in self._names}
+        return self._labelled(self._missing)
+
+    def _labelled(self, missing: dict[str, MissingValues]) -> dict[str, LabelledColumn]:
+        names = {name: column.names for name, column in self._columns.items()}
+        tasks = [task for task in self._data.tasks if task not in self._names]
+        return {task: label_shards(self._paths, task, names, missing[task]) for task in tasks}
 
     @functools.cached_property
     def _row_counts(self) -> dict[Path, int]:
-        return {path: pq.read_metadata(path).num_rows for path in self._paths}
+        return {path: row_count(path) for path in self._paths}
 
 
-def _batches(path: Path, column: str) -> Iterator[list[dict[str, Any] | None]]:
+def _batches(path: Path, column: str) -> Iterator[list[dict[str, Any] | bytes | None]]:
     """Yield a column in pieces; one row group's share of it is the most that is in memory."""
-    try:
-        # Pre-buffering, on by default, would read all row groups ahead and so hold the whole file.
-        with pq.ParquetFile(path, pre_buffer=False) as file:
+    with open_parquet(path) as file:
+        try:
             for group in range(file.num_row_groups):
                 for batch in file.iter_batches(_BATCH_ROWS, row_groups=[group], columns=[column]):
                     yield batch.column(0).to_pylist()
-    except (pa.ArrowException, OSError) as error:
-        raise ValueError(f"{path}: column {column!r} cannot be read: {error}") from error
+        except (pa.ArrowException, OSError) as error:
+            raise ValueError(f"{path}: column {column!r} cannot be read: {error}") from error
 
 
 def _read_labels(path: Path, names: dict[str, tuple[str, ...] | None]) -> dict[str, Labels]:
-    try:
-        with pq.ParquetFile(path) as file:
-            table = file.read(columns=list(names))
-    except (pa.ArrowException, OSError) as error:
-        raise ValueError(f"{path}: columns {list(names)} cannot be read: {error}") from error
+    table = read_columns(path, list(names))
     columns = {}
     for task, known in names.items():
         try:
-            column = table.column(task).cast(pa.int64())
+            column = whole_numbers(table.column(task))
         except pa.ArrowInvalid as error:
+            if may_be_fractions(table.column(task).type):
+                kind = f"{table.column(task).type} with values that are not whole"
+                raise ValueError(f"{path}: column {task!r}: {TASK_RULE}, is {kind}") from error
             raise ValueError(f"{path}: column {task!r}: labels must fit 64-bit integers: {error}") from error
         values: Labels = pc.fill_null(column, UNLABELLED).to_numpy().astype(np.int64)
         above = np.iinfo(np.int64).max if known is None else len(known) - 1

@@ -1,80 +1,70 @@
-"""Columns of a Parquet file that hold text, or lists of values: cells that become classes by their values."""
+"""Columns of Parquet files that hold text, or lists of values: cells that become classes by their values."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.parquet as pq
 
 from trainables.data.cells import CellRule, LabelledColumn, label_cells, label_value, split_task
+from trainables.data.parquet_files import read_columns
+from trainables.missing import MissingValues
 
 Cell = tuple[str, ...]
+_RULE = CellRule("multi_label")
 
 
-def is_cell_type(kind: Any) -> bool:
-    """Return whether a column's values are text, or lists of text, integers or booleans."""
-    if pa.types.is_list(kind) or pa.types.is_large_list(kind):
-        return _is_value(kind.value_type)
-    return _is_text(kind)
-
-
-def label_shards(paths: list[Path], task: str, names: Mapping[str, tuple[str, ...] | None]) -> LabelledColumn:
+def label_shards(
+    paths: list[Path], task: str, names: Mapping[str, tuple[str, ...] | None], missing: MissingValues
+) -> LabelledColumn:
     """Return classes and labels of a task over all files, so that a class has one index everywhere.
 
     Args:
         paths: the files.
         task: a column, or ``column=value`` for the binary task "does the cell hold this value".
         names: class names by column, where the file stores integers for them.
+        missing: which texts are no value.
 
     Raises:
         ValueError: a file cannot be read, an integer has no name, or no cell holds the value.
     """
     column, value = split_task(task, list(names))
-    cells = [cell for path in paths for cell in _read_cells(path, column, names[column])]
+    cells = [cell for path in paths for cell in _read_cells(path, column, names[column], missing)]
     if value is not None:
-        return label_value(cells, value, task)
-    return label_cells(cells, CellRule("multi_label"), lambda row: f"column {column!r}, row {row}")
+        return label_value(cells, value, task, _RULE)
+    return label_cells(cells, _RULE, lambda row: f"column {column!r}, row {row}")
 
 
-def _is_text(kind: Any) -> bool:
-    if pa.types.is_dictionary(kind):
-        return _is_text(kind.value_type)
-    return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind))
+def _read_cells(path: Path, column: str, names: tuple[str, ...] | None, missing: MissingValues) -> list[Cell]:
+    cells = []
+    for row, entry in enumerate(read_columns(path, [column]).column(column).to_pylist()):
+        entries = entry if isinstance(entry, list) else [entry]
+        try:
+            cells.append(tuple(text for value in entries for text in _texts(value, names, missing)))
+        except ValueError as error:
+            raise ValueError(f"{path}: column {column!r}, row {row}: {error}") from error
+    return cells
 
 
-def _is_value(kind: Any) -> bool:
-    return _is_text(kind) or bool(pa.types.is_integer(kind) or pa.types.is_boolean(kind) or pa.types.is_null(kind))
-
-
-def _read_cells(path: Path, column: str, names: tuple[str, ...] | None) -> list[Cell]:
-    try:
-        with pq.ParquetFile(path) as file:
-            found = file.read(columns=[column]).column(0).to_pylist()
-    except (pa.ArrowException, OSError) as error:
-        raise ValueError(f"{path}: column {column!r} cannot be read: {error}") from error
-    return [_cell(entry, names, f"{path}: column {column!r}, row {row}") for row, entry in enumerate(found)]
-
-
-def _cell(entry: Any, names: tuple[str, ...] | None, where: str) -> Cell:
-    values = entry if isinstance(entry, list) else [entry]
-    return tuple(text for value in values if (text := _text(value, names, where)) is not None)
-
-
-def _text(value: Any, names: tuple[str, ...] | None, where: str) -> str | None:
-    """Return a value as text; None for what means "not labelled": null, -1 and empty text."""
-    if value is None or value in ("", -1):
-        return None
+def _texts(value: Any, names: tuple[str, ...] | None, missing: MissingValues) -> Cell:
+    """Return a value as text; nothing for what means "not labelled": null, NaN, -1 and the words for it."""
     if isinstance(value, str):
-        return value
+        return missing.values([value])
+    if value is None or value == -1 or (isinstance(value, float | Decimal) and math.isnan(value)):
+        return ()
+    if isinstance(value, bool) and names is None:
+        return (str(value).lower(),)
+    if math.isinf(value) or value != int(value):
+        raise ValueError(f"labels must be whole numbers, got {value}")
     if names is None:
-        return str(value).lower() if isinstance(value, bool) else str(value)
+        return (str(int(value)),)
     if not 0 <= int(value) < len(names):
-        raise ValueError(f"{where}: labels must be -1 (unlabelled) to {len(names) - 1}, got {value}")
-    return names[int(value)]
+        raise ValueError(f"labels must be -1 (unlabelled) to {len(names) - 1}, got {value}")
+    return (names[int(value)],)
 
 
 def rows_of(labels: np.ndarray[Any, np.dtype[np.int64]], counts: Mapping[Path, int], wanted: tuple[Path, ...]) -> Any:

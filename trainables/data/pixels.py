@@ -12,8 +12,8 @@ from PIL import Image, ImageOps
 
 from trainables.data.source import Pixels
 
-DECODER_VERSION = 1
-"""Raised whenever a change here changes pixels; part of every fingerprint of decoded images."""
+DECODER_VERSION = 2
+"""Raised whenever a change of the code changes pixels, or which images and labels are read; part of fingerprints."""
 
 MAX_PIXELS = 50_000_000
 """Larger images are refused before they are decoded: a small file can hold a picture that fills the memory."""

@@ -16,21 +16,28 @@ Labels = NDArray[np.int64]
 """Class indices (images, tasks); ``UNLABELLED`` where a task is not labelled."""
 
 SPLITS = ("train", "validation", "test")
+SPLIT_SPELLINGS = {
+    "train": ("train", "training"),
+    "validation": ("validation", "valid", "val", "dev"),
+    "test": ("test", "testing"),
+}
+"""How file names and tables name the splits, in capitals or not."""
+
 UNLABELLED = -1
 
 
 @dataclass(frozen=True)
 class CorruptImage:
-    """An image that could not be decoded: where it lies (row counted from 0), the path stored with it, and why."""
+    """An image that could not be decoded: its place in a file (``row 3`` from 0, ``line 5`` from 1), path, and why."""
 
     split: str
     file: str
-    row: int
+    place: str
     path: str
     reason: str
 
     def __str__(self) -> str:
-        return f"{self.file}:{self.row}"
+        return f"{self.file}, {self.place}"
 
 
 class ImageSource(Protocol):

@@ -8,11 +8,12 @@ from typing import Literal
 from pydantic import Field, model_validator
 
 from trainables.config import DataConfig
-from trainables.data.cells import CellKind, MultiValued
+from trainables.data.cells import CellKind, MultiValued, plain_number
 from trainables.data.image_files import FolderFiles
 from trainables.data.listing import ListedSource
 from trainables.data.own_split import SHARES
 from trainables.data.text_files import read_table
+from trainables.missing import MISSING
 from trainables.section import Section
 from trainables.sources import SourceConfig
 
@@ -37,16 +38,25 @@ class TableLabel(Section):
             raise ValueError(f"order and bins are for kind 'ordinal', got kind {self.kind!r}")
         if self.order and self.bins:
             raise ValueError("order and bins exclude each other")
-        if list(self.bins) != sorted(set(self.bins)) or len(set(self.order)) != len(self.order):
-            raise ValueError("bins must be rising edges, and the values of order distinct")
+        if list(self.bins) != sorted(set(self.bins)):
+            raise ValueError(f"bins must be rising edges, got {list(self.bins)}")
+        if len(set(map(_as_number, self.order))) != len(self.order):
+            raise ValueError(f"the values of order must be distinct, also as numbers, got {list(self.order)}")
         return self
+
+
+def _as_number(text: str) -> float | str:
+    try:
+        return plain_number(text)
+    except ValueError:
+        return text
 
 
 class TableImages(SourceConfig):
     """A CSV file (UTF-8, with a header) beside images.
 
     Image paths are relative to ``images``, or else to the file's folder, and must stay inside. ``split_column`` holds
-    train, validation (val, valid) or test; empty takes a column called ``split`` if there is one, and else draws
+    train, validation (val, valid, dev) or test; empty takes a column called ``split`` if there is one, and else draws
     ``shares`` with ``data_seed``, whole groups of ``group_column`` at a time.
     """
 
@@ -58,8 +68,14 @@ class TableImages(SourceConfig):
     group_column: str | None = None
     shares: tuple[float, float, float] = SHARES
     delimiter: str = Field(",", min_length=1, max_length=1)
-    missing: tuple[str, ...] = ("",)
+    missing: tuple[str, ...] = MISSING
     labels: dict[str, TableLabel] = Field(default_factory=dict)
+
+    @model_validator(mode="after")
+    def _delimiter_can_split(self) -> TableImages:
+        if self.delimiter in '"\r\n':
+            raise ValueError(f"delimiter must be no quote and no line break, got {self.delimiter!r}")
+        return self
 
     @model_validator(mode="after")
     def _shares_sum_to_one(self) -> TableImages:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -19,14 +20,15 @@ from trainables.data.cells import (
 from trainables.data.image_files import FolderFiles
 from trainables.data.listing import Listing, SplitListing
 from trainables.data.own_split import draw_split
-from trainables.data.source import SPLITS
+from trainables.data.source import SPLIT_SPELLINGS, SPLITS
 from trainables.data.text_files import TextTable, read_table, refuse_duplicates
+from trainables.missing import MissingValues
 from trainables.names import nearest
 
 if TYPE_CHECKING:
     from trainables.data.table import TableImages
 
-_SPLIT_OF = {"train": "train", "validation": "validation", "valid": "validation", "val": "validation", "test": "test"}
+_SPLIT_OF = {spelling: split for split, spellings in SPLIT_SPELLINGS.items() for spelling in spellings}
 
 
 def read_rows(source: TableImages, tasks: tuple[str, ...], data_seed: int, files: FolderFiles) -> Listing:
@@ -43,54 +45,85 @@ def read_rows(source: TableImages, tasks: tuple[str, ...], data_seed: int, files
             line, value and rule.
     """
     table = read_table(source.path, source.delimiter)
-    names = table.column(source.image_column)
-    refuse_duplicates(names, range(2, len(names) + 2), source.path)
-    for row, name in enumerate(names):
-        try:
-            files.path_of(name)
-        except ValueError as error:
-            raise ValueError(f"{table.row(row)}: {error}") from error
+    names = _image_names(table, source.image_column, files)
     for column in source.labels:
         table.column(column)
-    columns = [_label(source, table, task) for task in tasks]
+    columns, notes = [], []
+    for task in tasks:
+        missing = MissingValues(source.missing)
+        columns.append(_label(source, table, task, missing))
+        notes.append(missing.note(task))
     labels = np.stack([column.labels for column in columns], axis=1)
-    splits = _splits(source, table, data_seed)
+    splits, split_notes = _splits(source, table, data_seed, names)
     parts = {}
     for split in SPLITS:
         rows = np.flatnonzero(splits == split)
-        parts[split] = SplitListing(tuple(names[row] for row in rows), rows, labels[rows])
+        lines = tuple(table.lines[row] for row in rows)
+        parts[split] = SplitListing(tuple(names[row] for row in rows), lines, labels[rows])
     classes = {task: column.classes for task, column in zip(tasks, columns, strict=True)}
-    return Listing(source.path.name, classes, parts)
+    return Listing(source.path.name, classes, parts, tuple(note for note in (*notes, *split_notes) if note))
 
 
-def _label(source: TableImages, table: TextTable, task: str) -> LabelledColumn:
+def _image_names(table: TextTable, column: str, files: FolderFiles) -> list[str]:
+    names = []
+    for row, name in enumerate(table.column(column)):
+        try:
+            names.append(files.normalised(name))
+            files.path_of(names[-1])
+        except ValueError as error:
+            raise ValueError(f"{table.row(row)}: {error}") from error
+    refuse_duplicates(files.one_spelling(names), table.lines, table.file)
+    return names
+
+
+def _label(source: TableImages, table: TextTable, task: str, missing: MissingValues) -> LabelledColumn:
     known = source.known_tasks()
     column, value = split_task(task, known)
     if column not in known:
-        raise ValueError(f"{table.file}: no column for task {task!r}{nearest(column, known)}")
+        raise ValueError(f"{table.file}: no column for task {task!r}{table.hint or nearest(column, known)}")
     given = source.labels.get(column)
     cells = table.column(column)
-    if value is not None or (given is not None and given.kind == "multi_label"):
-        values = split_cells(cells, given.separator if given else ";", source.missing)
+    rule = CellRule() if given is None else CellRule(**given.model_dump())
+    if value is not None or rule.kind == "multi_label":
+        values = split_cells(cells, rule.separator, missing)
     else:
-        values = one_value_cells(cells, source.missing)
+        values = one_value_cells(cells, missing)
     if value is not None:
-        return label_value(values, value, task)
-    fields = {} if given is None else given.model_dump()
-    return label_cells(values, CellRule(**fields), lambda row: f"{table.row(row)}, column {column!r}")
+        return label_value(values, value, task, rule)
+    return label_cells(values, rule, lambda row: f"{table.row(row)}, column {column!r}")
 
 
-def _splits(source: TableImages, table: TextTable, data_seed: int) -> NDArray[np.str_]:
+def _splits(
+    source: TableImages, table: TextTable, data_seed: int, names: Sequence[str]
+) -> tuple[NDArray[np.str_], tuple[str | None, ...]]:
+    """Return the split (N,) of every image, and notes on how it came about."""
     name = source.split_column or ("split" if "split" in table.columns else None)
     if name is None:
-        groups = table.column(source.group_column or source.image_column)
-        try:
-            return draw_split(groups, data_seed, source.shares)
-        except ValueError as error:
-            raise ValueError(f"{table.file}: {error}") from error
+        return _drawn(source, table, data_seed, names)
     cells = table.column(name)
     for row, cell in enumerate(cells):
-        if cell not in _SPLIT_OF:
-            rule = "must be train, validation (val, valid) or test"
+        if cell.casefold() not in _SPLIT_OF:
+            rule = "must be train, validation (valid, val, dev) or test"
             raise ValueError(f"{table.row(row)}, column {name!r}: {rule}, got {cell!r}{nearest(cell, _SPLIT_OF)}")
-    return np.array([_SPLIT_OF[cell] for cell in cells])
+    return np.array([_SPLIT_OF[cell.casefold()] for cell in cells]), ()
+
+
+def _drawn(
+    source: TableImages, table: TextTable, data_seed: int, names: Sequence[str]
+) -> tuple[NDArray[np.str_], tuple[str | None, ...]]:
+    """Draw the split. An image without a value in the column of groups is in a group of its own."""
+    groups: list[str] = list(names)
+    notes: list[str | None] = []
+    if source.group_column is not None:
+        missing = MissingValues(source.missing)
+        cells = one_value_cells(table.column(source.group_column), missing)
+        # A file name holds no NUL, so no group is called like the group of an image.
+        groups = [cell[0] if cell else f"\0{image}" for cell, image in zip(cells, names, strict=True)]
+        alone = sum(not cell for cell in cells)
+        if alone:
+            notes.append(f"column {source.group_column!r}: {alone:,} images name no group; each is one of its own")
+        notes.append(missing.note(source.group_column))
+    try:
+        return draw_split(groups, data_seed, source.shares), tuple(notes)
+    except ValueError as error:
+        raise ValueError(f"{table.file}: {error}") from error

@@ -1,33 +1,43 @@
-"""What a Parquet file says of itself: its image column, and the class names of its task columns."""
+"""What a Parquet file says of itself: its image column, and what its task columns hold."""
 
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
+from trainables.data.arrow_types import entry_type, is_number, is_text, may_be_fractions, whole_numbers
 from trainables.data.cells import split_task
-from trainables.data.parquet_cells import is_cell_type
+from trainables.data.image_column import find_image_column
+from trainables.data.parquet_files import open_parquet, read_columns
 from trainables.names import nearest
 
+TASK_RULE = "a task must be a column of ClassLabel, integers, booleans, text, or lists of these"
 _BOOLEAN_NAMES = ("false", "true")
+_PANDAS_INDEX = re.compile(r"__index_level_\d+__")
+
+Holds = Literal["numbers", "text", "lists", "nothing"]
+
+
+@dataclass(frozen=True)
+class TaskColumn:
+    """What a column holds (``nothing``: its type is null), and the names of its numbers where the file has them."""
+
+    holds: Holds
+    names: tuple[str, ...] | None
 
 
 @dataclass(frozen=True)
 class ShardSchema:
-    """The image column of one file, and per task its class names (None: known from the values only).
-
-    ``cells``: columns of text or lists, and those of tasks ``column=value``, with the names of their integers if any.
-    """
+    """The image column of one file, and the columns of its tasks."""
 
     image_column: str
-    names: Mapping[str, tuple[str, ...] | None]
-    cells: Mapping[str, tuple[str, ...] | None]
+    columns: Mapping[str, TaskColumn]
 
 
 def read_schema(path: Path, tasks: Sequence[str]) -> ShardSchema:
@@ -38,22 +48,15 @@ def read_schema(path: Path, tasks: Sequence[str]) -> ShardSchema:
     """
     schema = _schema(path)
     features = _features(path, schema)
-    image_column = _image_column(path, schema)
+    image_column = find_image_column(path, schema)
     known = [name for name in schema.names if name != image_column]
-    names: dict[str, tuple[str, ...] | None] = {}
-    cells: dict[str, tuple[str, ...] | None] = {}
+    columns: dict[str, TaskColumn] = {}
     for task in tasks:
-        column, value = split_task(task, known)
+        column, _ = split_task(task, known)
         if column not in known:
             raise ValueError(f"{path}: no column for task {task!r}{nearest(column, known)}")
-        field = schema.field(column)
-        if is_cell_type(field.type):
-            cells[column] = _class_label_names(path, column, _inner_feature(features.get(column)))
-        elif value is not None:
-            cells[column] = _class_names(path, field, features)
-        else:
-            names[task] = _class_names(path, field, features)
-    return ShardSchema(image_column, names, cells)
+        columns[column] = _task_column(path, schema.field(column), features.get(column))
+    return ShardSchema(image_column, columns)
 
 
 def task_columns(path: Path) -> tuple[str, ...]:
@@ -63,38 +66,43 @@ def task_columns(path: Path) -> tuple[str, ...]:
         ValueError: not a Parquet file, or no image column.
     """
     schema = _schema(path)
-    image_column = _image_column(path, schema)
-    kinds = {field.name: field.type for field in schema if field.name != image_column}
-    return tuple(str(name) for name, kind in kinds.items() if is_cell_type(kind) or _is_whole(kind))
+    image_column = find_image_column(path, schema)
+    fields = [field for field in schema if field.name != image_column and not _PANDAS_INDEX.fullmatch(field.name)]
+    return tuple(
+        str(field.name)
+        for field in fields
+        if _holds(field.type) is not None and (not may_be_fractions(field.type) or _is_whole(path, field.name))
+    )
 
 
-def check_alike(schemas: Mapping[Path, ShardSchema]) -> dict[str, tuple[str, ...] | None]:
-    """Return the class names all files agree on.
+def check_alike(schemas: Mapping[Path, ShardSchema]) -> dict[str, TaskColumn]:
+    """Return the columns of tasks as all files agree on them; a file in which one holds nothing agrees with any.
 
     Raises:
-        ValueError: two files name the classes of a task differently, so that equal numbers would mean different things.
+        ValueError: two files store a task differently, or name its classes differently, so that equal numbers would
+            mean different things.
     """
-    first_path, first = next(iter(schemas.items()))
+    agreed: dict[str, TaskColumn] = {}
+    first: dict[str, Path] = {}
     for path, schema in schemas.items():
-        if schema.cells != first.cells:
-            raise ValueError(
-                f"{path}: columns of text and lists must be those of {first_path.name}: {dict(first.cells)}, "
-                f"got {dict(schema.cells)}"
-            )
-        for task in first.names:
-            if schema.names[task] != first.names[task]:
+        for name, column in schema.columns.items():
+            known = agreed.get(name)
+            if known is None or known.holds == "nothing":
+                agreed[name], first[name] = column, path
+            elif column.holds not in (known.holds, "nothing"):
+                rule = f"columns of text and lists must be those of {first[name].name}: {known.holds}"
+                raise ValueError(f"{path}: column {name!r}: {rule}, got {column.holds}")
+            elif column.holds != "nothing" and column.names != known.names:
                 raise ValueError(
-                    f"{path}: column {task!r}: class names must equal those of {first_path.name}: "
-                    f"{first.names[task]}, got {schema.names[task]}"
+                    f"{path}: column {name!r}: class names must equal those of {first[name].name}: "
+                    f"{known.names}, got {column.names}"
                 )
-    return dict(first.names)
+    return agreed
 
 
 def _schema(path: Path) -> Any:
-    try:
-        return pq.read_schema(path)
-    except (pa.ArrowInvalid, OSError) as error:
-        raise ValueError(f"{path}: not a readable Parquet file: {error}") from error
+    with open_parquet(path) as file:
+        return file.schema_arrow
 
 
 def _features(path: Path, schema: Any) -> dict[str, Any]:
@@ -107,42 +115,45 @@ def _features(path: Path, schema: Any) -> dict[str, Any]:
         raise ValueError(f"{path}: the schema's 'huggingface' metadata must hold info.features: {error}") from error
 
 
-def _image_column(path: Path, schema: Any) -> str:
-    found = [field.name for field in schema if _holds_images(field.type)]
-    if "image" in found:
-        return "image"
-    if len(found) == 1:
-        return str(found[0])
-    if found:
-        raise ValueError(f"{path}: several image columns ({', '.join(found)}): one must be called 'image'")
-    raise ValueError(f"{path}: no image column: expected struct<bytes: binary, path: string>, found {schema.names}")
+def _holds(kind: Any) -> Holds | None:
+    """Return what a column of a type holds, None for what can be no task."""
+    if pa.types.is_null(kind):
+        return "nothing"
+    if is_text(kind):
+        return "text"
+    entry = entry_type(kind)
+    if entry is None:
+        return "numbers" if is_number(kind) else None
+    return "lists" if is_text(entry) or is_number(entry) or pa.types.is_null(entry) else None
 
 
-def _holds_images(kind: Any) -> bool:
-    if not pa.types.is_struct(kind) or kind.get_field_index("bytes") < 0:
+def _task_column(path: Path, field: Any, feature: Any) -> TaskColumn:
+    holds = _holds(field.type)
+    if holds is None:
+        raise ValueError(f"{path}: column {field.name!r}: {TASK_RULE}, is {field.type}")
+    if holds == "numbers" and pa.types.is_boolean(field.type):
+        return TaskColumn(holds, _BOOLEAN_NAMES)
+    return TaskColumn(holds, _class_label_names(path, field.name, _feature_of_entries(feature)))
+
+
+def _is_whole(path: Path, column: str) -> bool:
+    try:
+        whole_numbers(read_columns(path, [column]).column(column))
+    except pa.ArrowInvalid:
         return False
-    inner = kind.field("bytes").type
-    return bool(pa.types.is_binary(inner) or pa.types.is_large_binary(inner))
+    return True
 
 
-def _class_names(path: Path, field: Any, features: Mapping[str, Any]) -> tuple[str, ...] | None:
-    if pa.types.is_boolean(field.type):
-        return _BOOLEAN_NAMES
-    if not _is_whole(field.type):
-        raise ValueError(
-            f"{path}: column {field.name!r}: a task must be a column of ClassLabel, integers, booleans, text, "
-            f"or lists of these, is {field.type}"
-        )
-    return _class_label_names(path, field.name, features.get(field.name))
+def _feature_of_entries(feature: Any) -> Any:
+    """Return what ``datasets`` says of single values: of a column, or of the entries of its lists.
 
-
-def _is_whole(kind: Any) -> bool:
-    return bool(pa.types.is_integer(kind) or pa.types.is_boolean(kind) or pa.types.is_null(kind))
-
-
-def _inner_feature(feature: Any) -> Any:
-    """Return what a list's feature says of its entries."""
-    return feature.get("feature") if isinstance(feature, dict) else None
+    ``[ClassLabel]`` and ``Sequence(ClassLabel)`` of older versions, ``List`` and ``LargeList`` of newer ones.
+    """
+    if isinstance(feature, list) and len(feature) == 1:
+        return feature[0]
+    if isinstance(feature, dict) and "feature" in feature:
+        return _feature_of_entries(feature["feature"])
+    return feature
 
 
 def _class_label_names(path: Path, column: str, feature: Any) -> tuple[str, ...] | None:

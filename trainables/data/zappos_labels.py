@@ -23,6 +23,7 @@ from trainables.data.csn_lists import CONDITIONS
 from trainables.data.source import UNLABELLED
 from trainables.data.text_files import TextTable, read_table, refuse_duplicates
 from trainables.data.zappos_layout import META_DATA, META_DATA_BINARY, find_file
+from trainables.missing import MissingValues
 from trainables.names import nearest
 
 HEEL = "HeelHeight"
@@ -74,8 +75,8 @@ class ZapposLabels:
     def _binary(self) -> TextTable | None:
         return self._read(META_DATA_BINARY)
 
-    def cids(self) -> list[str]:
-        """Return every CID that a table names.
+    def listing(self) -> TextTable:
+        """Return the table whose first column names every CID.
 
         Raises:
             ValueError: no table is there.
@@ -83,7 +84,7 @@ class ZapposLabels:
         table = self.table or self._binary
         if table is None:
             raise ValueError(f"{self._root}: no {META_DATA}; looked for it there, in ut-zap50k-data/ and in data/")
-        return next(iter(table.columns.values()))
+        return table
 
     def label(self, task: str, cids: list[str]) -> LabelledColumn:
         """Return the labels of images; one that the table does not name is unlabelled.
@@ -101,15 +102,15 @@ class ZapposLabels:
         if task in self._optional:
             return LabelledColumn((), np.full(len(cids), UNLABELLED, dtype=np.int64))
         if not self.table and not self._binary:
-            self.cids()
+            self.listing()
         binary = list(self._binary.columns)[1:] if self._binary else []
         known = [*CONDITIONS, *columns, *binary]
         raise ValueError(f"data.tasks: UT-Zappos50K has no task {task!r}{nearest(task, known)}")
 
     def _label(self, table: TextTable, column: str, value: str | None, task: str) -> LabelledColumn:
-        cells = split_cells(table.column(column), _SEPARATOR, missing=())
+        cells = split_cells(table.column(column), _SEPARATOR, MissingValues(()))
         if value is not None:
-            return label_value(cells, value, task)
+            return label_value(cells, value, task, self._rule)
         rule = self._heel if column == HEEL else self._rule
         return label_cells(cells, rule, lambda row: f"{table.row(row)}, column {column!r}")
 
@@ -118,8 +119,7 @@ class ZapposLabels:
         if path is None:
             return None
         table = read_table(path)
-        cids = next(iter(table.columns.values()))
-        refuse_duplicates(cids, range(2, len(cids) + 2), path)
+        refuse_duplicates(next(iter(table.columns.values())), table.lines, path)
         return table
 
 

@@ -20,7 +20,8 @@ def by_product(tree: ZapposTree, labels: ZapposLabels, tasks: tuple[str, ...], d
 
     No split is published for these labels: this one is our own. A CID of the table without an image is corrupt.
     """
-    cids = labels.cids()
+    listed = labels.listing()
+    cids = next(iter(listed.columns.values()))
     columns = [labels.label(task, cids) for task in tasks]
     table = np.stack([column.labels for column in columns], axis=1)
     split_of = draw_split([cid.partition("-")[0] for cid in cids], data_seed)
@@ -28,8 +29,9 @@ def by_product(tree: ZapposTree, labels: ZapposLabels, tasks: tuple[str, ...], d
     parts = {}
     for split in SPLITS:
         rows = np.flatnonzero(split_of == split)
-        parts[split] = SplitListing(tuple(str(name) for name in names[rows]), rows, table[rows])
-    return Listing("meta-data.csv", _classes(tasks, columns), parts, _unlisted(tree, cids))
+        lines = [listed.lines[row] for row in rows]
+        parts[split] = SplitListing(tuple(str(name) for name in names[rows]), lines, table[rows])
+    return Listing(listed.file.name, _classes(tasks, columns), parts, _unlisted(tree, cids))
 
 
 def by_released_triplets(
@@ -52,7 +54,7 @@ def by_released_triplets(
         triplets: dict[str, Labels] = {
             task: np.searchsorted(found, listed) for task, listed in released.lists[split].items()
         }
-        parts[split] = SplitListing(names, found, table, triplets)
+        parts[split] = SplitListing(names, (found + 1).tolist(), table, triplets)
     return Listing(released.file.name, _classes(tasks, columns), parts, _shared(lines, released.filenames))
 
 

@@ -163,12 +163,12 @@ def test_corrupt_images_are_named_counted_and_dropped(write_folder, config_of, t
     data = config_of(folder, max_corrupt_share=0.1)
     dataset = prepare_dataset(data, 0, tmp_path / "cache")
     name = "train-00000-of-00001.parquet"
-    assert dataset.corrupt == (f"{name}:2", f"{name}:5", f"{name}:9")
+    assert dataset.corrupt == (f"{name}, row 2", f"{name}, row 5", f"{name}, row 9")
     assert dataset.splits["train"].images[:, 4, 4, 0].tolist() == [0, 1, 3, 4, 6, 7, 8]
     assert dataset.splits["train"].labels[:, 0].tolist() == [0, 1, 1, 0, 0, 1, 0]
     (cached,) = whole_folders(tmp_path / "cache")
     manifest = json.loads((cached / "manifest.json").read_text())
-    assert [image["row"] for image in manifest["corrupt"]] == [2, 5, 9]
+    assert [image["place"] for image in manifest["corrupt"]] == ["row 2", "row 5", "row 9"]
     assert manifest["corrupt"][0]["path"] == "2.png"
     assert manifest["corrupt"][1]["reason"] == "no bytes are stored for this image"
 
@@ -176,7 +176,9 @@ def test_corrupt_images_are_named_counted_and_dropped(write_folder, config_of, t
 def test_above_the_allowed_share_nothing_starts(write_folder, config_of, tmp_path):
     folder = broken_training_images(write_folder)
     for _ in range(2):  # whether it was just built or lay in the cache
-        with pytest.raises(ValueError, match=r"max_corrupt_share: 3 images .* 0\.1 where 0\.09 .*train-0.*parquet:2 "):
+        with pytest.raises(
+            ValueError, match=r"max_corrupt_share: 3 images .* 0\.1 where 0\.09 .*train-0.*parquet, row 2 "
+        ):
             prepare_dataset(config_of(folder, max_corrupt_share=0.09), 0, tmp_path / "cache")
     described = describe_dataset(config_of(folder, max_corrupt_share=0.09), 0, tmp_path / "cache")
     assert described.corrupt == {"train": 3, "validation": 0, "test": 0}

@@ -131,7 +131,9 @@ def test_missing_files_are_named(write_folder, config_of, tmp_path):
     with pytest.raises(ValueError, match=r"split 'train' mixes files"):
         data_fingerprint(config_of(folder), 0)
     (folder / "data" / "train-00001-of-00002.parquet").unlink()
-    with pytest.raises(ValueError, match=r"split 'test' has no file: expected test-\*.parquet, found train"):
+    with pytest.raises(
+        ValueError, match=r"split 'test' has no file: expected test-\*.parquet or testing-\*.parquet, found train"
+    ):
         data_fingerprint(config_of(folder), 0)
     test.write_bytes(b"PAR1 and no more")
     with pytest.raises(ValueError, match=r"test-00000-of-00001.parquet: not a readable Parquet file"):

@@ -152,7 +152,7 @@ def test_wrong_values_are_named(layouts, table, row, column, value, tasks, messa
         ("", "empty; expected a first line"),
         ("file,kind\n", "no rows below the header"),
         ("file,kind,kind\na,b,c\n", "line 1: columns must have different names, 'kind' is there twice"),
-        ("file,kind\na,b\nc\n", r"not a table of 2 columns split by ',': .*[Rr]ow #3: Expected 2 columns, got 1"),
+        ("file,kind\na,b\nc\n", r"own\.csv, line 3: not a row of 2 cells split by ',', .*: expected 2 cells, got 1"),
         ("image,kind\na,b\n", "no column 'file'"),
     ],
 )
@@ -185,7 +185,7 @@ def test_an_image_that_may_not_be_read_is_corrupt(layouts, table, tmp_path):
         (table[0].parent / "pictures" / "3.jpg").chmod(0)
     path = write(layouts, *table)
     data = config(path, ("kind",)).model_copy(update={"max_corrupt_share": 0.1})
-    assert prepare_dataset(data, 0, tmp_path / "cache").corrupt == ("own.csv:3",)
+    assert prepare_dataset(data, 0, tmp_path / "cache").corrupt == ("own.csv, line 5",)
 
 
 def test_a_trial_trains_on_it(layouts, table, train_tiny):

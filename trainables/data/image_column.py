@@ -1,0 +1,62 @@
+"""Which column of a Parquet file holds the images."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+from trainables.data.arrow_types import entry_type, is_bytes, is_image, is_text
+from trainables.data.file_kinds import foreign_kind, image_format
+from trainables.data.parquet_files import open_parquet
+
+_LOOKED_AT = 64
+_EXPECTED = "expected struct<bytes: binary, path: string>, or bytes of image files"
+
+
+def find_image_column(path: Path, schema: Any) -> str:
+    """Return the name of the image column: the only one, or the one called ``image``.
+
+    Images are structures with the bytes of a file, or the bytes themselves where some begin as images do.
+
+    Raises:
+        ValueError: there is none, or several of which none is called ``image``.
+    """
+    found = [field.name for field in schema if is_image(field.type)]
+    plain = [field.name for field in schema if is_bytes(field.type)]
+    if not found:
+        found = [name for name in plain if any(image_format(value) for value in _first_values(path, name))]
+    if "image" in found:
+        return "image"
+    if len(found) == 1:
+        return str(found[0])
+    if found:
+        raise ValueError(f"{path}: several image columns ({', '.join(found)}): one must be called 'image'")
+    raise ValueError(f"{path}: no image column: {_EXPECTED}, found {', '.join(_described(path, schema, plain))}")
+
+
+def _first_values(path: Path, column: str) -> list[bytes]:
+    with open_parquet(path) as file:
+        try:
+            batch = next(file.iter_batches(_LOOKED_AT, columns=[column]), None)
+        except (pa.ArrowException, OSError) as error:
+            raise ValueError(f"{path}: column {column!r} cannot be read: {error}") from error
+    return [] if batch is None else [value for value in batch.column(0).to_pylist() if value]
+
+
+def _described(path: Path, schema: Any, plain: list[str]) -> list[str]:
+    """Return the columns with their types, and what is wrong with those that could have been meant."""
+    words = []
+    for field in schema:
+        meant = ""
+        if field.name in plain:
+            value = next(iter(_first_values(path, field.name)), None)
+            kind = "only empty values" if value is None else foreign_kind(value) or f"bytes that begin {value[:4]!r}"
+            meant = f": {kind}"
+        elif field.name == "image" and is_text(field.type):
+            meant = ": paths and addresses are never followed; the kind 'table' reads image files"
+        elif field.name == "image" and entry_type(field.type) is not None:
+            meant = ": lists of images, or of bare pixels, are no image files"
+        words.append(f"{field.name} ({field.type}{meant})")
+    return words
