@@ -27,10 +27,17 @@ _FIGURES = ("tradeoff.png", "tradeoff.svg", "tasks.png", "tasks.svg")
 
 @dataclass(frozen=True)
 class Origin:
-    """What the tables do not know: the study's one sentence, and the commands that make the results again."""
+    """What the tables do not know.
+
+    Attributes:
+        description: The study's one sentence.
+        commands: Those that make the results again.
+        data_facts: What the images were found to hold, a sentence each.
+    """
 
     description: str = ""
     commands: tuple[str, ...] = ("modstudy run study.yaml", "modstudy report .")
+    data_facts: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -71,7 +78,7 @@ def write_report(tables: Path, folder: Path, origin: Origin | None = None) -> Re
         for file in agreement_section.FILES:
             (folder / file).unlink(missing_ok=True)
     parts = {
-        "What was run": sections.what_was_run(trials, summary),
+        "What was run": sections.what_was_run(trials, summary, (origin or Origin()).data_facts),
         "Summary": sections.summary_section(summary),
         "Accuracy against added parameters": _embedded(figures, "tradeoff.png", "trade-off")
         + (f"\n\n{sections.front_sentence(points)}" if len(points) else ""),

@@ -32,8 +32,8 @@ _MESSAGES_SHOWN = 20
 _SHOWN_SECTIONS = ("network", "batches", "loss", "optimization", "evaluation", "compute")
 
 
-def what_was_run(trials: pd.DataFrame, summary: pd.DataFrame) -> str:
-    """Data, tasks, network, arms, effort, seeds and software, as far as the trials tell."""
+def what_was_run(trials: pd.DataFrame, summary: pd.DataFrame, data_facts: Sequence[str] = ()) -> str:
+    """Data (with what else is known of it), tasks, network, arms, effort, seeds and software, as the trials tell."""
     if trials.empty:
         return "No trial was started."
     config = _common([json.loads(text) for text in trials["config"]])
@@ -50,6 +50,7 @@ def what_was_run(trials: pd.DataFrame, summary: pd.DataFrame) -> str:
     software = sorted({settings(json.loads(text)) for text in trials["software"]} - {""})
     facts = [
         f"Data: {settings(data.get('source', {}))}; {settings(shape)}; content fingerprint {fingerprints}",
+        *data_facts,
         f"Tasks ({len(tasks)}): {', '.join(tasks)}",
         *(f"{name.capitalize()}: {settings(config[name])}" for name in _SHOWN_SECTIONS if config.get(name)),
         f"Arms ({len(summary)}): {', '.join(summary['arm'])}",

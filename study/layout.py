@@ -49,6 +49,11 @@ class RunFolder:
         return self.path / "plan.json"
 
     @property
+    def data(self) -> Path:
+        """What the images were found to hold."""
+        return self.path / "data.json"
+
+    @property
     def trials(self) -> Path:
         """The folder of trial folders."""
         return self.path / "trials"

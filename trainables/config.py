@@ -68,7 +68,8 @@ class DataConfig(Section):
 
     ``fit`` says what happens to an image that is not square: ``crop`` takes the central square, ``pad`` adds white
     borders, ``stretch`` ignores the proportions. ``preprocessing`` names what turns pixels into the network's numbers
-    (``trainables.images``). Above ``max_corrupt_share`` undecodable images a study does not start.
+    (``trainables.images``). Above ``max_corrupt_share`` undecodable images a study does not start, nor where
+    more than ``max_duplicate_share`` of the validation and test images also stand in another split.
     """
 
     source: Source = GeneratedFaces()
@@ -77,6 +78,7 @@ class DataConfig(Section):
     fit: Literal["crop", "pad", "stretch"] = "crop"
     preprocessing: Literal["unit", "released", "imagenet"] = "unit"
     max_corrupt_share: float = Field(0.01, ge=0, le=1)
+    max_duplicate_share: float = Field(0.0, ge=0, le=1)
 
     @model_validator(mode="after")
     def _tasks_are_distinct(self) -> DataConfig:
@@ -233,7 +235,8 @@ def trial_identity(
     if "network" in identity:
         identity["network"] = network_identity(config.network)
     identity["data"]["source"] = {"fingerprint": data_fingerprint}
-    identity["data"].pop("max_corrupt_share", None)
+    for limit in ("max_corrupt_share", "max_duplicate_share"):  # decide whether a study starts, not what it finds
+        identity["data"].pop(limit, None)
     if results_version > 2:
         identity = without_idle(config, identity)
     identity["results_version"] = results_version

@@ -100,6 +100,7 @@ def _print_images(console: Console, found: DatasetCheck) -> None:
         say(console, f"corrupt: {image}{path}: {image.reason}")
     if (more := len(described.corrupt_images) - _NAMED) > 0:
         say(console, f"corrupt: and {more} more")
-    for pair in found.duplicates:
-        share = f"{pair.images:,} of {pair.split} ({pair.share:.2%})"
-        say(console, f"duplicates: {share} are also in {pair.other}, by decoded pixels")
+    say(console, f"duplicates: {found.duplicates.sentence}")
+    for groups, where in ((found.duplicates.across, "in two splits"), (found.duplicates.inside, "in one split")):
+        for group in groups:
+            say(console, f"{where}: {' = '.join(group)}")

@@ -12,8 +12,8 @@ from results.wording import count, size
 from study.commands.target import find_target
 from study.cost import StudyCost, TimeSource, study_cost
 from study.display import Heading, duration, open_console, print_table, say, scaled
-from study.layout import RunFolder
-from study.plan import StudyPlan
+from study.layout import RunFolder, dataset_cache
+from study.plan import StudyPlan, blaming
 
 
 def show_plan(given: Path, runs: Path, *, probe: bool, as_json: bool) -> None:
@@ -24,6 +24,8 @@ def show_plan(given: Path, runs: Path, *, probe: bool, as_json: bool) -> None:
     """
     target = find_target(given, runs)
     plan = target.compile()
+    with target.named():
+        _refuse_unfit_images(plan)
     done, seconds, source = _known_from_run(target.folder, plan)
     if probe:
         from study.timing import probed_epoch_seconds
@@ -35,6 +37,20 @@ def show_plan(given: Path, runs: Path, *, probe: bool, as_json: bool) -> None:
         print(json.dumps(_document(plan, cost, done), indent=1))  # noqa: T201 - the output of the command
     else:
         _print(plan, cost, done, given)
+
+
+def _refuse_unfit_images(plan: StudyPlan) -> None:
+    """Refuse images that ``run`` would refuse, as far as they are decoded already: a plan decodes none.
+
+    Raises:
+        UserError: too many of them are corrupt, or stand in two splits.
+    """
+    from trainables.data import prepared_manifest, refuse_unfit
+
+    manifest = prepared_manifest(plan.data_fingerprint, dataset_cache())
+    if manifest is not None:
+        with blaming("data"):
+            refuse_unfit(manifest, plan.definition.data)
 
 
 def _known_from_run(folder: RunFolder, plan: StudyPlan) -> tuple[int, dict[str, float] | None, TimeSource | None]:

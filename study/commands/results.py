@@ -14,9 +14,11 @@ from results.report import Origin, ReportFiles, write_report
 from results.wording import format_summary, summary_note
 from study.collect import collect
 from study.commands.target import Target, command_line, find_run
+from study.data_record import data_facts
 from study.display import Heading, open_console, print_table, say
 from study.errors import UserError
 from study.layout import RUNS
+from study.plan import read_plan
 from study.tracking import STORE_ERRORS, SyncReport, Tracker
 
 _SPARE_COLUMNS = ("against shared", "worst task", "on front", "added", "size fp32")
@@ -69,7 +71,8 @@ def sync_run(given: Path, runs: Path) -> None:
 def write_study_report(target: Target) -> ReportFiles:
     """Write the report from tables that are up to date."""
     commands = tuple(command_line(name, target.file, RUNS) for name in ("run", "report"))
-    origin = Origin(target.definition.description, commands)
+    facts = data_facts(target.folder, read_plan(target.folder).data_fingerprint)
+    origin = Origin(target.definition.description, commands, facts)
     return write_report(target.folder.tables, target.folder.report, origin)
 
 

@@ -15,9 +15,10 @@ from study.collect import collect
 from study.commands.live import LiveProgress
 from study.commands.results import mlflow_hint, print_report, tracker_of, try_sync, write_study_report
 from study.commands.target import Target, command_line, find_target
+from study.data_record import write_data_record
 from study.display import open_console, say
 from study.errors import UserError
-from study.layout import dataset_cache, write_atomically
+from study.layout import RunFolder, dataset_cache, write_atomically
 from study.loading import dump_study
 from study.plan import StudyPlan, blaming, write_plan
 from study.progress import progress_of
@@ -59,7 +60,7 @@ def run(command: RunCommand) -> int:
         _write_study(target, plan)
     _announce(console, target, plan)
     with console.status("preparing images"), target.named():
-        _prepare_images(plan)
+        prepare_images(plan, target.folder)
     tracker = tracker_of(target) if command.tracking else None
     with _mirrored(tracker, target), LiveProgress(console) as live:
         options = RunOptions(command.address, command.workers, live.update)
@@ -92,20 +93,22 @@ def _announce(console: Console, target: Target, plan: StudyPlan) -> None:
         say(console, f"{unused} earlier trials belong to other settings of this study and are left out of its tables")
 
 
-def _prepare_images(plan: StudyPlan) -> None:
+def prepare_images(plan: StudyPlan, folder: RunFolder) -> None:
     """Decode the images before any trial starts, so that data no study could be made of is refused here.
 
     Raises:
-        UserError: data that does not fit together, too many corrupt images, or a full disk.
+        UserError: data that does not fit together, too many corrupt or duplicate images, or a full disk.
     """
     from trainables.batches import check_trainable
-    from trainables.data import prepare_dataset
+    from trainables.data import prepare_dataset, prepared_manifest
 
     with blaming("data"):
         try:
             dataset = prepare_dataset(plan.definition.data, plan.definition.seeds.data_seed, dataset_cache())
         except OSError as error:
             raise UserError(f"data: the images cannot be prepared: {error}") from error
+        if manifest := prepared_manifest(dataset.fingerprint, dataset_cache()):
+            write_data_record(folder, manifest)
         check_trainable(plan.arms[0].config, dataset)
     _check_selection(plan, dataset)
 

@@ -61,7 +61,10 @@ def registered():
     del SOURCES["stripes"]
 
 
-STUDY = "name: x\ndata: {source: {kind: stripes, images: 4, folder: here}, tasks: [grey], image_size: 8}\n"
+STUDY = (
+    "name: x\n"
+    "data: {source: {kind: stripes, images: 4, folder: here}, tasks: [grey], image_size: 8, max_duplicate_share: 1}\n"
+)
 
 
 def test_a_registered_source_is_used_like_the_built_in_ones(registered, tmp_path):

@@ -1,9 +1,16 @@
 """Images and labels: read or drawn, decoded once, memory-mapped by every trial."""
 
-from trainables.data.cache import data_fingerprint, prepare_dataset, require_fingerprint
+from trainables.data.cache import (
+    data_fingerprint,
+    prepare_dataset,
+    prepared_manifest,
+    refuse_unfit,
+    require_fingerprint,
+)
 from trainables.data.checking import DatasetCheck, check_dataset
-from trainables.data.dataset import Dataset, Split
+from trainables.data.dataset import Dataset, Manifest, Split
 from trainables.data.description import DatasetDescription, TaskCounts, describe_dataset
+from trainables.data.duplicates import DuplicateImages
 from trainables.data.source import SPLITS, UNLABELLED
 
 __all__ = [
@@ -12,11 +19,15 @@ __all__ = [
     "Dataset",
     "DatasetCheck",
     "DatasetDescription",
+    "DuplicateImages",
+    "Manifest",
     "Split",
     "TaskCounts",
     "check_dataset",
     "data_fingerprint",
     "describe_dataset",
     "prepare_dataset",
+    "prepared_manifest",
+    "refuse_unfit",
     "require_fingerprint",
 ]

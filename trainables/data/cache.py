@@ -31,9 +31,10 @@ from trainables.data.dataset import (
     open_dataset,
     triplets_file,
 )
+from trainables.data.duplicates import find_duplicates, pixel_hash
 from trainables.data.source import SPLITS, CorruptImage, ImageSource, Labels
 
-CACHE_FOLDER = "datasets-v1"
+CACHE_FOLDER = "datasets-v2"
 """Below the cache; the number is raised when the files in it change their layout."""
 
 _NAMED_CORRUPT = 5
@@ -76,11 +77,11 @@ def prepare_dataset(data: DataConfig, data_seed: int, cache: Path) -> Dataset:
 
     Raises:
         ValueError: files, columns or tasks do not fit together; more images than ``max_corrupt_share`` are corrupt,
-            or a split is left without any.
+            more than ``max_duplicate_share`` stand in two splits, or a split is left without any.
         OSError: the disk is full; nothing is left behind.
     """
     folder, manifest = build_if_missing(data, data_seed, cache)
-    _check_corrupt_share(manifest, data.max_corrupt_share)
+    refuse_unfit(manifest, data)
     return open_dataset(folder, manifest, data.tasks)
 
 
@@ -117,6 +118,7 @@ def _build(source: ImageSource, data: DataConfig, fingerprint: str, folder: Path
             classes=source.classes(),
             images={split: written.images for split, written in splits.items()},
             corrupt=tuple(image for written in splits.values() for image in written.corrupt),
+            duplicates=find_duplicates({split: written.hashes for split, written in splits.items()}, source.name),
             software={"pillow": importlib.metadata.version("pillow")},
             triplets={split: written.triplets for split, written in splits.items() if written.triplets},
             triplets_dropped=sum(written.triplets_dropped for written in splits.values()),
@@ -131,12 +133,16 @@ def _build(source: ImageSource, data: DataConfig, fingerprint: str, folder: Path
 
 @dataclass(frozen=True)
 class _Written:
-    """What became of a split: images kept and dropped, triplets kept by task and dropped."""
+    """What became of a split: images kept (row of the source and hash of the pixels) and dropped, and triplets."""
 
-    images: int
+    hashes: list[tuple[int, bytes]]
     corrupt: list[CorruptImage]
     triplets: dict[str, int]
     triplets_dropped: int
+
+    @property
+    def images(self) -> int:
+        return len(self.hashes)
 
 
 def _write_split(source: ImageSource, split: str, image_size: int, folder: Path) -> _Written:
@@ -144,7 +150,7 @@ def _write_split(source: ImageSource, split: str, image_size: int, folder: Path)
     labels = source.labels(split)
     _check_free_space(folder, len(labels) * image_size * image_size * 3)
     kept = np.ones(len(labels), dtype=bool)
-    corrupt = []
+    corrupt, hashes = [], []
     with images_file(folder, split).open("w+b") as file:
         start = _write_header(file, (len(labels), image_size, image_size, 3))
         for row, image in enumerate(source.images(split)):
@@ -152,7 +158,9 @@ def _write_split(source: ImageSource, split: str, image_size: int, folder: Path)
                 kept[row] = False
                 corrupt.append(image)
             else:
-                file.write(np.ascontiguousarray(image).data)
+                pixels = np.ascontiguousarray(image)
+                file.write(pixels.data)
+                hashes.append((row, pixel_hash(pixels)))
         file.seek(0)
         if _write_header(file, (int(kept.sum()), image_size, image_size, 3)) != start:
             raise AssertionError("the header of an array must not grow when images are dropped")
@@ -160,7 +168,7 @@ def _write_split(source: ImageSource, split: str, image_size: int, folder: Path)
     triplets, dropped = _keep_triplets(source.triplets(split), kept)
     if triplets:
         np.savez(triplets_file(folder, split), **triplets)  # type: ignore[arg-type] # a task name is no other argument
-    return _Written(int(kept.sum()), corrupt, {task: len(found) for task, found in triplets.items()}, dropped)
+    return _Written(hashes, corrupt, {task: len(found) for task, found in triplets.items()}, dropped)
 
 
 def _keep_triplets(triplets: Mapping[str, Labels], kept: NDArray[np.bool_]) -> tuple[dict[str, Labels], int]:
@@ -187,6 +195,23 @@ def _check_free_space(folder: Path, needed: int) -> None:
 def _flush_to_disk(path: Path) -> None:
     with path.open("rb") as file:
         os.fsync(file.fileno())
+
+
+def prepared_manifest(fingerprint: str, cache: Path) -> Manifest | None:
+    """Return what is known of decoded images; None where nobody has decoded them on this node."""
+    path = cache / CACHE_FOLDER / fingerprint / MANIFEST
+    return Manifest.read(path) if path.is_file() else None
+
+
+def refuse_unfit(manifest: Manifest, data: DataConfig) -> None:
+    """Check what can be known only once the images are decoded.
+
+    Raises:
+        ValueError: too many images are corrupt or stand in two splits, or a split has none.
+    """
+    _check_corrupt_share(manifest, data.max_corrupt_share)
+    if excess := manifest.duplicates.excess(data.max_duplicate_share):
+        raise ValueError(excess)
 
 
 def _check_corrupt_share(manifest: Manifest, limit: float) -> None:

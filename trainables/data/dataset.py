@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from trainables.data.duplicates import DuplicateImages
 from trainables.data.source import SPLITS, CorruptImage, Labels, Pixels
 
 MANIFEST = "manifest.json"
@@ -47,7 +48,7 @@ class Dataset:
 
 @dataclass(frozen=True)
 class Manifest:
-    """What a cache folder holds: tasks with their classes, images kept per split, images dropped and why.
+    """What a cache folder holds: tasks with their classes, images kept per split, dropped (and why), and twice there.
 
     ``triplets``: of published lists, how many are kept by split and task; ``triplets_dropped``: how many named a
     dropped image.
@@ -57,6 +58,7 @@ class Manifest:
     classes: dict[str, tuple[str, ...]]
     images: dict[str, int]
     corrupt: tuple[CorruptImage, ...]
+    duplicates: DuplicateImages
     software: dict[str, str]
     triplets: dict[str, dict[str, int]] = field(default_factory=dict)
     triplets_dropped: int = 0
@@ -76,6 +78,7 @@ class Manifest:
         fields: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
         fields["classes"] = {task: tuple(names) for task, names in fields["classes"].items()}
         fields["corrupt"] = tuple(CorruptImage(**image) for image in fields["corrupt"])
+        fields["duplicates"] = DuplicateImages.from_plain(fields["duplicates"])
         return cls(**fields)
 
 

@@ -98,6 +98,10 @@ class ListedSource(ImageSource):
         """Return the published triplets of a split."""
         return self._listing.splits[split].triplets
 
+    def name(self, split: str, row: int) -> str:
+        """Return the name of an image file."""
+        return self._listing.splits[split].names[row]
+
     def notes(self) -> tuple[str, ...]:
         """Return what the list's reader noticed."""
         return self._listing.notes

@@ -95,6 +95,14 @@ class ParquetSource(ImageSource):
             columns.append(labels)
         return np.stack(columns, axis=1)
 
+    def name(self, split: str, row: int) -> str:
+        """Return the file of an image and its row in there."""
+        for path in self._shards[split]:
+            if row < self._row_counts[path]:
+                return f"{path.name}:{row}"
+            row -= self._row_counts[path]
+        raise IndexError(f"split {split!r} has no such row")
+
     def _classes_of(self, task: str) -> tuple[str, ...]:
         if task not in self._names:
             return self._from_cells[task].classes

@@ -62,6 +62,10 @@ class ImageSource(Protocol):
         """
         return {}
 
+    def name(self, split: str, row: int) -> str:  # noqa: ARG002 - most splits are one list
+        """Return what messages call the image in a row of a split, the corrupt ones counted."""
+        return f"row {row}"
+
     def notes(self) -> tuple[str, ...]:
         """Return what somebody who uses the data should know of it, a sentence each."""
         return ()

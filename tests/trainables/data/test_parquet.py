@@ -46,7 +46,7 @@ def test_shards_are_joined_in_order_and_nulls_are_unlabelled(write_folder, shard
             "score": pa.array([-1, 40 + index], pa.int8() if index else pa.int64()),
         }
         shard(data / f"train-0000{index}-of-00003.parquet", [image, image], columns, {"kind": ["boot", "sandal"]})
-    dataset = prepare_dataset(config_of(folder), 0, tmp_path / "cache")
+    dataset = prepare_dataset(config_of(folder, max_duplicate_share=1.0), 0, tmp_path / "cache")
     assert dataset.splits["train"].labels.tolist() == [[0, -1], [-1, 3], [1, -1], [-1, 4], [0, -1], [-1, 5]]
     assert dataset.classes["score"] == ("10", "11", "12", "40", "41", "42")
     assert dataset.splits["test"].labels[:3, 1].tolist() == [0, 1, 2]

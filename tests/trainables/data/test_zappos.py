@@ -235,5 +235,7 @@ def test_the_check_finds_images_in_the_lists_of_two_splits(layouts, shoes, relea
     found = check_dataset(config(root, ("class",), {"triplets": "released"}), 0, tmp_path / "cache")
     first = shoes.paths[min(lists["class", "train"][0])]
     assert found.notes == (f"3 images are in the triplet lists of both train and test, the first {first}",)
-    assert [(pair.split, pair.other, pair.images) for pair in found.duplicates][1] == ("test", "train", 3)
-    assert found.must_fix == ()
+    assert found.duplicates.pairs["test in train"] == 3
+    assert f"train {first} = test {first}" in [" = ".join(group) for group in found.duplicates.across]
+    (leak,) = found.must_fix
+    assert leak.startswith("data.max_duplicate_share: 3 of 23 validation and test images (13.04%)")

@@ -1,0 +1,41 @@
+"""What the images of a run were found to hold: kept beside its plan, for a report written without the images."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from typing import TYPE_CHECKING
+
+from study.layout import RunFolder, write_atomically
+
+if TYPE_CHECKING:
+    from trainables.data import Manifest
+
+
+def write_data_record(folder: RunFolder, manifest: Manifest) -> None:
+    """Keep the counts of the prepared images, of those that are corrupt and of those that stand twice."""
+    record = {
+        "data_fingerprint": manifest.fingerprint,
+        "images": manifest.images,
+        "corrupt": len(manifest.corrupt),
+        "duplicates": asdict(manifest.duplicates),
+    }
+    write_atomically(folder.data, json.dumps(record, indent=1) + "\n")
+
+
+def data_facts(folder: RunFolder, data_fingerprint: str) -> tuple[str, ...]:
+    """Return what the report says of the images; nothing where no record of these images is there.
+
+    A record that is damaged is as good as none: ``modstudy run`` writes it anew.
+    """
+    from trainables.data import DuplicateImages
+
+    try:
+        record = json.loads(folder.data.read_text(encoding="utf-8"))
+        if record["data_fingerprint"] != data_fingerprint:
+            return ()
+        images = ", ".join(f"{split} {number:,}" for split, number in record["images"].items())
+        duplicates = DuplicateImages.from_plain(record["duplicates"])
+        return (f"Images: {images}; {record['corrupt']} corrupt ones left out", f"Duplicates: {duplicates.sentence}")
+    except (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError):
+        return ()
