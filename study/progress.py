@@ -68,6 +68,21 @@ class RunProgress:
         """Trials that need no more work."""
         return sum(trial.is_done for trial in self.trials)
 
+    @property
+    def total(self) -> int:
+        """All trials, those not sampled yet included, and without confirm trials that cannot come."""
+        return sum(tune_total(self.plan, *arm) + confirm_total(self.plan, arm[1]) for arm in self.arms)
+
+
+def tune_total(plan: StudyPlan, arm: PlannedArm, progress: ArmProgress) -> int:
+    """Return how many tune trials the arm has in the end."""
+    return len(progress.tune) if progress.selected or progress.failure else plan.tune_trials(arm)
+
+
+def confirm_total(plan: StudyPlan, progress: ArmProgress) -> int:
+    """Return how many confirm trials the arm has in the end; none where there was nothing to choose from."""
+    return 0 if progress.failure else len(plan.definition.confirm.seeds)
+
 
 def progress_of(plan: StudyPlan, states: Mapping[str, TrialState]) -> RunProgress:
     """Return where a run stands; a pure function of the plan and the journals."""

@@ -6,9 +6,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from study.cost import concurrent_trials
+from study.driver import Driver
 from study.failures import signature
 from study.plan import PlannedArm
-from study.progress import RunProgress, TrialProgress
+from study.progress import RunProgress, TrialProgress, confirm_total, tune_total
 from study.timing import measured_epoch_seconds
 from study.tune.design import ArmProgress
 
@@ -63,6 +64,7 @@ class ArmStatus:
     confirm_total: int
     pruned: int
     running: int
+    interrupted: int
     paused: int
     failed: int
     objective: float | None
@@ -72,19 +74,24 @@ class ArmStatus:
     def waiting(self) -> int:
         """Trials neither begun nor ended, those not sampled yet included."""
         done = self.tune_done + self.confirm_done
-        return self.tune_total + self.confirm_total - done - self.running - self.paused - self.failed
+        begun = self.running + self.interrupted + self.paused + self.failed
+        return self.tune_total + self.confirm_total - done - begun
 
 
 @dataclass(frozen=True)
 class StudyStatus:
-    """The whole run. ``done`` counts completed, pruned and diverged trials: nothing is left to do for them."""
+    """The whole run. ``done`` counts completed, pruned and diverged trials: nothing is left to do for them.
+
+    ``interrupted`` are trials that were running when their driver ended; ``done_last_hour`` is a part of ``done``.
+    """
 
     name: str
     arms: tuple[ArmStatus, ...]
     running: tuple[RunningTrial, ...]
+    interrupted: tuple[RunningTrial, ...]
     failed: tuple[FailedTrial, ...]
     torn_lines: int
-    finished_last_hour: int
+    done_last_hour: int
     seconds_left: float | None
 
     @property
@@ -103,39 +110,41 @@ class StudyStatus:
         return self.done == self.total
 
 
-def study_status(progress: RunProgress, now: float) -> StudyStatus:
-    """Return the status of a run at ``now`` (unix seconds)."""
-    running = tuple(_running(trial, now) for trial in progress.trials if trial.state == "running")
+def study_status(progress: RunProgress, now: float, driver: Driver = "unknown") -> StudyStatus:
+    """Return the status of a run at ``now`` (unix seconds). Nothing runs where the driver is gone."""
+    begun = tuple(_running(trial, now) for trial in progress.trials if trial.state == "running")
     histories = [trial.history for trial in progress.trials if trial.history is not None]
-    ends = [history.finished["time"] for history in histories if history.finished is not None]
+    ends = [trial.history.updated for trial in progress.trials if trial.history is not None and trial.is_done]
+    running, interrupted = ((), begun) if driver == "gone" else (begun, ())
     return StudyStatus(
         name=progress.plan.definition.name,
-        arms=tuple(_arm(progress, arm, state) for arm, state in progress.arms),
+        arms=tuple(_arm(progress, arm, state, driver) for arm, state in progress.arms),
         running=running,
+        interrupted=interrupted,
         failed=tuple(_failed(trial) for trial in progress.trials if trial.state in ("failed", "diverged")),
         torn_lines=sum(history.torn for history in histories),
-        finished_last_hour=sum(now - end <= _RECENT_S for end in ends),
+        done_last_hour=sum(now - end <= _RECENT_S for end in ends),
         seconds_left=_seconds_left(progress, [trial for trial in running if not trial.stalled]),
     )
 
 
-def _arm(progress: RunProgress, arm: PlannedArm, state: ArmProgress) -> ArmStatus:
-    definition = progress.plan.definition
+def _arm(progress: RunProgress, arm: PlannedArm, state: ArmProgress, driver: Driver) -> ArmStatus:
     trials = [trial for trial in progress.trials if trial.arm.arm.arm_id == arm.arm.arm_id]
     tune = [trial for trial in trials if trial.trial.stage == "tune"]
     confirm = [trial for trial in trials if trial.trial.stage == "confirm"]
-    decided = state.selected is not None or bool(state.failure)
     states = [trial.state for trial in trials]
+    begun = states.count("running")
     objectives = [t.objective for t in tune if t.state == "completed" and t.objective is not None]
     return ArmStatus(
         arm_id=arm.arm.arm_id,
         name=arm.arm.name,
         tune_done=sum(trial.is_done for trial in tune),
-        tune_total=len(tune) if decided else progress.plan.tune_trials(arm),
+        tune_total=tune_total(progress.plan, arm, state),
         confirm_done=sum(trial.is_done for trial in confirm),
-        confirm_total=0 if state.failure else len(definition.confirm.seeds),
+        confirm_total=confirm_total(progress.plan, state),
         pruned=states.count("pruned"),
-        running=states.count("running"),
+        running=0 if driver == "gone" else begun,
+        interrupted=begun if driver == "gone" else 0,
         paused=states.count("paused"),
         failed=states.count("failed"),
         objective=max(objectives, default=None),
@@ -185,7 +194,7 @@ def _seconds_left(progress: RunProgress, running: Iterable[RunningTrial]) -> flo
     epochs = progress.plan.definition.optimization.epochs
     left = 0.0
     for arm, state in progress.arms:
-        status = _arm(progress, arm, state)
+        status = _arm(progress, arm, state, "unknown")
         begun = [t for t in progress.trials if t.arm is arm and t.state in ("running", "paused", "failed")]
         left += seconds[status.arm_id] * (status.waiting * epochs + sum(epochs - trial.epochs_run for trial in begun))
     return left / (len(list(running)) or concurrent_trials(progress.plan.definition))

@@ -86,7 +86,7 @@ def _announce(console: Console, target: Target, plan: StudyPlan) -> None:
     progress = progress_of(plan, states)
     begun = sum(trial.state in ("running", "paused", "failed") for trial in progress.trials)
     asked_for = {trial.trial.trial_id for trial in progress.trials}
-    size = f"{len(plan.arms)} arms, {plan.trials} trials"
+    size = f"{len(plan.arms)} arms, {progress.total} trials"
     state = f"{progress.done} done already, {begun} to be continued"
     say(console, f"study {definition.name}: {size}: {state}; in {target.folder.path}")
     if unused := len(states.keys() - asked_for):

@@ -9,14 +9,17 @@ from pathlib import Path
 
 from study.commands.target import command_line, find_run
 from study.display import Heading, duration, open_console, print_table, say
+from study.driver import driver_of
 from study.progress import read_progress
-from study.status import ArmStatus, FailedTrial, StudyStatus, study_status
+from study.status import ArmStatus, FailedTrial, RunningTrial, StudyStatus, study_status
 
+_ALWAYS_SHOWN = ("arm", "tune", "confirm", "wait", "validation")
 _HEADINGS = [
     Heading("arm", numeric=False),
     Heading("tune"),
     Heading("confirm"),
     Heading("run"),
+    Heading("interrupted"),
     Heading("paused"),
     Heading("wait"),
     Heading("failed"),
@@ -31,14 +34,26 @@ def show_status(given: Path, runs: Path, *, as_json: bool) -> None:
         UserError: the study has not been run.
     """
     folder = find_run(given, runs).folder
-    status = study_status(read_progress(folder), time.time())
+    driver = driver_of(folder)  # before the journals: a trial that begins in between is running, not interrupted
+    status = study_status(read_progress(folder), time.time(), driver)
     if as_json:
         print(json.dumps(asdict(status), indent=1))  # noqa: T201 - the output of the command
         return
     console = open_console()
-    print_table(console, _HEADINGS, [_row(arm) for arm in status.arms], f"{status.name} ({folder.path})")
+    headings, rows = _without_empty([_row(arm) for arm in status.arms])
+    print_table(console, headings, rows, f"{status.name} ({folder.path})")
     for line in _lines(status, command_line("run", given, runs)):
         say(console, line)
+
+
+def _without_empty(rows: list[list[str]]) -> tuple[list[Heading], list[list[str]]]:
+    """Leave out the states that no trial is in, so that the others have room."""
+    kept = [
+        index
+        for index, heading in enumerate(_HEADINGS)
+        if heading.text in _ALWAYS_SHOWN or any(row[index] for row in rows)
+    ]
+    return [_HEADINGS[index] for index in kept], [[row[index] for index in kept] for row in rows]
 
 
 def _row(arm: ArmStatus) -> list[str]:
@@ -46,21 +61,19 @@ def _row(arm: ArmStatus) -> list[str]:
         arm.name,
         f"{arm.tune_done}/{arm.tune_total}",
         f"{arm.confirm_done}/{arm.confirm_total}",
-        *(str(number or "") for number in (arm.running, arm.paused, arm.waiting, arm.failed)),
+        *(str(number or "") for number in (arm.running, arm.interrupted, arm.paused, arm.waiting, arm.failed)),
         "" if arm.objective is None else f"{arm.objective:.4f}",
     ]
 
 
 def _lines(status: StudyStatus, go_on: str) -> list[str]:
-    lines = [f"{status.done} of {status.total} trials done, {status.finished_last_hour} finished in the last hour"]
+    lines = [f"{status.done} of {status.total} trials done, {status.done_last_hour} of them in the last hour"]
     if status.seconds_left:
         lines[0] += f", about {duration(status.seconds_left)} of work left"
     for trial in status.running:
         quiet = "; its worker is probably gone" if trial.stalled else ""
-        lines.append(
-            f"running: {trial.arm} {trial.stage} {trial.index} ({trial.trial_id}): epoch {trial.epoch} of "
-            f"{trial.epochs}, last line {duration(trial.age_s)} ago{quiet}"
-        )
+        lines.append(f"running: {_where(trial)}, last line {duration(trial.age_s)} ago{quiet}")
+    lines += [f"interrupted: {_where(trial)}; the run goes on from there" for trial in status.interrupted]
     lines += _failures(status)
     lines += [f"stuck: {arm.name}: {arm.problem}" for arm in status.arms if arm.problem]
     if status.torn_lines:
@@ -68,6 +81,11 @@ def _lines(status: StudyStatus, go_on: str) -> list[str]:
     if not status.complete and not any(not trial.stalled for trial in status.running):
         lines.append(f"nothing is running; go on with: {go_on}")
     return lines
+
+
+def _where(trial: RunningTrial) -> str:
+    name = f"{trial.arm} {trial.stage} {trial.index} ({trial.trial_id})"
+    return f"{name}: {trial.epoch} of {trial.epochs} epochs done"
 
 
 def _failures(status: StudyStatus) -> list[str]:

@@ -28,6 +28,9 @@ from study.tune.execution import RUN_TRIAL, WorkOrder
 from study.tune.units import WorkUnit, read_states
 from study.workload import Workload
 
+_GLANCE_S = 0.5
+"""How long ``study.driver.driver_of`` may be in the way of a driver that wants the lock, many times over."""
+
 Listener = Callable[[Workload], None]
 """Called at the start, after every unit handed out and after every unit that ended."""
 
@@ -126,13 +129,14 @@ def run_lock(folder: RunFolder) -> Iterator[None]:
     folder.path.mkdir(parents=True, exist_ok=True)
     lock = FileLock(folder.lock)
     try:
-        lock.acquire(timeout=0)
+        lock.acquire(timeout=_GLANCE_S)
     except Timeout:
         raise UserError(f"{folder.path}: this study is being run already by {_holder(folder.lock)}") from None
     try:
         holder = {"pid": os.getpid(), "host": socket.gethostname(), "since": time.time()}
         folder.lock.write_text(json.dumps(holder), encoding="utf-8")
         yield
+        folder.lock.write_text("", encoding="utf-8")  # a goodbye, for those who cannot see the lock from where they are
     finally:
         lock.release()
 

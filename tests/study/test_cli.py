@@ -126,7 +126,7 @@ def test_file_and_run_folder_mean_the_same(played: RunFolder, study_file: Path) 
 def test_status_in_words(played: RunFolder) -> None:
     result = modstudy("status", played.path)
     assert result.exit_code == 0
-    assert "15 of 15 trials done, 15 finished in the last hour" in result.output
+    assert "15 of 15 trials done, 15 of them in the last hour" in result.output
     assert "go on with" not in result.output
 
 

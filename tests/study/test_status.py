@@ -42,7 +42,7 @@ def test_a_trial_in_every_state(plan: StudyPlan, folder: RunFolder, journaling: 
     assert one.objective == journaling.accuracy(shared[0])
     assert (two.tune_done, two.failed, two.waiting) == (1, 1, 3)  # a diverged trial is done
     assert (three.paused, three.waiting) == (1, 4)
-    assert (status.done, status.torn_lines, status.finished_last_hour) == (2, 1, 1)
+    assert (status.done, status.torn_lines, status.done_last_hour) == (2, 1, 2)
     (running,) = status.running
     assert (running.arm, running.stage, running.epoch, running.epochs, running.stalled) == (
         "shared",

@@ -1,0 +1,41 @@
+"""Whether a process drives a run, seen from outside: by the lock of the run folder, which ends with its process."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import socket
+from typing import Literal
+
+from study.layout import RunFolder
+
+Driver = Literal["alive", "gone", "unknown"]
+
+
+def driver_of(folder: RunFolder) -> Driver:
+    """Return whether a process drives the run.
+
+    ``unknown``: nobody here holds the lock, but the last driver ran on another machine and did not say goodbye, and not
+    every shared file system tells one machine of another's locks.
+    """
+    try:
+        descriptor = os.open(folder.lock, os.O_RDONLY)
+    except FileNotFoundError:
+        return "gone"
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)  # let go of at once; ``run_lock`` waits that long
+        holder = os.read(descriptor, 4096)
+    except BlockingIOError:
+        return "alive"
+    finally:
+        os.close(descriptor)
+    return "gone" if _host_of(holder) in (None, socket.gethostname()) else "unknown"
+
+
+def _host_of(holder: bytes) -> str | None:
+    """Return the machine of a driver that ended without a goodbye, which empties the file."""
+    try:
+        return str(json.loads(holder)["host"])
+    except (ValueError, KeyError, TypeError):
+        return None
