@@ -21,7 +21,11 @@ _ARROW_TYPES: dict[ColumnType, pa.DataType] = {
 
 @dataclass(frozen=True)
 class Column:
-    """One column. ``unit`` is ``""`` for names and texts; ``allowed`` empty means any value."""
+    """One column. ``unit`` is ``""`` for names and texts; ``allowed`` empty means any value.
+
+    ``before``: what every row of a table written before the column existed meant by its absence; None where nothing
+    is known, so that only a column that may be empty can then be filled.
+    """
 
     name: str
     type: ColumnType
@@ -29,6 +33,7 @@ class Column:
     meaning: str
     nullable: bool = False
     allowed: tuple[str, ...] = ()
+    before: str | float | None = None
 
     def field(self) -> pa.Field:
         """Return the Arrow field, with ``unit``, ``meaning`` and ``allowed`` as its metadata."""
@@ -46,6 +51,10 @@ class TableSpec:
     meaning: str
     columns: tuple[Column, ...]
     key: tuple[str, ...] = field(default=())
+
+    def column(self, name: str) -> Column:
+        """Return the column of this name."""
+        return next(column for column in self.columns if column.name == name)
 
     def schema(self, version: int) -> pa.Schema:
         """Return the Arrow schema with the table's name, meaning, key and the schema version as metadata."""

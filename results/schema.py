@@ -5,13 +5,16 @@ Long tables without nested types, so that pandas, DuckDB and Polars read them wi
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pyarrow as pa
 
 from results.columns import Column, TableSpec, all_optional, optional, text
 from results.metrics import HEADLINE_METRICS, TASK_METRICS
 
-SCHEMA_VERSION = 1
-"""Raised whenever a column is renamed, removed or changes its meaning."""
+SCHEMA_VERSION = 2
+"""Raised whenever a column is added, renamed, removed or changes its meaning; a file of each version is kept with the
+tests. 1 grew ``balancing``, ``embedding_l2``, ``mask_l1`` and ``mask_bits`` on the way."""
 
 _STUDY = text("study", "name of the study")
 _TRIAL = text("trial_id", "hash of everything that can change the trial's result")
@@ -29,7 +32,7 @@ _FACTORS = (
     text("initialization", "how modulation vectors start, and whether they are trained"),
     text("grouping", "which tasks share modulation or a network"),
     text("grouping_level", "what members of a group share", "modulation", "network"),
-    text("balancing", "how the tasks' gradients or losses become one step"),
+    replace(text("balancing", "how the tasks' gradients or losses become one step"), before="equal"),
 )
 
 NUISANCE = (
@@ -37,8 +40,8 @@ NUISANCE = (
     Column("margin", "float64", "squared distance", "margin of the triplet loss"),
     Column("weight_decay", "float64", "1", "weight decay of the optimizer"),
     Column("images_per_batch", "int32", "images", "images in a training step"),
-    Column("embedding_l2", "float64", "1", "weight of the penalty on the length of embeddings"),
-    Column("mask_l1", "float64", "1", "weight of the penalty on modulation vectors"),
+    Column("embedding_l2", "float64", "1", "weight of the penalty on the length of embeddings", before=0.0),
+    Column("mask_l1", "float64", "1", "weight of the penalty on modulation vectors", before=0.0),
 )
 
 _TRIALS = TableSpec(

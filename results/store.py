@@ -1,4 +1,7 @@
-"""Reading and writing tables as Parquet: schema checked, written under a temporary name and renamed."""
+"""Reading and writing tables as Parquet: schema checked, written under a temporary name and renamed.
+
+Every page carries a checksum, so a damaged file is refused and never read as other numbers.
+"""
 
 from __future__ import annotations
 
@@ -16,6 +19,10 @@ from results.files import replacing
 from results.schema import SCHEMA_VERSION, SCHEMAS, TABLES
 
 Rows = pd.DataFrame | Sequence[Mapping[str, Any]]
+
+
+class NewerTableError(ValueError):
+    """A table was written by a newer installation, which alone knows what its columns mean."""
 
 
 _MISFITS = (pa.ArrowInvalid, pa.ArrowTypeError, pa.ArrowNotImplementedError, OverflowError)
@@ -38,24 +45,27 @@ def write_tables(folder: Path, tables: Mapping[str, Rows]) -> tuple[Path, ...]:
         path = table_path(folder, name)
         with replacing(path) as temporary:
             named = table.replace_schema_metadata({**table.schema.metadata, b"study": study.encode()})
-            pq.write_table(named, temporary, compression="zstd")
+            pq.write_table(named, temporary, compression="zstd", write_page_checksum=True)
         paths.append(path)
     return tuple(paths)
 
 
 def read_table(folder: Path, name: str) -> pd.DataFrame:
-    """Read a table. Integer columns that may be empty come as pandas' ``Int32`` and ``Int64``.
+    """Read a table of this version or of an older one, whose missing columns are filled.
+
+    Integer columns that may be empty come as pandas' ``Int32`` and ``Int64``.
 
     Raises:
-        ValueError: The table is unknown, was never written, belongs to a newer schema, or is not ours.
+        ValueError: The table is unknown, was never written, is damaged, or is not ours.
+        NewerTableError: It belongs to a newer schema.
     """
     spec = _spec(name)
     path = table_path(folder, name)
     if not path.is_file():
         raise ValueError(f"{path}: there is no such table; collect the study first")
-    table = pq.read_table(path)
-    _refuse_foreign(table.schema, spec, path)
-    return frame_of(table)
+    table = _read_parquet(path)
+    _refuse_newer(table.schema, path)
+    return frame_of(_in_columns_of_today(table, spec, path))
 
 
 def frame_of(table: pa.Table) -> pd.DataFrame:
@@ -174,16 +184,39 @@ def _study_of(tables: Mapping[str, pa.Table]) -> str:
     return studies[0] if studies else ""
 
 
-def _refuse_foreign(schema: pa.Schema, spec: TableSpec, path: Path) -> None:
-    version = (schema.metadata or {}).get(b"schema_version")
-    if version is None:
+def _read_parquet(path: Path) -> pa.Table:
+    try:
+        return pq.read_table(path, page_checksum_verification=True)
+    except (pa.ArrowException, OSError, ValueError) as error:
+        if isinstance(error, OSError) and error.errno is not None:  # the file system's word, not that of the content
+            raise
+        reason = next(iter(str(error).splitlines()), type(error).__name__)
+        raise ValueError(f"{path}: damaged ({reason}); collect the study again") from error
+
+
+def _refuse_newer(schema: pa.Schema, path: Path) -> None:
+    version = (schema.metadata or {}).get(b"schema_version", b"")
+    if not version.isdigit():
         raise ValueError(f"{path}: not a table of a study (its metadata holds no schema_version)")
     if int(version) > SCHEMA_VERSION:
-        raise ValueError(
+        raise NewerTableError(
             f"{path}: written with schema version {int(version)}, but this installation knows versions up to "
             f"{SCHEMA_VERSION}; update modulation-study to read it"
         )
+
+
+def _in_columns_of_today(table: pa.Table, spec: TableSpec, path: Path) -> pa.Table:
+    """Return a table with exactly today's columns: those an older version lacked hold what their absence meant."""
     expected = SCHEMAS[spec.name]
-    if not schema.equals(expected, check_metadata=False):
-        differing = sorted({str(f) for f in schema} ^ {str(f) for f in expected})
+    for column, field in zip(spec.columns, expected, strict=True):
+        if field.name not in table.column_names and (column.nullable or column.before is not None):
+            filling = pa.array([column.before] * len(table), type=field.type)
+            table = table.append_column(field, filling)
+    differing = sorted({_described(field) for field in table.schema} ^ {_described(field) for field in expected})
+    if differing:
         raise ValueError(f"{path}: does not hold the columns of table {spec.name}: {'; '.join(differing)}")
+    return table.select(expected.names)
+
+
+def _described(field: pa.Field) -> str:
+    return f"{field.name} ({field.type}{'' if field.nullable else ', never empty'})"

@@ -5,16 +5,18 @@ from __future__ import annotations
 import logging
 import threading
 
+from study.errors import UserError
 from study.layout import RunFolder
 from study.tracking import STORE_ERRORS, Tracker
 
 _LOG = logging.getLogger(__name__)
+_LONGEST_PAUSE_S = 300.0
 
 
 class BackgroundSync:
     """Calls ``sync`` every few seconds beside a run, off the trials' path.
 
-    A store that cannot be reached is reported once through the log and tried again with growing pauses; the run does
+    Whatever goes wrong is reported through the log, each error once, and tried again with growing pauses; the run does
     not notice. ``last_error`` is None after a successful call.
     """
 
@@ -44,4 +46,14 @@ class BackgroundSync:
             except STORE_ERRORS as error:
                 if self.last_error is None:
                     _LOG.warning("MLflow cannot be reached, trials go on without it: %s", error)
-                self.last_error, pause = error, min(2 * pause, 300.0)
+                self.last_error, pause = error, min(2 * pause, _LONGEST_PAUSE_S)
+            except Exception as error:  # noqa: BLE001 - a thread has no caller to raise it in; it must be seen all the same
+                self._report(error)
+                self.last_error, pause = error, min(2 * pause, _LONGEST_PAUSE_S)
+
+    def _report(self, error: Exception) -> None:
+        """Say what no store is to blame for: what the user can put right in one line, our own mistakes in full."""
+        if repr(error) == repr(self.last_error):
+            return
+        trace = None if isinstance(error, UserError) else error
+        _LOG.error("MLflow is not kept up to date, trials go on without it: %s", error, exc_info=trace)

@@ -2,17 +2,26 @@
 
 from __future__ import annotations
 
-import json
+import logging
 from collections.abc import Iterable, Mapping
-from typing import Any
 
 import pandas as pd
+from pydantic import BaseModel
 
-from results.store import arrow_table, frame_of, write_tables
+from results.store import NewerTableError, arrow_table, frame_of, read_table, write_tables
 from results.summary import summarize
+from study.errors import UserError
 from study.layout import RunFolder
 from study.progress import RunProgress, read_progress
 from study.rows import Row, curve_rows, failure_rows, metric_rows, storage_rows, trial_row
+
+_LOG = logging.getLogger(__name__)
+
+
+class _RunIds(BaseModel):
+    """What the tables take from tracking's note."""
+
+    trials: dict[str, str]
 
 
 def collect(folder: RunFolder) -> dict[str, pd.DataFrame]:
@@ -56,10 +65,29 @@ def _frame(name: str, rows: Iterable[Row]) -> pd.DataFrame:
     return frame_of(arrow_table(name, list(rows)))
 
 
+def read_summary(folder: RunFolder) -> pd.DataFrame:
+    """Return the summary table of a run that has been collected; where it is damaged, all tables are made again.
+
+    Raises:
+        UserError: the folder holds no plan, or the table is of a newer version.
+    """
+    try:
+        return read_table(folder.tables, "summary")
+    except NewerTableError as error:
+        raise UserError(str(error)) from error
+    except ValueError as error:
+        _LOG.warning("%s; the tables are made again from the journals", error)
+        return collect(folder)["summary"]
+
+
 def _mlflow_runs(folder: RunFolder) -> Mapping[str, str]:
-    """Return what tracking noted, if it has run."""
+    """Return what tracking noted, if it has run; a damaged note is left out, and written anew by the next sync."""
     if not folder.mlflow_runs.exists():
         return {}
-    document: dict[str, Any] = json.loads(folder.mlflow_runs.read_text(encoding="utf-8"))
-    runs: dict[str, str] = document["trials"]
-    return runs
+    try:
+        return _RunIds.model_validate_json(folder.mlflow_runs.read_bytes()).trials
+    except ValueError:
+        _LOG.warning(
+            "%s: damaged; the tables lack MLflow's run ids until: modstudy sync %s", folder.mlflow_runs, folder.path
+        )
+        return {}

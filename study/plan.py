@@ -15,6 +15,7 @@ from search_spaces.nuisance import points_in
 from study.definition import StudyDefinition
 from study.errors import UserError
 from study.layout import RunFolder, dataset_cache, write_atomically
+from study.plan_file import DamagedPlanError, damaged, read_document
 from study.validation import first_problem, with_key
 from trainables.acting import acts
 from trainables.config import RESULTS_VERSION, InitializationConfig, ModulationConfig, TrialConfig, trial_id
@@ -273,7 +274,10 @@ def _refuse_another_rule(plan: StudyPlan, folder: RunFolder) -> None:
     """Old trials would be compared by numbers, or be over for reasons, that the new rule does not know."""
     if not folder.plan.exists() or not any(folder.trials.glob("*/journal.jsonl")):
         return
-    before = json.loads(folder.plan.read_text(encoding="utf-8"))["definition"]
+    try:
+        before = planned_definition(folder).model_dump(mode="json")
+    except DamagedPlanError:  # nobody knows the old rule any more; the plan is written anew
+        return
     now = plan.definition.model_dump(mode="json")
     for key, old, new in (
         ("selection", before["selection"], now["selection"]),
@@ -290,16 +294,22 @@ def read_plan(folder: RunFolder) -> StudyPlan:
     """Return the plan that ``write_plan`` wrote; the data need not be at hand.
 
     Raises:
-        UserError: the folder holds no plan.
+        UserError: the folder holds no plan, or a damaged one.
     """
+    return compile_plan(planned_definition(folder), read_document(folder)["data_fingerprint"])
+
+
+def planned_definition(folder: RunFolder) -> StudyDefinition:
+    """Return the definition in ``plan.json``.
+
+    Raises:
+        UserError: there is no such file, or it is damaged (``DamagedPlanError``).
+    """
+    document = read_document(folder)
     try:
-        document = json.loads(folder.plan.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise UserError(f"{folder.path}: no study has been run here (no {folder.plan.name})") from None
-    except ValueError:
-        raise UserError(f"{folder.plan}: damaged; write it anew with: modstudy run") from None
-    definition = StudyDefinition.model_validate_json(json.dumps(document["definition"]), strict=True)
-    return compile_plan(definition, document["data_fingerprint"])
+        return StudyDefinition.model_validate_json(json.dumps(document["definition"]), strict=True)
+    except ValidationError as error:
+        raise damaged(folder, error) from None
 
 
 @contextmanager

@@ -27,10 +27,11 @@ from mlflow.tracking import MlflowClient
 from sqlalchemy.exc import SQLAlchemyError
 
 from results.markdown import escape
-from results.store import read_table
+from study.collect import read_summary
 from study.journal import TrialHistory, derive_history, read_journal
 from study.layout import RunFolder, write_atomically
 from study.mirror import RunContent, factor_params, ledger_points, summary_points, trial_content
+from study.plan_file import read_document
 from trainables.sources import parse_source
 
 STORE_ERRORS = (MlflowException, SQLAlchemyError, OSError)
@@ -86,8 +87,9 @@ class Tracker:
         Raises:
             one of ``STORE_ERRORS`` when the store cannot be reached or written; nothing is lost and the next call
             goes on where this one stopped.
+            UserError: the folder holds no plan or a damaged one, or tables of a newer version.
         """
-        plan = json.loads(folder.plan.read_text(encoding="utf-8"))
+        plan = read_document(folder)
         with FileLock(folder.path / "sync.lock"):
             client = MlflowClient(self._uri)
             known = self._known = self._known or self._recall(client, plan["study"])
@@ -212,7 +214,7 @@ class Tracker:
         if not (folder.tables / "summary.parquet").exists():
             return
         ends = [round(history.updated * 1000) for history in known.histories.values()]
-        for row in read_table(folder.tables, "summary").to_dict("records"):
+        for row in read_summary(folder).to_dict("records"):
             key = f"arm:{row['arm_id']}"
             times = [h.updated for h in known.histories.values() if h.planned["arm"]["arm_id"] == row["arm_id"]]
             content = json.dumps(row, default=str, sort_keys=True)

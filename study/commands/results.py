@@ -114,7 +114,7 @@ def try_sync(console: Console, target: Target, tracker: Tracker) -> SyncReport |
     """Bring MLflow up to date; where it cannot be reached, say so and go on."""
     try:
         return tracker.sync(target.folder)
-    except STORE_ERRORS as error:
+    except (*STORE_ERRORS, UserError) as error:
         reason = " ".join(str(error).split())
         say(
             console, f"MLflow at {_uri(target)} is not up to date ({reason}); later: modstudy sync {target.folder.path}"

@@ -18,10 +18,10 @@ from study.commands.target import Target, command_line, find_target
 from study.data_record import write_data_record
 from study.display import open_console, say
 from study.errors import UserError
-from study.layout import RunFolder, dataset_cache, write_atomically
-from study.loading import dump_study
+from study.layout import RunFolder, dataset_cache
 from study.plan import StudyPlan, blaming, write_plan
 from study.progress import progress_of
+from study.run_files import write_study_as_run
 from study.tracking import Tracker
 from study.tune.runner import RunOptions, RunSummary, run_lock, run_study
 from study.tune.units import read_states
@@ -77,7 +77,7 @@ def run(command: RunCommand) -> int:
 
 def _write_study(target: Target, plan: StudyPlan) -> None:
     write_plan(plan, target.folder)  # first, since it may refuse the folder
-    write_atomically(target.folder.definition, dump_study(target.definition))
+    write_study_as_run(target.definition, target.folder)
 
 
 def _announce(console: Console, target: Target, plan: StudyPlan) -> None:
@@ -143,10 +143,12 @@ def _mirrored(tracker: Tracker | None, target: Target) -> Iterator[None]:
 def _publish(console: Console, target: Target, tracker: Tracker | None) -> None:
     """Write tables and report. MLflow comes first, for its run ids, and last, for tables and report."""
     with console.status("writing tables, report and MLflow") if console.is_terminal else nullcontext():
-        if tracker is not None:
-            try_sync(console, target, tracker)
-        collect(target.folder)
-        files = write_study_report(target)
+        try:
+            if tracker is not None:
+                try_sync(console, target, tracker)
+        finally:  # whatever is wrong with the mirror, what was found is written
+            collect(target.folder)
+            files = write_study_report(target)
         if tracker is not None:
             try_sync(console, target, tracker)
     print_report(console, files)

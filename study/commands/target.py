@@ -13,6 +13,7 @@ from study.errors import UserError
 from study.layout import RUNS, RunFolder
 from study.loading import load_study
 from study.plan import StudyPlan, compile_plan
+from study.run_files import renew_plan, study_as_run
 
 
 @dataclass(frozen=True)
@@ -59,22 +60,24 @@ def find_target(given: Path, runs: Path) -> Target:
     """
     if given.is_dir():
         folder = RunFolder(given.resolve())
-        if not folder.definition.is_file():
+        if not (folder.definition.is_file() or folder.plan.is_file()):
             raise UserError(f"{given}: not the folder of a run (it holds no {folder.definition.name})")
-        return Target(load_study(folder.definition), folder.definition, folder)
+        return Target(study_as_run(folder), folder.definition, folder)
     definition = load_study(given)
     return Target(definition, given, RunFolder((runs / definition.name).resolve()))
 
 
 def find_run(given: Path, runs: Path) -> Target:
-    """Return a study that has been run.
+    """Return a study that has been run. A plan that is damaged or lost is written anew from the study as it was run.
 
     Raises:
-        UserError: it has not, or there is no such study.
+        UserError: it has not, there is no such study, or its plan cannot be written anew.
     """
     target = find_target(given, runs)
-    if not target.folder.plan.is_file():
+    folder = target.folder
+    if not (folder.plan.is_file() or folder.definition.is_file()):
         raise UserError(
-            f"{target.folder.path}: this study has not been run yet; start it with: {command_line('run', given, runs)}"
+            f"{folder.path}: this study has not been run yet; start it with: {command_line('run', given, runs)}"
         )
+    renew_plan(folder)
     return target

@@ -24,7 +24,7 @@ def tables(study):
 
 def test_every_field_says_unit_and_meaning():
     for table in SCHEMAS.values():
-        assert table.metadata[b"schema_version"] == b"1"
+        assert table.metadata[b"schema_version"] == str(schema.SCHEMA_VERSION).encode()
         for field in table:
             assert field.metadata[b"meaning"]
             assert b"unit" in field.metadata
@@ -150,11 +150,11 @@ def test_one_bad_table_keeps_all_from_being_written(tmp_path, tables):
 
 
 def test_a_newer_schema_is_refused(tmp_path, tables, monkeypatch):
-    newer = {name: spec.schema(2) for name, spec in schema.TABLES.items()}
+    newer = {name: spec.schema(schema.SCHEMA_VERSION + 1) for name, spec in schema.TABLES.items()}
     monkeypatch.setattr("results.store.SCHEMAS", newer)
     write_tables(tmp_path, tables)
     monkeypatch.undo()
-    with pytest.raises(ValueError, match="schema version 2, but this installation knows versions up to 1"):
+    with pytest.raises(ValueError, match="schema version 3, but this installation knows versions up to 2"):
         read_table(tmp_path, "trials")
 
 

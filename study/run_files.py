@@ -1,0 +1,74 @@
+"""The two files that say what a run folder holds. Each is made again from the other where it is damaged or lost."""
+
+from __future__ import annotations
+
+import logging
+
+from study.definition import StudyDefinition
+from study.errors import UserError
+from study.layout import RunFolder, write_atomically
+from study.loading import dump_study, load_study
+from study.plan import compile_plan, planned_definition, write_plan
+
+_LOG = logging.getLogger(__name__)
+
+_HEAD = "# The study as it was run; commands take its folder in place of a study file.\n"
+_END = "# The study ends here.\n"
+"""Without its last line the file was cut: as YAML what is left might be another study."""
+
+
+def write_study_as_run(definition: StudyDefinition, folder: RunFolder) -> None:
+    """Write ``study.yaml``."""
+    write_atomically(folder.definition, _HEAD + dump_study(definition) + _END)
+
+
+def study_as_run(folder: RunFolder) -> StudyDefinition:
+    """Return what ``study.yaml`` says; one that is damaged or lost is written anew from ``plan.json``.
+
+    What somebody has edited, well or badly, is not damage.
+
+    Raises:
+        UserError: the file breaks a rule, or both files are damaged.
+    """
+    if not _is_damaged(folder):
+        return load_study(folder.definition)
+    try:
+        definition = planned_definition(folder)
+    except UserError as error:
+        raise UserError(f"{folder.definition}: damaged, and it cannot be made again: {error}") from error
+    write_study_as_run(definition, folder)
+    _LOG.warning("%s was damaged or missing; it was written anew from %s", folder.definition, folder.plan.name)
+    return definition
+
+
+def renew_plan(folder: RunFolder) -> None:
+    """Write ``plan.json`` anew from ``study.yaml``, unless it is whole.
+
+    Raises:
+        UserError: both files are damaged, or the data is not at hand.
+    """
+    try:
+        planned_definition(folder)
+    except UserError as damage:
+        try:
+            write_plan(compile_plan(_whole_study(folder)), folder)
+        except UserError as error:
+            raise UserError(f"{damage} (it cannot be made again here: {error})") from error
+        _LOG.warning("%s was damaged or missing; it was written anew from %s", folder.plan, folder.definition.name)
+
+
+def _whole_study(folder: RunFolder) -> StudyDefinition:
+    if _is_damaged(folder):
+        raise UserError(f"{folder.definition} is damaged too")
+    return load_study(folder.definition)
+
+
+def _is_damaged(folder: RunFolder) -> bool:
+    """Whether ``study.yaml`` is what storage leaves, not people: nothing, zeros, or a part of what was written."""
+    try:
+        content = folder.definition.read_bytes()
+    except FileNotFoundError:
+        return True
+    head, end = _HEAD.encode(), _END.encode()
+    cut = head.startswith(content) or (content.startswith(head) and not content.endswith(end))
+    return cut or not content.strip() or b"\0" in content
