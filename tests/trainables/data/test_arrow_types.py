@@ -47,7 +47,7 @@ def with_images(column: Any, features: dict[str, Any] | None = None) -> pa.Table
 
 
 def read(folder: Path, tmp_path: Path, *tasks: str) -> tuple[dict[str, tuple[str, ...]], list[list[int]]]:
-    data = DataConfig(source=ParquetImages(path=folder), tasks=tasks or ("kind",), image_size=8)
+    data = DataConfig(source=ParquetImages(path=folder), tasks=tasks or ("kind",), image_size=8, max_duplicate_share=1)
     dataset = prepare_dataset(data, 0, tmp_path / "cache")
     assert dataset.splits["train"].images[:, 4, 4, 0].tolist() == [0, 20, 40, 60]
     return dataset.classes, dataset.splits["train"].labels.T.tolist()
@@ -223,7 +223,7 @@ def test_what_can_be_no_task_or_image_is_said_with_its_type(tmp_path):
 def test_words_for_missing_values_count_in_parquet_as_in_tables(tmp_path):
     folder = folder_of(tmp_path, with_images(pa.array(["None", "red", " NULL ", "red"])))
     assert read(folder, tmp_path) == ({"kind": ("red",)}, [[-1, 0, -1, 0]])
-    data = DataConfig(source=ParquetImages(path=folder), tasks=("kind",), image_size=8)
+    data = DataConfig(source=ParquetImages(path=folder), tasks=("kind",), image_size=8, max_duplicate_share=1)
     own = data.model_copy(update={"source": ParquetImages(path=folder, missing=("NULL",))})
     assert prepare_dataset(own, 0, tmp_path / "cache").classes == {"kind": ("None", "red")}
     assert data_fingerprint(own, 0) != data_fingerprint(data, 0)
