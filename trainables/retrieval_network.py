@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from trainables.backbones import Backbone
 from trainables.backbones.named_modules import NamedModules
+from trainables.backbones.norm_calls import SoundNorms
 from trainables.config import ModulationConfig
 from trainables.initialization import random_stream
 from trainables.modulation import Modulation, Site, build_modulation
@@ -120,8 +121,10 @@ class RetrievalNetwork(nn.Module):
         wanted = [look_up("task", task, self.branch_of) for task in (self.tasks if task_names is None else task_names)]
         distinct = sorted(set(wanted))
         groups = torch.tensor(distinct, device=images.device)
-        features = self._run_trunk(images)
-        embedded = self._embed_together(features, groups) if self.training else self._embed_in_turn(features, groups)
+        with SoundNorms():
+            features = self._run_trunk(images)
+            embed = self._embed_together if self.training else self._embed_in_turn
+            embedded = embed(features, groups)
         by_branch = dict(zip(distinct, embedded, strict=True))
         return torch.stack([by_branch[branch] for branch in wanted])
 
@@ -136,8 +139,9 @@ class RetrievalNetwork(nn.Module):
             Embeddings, unit vectors if normalised, ``(B, D)``.
         """
         groups = torch.tensor([self.branch_of[task] for task in self.tasks], device=images.device)[task_index]
-        features = self._run_trunk(images)
-        return self._run_tail(self._modulate(features, groups), groups)
+        with SoundNorms():
+            features = self._run_trunk(images)
+            return self._run_tail(self._modulate(features, groups), groups)
 
     def _run_trunk(self, images: Tensor) -> Tensor:
         features = images

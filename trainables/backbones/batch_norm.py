@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import torch
-import torch.nn.functional as F  # noqa: N812 - the name everybody knows it by
 from torch import Tensor, nn
+
+from trainables.backbones.norm_calls import batch_norm
 
 
 class BiasBatchNorm(nn.Module):
@@ -28,7 +29,7 @@ class BiasBatchNorm(nn.Module):
 
     def forward(self, features: Tensor) -> Tensor:
         """Normalise ``(N, C, ...)`` over all but the channels: batch statistics in training, running ones after it."""
-        return F.batch_norm(
+        return batch_norm(
             features,
             self.running_mean,
             self.running_var,
