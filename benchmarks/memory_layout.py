@@ -3,8 +3,8 @@
     OMP_NUM_THREADS=1 python -m benchmarks.memory_layout [--repeats 7]
 
 Ours: a training step in ``channels_last`` with the batch norm of ``trainables.backbones.channels_last_norm``. Peers:
-the same step in the other layout (``compute.channels_last: false``), and in ``channels_last`` with torch's own batch norm,
-whose sums are rough there. Printed is how many times our step the peer's takes, median [lowest, highest] over
+the same step in the other layout (``compute.channels_last: false``), and in ``channels_last`` with torch's own batch
+norm, whose sums are rough there. Printed is how many times our step the peer's takes, median [lowest, highest] over
 interleaved pairs, in computing time; and for all three, how far the variances of the first norm and the gradient are
 from those in float64.
 """
