@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
+import torch.nn.functional as F  # noqa: N812 - the name everybody knows it by
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
@@ -68,11 +69,11 @@ class ChannelsLastBatchNorm(torch.autograd.Function):
             mean, variance = running_mean.float().clone(), running_var.float().clone()
         ctx.settings = settings
         ctx.save_for_backward(features, weight, mean, variance)
-        affine = (None if each is None else each.float() for each in (weight, bias))
-        return torch.batch_norm(features, *affine, mean, variance, False, 0.0, settings.epsilon, False)
+        scale, shift = (None if each is None else each.float() for each in (weight, bias))
+        return F.batch_norm(features, mean, variance, scale, shift, eps=settings.epsilon)
 
     @staticmethod
-    @once_differentiable  # type: ignore[untyped-decorator]
+    @once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
         """Differentiate by features, weight and bias."""
         features, weight, mean, variance = ctx.saved_tensors
@@ -101,7 +102,7 @@ def _parts(rows: Tensor, *others: Tensor) -> Iterator[tuple[int, tuple[Tensor, .
     """Cut tensors ``(rows, C)`` alike into parts of short chains: yields k, and each tensor's ``(rows / k, k C)``."""
     channels = rows.shape[1]
     fold = max(1, WIDTH // channels)
-    for block in zip(*(tensor.split(CHAIN * fold) for tensor in (rows, *others)), strict=True):
+    for block in zip(*(torch.split(tensor, CHAIN * fold) for tensor in (rows, *others)), strict=True):
         whole = len(block[0]) // fold * fold
         if whole:
             yield fold, tuple(tensor[:whole].view(-1, fold * channels) for tensor in block)

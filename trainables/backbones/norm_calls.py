@@ -35,7 +35,9 @@ def batch_norm(  # noqa: PLR0913, PLR0917 - the signature of torch.nn.functional
     if not in_long_chains(input):
         return F.batch_norm(input, running_mean, running_var, scale, bias, training, momentum, eps)
     settings = NormSettings(training, momentum, eps)
-    normalised: Tensor = ChannelsLastBatchNorm.apply(input, scale, bias, running_mean, running_var, settings)
+    normalised: Tensor = ChannelsLastBatchNorm.apply(  # type: ignore[no-untyped-call]
+        input, scale, bias, running_mean, running_var, settings
+    )
     return normalised
 
 
