@@ -25,7 +25,8 @@ from study.background_sync import BackgroundSync
 from study.definition import StudyDefinition
 from study.layout import RunFolder
 from study.plan import compile_plan, write_plan
-from study.tracking import Tracker
+from study.tracking.address import store_address
+from study.tracking.tracker import Tracker
 from study.tune.cluster import connected
 from study.tune.runner import RunOptions, run_study
 from trainables.config import TrialConfig
@@ -56,7 +57,7 @@ def ours(trials: int, runner: Callable[..., TrialOutcome]) -> None:
         folder = RunFolder(Path(path) / "run")
         plan = compile_plan(definition(trials))
         write_plan(plan, folder)
-        tracker = Tracker(folder.tracking_uri(None), "nothing", folder.mlflow_artifacts)
+        tracker = Tracker(store_address(folder, None), "nothing")
         background = BackgroundSync(tracker, folder)
         background.start()
         summary = run_study(plan, folder, RunOptions(max_concurrent=2, runner=f"benchmarks.nothing:{runner.__name__}"))

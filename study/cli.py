@@ -14,6 +14,7 @@ from typer.core import TyperGroup
 from results.plain_text import visible
 from study.errors import UserError
 from study.layout import RUNS
+from study.secrets import redact
 
 EXIT_USER_ERROR = 2
 EXIT_INTERRUPTED = 130
@@ -27,7 +28,7 @@ class StudyGroup(TyperGroup):
         try:
             return super().invoke(ctx)
         except UserError as error:
-            typer.echo(f"error: {visible(str(error))}", err=True)
+            typer.echo(f"error: {visible(redact(str(error)))}", err=True)
             ctx.exit(EXIT_USER_ERROR)
         except OSError as error:  # a disk that is full, a folder that may not be written: the user's to put right
             if error.filename is None:
@@ -115,6 +116,20 @@ def report(study: StudyArgument, runs_dir: RunsOption = RUNS) -> None:
     from study.commands.results import report_run
 
     report_run(study, runs_dir)
+
+
+@app.command(epilog="Example: modstudy ui runs/default")
+def ui(
+    study: StudyArgument,
+    port: Annotated[
+        int | None, typer.Option(min=1, max=65535, help="The port on this machine; by default one that is free.")
+    ] = None,
+    runs_dir: RunsOption = RUNS,
+) -> None:
+    """Open MLflow on a run: print links to the tree of runs and to the arms compared. Stop with Ctrl-C."""
+    from study.commands.ui import open_mlflow
+
+    open_mlflow(study, runs_dir, port)
 
 
 class DataGroup(TyperGroup):

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, PlainSerializer, PlainValidator, model_validator
+from pydantic import Field, PlainSerializer, PlainValidator, field_validator, model_validator
 
 from search_spaces.catalog import CATALOG
 from search_spaces.nuisance import Choice
 from search_spaces.parsing import parse_space
 from search_spaces.space import SearchSpace
+from study.secrets import holds_secret, redact
 from trainables.config import (
     AgreementConfig,
     AugmentationConfig,
@@ -114,10 +115,24 @@ class ResourcesSection(Section):
 
 
 class TrackingSection(Section):
-    """Which MLflow store is fed (None: SQLite in the run folder) and its experiment (None: the study's name)."""
+    """Which MLflow store is fed and its experiment (None: the study's name).
 
-    uri: str | None = None
-    experiment: str | None = None
+    Without ``uri`` it is that of ``MLFLOW_TRACKING_URI``, and without both SQLite in the run folder.
+    """
+
+    uri: str | None = Field(None, min_length=1)
+    experiment: str | None = Field(None, min_length=1, max_length=500)
+
+    @field_validator("uri")
+    @classmethod
+    def _no_secret(cls, uri: str | None) -> str | None:
+        if uri is not None and holds_secret(uri):
+            raise ValueError(
+                f"{redact(uri)} holds a login, and a study file is copied and shown; leave the login out and set it in"
+                " the environment: MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD, or MLFLOW_TRACKING_TOKEN, for"
+                " a server; for a database leave tracking.uri out and set MLFLOW_TRACKING_URI to the whole address"
+            )
+        return uri
 
 
 class StudyDefinition(Section):

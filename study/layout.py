@@ -93,13 +93,24 @@ class RunFolder:
         """Artifacts of the embedded MLflow store."""
         return self.path / "mlflow-artifacts"
 
-    def tracking_uri(self, uri: str | None) -> str:
-        """Return ``uri``, or that of the SQLite store inside this folder when it is None."""
-        return uri if uri is not None else f"sqlite:///{self.path / 'mlflow.db'}"
+    @property
+    def mlflow_store(self) -> Path:
+        """The embedded MLflow store, a SQLite file."""
+        return self.path / "mlflow.db"
+
+    @property
+    def mlflow_identity(self) -> Path:
+        """By what this folder's runs are told from those of other folders in one MLflow store."""
+        return self.path / "mlflow_folder.json"
 
     def trial(self, trial_id: str) -> TrialFolder:
         """Return the folder of one trial, whether it exists or not."""
         return TrialFolder(self.trials / trial_id)
+
+
+def sqlite_uri(path: Path) -> str:
+    """Return the address under which SQLAlchemy opens a SQLite file, whatever characters are in its path."""
+    return f"sqlite:///{str(path).replace('%', '%25').replace('?', '%3F')}"
 
 
 def dataset_cache() -> Path:

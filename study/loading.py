@@ -14,6 +14,7 @@ from pydantic import ValidationError
 from study.definition import StudyDefinition
 from study.errors import UserError, nearest
 from study.grouping_files import insert_groupings
+from study.tracking.address import against
 from study.validation import first_problem
 from study.yaml_reader import read_text_file, read_yaml
 from trainables.sources import source_section
@@ -99,6 +100,9 @@ def _resolve_paths(name: str, values: dict[str, Any], base: Path) -> None:
     network = values.get("network")
     if isinstance(network, dict) and ":" in str(network.get("backbone")):
         network.setdefault("folder", ".")
+    tracking = values.get("tracking")
+    if isinstance(tracking, dict) and isinstance(tracking.get("uri"), str):
+        tracking["uri"] = against(base, tracking["uri"])
     for key in (*_PATHS, *_source_paths(values)):
         *sections, last = key.split(".")
         section: Any = values

@@ -6,13 +6,13 @@ Every value carries the time at which the journal recorded it, so mirroring the 
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from statistics import fmean
 from typing import Any
 
 from study.journal import Event, TrialHistory
+from study.tracking.keys import bounded, key_of, metric_key
 
 LEDGER_COLUMNS = (
     "parameters",
@@ -37,8 +37,10 @@ _STATUS = {
     "diverged": "FAILED",
     "failed": "FAILED",
 }
-_TAG_LENGTH = 5000  # MLflow takes at least as many characters everywhere
-_NOT_ALLOWED = re.compile(r"[^\w\-. :/]")
+TAG_LENGTH = 5000
+"""Characters of a tag's value at most; MLflow takes at least as many everywhere."""
+
+_PARAM_LENGTH = 6000
 
 
 @dataclass(frozen=True)
@@ -62,14 +64,9 @@ class RunContent:
     end_ms: int | None
 
 
-def metric_key(name: str) -> str:
-    """Return ``name`` with every character that MLflow refuses in a metric name replaced by an underscore."""
-    return _NOT_ALLOWED.sub("_", name)
-
-
 def task_metric_key(row: Mapping[str, Any]) -> str:
     """Return the metric name of one row of ``task_metrics``: ``split/task/metric/average``."""
-    return metric_key(f"{row['split']}/{row['task']}/{row['metric']}/{row['average']}")
+    return key_of(row["split"], row["task"], row["metric"], row["average"])
 
 
 def _milliseconds(event: Event) -> int:
@@ -80,21 +77,23 @@ def ledger_points(storage: Iterable[Mapping[str, Any]], time_ms: int, *, compone
     """Return the ledger as metrics: the total row, and with ``components`` every other row under its own name."""
     points = []
     for row in storage:
-        total = row["kind"] == "total"
-        if not (total or components):
-            continue
-        prefix = "storage" if total else f"storage/{row['kind']}/{row['component']}"
-        points += [
-            Point(metric_key(f"{prefix}/{column}"), float(row[column]), time_ms, 0)
-            for column in LEDGER_COLUMNS
-            if row.get(column) is not None
-        ]
+        if row["kind"] == "total" or components:
+            points += [
+                Point(ledger_key(row, column), float(row[column]), time_ms, 0)
+                for column in LEDGER_COLUMNS
+                if row.get(column) is not None
+            ]
     return points
+
+
+def ledger_key(row: Mapping[str, Any], column: str) -> str:
+    """Return the metric name of one figure of a row of ``storage``."""
+    return f"storage/{column}" if row["kind"] == "total" else key_of("storage", row["kind"], row["component"], column)
 
 
 def factor_params(arm: Mapping[str, Any]) -> dict[str, str]:
     """Return the factor levels of an arm, as the plan and the journals record it, as params."""
-    return {
+    levels = {
         "arm": str(arm["name"]),
         "placement": str(arm["placement_name"]),
         "points": ",".join(arm["points"]),
@@ -104,6 +103,7 @@ def factor_params(arm: Mapping[str, Any]) -> dict[str, str]:
         "grouping": _level_name(arm["grouping"]),
         "balancing": str(arm.get("balancing", "equal")),
     }
+    return {name: bounded(level, _PARAM_LENGTH) for name, level in levels.items()}
 
 
 def _level_name(level: Any) -> str:
@@ -154,16 +154,18 @@ def _event_points(event: Event) -> list[Point]:
 
 
 def _finished_points(event: Event, time_ms: int) -> list[Point]:
-    """The rows of ``task_metrics``, the chance level and number of queries of each, and means over the tasks."""
+    """The rows of ``task_metrics``, the chance level and number of queries of each, and means over the tasks.
+
+    A value that is not finite stands as null in the journal, and has no point, nor has the mean over tasks.
+    """
     step = event["epochs_run"]
     points, over_tasks = [], dict[str, list[float]]()
     for row in event["task_metrics"]:
         key = task_metric_key(row)
-        points.append(Point(key, float(row["value"]), time_ms, step))
-        points.append(Point(f"chance/{key}", float(row["chance"]), time_ms, step))
-        points.append(Point(f"queries/{key}", float(row["queries"]), time_ms, step))
+        named = {key: row["value"], f"chance/{key}": row["chance"], f"queries/{key}": row["queries"]}
+        points += [Point(name, float(value), time_ms, step) for name, value in named.items() if value is not None]
         over_tasks.setdefault(f"{row['split']}/mean/{row['metric']}/{row['average']}", []).append(row["value"])
-    points += [Point(metric_key(key), fmean(values), time_ms, step) for key, values in over_tasks.items()]
+    points += [Point(key, fmean(values), time_ms, step) for key, values in over_tasks.items() if None not in values]
     points.append(Point("epochs_run", float(step), time_ms, step))
     points.append(Point("peak_memory_bytes", float(event["peak_memory_bytes"]), time_ms, step))
     return points
@@ -188,10 +190,11 @@ def trial_content(
     if history.software:
         tags["modstudy.software"] = json.dumps(history.software, sort_keys=True)
     for number, failure in enumerate(history.failures, start=1):
-        tags[f"modstudy.failure.{number}"] = f"{failure['kind']}: {' '.join(failure['message'].split())}"[:_TAG_LENGTH]
+        tags[f"modstudy.failure.{number}"] = f"{failure['kind']}: {' '.join(failure['message'].split())}"
     status = _STATUS[history.state]
     ended = status in ("FINISHED", "FAILED", "KILLED")
     params = trial_params(history.planned) if mirrored == 0 else {}
+    tags = {name: bounded(text, TAG_LENGTH) for name, text in tags.items()}
     return RunContent(params, tuple(points), tags, status, round(history.updated * 1000) if ended else None)
 
 

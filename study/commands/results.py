@@ -19,7 +19,10 @@ from study.display import Heading, open_console, print_table, say
 from study.errors import UserError
 from study.layout import RUNS
 from study.plan import read_plan
-from study.tracking import STORE_ERRORS, SyncReport, Tracker
+from study.secrets import redact
+from study.tracking.address import StoreAddress, store_address
+from study.tracking.errors import StoreError
+from study.tracking.tracker import Tracker
 
 _SPARE_COLUMNS = ("against shared", "worst task", "on front", "added", "size fp32")
 """Columns of the trade-off table that are left out where there is no room, the last ones first."""
@@ -58,12 +61,12 @@ def sync_run(given: Path, runs: Path) -> None:
     target = find_run(given, runs)
     try:
         report = tracker_of(target).sync(target.folder)
-    except STORE_ERRORS as error:
-        raise UserError(
-            f"MLflow at {_uri(target)} cannot be brought up to date: {' '.join(str(error).split())}"
-        ) from error
+    except StoreError as error:
+        raise UserError(str(error)) from error
     console = open_console()
     changes = f"{report.runs_created} runs created, {report.trials_updated} trials updated"
+    for note in report.notes:
+        say(console, redact(note))
     say(console, f"{changes}, {report.points_logged} values logged")
     say(console, mlflow_hint(target))
 
@@ -92,38 +95,23 @@ def print_report(console: Console, files: ReportFiles) -> None:
 
 def tracker_of(target: Target) -> Tracker:
     """Return the tracker of a study's MLflow store."""
-    own = target.definition.tracking
-    artifacts = target.folder.mlflow_artifacts if own.uri is None else None
-    return Tracker(_uri(target), own.experiment or target.definition.name, artifacts)
+    return Tracker(address_of(target), target.definition.tracking.experiment or target.definition.name)
+
+
+def address_of(target: Target) -> StoreAddress:
+    """Return where a study's MLflow store is."""
+    return store_address(target.folder, target.definition.tracking.uri)
 
 
 def mlflow_hint(target: Target) -> str:
     """Return how to open MLflow."""
-    if target.definition.tracking.uri is not None:
-        return f"MLflow: {_uri(target)}"
-    beside = Path(sys.executable).with_name("mlflow")  # the environment may not be activated
-    program = "mlflow" if shutil.which("mlflow") or not beside.exists() else _from_here(beside)
-    return f"MLflow: {shlex.join([program, 'ui', '--backend-store-uri', _uri(target), '--host', '127.0.0.1'])}"
+    beside = Path(sys.executable).with_name("modstudy")  # the environment may not be activated
+    program = "modstudy" if shutil.which("modstudy") or not beside.exists() else _from_here(beside)
+    return f"MLflow: {shlex.join([program, 'ui', _from_here(target.folder.path)])}"
 
 
 def _from_here(path: Path) -> str:
     return str(path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path)
-
-
-def try_sync(console: Console, target: Target, tracker: Tracker) -> SyncReport | None:
-    """Bring MLflow up to date; where it cannot be reached, say so and go on."""
-    try:
-        return tracker.sync(target.folder)
-    except (*STORE_ERRORS, UserError) as error:
-        reason = " ".join(str(error).split())
-        say(
-            console, f"MLflow at {_uri(target)} is not up to date ({reason}); later: modstudy sync {target.folder.path}"
-        )
-        return None
-
-
-def _uri(target: Target) -> str:
-    return target.folder.tracking_uri(target.definition.tracking.uri)
 
 
 def _row_counts(tables: dict[str, pd.DataFrame]) -> list[list[str]]:

@@ -13,7 +13,7 @@ from rich.console import Console
 from study.background_sync import BackgroundSync
 from study.collect import collect
 from study.commands.live import LiveProgress
-from study.commands.results import mlflow_hint, print_report, tracker_of, try_sync, write_study_report
+from study.commands.results import mlflow_hint, print_report, tracker_of, write_study_report
 from study.commands.target import Target, command_line, find_target
 from study.data_record import write_data_record
 from study.display import open_console, say
@@ -22,7 +22,6 @@ from study.layout import RunFolder, dataset_cache
 from study.plan import StudyPlan, blaming, write_plan
 from study.progress import progress_of
 from study.run_files import write_study_as_run
-from study.tracking import Tracker
 from study.tune.runner import RunOptions, RunSummary, run_lock, run_study
 from study.tune.units import read_states
 
@@ -61,17 +60,18 @@ def run(command: RunCommand) -> int:
     _announce(console, target, plan)
     with console.status("preparing images"), target.named():
         prepare_images(plan, target.folder)
-    tracker = tracker_of(target) if command.tracking else None
-    with _mirrored(tracker, target), LiveProgress(console) as live:
-        options = RunOptions(command.address, command.workers, live.update)
-        summary = run_study(plan, target.folder, options)
+    with _mirrored(target, wanted=command.tracking) as mirror:
+        with LiveProgress(console) as live:
+            options = RunOptions(command.address, command.workers, live.update)
+            summary = run_study(plan, target.folder, options)
+        if not summary.interrupted:
+            _publish(console, target, mirror)
     if summary.interrupted:
         say(
             console,
             f"Stopped; nothing is lost. The same command goes on: {command_line('run', command.given, command.runs)}",
         )
         return EXIT_INTERRUPTED
-    _publish(console, target, tracker)
     return _verdict(console, summary, command)
 
 
@@ -127,33 +127,31 @@ def _check_selection(plan: StudyPlan, dataset: Dataset) -> None:
 
 
 @contextmanager
-def _mirrored(tracker: Tracker | None, target: Target) -> Iterator[None]:
-    """Keep MLflow up to date while the block runs."""
-    if tracker is None:
-        yield
+def _mirrored(target: Target, *, wanted: bool) -> Iterator[BackgroundSync | None]:
+    """Keep MLflow up to date while the block runs, where it is wanted."""
+    if not wanted:
+        yield None
         return
-    background = BackgroundSync(tracker, target.folder)
-    background.start()
+    mirror = BackgroundSync(tracker_of(target), target.folder)
+    mirror.start()
     try:
-        yield
+        yield mirror
     finally:
-        background.stop()
+        mirror.stop()
 
 
-def _publish(console: Console, target: Target, tracker: Tracker | None) -> None:
+def _publish(console: Console, target: Target, mirror: BackgroundSync | None) -> None:
     """Write tables and report. MLflow comes first, for its run ids, and last, for tables and report."""
     with console.status("writing tables, report and MLflow") if console.is_terminal else nullcontext():
-        try:
-            if tracker is not None:
-                try_sync(console, target, tracker)
-        finally:  # whatever is wrong with the mirror, what was found is written
-            collect(target.folder)
-            files = write_study_report(target)
-        if tracker is not None:
-            try_sync(console, target, tracker)
+        up_to_date = mirror is not None and mirror.catch_up()
+        collect(target.folder)
+        files = write_study_report(target)
+        up_to_date = up_to_date and mirror is not None and mirror.catch_up()
     print_report(console, files)
-    if tracker is not None:
+    if mirror is not None:
         say(console, mlflow_hint(target))
+    if mirror is not None and not up_to_date:
+        say(console, f"MLflow is not up to date, as said above; later: modstudy sync {target.folder.path}")
 
 
 def _verdict(console: Console, summary: RunSummary, command: RunCommand) -> int:

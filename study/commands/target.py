@@ -8,10 +8,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+import typer
+
 from study.definition import StudyDefinition
 from study.errors import UserError
 from study.layout import RUNS, RunFolder
 from study.loading import load_study
+from study.old_secrets import take_out_secrets
 from study.plan import StudyPlan, compile_plan
 from study.run_files import renew_plan, study_as_run
 
@@ -60,11 +63,24 @@ def find_target(given: Path, runs: Path) -> Target:
     """
     if given.is_dir():
         folder = RunFolder(given.resolve())
+        _take_out_secrets(folder)
         if not (folder.definition.is_file() or folder.plan.is_file()):
             raise UserError(f"{given}: not the folder of a run (it holds no {folder.definition.name})")
         return Target(study_as_run(folder), folder.definition, folder)
     definition = load_study(given)
-    return Target(definition, given, RunFolder((runs / definition.name).resolve()))
+    folder = RunFolder((runs / definition.name).resolve())
+    _take_out_secrets(folder)
+    return Target(definition, given, folder)
+
+
+def _take_out_secrets(folder: RunFolder) -> None:
+    if files := take_out_secrets(folder):
+        names = " and ".join(str(path) for path in files)
+        typer.echo(
+            f"{names} held the login of tracking.uri, as an older version wrote it; it has been taken out. Change that"
+            " password, for MLflow may have it in plan.json until the next sync",
+            err=True,
+        )
 
 
 def find_run(given: Path, runs: Path) -> Target:

@@ -23,6 +23,7 @@ from filelock import FileLock, Timeout
 
 from study.journal import JournalWriter, State, TrialHistory, read_history
 from study.layout import RunFolder, TrialFolder, dataset_cache
+from study.secrets import redact
 from trainables.config import TrialConfig
 from trainables.data import require_fingerprint
 from trainables.outcome import EpochRecord, TrialOutcome, mean_over_tasks
@@ -137,8 +138,8 @@ def _attempt(order: WorkOrder, folder: TrialFolder, journal: JournalWriter, hist
         )
     except Exception as error:
         kind = failure_kind(error)
-        text = "".join(traceback.format_exception(error))
-        journal.append("failed", kind=kind, message=str(error) or type(error).__name__, traceback=text)
+        text = redact("".join(traceback.format_exception(error)))
+        journal.append("failed", kind=kind, message=redact(str(error)) or type(error).__name__, traceback=text)
         if kind == "diverged":
             return "diverged"
         raise TrialFailedError(f"trial {order.trial_id}: {kind}: {error}") from error

@@ -18,7 +18,8 @@ from study.cli import app
 from study.layout import RunFolder
 from study.loading import load_study
 from study.plan import compile_plan
-from study.tracking import Tracker
+from study.tracking.address import store_address
+from study.tracking.tracker import Tracker
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 PAGES = [*sorted((REPOSITORY / "docs").glob("*.md")), REPOSITORY / "CONTRIBUTING.md", REPOSITORY / "CHANGELOG.md"]
@@ -74,7 +75,7 @@ def test_tables_are_read_as_shown(tiny_run: RunFolder, monkeypatch: pytest.Monke
 
 
 def test_mlflow_is_read_as_shown(tiny_run: RunFolder, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture):
-    Tracker(tiny_run.tracking_uri(None), "tiny", tiny_run.mlflow_artifacts).sync(tiny_run)
+    Tracker(store_address(tiny_run, None), "tiny").sync(tiny_run)
     run_page("mlflow.md", tiny_run.path.parents[1], monkeypatch)
     assert {line.split()[0] for line in capsys.readouterr().out.splitlines()} == {"shared", "separate", "late"}
 

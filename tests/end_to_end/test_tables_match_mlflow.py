@@ -15,8 +15,9 @@ from results.schema import LEDGER, SCHEMAS
 from results.store import read_table
 from study.commands.results import sync_run
 from study.commands.run import RunCommand, run
-from study.layout import RunFolder
-from study.mirror import metric_key, task_metric_key
+from study.layout import RunFolder, sqlite_uri
+from study.mirror import ledger_key, task_metric_key
+from study.tracking.keys import metric_key
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
@@ -53,7 +54,7 @@ def folder(tmp_path_factory) -> RunFolder:
 
 @pytest.fixture(scope="module")
 def client(folder: RunFolder) -> MlflowClient:
-    return MlflowClient(folder.tracking_uri(None))
+    return MlflowClient(sqlite_uri(folder.mlflow_store))
 
 
 @pytest.fixture(scope="module")
@@ -118,10 +119,9 @@ def test_curves(folder, client, runs):
 def test_storage(folder, runs):
     for row in rows(folder, "storage").to_dict("records"):
         metrics = runs[f"arm:{row['arm_id']}"].data.metrics
-        prefix = "storage" if row["kind"] == "total" else f"storage/{row['kind']}/{row['component']}"
         for column in LEDGER:
             name = column if isinstance(column, str) else column.name
-            assert metrics[metric_key(f"{prefix}/{name}")] == row[name]
+            assert metrics[ledger_key(row, name)] == row[name]
 
 
 def test_failures(folder, runs):

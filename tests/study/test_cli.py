@@ -149,7 +149,7 @@ def test_sync_twice_is_sync_once(played: RunFolder) -> None:
     first = modstudy("sync", played.path)
     assert first.exit_code == 0, first.output
     assert "19 runs created, 15 trials updated" in first.output  # the study, 3 arms, 15 trials
-    assert f"mlflow ui --backend-store-uri sqlite:///{played.path}/mlflow.db --host 127.0.0.1" in first.output
+    assert f"modstudy ui {played.path}" in first.output
     assert "0 runs created, 0 trials updated, 0 values logged" in modstudy("sync", played.path).output
 
 

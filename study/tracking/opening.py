@@ -1,0 +1,99 @@
+"""Opening a store: quickly where it cannot be opened, and its tables made by one process at a time."""
+
+from __future__ import annotations
+
+import time
+from contextlib import AbstractContextManager, nullcontext
+from urllib.parse import parse_qsl
+
+from alembic.util import CommandError
+from filelock import FileLock
+from mlflow.exceptions import MlflowException
+from mlflow.store.db.utils import create_sqlalchemy_engine
+from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
+from mlflow.tracking import MlflowClient
+from sqlalchemy.exc import SQLAlchemyError
+
+from study.secrets import redact
+from study.tracking.address import StoreAddress
+from study.tracking.errors import StoreRefusedError
+
+_TIMES = 5
+_LOCK_S = 60
+_SQLITE_OPTIONS = (
+    *("timeout", "isolation_level", "detect_types", "check_same_thread", "cached_statements", "autocommit"),
+    *("uri", "mode", "cache", "immutable", "nolock", "vfs", "psow"),
+)
+_IN_THE_MAKING = ("already exists", "duplicate key", "Online migration expected", "out-of-date database schema")
+"""Parts of what MLflow says while somebody else makes the tables of the same database."""
+
+
+def open_client(address: StoreAddress) -> MlflowClient:
+    """Return a client of the store; a database is connected to, and its tables are made where there are none.
+
+    Raises:
+        StoreRefusedError: the address means nothing, or its driver is not installed.
+        MlflowException, SQLAlchemyError, OSError: it cannot be opened.
+    """
+    try:
+        _refuse_unknown_options(address)
+        with _alone(address):
+            return _open(address)
+    except ModuleNotFoundError as error:
+        raise StoreRefusedError(
+            f"MLflow at {address.shown} needs the package {error.name!r}: install it (for postgresql:// with: pip"
+            " install 'psycopg[binary]')"
+        ) from None
+    except (TypeError, ValueError) as error:
+        raise StoreRefusedError(
+            f"MLflow at {address.shown} cannot be opened ({redact(str(error))}): correct {address.origin}; in the path"
+            " of a file ? is written %3F and % is written %25"
+        ) from None
+    except CommandError as error:
+        raise StoreRefusedError(f"MLflow at {address.shown}: its tables are of no use: {redact(str(error))}") from None
+
+
+def _refuse_unknown_options(address: StoreAddress) -> None:
+    """Refuse a path with a ``?`` in it as it is, at which SQLAlchemy would cut the name of the file.
+
+    Raises:
+        ValueError: an option that SQLite does not have.
+    """
+    options = parse_qsl(address.uri.partition("?")[2], keep_blank_values=True) if address.sqlite_file else []
+    for name, _ in options:
+        if name not in _SQLITE_OPTIONS:
+            raise ValueError(f"SQLite has no option {name!r}")
+
+
+def _alone(address: StoreAddress) -> AbstractContextManager[object]:
+    """Keep other processes of ours from opening the same SQLite file, whose tables are made in many small steps."""
+    file = address.sqlite_file
+    if file is None:
+        return nullcontext()
+    file.parent.mkdir(parents=True, exist_ok=True)
+    return FileLock(f"{file}.lock", timeout=_LOCK_S)
+
+
+def _open(address: StoreAddress) -> MlflowClient:
+    for attempt in range(1, _TIMES + 1):
+        try:
+            if address.is_database:
+                _connect(address.uri)
+            return MlflowClient(address.uri)
+        except (SQLAlchemyError, MlflowException, CommandError) as error:
+            if attempt == _TIMES or not any(words in str(error) for words in _IN_THE_MAKING):
+                raise
+            time.sleep(attempt)
+    raise AssertionError
+
+
+def _connect(uri: str) -> None:
+    """Connect once, so that a database that cannot be opened says so at once; MLflow goes on with this engine.
+
+    MLflow itself would try for two minutes, and for SQLite make a folder named like the address, escapes and all.
+    """
+    engines = SqlAlchemyStore._engine_map  # noqa: SLF001 - nothing public keeps MLflow from trying ten times
+    if uri not in engines:
+        engine = create_sqlalchemy_engine(uri)  # type: ignore[no-untyped-call]
+        with engine.connect():
+            engines[uri] = engine

@@ -1,0 +1,155 @@
+"""A store that is open: MLflow's client, with every answer noted and every error explained.
+
+MLflow's own repetitions are off: of a request whose answer was lost nobody knows whether it was done. The mirror
+repeats itself as a whole, looking first at what is there.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+os.environ["MLFLOW_HTTP_REQUEST_MAX_RETRIES"] = "0"
+os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "10")
+os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")
+os.environ.setdefault("PGCONNECT_TIMEOUT", "5")
+
+from mlflow.entities import Metric, Param, Run, RunTag, ViewType
+from mlflow.tracking import MlflowClient
+
+from study.secrets import redact
+from study.tracking.address import StoreAddress
+from study.tracking.errors import FROM_THE_STORE, RunGoneError, StoreError, StoreRefusedError, explained
+from study.tracking.opening import open_client
+
+Entity = Param | RunTag | Metric
+
+_PER_REQUEST = {Param: 90, RunTag: 90, Metric: 900}  # a server takes at most 100, 100 and 1,000
+
+
+class Store:
+    """The calls of MLflow's client that the mirror makes.
+
+    Attributes:
+        last_answer: ``time.monotonic()`` of the last sign of life of the store.
+    """
+
+    def __init__(self, address: StoreAddress) -> None:
+        for noisy in ("alembic", "mlflow"):
+            logging.getLogger(noisy).setLevel(logging.CRITICAL)  # whatever they would say is raised as well
+        self.address = address
+        self.last_answer = time.monotonic()
+        self._client: MlflowClient | None = None
+
+    def call(self, method: str, *arguments: Any, **named: Any) -> Any:
+        """Call the method of this name of ``MlflowClient``.
+
+        Raises:
+            StoreError: the store cannot be reached or refuses.
+        """
+        with self._explaining():
+            self._client = self._client or open_client(self.address)
+            answer = getattr(self._client, method)(*arguments, **named)
+        self.last_answer = time.monotonic()
+        return answer
+
+    def upload(self, method: str, *arguments: Any) -> None:
+        """Call a method that sends files.
+
+        Raises:
+            StoreRefusedError: they cannot be sent; clients of object stores have errors of their own kinds.
+            StoreError: the store cannot be reached or refuses.
+        """
+        try:
+            self.call(method, *arguments)
+        except StoreError:
+            raise
+        except Exception as error:  # noqa: BLE001 - whatever the client of an object store raises
+            reason = redact(" ".join(f"{type(error).__name__}: {error}".split()))
+            raise StoreRefusedError(f"files cannot be sent to MLflow at {self.address.shown}: {reason}") from None
+
+    def experiment(self, name: str) -> str:
+        """Return the id of the experiment of this name, made when there is none.
+
+        Raises:
+            StoreError: also when it was deleted.
+        """
+        found = self.call("get_experiment_by_name", name)
+        if found is None:
+            artifacts = self.address.artifacts
+            try:
+                location = None if artifacts is None else artifacts.as_uri()
+                return str(self.call("create_experiment", name, artifact_location=location))
+            except StoreRefusedError:  # somebody else made it in between, or it is refused indeed
+                found = self.call("get_experiment_by_name", name)
+                if found is None:
+                    raise
+        if found.lifecycle_stage != "active":
+            raise StoreRefusedError(
+                f"MLflow at {self.address.shown}: the experiment {name!r} was deleted there; restore it (mlflow"
+                f" experiments restore --experiment-id {found.experiment_id}, with MLFLOW_TRACKING_URI set), or name"
+                " another one in the study file as tracking.experiment"
+            )
+        return str(found.experiment_id)
+
+    def runs(self, experiment: str, condition: str, view: int = ViewType.ACTIVE_ONLY) -> Iterator[Run]:
+        """Yield the runs of an experiment that fulfil a condition."""
+        token: str | None = None
+        while True:
+            page = self.call("search_runs", [experiment], condition, view, page_token=token)
+            yield from page
+            token = page.token
+            if not token:
+                return
+
+    def log(self, run_id: str, entities: list[Entity]) -> list[str]:
+        """Log params, tags and metrics; return what of it the store refuses, the rest being logged.
+
+        Raises:
+            RunGoneError: the run is deleted.
+            StoreError: the store cannot be reached.
+        """
+        refused = []
+        for kind, most in _PER_REQUEST.items():
+            chosen = [entity for entity in entities if isinstance(entity, kind)]
+            for start in range(0, len(chosen), most):
+                refused += self._log_or_halve(run_id, chosen[start : start + most])
+        return refused
+
+    def _log_or_halve(self, run_id: str, entities: list[Entity]) -> list[str]:
+        named = {
+            name: [entity for entity in entities if isinstance(entity, kind)]
+            for name, kind in (("metrics", Metric), ("params", Param), ("tags", RunTag))
+        }
+        try:
+            self.call("log_batch", run_id, **named, synchronous=True)
+        except StoreRefusedError as error:
+            self._check_run(run_id)
+            if len(entities) == 1:
+                return [f"{type(entities[0]).__name__.lower()} {entities[0].key!r}: {error}"]
+            half = len(entities) // 2
+            return self._log_or_halve(run_id, entities[:half]) + self._log_or_halve(run_id, entities[half:])
+        return []
+
+    def _check_run(self, run_id: str) -> None:
+        """Raise ``RunGoneError`` when the run is deleted, purged or was never there."""
+        try:
+            stage = self.call("get_run", run_id).info.lifecycle_stage
+        except StoreRefusedError as error:
+            raise RunGoneError(str(error)) from None
+        if stage != "active":
+            raise RunGoneError(f"MLflow at {self.address.shown}: the run {run_id} was deleted there")
+
+    @contextmanager
+    def _explaining(self) -> Iterator[None]:
+        try:
+            yield
+        except StoreError:
+            raise
+        except FROM_THE_STORE as error:
+            raise explained(error, self.address) from None

@@ -1,0 +1,183 @@
+"""Stores wherever they are: odd paths, none at all, servers and points that are refused, and no password shown."""
+
+import http.server
+import logging
+import shutil
+import socket
+import threading
+import time
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from mlflow.tracking import MlflowClient
+
+from study.background_sync import BackgroundSync
+from study.layout import RunFolder, sqlite_uri
+from study.tracking.address import against, store_address
+from study.tracking.errors import StoreRefusedError, StoreUnreachableError
+
+ODD = ["50%20off", "what?x=1", "a#b", "two words", "größe 色", "back\\slash", "100%", "a&b;c=d", "file:x"]
+
+
+@pytest.mark.parametrize("name", ODD)
+def test_a_run_folder_may_lie_anywhere(tmp_path, empty_store, play, name):
+    folder = play.folder(tmp_path / name / "tiny")
+    shutil.copy(empty_store, folder.mlflow_store)
+    play.start(folder, "t1")
+    folder.report.mkdir()
+    (folder.report / "report.md").write_text("ready")
+    before = {path.name for path in tmp_path.iterdir()}
+    play.tracker(folder).sync(folder)
+    assert {path.name for path in tmp_path.iterdir()} == before
+    assert sorted(path.name for path in folder.path.glob("mlflow*")) == [
+        "mlflow-artifacts", "mlflow.db", "mlflow.db.lock", "mlflow_folder.json", "mlflow_runs.json",
+    ]  # fmt: skip
+    study = play.runs(folder.mlflow_store)["study"]
+    assert [path.name for path in folder.mlflow_artifacts.rglob("plan.json")] == ["plan.json"]
+    client = MlflowClient(sqlite_uri(folder.mlflow_store))
+    assert [file.path for file in client.list_artifacts(study.info.run_id)] == ["plan.json"]
+
+
+def test_a_store_is_named_by_the_file_else_the_environment_else_the_folder(tmp_path, monkeypatch):
+    folder = RunFolder(tmp_path)
+    assert store_address(folder, None).sqlite_file == tmp_path / "mlflow.db"
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://server")
+    assert store_address(folder, None).uri == "http://server"
+    assert store_address(folder, "http://other").uri == "http://other"
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "")
+    assert store_address(folder, None).origin == "the run folder"
+
+
+def test_a_relative_sqlite_file_is_relative_to_the_study_file():
+    assert against(Path("/home/50% off"), "sqlite:///runs.db") == "sqlite:////home/50%25 off/runs.db"
+    for same in ("sqlite:////runs.db", "sqlite:///:memory:", "http://server", "postgresql://db/runs"):
+        assert against(Path("/home"), same) == same
+
+
+@pytest.mark.parametrize(
+    ("uri", "says"),
+    [
+        ("sqlite:////proc/nowhere/mlflow.db", "cannot be"),
+        ("sqlite:////dev/null/mlflow.db", "cannot be"),
+        ("postgresql://ann:s3cr3t@127.0.0.1:{closed}/runs", "(needs the package|cannot be reached)"),
+        ("nosuch+driver://ann:s3cr3t@db/runs", "refuses|cannot be opened"),
+        ("sqlite:///{folder}/x.db?colour=s3cr3t&token=s3cr3t", "cannot be opened.*tracking.uri"),
+    ],
+)
+def test_a_store_that_cannot_be_opened_says_so_at_once_and_shows_no_password(tmp_path, play, uri, says):
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        closed = free.getsockname()[1]
+    folder = play.folder(tmp_path / "tiny")
+    tracker = play.tracker(folder, uri.format(closed=closed, folder=tmp_path))
+    begun = time.monotonic()
+    with pytest.raises((StoreRefusedError, StoreUnreachableError), match=says) as caught:
+        tracker.sync(folder)
+    assert time.monotonic() - begun < 20
+    assert "\n" not in str(caught.value)
+    assert "s3cr3t@" not in str(caught.value)
+    assert "token=s3cr3t" not in str(caught.value)
+    assert caught.value.__cause__ is None
+
+
+@contextmanager
+def _answering(status: int):
+    """A server that says but one thing."""
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def do_GET(self):
+            self.send_response(status)
+            self.send_header("Content-Length", "4")
+            self.end_headers()
+            self.wfile.write(b"nope")
+
+        do_POST = do_GET  # noqa: N815 - the name that http.server looks for
+
+        def log_message(self, *args):
+            pass
+
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    try:
+        yield f"http://127.0.0.1:{server.server_port}"
+    finally:
+        server.shutdown()
+        server.server_close()
+
+
+@pytest.mark.parametrize(
+    ("status", "error", "says"),
+    [
+        (401, StoreRefusedError, "does not accept the login: set MLFLOW_TRACKING_USERNAME"),
+        (403, StoreRefusedError, "does not allow it"),
+        (404, StoreRefusedError, "is no MLflow server"),
+        (400, StoreRefusedError, "refuses"),
+        (500, StoreRefusedError, "refuses"),
+        (503, StoreUnreachableError, "cannot be reached"),
+    ],
+)
+def test_only_what_may_pass_is_called_unreachable(folder, play, status, error, says):
+    with _answering(status) as uri, pytest.raises(error, match=says):
+        play.tracker(folder, uri).sync(folder)
+
+
+def test_a_point_that_is_refused_stops_nothing_else(folder, play, monkeypatch):
+    hard = {"a=b": 0.1, "a|b": 0.2, "a_b": 0.3, "mean": 0.4, "colour=black/": 0.5, "x" * 228: 0.6, "lost": None}
+    for trial in ("t1", "t2"):
+        play.start(folder, trial)
+        play.finish(folder, trial, hard)
+    monkeypatch.setattr(
+        "study.mirror.task_metric_key", lambda row: f"../{row['task']}" if row["task"] == "a=b" else row["task"]
+    )
+    tracker = play.tracker(folder)
+    notes = tracker.sync(folder).notes
+    assert sum("'../a=b'" in note for note in notes) == 2
+    trial = play.runs(folder.mlflow_store)["trial:t2"]
+    assert trial.info.status == "FINISHED"
+    assert trial.data.metrics["mean"] == 0.4
+    assert trial.data.metrics["epochs_run"] == 2
+    assert tracker.sync(folder).notes == []
+
+
+def test_names_that_look_alike_have_values_of_their_own(folder, play):
+    values = {"a=b": 0.1, "a|b": 0.2, "a_b": 0.3, "mean": 0.4, "colour=black/": 0.5, "x" * 228: 0.6, "é": 0.7}
+    play.start(folder, "t1")
+    play.finish(folder, "t1", values)
+    assert play.tracker(folder).sync(folder).notes == []
+    metrics = play.runs(folder.mlflow_store)["trial:t1"].data.metrics
+    shown = {key: value for key, value in metrics.items() if key.startswith("test/")}
+    assert sorted(shown.values()) == pytest.approx(sorted([*values.values(), 0.4]))  # 0.4 is the mean as well
+    assert shown["test/mean/triplet_accuracy/query"] == pytest.approx(0.4)
+
+
+def test_an_error_of_the_mirror_itself_is_reported_and_ends_nothing(folder, play, caplog, monkeypatch):
+    monkeypatch.setenv("MLFLOW_TRACKING_PASSWORD", "hunter2-hunter2")
+    background = BackgroundSync(play.tracker(folder), folder, every_s=0.01)
+
+    def breaks(folder):
+        raise KeyError("hunter2-hunter2")
+
+    monkeypatch.setattr("study.tracking.tracker.identify", breaks)
+    with caplog.at_level(logging.WARNING):
+        background.start()
+        assert not background.catch_up()
+        background.stop()
+    assert "trials go on without it" in caplog.text
+    assert "KeyError: '***'" in caplog.text
+    assert "hunter2" not in caplog.text
+
+
+def test_a_store_that_falls_silent_is_not_waited_for(folder, play, caplog):
+    with socket.socket() as silent:
+        silent.bind(("127.0.0.1", 0))
+        silent.listen()
+        tracker = play.tracker(folder, f"http://127.0.0.1:{silent.getsockname()[1]}")
+        background = BackgroundSync(tracker, folder, patience_s=0.5)
+        background.start()
+        begun = time.monotonic()
+        assert not background.catch_up()
+        assert not background.catch_up()
+        background.stop()
+        assert time.monotonic() - begun < 5
+    assert "has not answered" in caplog.text
