@@ -8,7 +8,8 @@ from collections.abc import Iterator
 from mlflow.exceptions import MlflowException
 from requests.exceptions import ConnectionError as NoConnectionError
 from requests.exceptions import RetryError, SSLError, Timeout
-from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+from sqlalchemy.exc import DBAPIError, IntegrityError, InterfaceError, OperationalError, SQLAlchemyError
+from sqlalchemy.exc import TimeoutError as DatabaseTimeoutError
 
 from study.secrets import redact
 from study.tracking.address import StoreAddress
@@ -35,6 +36,10 @@ class RunGoneError(StoreRefusedError):
     """A run that was there is deleted; looking again at what the store holds helps."""
 
 
+class StoreConflictError(StoreRefusedError):
+    """Somebody else wrote the same at the same moment. The database took everything back, so it may be tried again."""
+
+
 _LOGIN_HELP = (
     "set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD, or MLFLOW_TRACKING_TOKEN, in the environment (a"
     " database: the whole address in MLFLOW_TRACKING_URI)"
@@ -46,6 +51,9 @@ _REFUSALS = {
     "ENDPOINT_NOT_FOUND": "is no MLflow server: correct the address",
 }
 _LATER = ("TEMPORARILY_UNAVAILABLE", "REQUEST_LIMIT_EXCEEDED", "RESOURCE_EXHAUSTED", "DEADLINE_EXCEEDED", "ABORTED")
+_UNTRUSTED = "does not show a certificate that is trusted here (MLFLOW_TRACKING_SERVER_CERT_PATH names others)"
+_SILENT = (Timeout, NoConnectionError, RetryError)
+_DATABASE = (OperationalError, InterfaceError, DatabaseTimeoutError)
 _STATUS = re.compile(r"failed with error code (\d{3})|Error code: (\d{3})|too many (\d{3}) error responses")
 _LOGIN_REFUSED = re.compile(
     r"(?i)authentication failed|access denied|no password supplied|login failed|pg_hba|role .* does not exist"
@@ -63,24 +71,25 @@ def explained(error: BaseException, address: StoreAddress) -> StoreError:
         error: as it was raised; the errors it arose from are looked at too.
         address: of the store, named in the message.
     """
-    code, reason = getattr(error, "error_code", None), _reason(error)
-    causes = list(_causes(error))
-    status = _status(causes)
+    causes, reason = list(_causes(error)), _reason(error)
+    code, status = getattr(error, "error_code", None), _status(causes)
     if status in (401, 403):
         code = "UNAUTHENTICATED" if status == 401 else "PERMISSION_DENIED"
     if any(isinstance(cause, SSLError) for cause in causes):
-        untrusted = "does not show a certificate that is trusted here (MLFLOW_TRACKING_SERVER_CERT_PATH names others)"
-        return _refused(address, f"{untrusted}: {reason}")
-    silent = any(isinstance(cause, Timeout | NoConnectionError | RetryError) for cause in causes)
-    if silent and status != 500:  # which a server says of what it cannot store, too
+        return _refused(address, f"{_UNTRUSTED}: {reason}")
+    if any(isinstance(cause, _SILENT) for cause in causes) and status != 500:  # said of what cannot be stored, too
         return StoreUnreachableError(f"MLflow at {address.shown} cannot be reached: {reason}")
-    if code in _REFUSALS:
-        return _refused(address, f"{_REFUSALS[code]} ({reason})")
-    if any(isinstance(cause, DBAPIError) for cause in causes) or code in _LATER or status in (429, 502, 503, 504):
+    if any(isinstance(cause, IntegrityError) or "IntegrityError)" in str(cause) for cause in causes):
+        return StoreConflictError(f"MLflow at {address.shown} was written by somebody else as well: {reason}")
+    if any(isinstance(cause, _DATABASE) for cause in causes) or code in _LATER or status in (429, 502, 503, 504):
         return _of_a_database(reason, address)
+    return _of_a_call(error, code, reason, address)
+
+
+def _of_a_call(error: BaseException, code: str | None, reason: str, address: StoreAddress) -> StoreError:
     if isinstance(error, OSError):
         return StoreUnreachableError(f"MLflow at {address.shown} cannot be written: {reason}")
-    return _refused(address, f"refuses: {reason}")
+    return _refused(address, f"{_REFUSALS[code]} ({reason})" if code in _REFUSALS else f"refuses: {reason}")
 
 
 def _of_a_database(reason: str, address: StoreAddress) -> StoreError:

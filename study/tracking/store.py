@@ -24,10 +24,20 @@ from mlflow.tracking import MlflowClient
 
 from study.secrets import redact
 from study.tracking.address import StoreAddress
-from study.tracking.errors import FROM_THE_STORE, RunGoneError, StoreError, StoreRefusedError, explained
+from study.tracking.errors import (
+    FROM_THE_STORE,
+    RunGoneError,
+    StoreConflictError,
+    StoreError,
+    StoreRefusedError,
+    explained,
+)
 from study.tracking.opening import open_client
 
 Entity = Param | RunTag | Metric
+
+_TIMES = 4
+"""How often a call is made that meets the same one of another process."""
 
 _PER_REQUEST = {Param: 90, RunTag: 90, Metric: 900}  # a server takes at most 100, 100 and 1,000
 
@@ -52,11 +62,19 @@ class Store:
         Raises:
             StoreError: the store cannot be reached or refuses.
         """
-        with self._explaining():
-            self._client = self._client or open_client(self.address)
-            answer = getattr(self._client, method)(*arguments, **named)
-        self.last_answer = time.monotonic()
-        return answer
+        for attempt in range(1, _TIMES + 1):
+            try:
+                with self._explaining():
+                    self._client = self._client or open_client(self.address)
+                    answer = getattr(self._client, method)(*arguments, **named)
+            except StoreConflictError:
+                if attempt == _TIMES:
+                    raise
+                time.sleep(0.1 * attempt)
+            else:
+                self.last_answer = time.monotonic()
+                return answer
+        raise AssertionError
 
     def upload(self, method: str, *arguments: Any) -> None:
         """Call a method that sends files.
