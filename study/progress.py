@@ -7,7 +7,7 @@ journals, and are found again when the file asks for them again, but they are no
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from study.journal import TrialHistory
 from study.layout import RunFolder
@@ -69,9 +69,25 @@ class RunProgress:
         return sum(trial.is_done for trial in self.trials)
 
     @property
+    def failed(self) -> int:
+        """Trials whose last attempt failed and that would be tried again."""
+        return sum(trial.state == "failed" for trial in self.trials)
+
+    @property
     def total(self) -> int:
         """All trials, those not sampled yet included, and without confirm trials that cannot come."""
         return sum(tune_total(self.plan, *arm) + confirm_total(self.plan, arm[1]) for arm in self.arms)
+
+    def trials_of(self, arm: PlannedArm) -> list[TrialProgress]:
+        """Return the trials of one arm that are known so far."""
+        return [trial for trial in self.trials if trial.arm.arm.arm_id == arm.arm.arm_id]
+
+    def with_histories(self, histories: Mapping[str, TrialHistory]) -> RunProgress:
+        """Return the same with newer journals of some trials, by trial id, that have not ended since."""
+        trials = tuple(
+            replace(trial, history=histories.get(trial.trial.trial_id, trial.history)) for trial in self.trials
+        )
+        return replace(self, trials=trials)
 
 
 def tune_total(plan: StudyPlan, arm: PlannedArm, progress: ArmProgress) -> int:
@@ -86,7 +102,13 @@ def confirm_total(plan: StudyPlan, progress: ArmProgress) -> int:
 
 def progress_of(plan: StudyPlan, states: Mapping[str, TrialState]) -> RunProgress:
     """Return where a run stands; a pure function of the plan and the journals."""
-    arms = tuple((arm, ready_units(plan, arm, states)) for arm in plan.arms)
+    return assembled(plan, tuple((arm, ready_units(plan, arm, states)) for arm in plan.arms), states)
+
+
+def assembled(
+    plan: StudyPlan, arms: tuple[tuple[PlannedArm, ArmProgress], ...], states: Mapping[str, TrialState]
+) -> RunProgress:
+    """Return where a run stands, given where its arms stand by the same states."""
     trials = tuple(trial for arm, progress in arms for trial in _trials(arm, progress, states))
     return RunProgress(plan, arms, trials)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 
 from study.cost import concurrent_trials
@@ -10,7 +9,7 @@ from study.driver import Driver
 from study.failures import signature
 from study.plan import PlannedArm
 from study.progress import RunProgress, TrialProgress, confirm_total, tune_total
-from study.timing import measured_epoch_seconds
+from study.remaining import seconds_left
 from study.tune.design import ArmProgress
 
 QUIET_S = 60.0
@@ -82,10 +81,12 @@ class ArmStatus:
 class StudyStatus:
     """The whole run. ``done`` counts completed, pruned and diverged trials: nothing is left to do for them.
 
-    ``interrupted`` are trials that were running when their driver ended; ``done_last_hour`` is a part of ``done``.
+    ``objective`` says what the arms' objectives are; ``interrupted`` are trials that were running when their driver
+    ended; ``done_last_hour`` is a part of ``done``.
     """
 
     name: str
+    objective: str
     arms: tuple[ArmStatus, ...]
     running: tuple[RunningTrial, ...]
     interrupted: tuple[RunningTrial, ...]
@@ -110,26 +111,41 @@ class StudyStatus:
         return self.done == self.total
 
 
-def study_status(progress: RunProgress, now: float, driver: Driver = "unknown") -> StudyStatus:
-    """Return the status of a run at ``now`` (unix seconds). Nothing runs where the driver is gone."""
+def study_status(
+    progress: RunProgress, now: float, driver: Driver = "unknown", workers: int | None = None
+) -> StudyStatus:
+    """Return the status of a run.
+
+    Args:
+        progress: where it stands.
+        now: unix seconds.
+        driver: nothing runs where it is gone.
+        workers: trials at once; None takes as many as are running, and as would fit on this machine when none is.
+    """
     begun = tuple(_running(trial, now) for trial in progress.trials if trial.state == "running")
     histories = [trial.history for trial in progress.trials if trial.history is not None]
     ends = [trial.history.updated for trial in progress.trials if trial.history is not None and trial.is_done]
     running, interrupted = ((), begun) if driver == "gone" else (begun, ())
+    definition = progress.plan.definition
     return StudyStatus(
-        name=progress.plan.definition.name,
+        name=definition.name,
+        objective=f"validation {definition.selection.metric}".replace("_", " "),
         arms=tuple(_arm(progress, arm, state, driver) for arm, state in progress.arms),
         running=running,
         interrupted=interrupted,
         failed=tuple(_failed(trial) for trial in progress.trials if trial.state in ("failed", "diverged")),
         torn_lines=sum(history.torn for history in histories),
         done_last_hour=sum(now - end <= _RECENT_S for end in ends),
-        seconds_left=_seconds_left(progress, [trial for trial in running if not trial.stalled]),
+        seconds_left=seconds_left(progress, workers or _workers(progress, running), now),
     )
 
 
+def _workers(progress: RunProgress, running: tuple[RunningTrial, ...]) -> int:
+    return sum(not trial.stalled for trial in running) or concurrent_trials(progress.plan.definition)
+
+
 def _arm(progress: RunProgress, arm: PlannedArm, state: ArmProgress, driver: Driver) -> ArmStatus:
-    trials = [trial for trial in progress.trials if trial.arm.arm.arm_id == arm.arm.arm_id]
+    trials = progress.trials_of(arm)
     tune = [trial for trial in trials if trial.trial.stage == "tune"]
     confirm = [trial for trial in trials if trial.trial.stage == "confirm"]
     states = [trial.state for trial in trials]
@@ -184,17 +200,3 @@ def _failed(progress: TrialProgress) -> FailedTrial:
         final=progress.state == "diverged",
         signature=signature(last),
     )
-
-
-def _seconds_left(progress: RunProgress, running: Iterable[RunningTrial]) -> float | None:
-    """Return the work left over the trials at work; as many as fit here when none is. None before one has finished."""
-    seconds = measured_epoch_seconds(progress)
-    if seconds is None:
-        return None
-    epochs = progress.plan.definition.optimization.epochs
-    left = 0.0
-    for arm, state in progress.arms:
-        status = _arm(progress, arm, state, "unknown")
-        begun = [t for t in progress.trials if t.arm is arm and t.state in ("running", "paused", "failed")]
-        left += seconds[status.arm_id] * (status.waiting * epochs + sum(epochs - trial.epochs_run for trial in begun))
-    return left / (len(list(running)) or concurrent_trials(progress.plan.definition))

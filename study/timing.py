@@ -2,26 +2,80 @@
 
 from __future__ import annotations
 
-from statistics import mean, median
+from collections import defaultdict
+from collections.abc import Mapping
+from dataclasses import dataclass
+from statistics import mean, median, median_low
 
 from study.layout import dataset_cache
 from study.plan import StudyPlan, blaming
 from study.progress import RunProgress
 
+_ENDED = ("completed", "pruned", "paused")
+"""States of trials that were started, trained and evaluated, if only as far as a rung."""
+
+_ENOUGH_EPOCHS = 2
+"""Epochs of an arm from which one can tell what they take; the first of a worker takes longer."""
+
+
+@dataclass(frozen=True)
+class Speeds:
+    """How long things take.
+
+    Attributes:
+        epoch: seconds of an epoch by arm id; guessed by multiply-adds for arms that are not in ``seen``.
+        beside: seconds a trial takes beside its epochs, by arm id: its start, its evaluation.
+        seen: the arms of which enough epochs were seen.
+        ended: how many trials have ended, or have reached a rung of halving, without ever failing.
+    """
+
+    epoch: dict[str, float]
+    beside: dict[str, float]
+    seen: frozenset[str]
+    ended: int
+
+
+def speeds_of(progress: RunProgress) -> Speeds | None:
+    """Return how long things take by the journals; None before an epoch and a trial have ended."""
+    epochs, beside = defaultdict[str, list[float]](list), defaultdict[str, list[float]](list)
+    for trial in progress.trials:
+        arm_id, history = trial.arm.arm.arm_id, trial.history
+        if history is None or history.failures:
+            continue
+        epochs[arm_id] += [float(record["seconds"]) for record in history.epochs.values()]
+        if trial.state in _ENDED and history.attempts:
+            beside[arm_id].append(max(0.0, history.busy_seconds - history.seconds) / history.attempts)
+    seen = frozenset(arm_id for arm_id, values in epochs.items() if len(values) >= _ENOUGH_EPOCHS)
+    if not (seen and beside):
+        return None
+    least = min(map(min, beside.values()))  # the first trial of a worker takes longer: it loads libraries
+    return Speeds(
+        epoch=_of_all_arms(progress, {arm_id: median_low(epochs[arm_id]) for arm_id in seen}),
+        beside={
+            arm.arm.arm_id: min(found) if len(found := beside[arm.arm.arm_id]) > 1 else least
+            for arm in progress.plan.arms
+        },
+        seen=seen,
+        ended=sum(map(len, beside.values())),
+    )
+
 
 def measured_epoch_seconds(progress: RunProgress) -> dict[str, float] | None:
-    """Return the seconds of an epoch by arm id from finished trials, with start and evaluation spread over the epochs.
+    """Return the seconds of an epoch by arm id from trials that have ended, with start and evaluation spread over them.
 
-    An arm without a finished trial is estimated from the others by its multiply-adds. None without any.
+    An arm without such a trial is estimated from the others by its multiply-adds. None without any.
     """
-    samples: dict[str, list[float]] = {}
+    samples = defaultdict[str, list[float]](list)
     for trial in progress.trials:
-        if trial.state == "completed" and trial.history is not None and trial.history.attempts == 1:
-            samples.setdefault(trial.arm.arm.arm_id, []).append(trial.history.busy_seconds / trial.history.epoch)
-    if not samples:
-        return None
-    work = {arm.arm.arm_id: arm.storage.multiply_adds_per_image for arm in progress.plan.arms}
+        history = trial.history
+        if trial.state in _ENDED and history is not None and history.epoch and not history.failures:
+            samples[trial.arm.arm.arm_id].append(history.busy_seconds / history.epoch)
     known = {arm_id: median(values) for arm_id, values in samples.items()}
+    return _of_all_arms(progress, known) if known else None
+
+
+def _of_all_arms(progress: RunProgress, known: Mapping[str, float]) -> dict[str, float]:
+    work = {arm.arm.arm_id: arm.storage.multiply_adds_per_image for arm in progress.plan.arms}
     rate = mean(seconds / work[arm_id] for arm_id, seconds in known.items())
     return {arm_id: known.get(arm_id, rate * multiply_adds) for arm_id, multiply_adds in work.items()}
 

@@ -1,4 +1,4 @@
-"""How much of a study is done and left, in multiply-adds, so that arms of unequal cost are weighed fairly."""
+"""What a driver tells of a run while it goes on: where it stands, and which trials are at work."""
 
 from __future__ import annotations
 
@@ -6,62 +6,37 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from study.journal import read_history
-
-
-@dataclass(frozen=True)
-class UnitInFlight:
-    """A unit that was handed out: where its journal is, what an epoch costs, and how far the trial was before."""
-
-    trial_id: str
-    label: str
-    journal: Path
-    weight: float
-    epochs_before: int
-    epochs_wanted: int
-
-    def work_since(self) -> float:
-        """Return the work done in epochs journalled since it was handed out."""
-        history = read_history(self.journal)
-        done = 0 if history is None else min(history.epoch, self.epochs_wanted) - self.epochs_before
-        return self.weight * max(0, done)
+from study.progress import RunProgress
 
 
 @dataclass(frozen=True)
 class Workload:
-    """A study at one moment.
+    """A run at the moment a unit was handed out or ended.
 
     Attributes:
-        done: work in epochs of trials that are not in flight, and in epochs they had before they were handed out.
-        left: work still to do at most (halving may end trials early), that of units in flight included.
-        trials_done: trials that need no more work.
-        trials_total: all trials, those not sampled yet included.
-        failed: trials whose last attempt failed.
-        in_flight: units handed out, in the order they were.
+        progress: where it stood then.
+        in_flight: the journals of the trials handed out, by trial id, in the order they were.
     """
 
-    done: float
-    left: float
-    trials_done: int
-    trials_total: int
-    failed: int
-    in_flight: tuple[UnitInFlight, ...] = ()
+    progress: RunProgress
+    in_flight: dict[str, Path]
 
-    def done_now(self) -> float:
-        """Return the work done including the epochs that running trials have journalled."""
-        return self.done + min(self.left, sum(unit.work_since() for unit in self.in_flight))
+    @property
+    def trials_done(self) -> int:
+        """Trials that need no more work."""
+        return self.progress.done
 
+    @property
+    def trials_total(self) -> int:
+        """All trials, those not sampled yet included."""
+        return self.progress.total
 
-@dataclass(frozen=True)
-class Pace:
-    """Work per second since a moment at which ``done_at_start`` had been done."""
+    @property
+    def failed(self) -> int:
+        """Trials whose last attempt failed."""
+        return self.progress.failed
 
-    started: float
-    done_at_start: float
-
-    def seconds_left(self, workload: Workload, done_now: float, now: float) -> float | None:
-        """Return the expected seconds to the end, None before anything has been done."""
-        gained, elapsed = done_now - self.done_at_start, now - self.started
-        left = workload.done + workload.left - done_now
-        if left <= 0:
-            return 0.0
-        return elapsed * left / gained if gained > 0 and elapsed > 0 else None
+    def now(self) -> RunProgress:
+        """Return where the run stands by the journals that the workers write at this moment."""
+        histories = {trial_id: read_history(journal) for trial_id, journal in self.in_flight.items()}
+        return self.progress.with_histories({key: found for key, found in histories.items() if found is not None})

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Self
 
@@ -12,13 +13,13 @@ import numpy as np
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from results.affinity_figure import TaskMatrix, affinity_figure, unit_of
 from results.figures import save_figure
 from study.affinity import Chosen, StudyAffinity, measure_affinity, write_affinity
 from study.commands.target import find_target
 from study.display import Heading, duration, open_console, print_table, say
+from study.live_block import LiveBlock, bar, can_redraw
 
 EXIT_INTERRUPTED = 130
 
@@ -27,6 +28,7 @@ MOST_PRINTED_TASKS = 12
 
 _MOST_PRINTED_GROUPS = 6
 _LINE_EVERY_S = 20.0
+_REFRESH_S = 0.5
 
 Floats = NDArray[np.float64]
 
@@ -44,7 +46,7 @@ def show_affinity(given: Path, runs: Path, out: Path | None, every_steps: int) -
     path = target.folder.affinity if out is None else out
     console = open_console()
     try:
-        with target.named(), _PilotProgress(console) as progress:
+        with target.named(), _PilotProgress(console, every_steps) as progress:
             affinity = measure_affinity(target.definition, every_steps, progress.update)
     except KeyboardInterrupt:
         say(console, "Stopped; nothing was written. The same command measures from the start.")
@@ -63,31 +65,37 @@ def show_affinity(given: Path, runs: Path, out: Path | None, every_steps: int) -
 class _PilotProgress:
     """A bar on a terminal, a line now and then where there is none."""
 
-    def __init__(self, console: Console) -> None:
+    def __init__(self, console: Console, every_steps: int) -> None:
         self._console = console
-        columns = (TextColumn("{task.description}", markup=False), BarColumn(), TimeRemainingColumn())
-        self._bar = Progress(*columns, console=console, transient=True, disable=not console.is_terminal)
-        self._task = self._bar.add_task("preparing the images", total=None)
+        self._block = LiveBlock(console) if can_redraw(console) else None
+        self._enough_steps = 2 * every_steps + 1  # a measured step takes longer than the others
         self._started = self._shown = time.monotonic()
+        self._stack = ExitStack()
 
     def __enter__(self) -> Self:
-        self._bar.start()
+        if self._block is not None:
+            self._stack.enter_context(self._block).show(["preparing the images"])
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._bar.stop()
+        self._stack.close()
 
     def update(self, step: int, steps: int) -> None:
         """Take in that a step is done."""
-        if step == 1:
-            self._started = self._shown = time.monotonic()
-        text = f"step {step} of {steps}"
-        self._bar.update(self._task, description=text, total=steps, completed=step)
         now = time.monotonic()
-        if not self._console.is_terminal and now - self._shown >= _LINE_EVERY_S:
-            self._shown = now
-            left = (now - self._started) / (step - 1) * (steps - step)
-            say(self._console, f"{text}, about {duration(left)} left")
+        if step == 1:
+            self._started = self._shown = now
+        every = _LINE_EVERY_S if self._block is None else _REFRESH_S
+        if now - self._shown < every:
+            return
+        self._shown = now
+        text = f"step {step} of {steps}"
+        if step > self._enough_steps:
+            text += f", about {duration((now - self._started) / (step - 1) * (steps - step))} left"
+        if self._block is None:
+            say(self._console, text)
+        else:
+            self._block.show([f"{bar(self._console, step, steps, self._console.width - len(text) - 2)} {text}"])
 
 
 def _figure(affinity: StudyAffinity) -> Figure:

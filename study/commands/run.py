@@ -61,7 +61,7 @@ def run(command: RunCommand) -> int:
     with console.status("preparing images"), target.named():
         prepare_images(plan, target.folder)
     with _mirrored(target, wanted=command.tracking) as mirror:
-        with LiveProgress(console) as live:
+        with LiveProgress(console, mlflow_hint(target) if command.tracking else "") as live:
             options = RunOptions(command.address, command.workers, live.update)
             summary = run_study(plan, target.folder, options)
         if not summary.interrupted:

@@ -14,11 +14,12 @@ from filelock import FileLock, Timeout
 from study.journal import Event, JournalWriter
 from study.layout import RunFolder
 from study.plan import PlannedArm, StudyPlan
+from study.progress import assembled, confirm_total, tune_total
 from study.tune.design import ArmDesign, ArmProgress
 from study.tune.equal_failures import EqualFailures
 from study.tune.halving import Pruning
 from study.tune.units import TrialState, WorkUnit, read_state
-from study.workload import UnitInFlight, Workload
+from study.workload import Workload
 
 WRITER_GONE_S = 5.0
 """How long a dead worker's lock may linger before the driver leaves the trial's journal alone."""
@@ -29,20 +30,18 @@ class _Arm:
     planned: PlannedArm
     design: ArmDesign
     weight: float  # multiply-adds of one epoch's image
-    tune_trials: int
 
 
 class Dispatcher:
     """Hands out the units that may run now, and takes note of those that ended."""
 
     def __init__(self, plan: StudyPlan, folder: RunFolder, states: dict[str, TrialState]) -> None:
+        self._plan = plan
         self._definition = plan.definition
         self._folder = folder
         self._states = dict(states)
         self._arms = {
-            arm.arm.arm_id: _Arm(
-                arm, ArmDesign(plan, arm), float(arm.storage.total.multiply_adds_per_image), plan.tune_trials(arm)
-            )
+            arm.arm.arm_id: _Arm(arm, ArmDesign(plan, arm), float(arm.storage.total.multiply_adds_per_image))
             for arm in plan.arms
         }
         self._tries = 1 + plan.definition.resources.retries
@@ -117,18 +116,11 @@ class Dispatcher:
         return state
 
     def workload(self) -> Workload:
-        """Return how much is done and left."""
-        known = [trial for arm in self._progress.values() for trial in (*arm.tune, *arm.confirm)]
-        states = [self._states[trial.trial_id] for trial in known if trial.trial_id in self._states]
-        pruned = sum(len(arm.pruned) for arm in self._progress.values())
-        done = sum(self._arms[trial.arm.arm_id].weight * self._epoch(trial.trial_id) for trial in known)
+        """Return where the run stands, and what is at work."""
+        arms = tuple((self._arms[arm_id].planned, progress) for arm_id, progress in self._progress.items())
         return Workload(
-            done=done,
-            left=sum(self._work_left(arm_id) for arm_id in self._arms),
-            trials_done=pruned + sum(state.history.is_final for state in states),
-            trials_total=sum(self._trials_total(arm_id) for arm_id in self._progress),
-            failed=sum(state.history.state == "failed" for state in states),
-            in_flight=tuple(self._flying(unit) for unit in self._in_flight.values()),
+            assembled(self._plan, arms, self._states),
+            {trial_id: self._folder.trial(trial_id).journal for trial_id in self._in_flight},
         )
 
     def _candidates(self) -> list[WorkUnit]:
@@ -174,10 +166,8 @@ class Dispatcher:
         return state.history.epoch if state else 0
 
     def _trials_total(self, arm_id: str) -> int:
-        arm = self._progress[arm_id]
-        confirm = 0 if arm.failure else len(self._definition.confirm.seeds)
-        tune = len(arm.tune) if arm.selected or arm.failure else self._arms[arm_id].tune_trials
-        return tune + confirm
+        arm, planned = self._progress[arm_id], self._arms[arm_id].planned
+        return tune_total(self._plan, planned, arm) + confirm_total(self._plan, arm)
 
     def _work_left(self, arm_id: str) -> float:
         arm, epochs = self._progress[arm_id], self._definition.optimization.epochs
@@ -193,14 +183,3 @@ class Dispatcher:
     def _is_final(self, trial_id: str) -> bool:
         state = self._states.get(trial_id)
         return state is not None and state.history.is_final
-
-    def _flying(self, unit: WorkUnit) -> UnitInFlight:
-        trial = unit.trial
-        return UnitInFlight(
-            trial_id=trial.trial_id,
-            label=f"{trial.arm.name} {trial.stage} {trial.index}",
-            journal=self._folder.trial(trial.trial_id).journal,
-            weight=self._arms[trial.arm.arm_id].weight,
-            epochs_before=self._epoch(trial.trial_id),
-            epochs_wanted=unit.until_epoch or self._definition.optimization.epochs,
-        )

@@ -55,8 +55,7 @@ def test_a_trial_in_every_state(plan: StudyPlan, folder: RunFolder, journaling: 
         ("out_of_memory", "too large", False),
         ("diverged", "nan", True),
     ]
-    assert status.seconds_left is not None
-    assert status.seconds_left > 0
+    assert status.seconds_left is None  # of the arm with two networks no trial has ended
 
 
 def test_a_quiet_journal_is_stalled(plan: StudyPlan, folder: RunFolder, journaling: Any) -> None:

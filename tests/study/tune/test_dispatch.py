@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from filelock import FileLock
 
+from study.remaining import work_left
 from study.tune import dispatch
 
 
@@ -56,21 +57,23 @@ def test_a_journal_that_another_process_writes_is_left_alone(make_plan, simulate
 def test_work_done_and_left_add_up_and_end_at_zero(make_plan, simulate):
     plan = make_plan()
     total = simulate(plan).dispatcher.workload()
-    weights = [arm.storage.multiply_adds_per_image for arm in plan.arms]
-    assert total.left == sum(weights) * 7 * 4  # trials of an arm, epochs
-    assert (total.done, total.trials_done, total.trials_total) == (0, 0, 21)
+    assert epochs_left(total) == 3 * 7 * 4  # arms, trials of an arm, epochs
+    assert (epochs_done(total), total.trials_done, total.trials_total) == (0, 0, 21)
     while simulate(plan).run(workers=2, seed=0, units=5):
         now = simulate(plan).dispatcher.workload()
-        assert now.done + now.left == total.left
-    assert (now.left, now.trials_done, now.in_flight) == (0, 21, ())
+        assert epochs_done(now) + epochs_left(now) == 3 * 7 * 4
+    assert (epochs_left(now), now.trials_done, now.in_flight) == (0, 21, {})
 
 
 def test_pruning_takes_its_trials_work_off_the_total(make_plan, simulate):
     halving = {"trials_per_arm": 4, "round_size": 4, "halving": {"rungs": [1], "keep": 0.5}}
     run = simulate(make_plan(search=halving))
+    at_first = run.dispatcher.workload()
+    assert epochs_left(at_first) == 3 * (4 * 1 + 2 * 3 + 2 * 4)  # to the rung, the better half on, confirm trials
     run.run(workers=2, seed=0)
     done = run.dispatcher.workload()
-    assert (done.left, done.trials_done, done.trials_total) == (0, 18, 18)
+    assert (epochs_left(done), done.trials_done, done.trials_total) == (0, 18, 18)
+    assert epochs_done(done) == epochs_left(at_first)
 
 
 def test_epochs_of_running_trials_count_as_done(make_plan, simulate):
@@ -81,4 +84,13 @@ def test_epochs_of_running_trials_count_as_done(make_plan, simulate):
     from study.tune.execution import execute
 
     execute(order)
-    assert before.done_now() == before.in_flight[0].weight * 4
+    assert sum(trial.epochs_run for trial in before.now().trials) == 4
+    assert sum(work.epochs for work in work_left(before.now())) == epochs_left(before) - 4
+
+
+def epochs_done(workload):
+    return sum(trial.epochs_run for trial in workload.progress.trials)
+
+
+def epochs_left(workload):
+    return sum(work.epochs for work in work_left(workload.progress))

@@ -10,6 +10,7 @@ import ray
 
 from study.errors import UserError
 from study.layout import RunFolder
+from study.remaining import work_left
 from study.tune.cluster import connected
 from study.tune.runner import RunOptions, RunSummary, run_lock, run_study
 from study.tune.units import read_states
@@ -110,7 +111,9 @@ def test_failures_are_counted_by_what_they_are_and_the_rest_goes_on(run):
 def test_the_listener_sees_the_work_shrink_to_nothing(run):
     seen = []
     run(changes={"search": {"trials_per_arm": 1}, "confirm": {"seeds": [1]}}, listener=seen.append)
-    assert (seen[0].done, seen[-1].left, seen[-1].in_flight) == (0, 0, ())
+    left = [sum(work.epochs for work in work_left(workload.progress)) for workload in seen]
+    assert left == sorted(left, reverse=True)
+    assert (seen[0].trials_done, left[-1], seen[-1].in_flight) == (0, 0, {})
     assert [workload.trials_done for workload in seen] == sorted(workload.trials_done for workload in seen)
 
 
