@@ -33,11 +33,13 @@ class Origin:
         description: The study's one sentence.
         commands: Those that make the results again.
         data_facts: What the images were found to hold, a sentence each.
+        notes: What is to be known of the trials beside their numbers, a sentence each.
     """
 
     description: str = ""
     commands: tuple[str, ...] = ("modstudy run study.yaml", "modstudy report .")
     data_facts: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -62,6 +64,7 @@ def write_report(tables: Path, folder: Path, origin: Origin | None = None) -> Re
     Raises:
         ValueError: A table is missing or not readable, or the tables contradict each other.
     """
+    origin = origin or Origin()
     trials, storage, failures = (read_table(tables, name) for name in ("trials", "storage", "failures"))
     task_metrics = read_table(tables, "task_metrics")
     rule = rule_of(trials)
@@ -78,7 +81,9 @@ def write_report(tables: Path, folder: Path, origin: Origin | None = None) -> Re
         for file in agreement_section.FILES:
             (folder / file).unlink(missing_ok=True)
     parts = {
-        "What was run": sections.what_was_run(trials, summary, (origin or Origin()).data_facts),
+        "What was run": "\n\n".join(
+            [sections.what_was_run(trials, summary, origin.data_facts), *map(escape, origin.notes)]
+        ),
         "Summary": sections.summary_section(summary),
         "Accuracy against added parameters": _embedded(figures, "tradeoff.png", "trade-off")
         + (f"\n\n{sections.front_sentence(points)}" if len(points) else ""),
@@ -91,10 +96,10 @@ def write_report(tables: Path, folder: Path, origin: Origin | None = None) -> Re
         "Storage": sections.storage_section(summary, storage),
         "Effort": sections.effort_section(trials),
         "Failures": sections.failure_section(failures, trials),
-        "How to make it again": code_block((origin or Origin()).commands),
+        "How to make it again": code_block(origin.commands),
     }
     name = str(trials["study"].iloc[0]) if len(trials) else "without trials"
-    head = [f"# Study {escape(name)}", escape((origin or Origin()).description)]
+    head = [f"# Study {escape(name)}", escape(origin.description)]
     text = "\n\n".join([*filter(None, head), *(f"## {title}\n\n{body}" for title, body in parts.items())])
     report, csv = folder / "report.md", folder / "summary.csv"
     with replacing(report) as temporary:

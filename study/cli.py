@@ -52,7 +52,24 @@ app = typer.Typer(
 StudyArgument = Annotated[
     Path, typer.Argument(metavar="STUDY", help="A study file, a built-in study (default, smoke), or a run's folder.")
 ]
-RunsOption = Annotated[Path, typer.Option("--runs-dir", help="Where the folders of runs lie.")]
+
+
+def _as_given(context: typer.Context, parameter: typer.CallbackParam, value: Path) -> Path:
+    """Tell ``--runs-dir runs``, which means this very folder, from the default, which means the study file's."""
+    source = context.get_parameter_source(str(parameter.name))
+    given = source is not None and source.name != "DEFAULT"
+    return value.resolve() if given and value == RUNS else value
+
+
+RunsOption = Annotated[
+    Path,
+    typer.Option(
+        "--runs-dir",
+        help="Where the folders of runs lie; by default runs/ beside the study file (built-in studies: here).",
+        show_default=False,
+        callback=_as_given,
+    ),
+]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
@@ -70,20 +87,24 @@ def plan(
 
 
 @app.command(epilog="Example: modstudy run study.yaml --address auto --workers 32")
-def run(
+def run(  # noqa: PLR0913, PLR0917 - a parameter for each option of the command
     study: StudyArgument,
     address: Annotated[
         str | None, typer.Option(help="A Ray cluster (auto: the one running here); by default one on this machine.")
     ] = None,
     workers: Annotated[int | None, typer.Option(min=1, help="Trials at once at most; never changes a result.")] = None,
     tracking: Annotated[bool, typer.Option("--tracking/--no-tracking", help="Keep MLflow up to date.")] = True,
+    retrain: Annotated[
+        bool,
+        typer.Option("--retrain", help="Train again what an older version trained, or what lacks its monitoring."),
+    ] = False,
     runs_dir: RunsOption = RUNS,
 ) -> None:
     """Run what is missing of a study, and report it. Stop with Ctrl-C; the same command goes on."""
     from study.commands.run import RunCommand
     from study.commands.run import run as run_command
 
-    raise typer.Exit(run_command(RunCommand(study, runs_dir, address, workers, tracking)))
+    raise typer.Exit(run_command(RunCommand(study, runs_dir, address, workers, tracking, retrain)))
 
 
 @app.command(epilog="Example: modstudy status runs/default")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
 
 RUNS = Path("runs")
@@ -77,6 +78,10 @@ class RunFolder:
     def ray(self) -> Path:
         """Ray's scratch; nothing in it is needed to go on."""
         return self.path / "ray"
+
+    def next_earlier(self) -> Path:
+        """Return a folder that is not there yet, for what a run with ``--retrain`` puts aside."""
+        return next(path for path in (self.path / "earlier" / str(n) for n in count(1)) if not path.exists())
 
     @property
     def lock(self) -> Path:

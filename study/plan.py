@@ -15,7 +15,8 @@ from search_spaces.nuisance import points_in
 from study.definition import StudyDefinition
 from study.errors import UserError
 from study.layout import RunFolder, dataset_cache, write_atomically
-from study.plan_file import DamagedPlanError, damaged, read_document
+from study.ownership import refuse_another_rule, refuse_another_study
+from study.plan_file import damaged, read_document
 from study.validation import first_problem, with_key
 from trainables.acting import acts
 from trainables.config import RESULTS_VERSION, InitializationConfig, ModulationConfig, TrialConfig, trial_id
@@ -34,6 +35,9 @@ NUISANCE_KEYS: dict[str, tuple[str, str]] = {
     "mask_l1": ("loss", "mask_l1"),
 }
 """Where in a ``TrialConfig`` each nuisance value goes."""
+
+LAST_UNRECORDED_VERSION = 2
+"""The results version of a ``plan.json`` that names none."""
 
 SPLITS: dict[Stage, tuple[str, ...]] = {"tune": ("validation",), "confirm": ("validation", "test")}
 """Test images are looked at in ``confirm`` only."""
@@ -61,6 +65,7 @@ class PlannedTrial:
     config: TrialConfig
     sampler_seed: int
     data_fingerprint: str
+    results_version: int = RESULTS_VERSION
 
     def planned_event(self, study: str) -> dict[str, Any]:
         """Return the fields of the first line of the trial's journal."""
@@ -74,6 +79,7 @@ class PlannedTrial:
             "nuisance": dict(self.nuisance),
             "sampler_seed": self.sampler_seed,
             "data_fingerprint": self.data_fingerprint,
+            "results_version": self.results_version,
             "config": self.config.model_dump(mode="json"),
         }
 
@@ -241,6 +247,7 @@ def plan_trial(  # noqa: PLR0913 - five of the seven are keyword-only and name o
         config=config,
         sampler_seed=plan.definition.search.sampler_seed,
         data_fingerprint=plan.data_fingerprint,
+        results_version=plan.results_version,
     )
 
 
@@ -250,6 +257,7 @@ def plan_document(plan: StudyPlan) -> dict[str, Any]:
         "study": plan.definition.name,
         "definition": plan.definition.plain(),
         "data_fingerprint": plan.data_fingerprint,
+        "results_version": plan.results_version,
         "arms": [
             {
                 **planned.arm.plain(),
@@ -264,39 +272,29 @@ def write_plan(plan: StudyPlan, folder: RunFolder) -> None:
     """Write ``plan.json``: the definition, the data's fingerprint and every arm with its rows of the storage table.
 
     Raises:
-        UserError: trials of the folder were decided by another selection rule or another halving.
+        UserError: trials of the folder belong to another study, or were decided by another selection rule or halving.
     """
-    _refuse_another_rule(plan, folder)
+    refuse_another_study(plan.definition, plan.data_fingerprint, folder)
+    refuse_another_rule(plan.definition, folder)
     write_atomically(folder.plan, json.dumps(plan_document(plan), indent=1, allow_nan=False) + "\n")
-
-
-def _refuse_another_rule(plan: StudyPlan, folder: RunFolder) -> None:
-    """Old trials would be compared by numbers, or be over for reasons, that the new rule does not know."""
-    if not folder.plan.exists() or not any(folder.trials.glob("*/journal.jsonl")):
-        return
-    try:
-        before = planned_definition(folder).model_dump(mode="json")
-    except DamagedPlanError:  # nobody knows the old rule any more; the plan is written anew
-        return
-    now = plan.definition.model_dump(mode="json")
-    for key, old, new in (
-        ("selection", before["selection"], now["selection"]),
-        ("search.halving", before["search"]["halving"], now["search"]["halving"]),
-    ):
-        if old != new:
-            raise UserError(
-                f"{key}: {folder.path} holds trials that were decided by {old}, and the study file now says {new};"
-                " give the changed study another name"
-            )
 
 
 def read_plan(folder: RunFolder) -> StudyPlan:
     """Return the plan that ``write_plan`` wrote; the data need not be at hand.
 
+    A plan of an older results version comes back as that version made it, so that it finds the trials of then.
+
     Raises:
-        UserError: the folder holds no plan, or a damaged one.
+        UserError: the folder holds no plan, a damaged one, or one of a newer version.
     """
-    return compile_plan(planned_definition(folder), read_document(folder)["data_fingerprint"])
+    document = read_document(folder)
+    version = int(document.get("results_version", LAST_UNRECORDED_VERSION))
+    if version > RESULTS_VERSION:
+        raise UserError(
+            f"{folder.path}: holds results of version {version}, but this installation knows versions up to"
+            f" {RESULTS_VERSION}; update modulation-study to read them"
+        )
+    return compile_plan(planned_definition(folder), document["data_fingerprint"], version)
 
 
 def planned_definition(folder: RunFolder) -> StudyDefinition:

@@ -6,9 +6,11 @@ import logging
 
 from study.definition import StudyDefinition
 from study.errors import UserError
+from study.journal import read_histories
 from study.layout import RunFolder, write_atomically
 from study.loading import dump_study, load_study
-from study.plan import compile_plan, planned_definition, write_plan
+from study.plan import LAST_UNRECORDED_VERSION, compile_plan, planned_definition, write_plan
+from trainables.config import RESULTS_VERSION
 
 _LOG = logging.getLogger(__name__)
 
@@ -51,10 +53,26 @@ def renew_plan(folder: RunFolder) -> None:
         planned_definition(folder)
     except UserError as damage:
         try:
-            write_plan(compile_plan(_whole_study(folder)), folder)
+            write_plan(compile_plan(_whole_study(folder), results_version=version_of_trials(folder)), folder)
         except UserError as error:
             raise UserError(f"{damage} (it cannot be made again here: {error})") from error
         _LOG.warning("%s was damaged or missing; it was written anew from %s", folder.plan, folder.definition.name)
+
+
+def mend_plan(folder: RunFolder) -> None:
+    """Write a damaged ``plan.json`` anew from ``study.yaml`` where that can be, to know whose folder it is."""
+    if folder.plan.is_file() and folder.definition.is_file():
+        try:
+            renew_plan(folder)
+        except UserError:  # neither tells; the run that asks writes both
+            return
+
+
+def version_of_trials(folder: RunFolder) -> int:
+    """Return the results version of the newest trials of a folder; the present one where there are none."""
+    histories = read_histories(folder).values()
+    versions = [int(history.planned.get("results_version", LAST_UNRECORDED_VERSION)) for history in histories]
+    return max(versions, default=RESULTS_VERSION)
 
 
 def _whole_study(folder: RunFolder) -> StudyDefinition:

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import json
 from collections.abc import Container
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from results.wording import count, size
-from study.commands.target import find_target
+from study.commands.target import Target, command_line, find_target
 from study.cost import StudyCost, TimeSource, study_cost
 from study.display import Heading, duration, open_console, print_table, say, scaled
 from study.layout import RunFolder, dataset_cache
+from study.ownership import refuse_another_study
 from study.plan import StudyPlan, blaming
 
 
@@ -25,8 +26,10 @@ def show_plan(given: Path, runs: Path, *, probe: bool, as_json: bool) -> None:
     target = find_target(given, runs)
     plan = target.compile()
     with target.named():
+        refuse_another_study(plan.definition, plan.data_fingerprint, target.folder)
         _refuse_unfit_images(plan)
-    done, seconds, source = _known_from_run(target.folder, plan)
+    known = _known_from_run(target, plan, command_line("run", given, runs))
+    seconds, source = known.seconds, known.source
     if probe:
         from study.timing import probed_epoch_seconds
 
@@ -34,9 +37,9 @@ def show_plan(given: Path, runs: Path, *, probe: bool, as_json: bool) -> None:
             seconds, source = probed_epoch_seconds(plan), "probe"
     cost = study_cost(plan, seconds, source)
     if as_json:
-        print(json.dumps(_document(plan, cost, done), indent=1))  # noqa: T201 - the output of the command
+        print(json.dumps(_document(plan, cost, known), indent=1))  # noqa: T201 - the output of the command
     else:
-        _print(plan, cost, done, given)
+        _print(plan, cost, known, given)
 
 
 def _refuse_unfit_images(plan: StudyPlan) -> None:
@@ -53,26 +56,60 @@ def _refuse_unfit_images(plan: StudyPlan) -> None:
             refuse_unfit(manifest, plan.definition.data)
 
 
-def _known_from_run(folder: RunFolder, plan: StudyPlan) -> tuple[int, dict[str, float] | None, TimeSource | None]:
-    """Return how many trials are done, and the seconds of an epoch by arm id where finished trials tell them."""
+@dataclass(frozen=True)
+class _Known:
+    """What a run of the study has left: where, trials done, those to be trained again, epoch seconds, what to say."""
+
+    folder: RunFolder
+    done: int = 0
+    trained_again: int = 0
+    lack_monitoring: int = 0
+    seconds: dict[str, float] | None = None
+    source: TimeSource | None = None
+    notes: tuple[str, ...] = ()
+
+
+def _known_from_run(target: Target, plan: StudyPlan, go_on: str) -> _Known:
+    """Return what the run folder tells, if there is one."""
+    folder = target.folder
     if not folder.trials.is_dir():
-        return 0, None, None
-    from study.progress import progress_of  # a study that was never run is planned without the samplers' libraries
+        return _Known(folder)
+    # Imported here, since a study that was never run is planned without the samplers' libraries.
+    from study.commands.notes import earlier_line, monitoring_line
+    from study.earlier import earlier_results
+    from study.monitoring import unmonitored
+    from study.progress import progress_of
     from study.timing import measured_epoch_seconds
     from study.tune.units import read_states
 
     progress = progress_of(plan, read_states(folder))
-    return progress.done, measured_epoch_seconds(progress), "finished trials"
+    earlier, lacking = earlier_results(folder, plan.data_fingerprint), unmonitored(progress)
+    return _Known(
+        folder,
+        done=progress.done,
+        trained_again=earlier.ended if earlier else 0,
+        lack_monitoring=len(lacking),
+        seconds=measured_epoch_seconds(progress),
+        source="finished trials",
+        notes=(
+            *([earlier_line(earlier, go_on)] if earlier else []),
+            *([monitoring_line(lacking, go_on)] if lacking else []),
+        ),
+    )
 
 
-def _document(plan: StudyPlan, cost: StudyCost, done: int) -> dict[str, Any]:
+def _document(plan: StudyPlan, cost: StudyCost, known: _Known) -> dict[str, Any]:
     figures = asdict(cost)
     seconds = figures.pop("seconds") or {}
     return {
         "study": plan.definition.name,
         "data_fingerprint": plan.data_fingerprint,
         "duplicates": plan.duplicates,
-        "trials_done": done,
+        "trials_done": known.done,
+        "trials_trained_again": known.trained_again,
+        "trials_without_monitoring": known.lack_monitoring,
+        "results_version": plan.results_version,
+        "run_folder": str(known.folder.path),
         "wall_seconds": cost.wall_seconds,
         **figures,
         "arms": [
@@ -86,7 +123,7 @@ def _document(plan: StudyPlan, cost: StudyCost, done: int) -> dict[str, Any]:
     }
 
 
-def _print(plan: StudyPlan, cost: StudyCost, done: int, given: Path) -> None:
+def _print(plan: StudyPlan, cost: StudyCost, known: _Known, given: Path) -> None:
     console = open_console()
     headings = [
         Heading("arm", numeric=False),
@@ -98,7 +135,7 @@ def _print(plan: StudyPlan, cost: StudyCost, done: int, given: Path) -> None:
         *([Heading("work")] if cost.seconds else []),
     ]
     shown = print_table(console, headings, [_row(plan, cost, index) for index in range(len(plan.arms))])
-    for line in (_units(plan, shown), *_remarks(plan, cost, done), _time(cost, given)):
+    for line in (_units(plan, shown), *_remarks(plan, cost, known), _time(cost, given)):
         say(console, line)
 
 
@@ -114,13 +151,15 @@ def _units(plan: StudyPlan, shown: Container[str]) -> str:
     return "; ".join(notes)
 
 
-def _remarks(plan: StudyPlan, cost: StudyCost, done: int) -> tuple[str, ...]:
+def _remarks(plan: StudyPlan, cost: StudyCost, known: _Known) -> tuple[str, ...]:
     definition, arms = plan.definition, len(plan.arms)
     least = min(plan.tune_trials(arm) for arm in plan.arms)
     tune = str(cost.tune_trials) if least == cost.tune_trials else f"{least} to {cost.tune_trials}"
     trials, epochs = f"{tune} tune + {cost.confirm_trials} confirm", definition.optimization.epochs
     return (
-        f"trials: {arms} arms x ({trials}) = {plan.trials}, {done} of them done; up to {epochs} epochs each",
+        f"trials: {arms} arms x ({trials}) = {plan.trials}, {known.done} of them done; up to {epochs} epochs each",
+        f"run folder: {known.folder.path}{'' if known.folder.plan.is_file() else ' (nothing has been run there yet)'}",
+        *known.notes,
         f"duplicate combinations left out: {plan.duplicates}",
         f"tasks: {len(definition.data.tasks)}: {', '.join(definition.data.tasks)}",
         f"disk: about {size(cost.disk_bytes)} (weights, checkpoints, decoded images)",

@@ -12,13 +12,14 @@ from rich.console import Console
 
 from results.report import Origin, ReportFiles, write_report
 from results.wording import format_summary, summary_note
-from study.collect import collect
+from study.collect import collect_progress
+from study.commands.notes import notes_on
 from study.commands.target import Target, command_line, find_run
 from study.data_record import data_facts
 from study.display import Heading, open_console, print_table, say
 from study.errors import UserError
 from study.layout import RUNS
-from study.plan import read_plan
+from study.progress import RunProgress, read_progress
 from study.secrets import redact
 from study.tracking.address import StoreAddress, store_address
 from study.tracking.errors import StoreError
@@ -35,10 +36,13 @@ def collect_run(given: Path, runs: Path) -> None:
         UserError: the study has not been run.
     """
     target = find_run(given, runs)
-    tables = collect(target.folder)
+    progress = read_progress(target.folder)
+    tables = collect_progress(target.folder, progress)
     console = open_console()
     print_table(console, [Heading("table", numeric=False), Heading("rows")], _row_counts(tables))
     say(console, f"tables: {target.folder.tables}")
+    for line in notes_on(target, progress, command_line("run", given, runs)):
+        say(console, line)
 
 
 def report_run(given: Path, runs: Path) -> None:
@@ -48,8 +52,12 @@ def report_run(given: Path, runs: Path) -> None:
         UserError: the study has not been run.
     """
     target = find_run(given, runs)
-    collect(target.folder)
-    print_report(open_console(), write_study_report(target))
+    progress = read_progress(target.folder)
+    collect_progress(target.folder, progress)
+    console = open_console()
+    print_report(console, write_study_report(target, progress))
+    for line in notes_on(target, progress, command_line("run", given, runs)):
+        say(console, line)
 
 
 def sync_run(given: Path, runs: Path) -> None:
@@ -71,11 +79,12 @@ def sync_run(given: Path, runs: Path) -> None:
     say(console, mlflow_hint(target))
 
 
-def write_study_report(target: Target) -> ReportFiles:
-    """Write the report from tables that are up to date."""
+def write_study_report(target: Target, progress: RunProgress) -> ReportFiles:
+    """Write the report from tables that are up to date with this progress."""
     commands = tuple(command_line(name, target.file, RUNS) for name in ("run", "report"))
-    facts = data_facts(target.folder, read_plan(target.folder).data_fingerprint)
-    origin = Origin(target.definition.description, commands, facts)
+    facts = data_facts(target.folder, progress.plan.data_fingerprint)
+    notes = tuple(notes_on(target, progress, commands[0]))
+    origin = Origin(target.definition.description, commands, facts, notes)
     return write_report(target.folder.tables, target.folder.report, origin)
 
 

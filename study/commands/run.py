@@ -11,17 +11,21 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 
 from study.background_sync import BackgroundSync
-from study.collect import collect
+from study.collect import collect_progress
 from study.commands.live import LiveProgress
+from study.commands.notes import monitoring_line
 from study.commands.results import mlflow_hint, print_report, tracker_of, write_study_report
 from study.commands.target import Target, command_line, find_target
 from study.data_record import write_data_record
 from study.display import open_console, say
+from study.earlier import earlier_results, keep_aside
 from study.errors import UserError
 from study.layout import RunFolder, dataset_cache
+from study.monitoring import train_again, unmonitored
+from study.ownership import WAYS_OUT, refuse_another_rule, refuse_another_study
 from study.plan import StudyPlan, blaming, write_plan
-from study.progress import progress_of
-from study.run_files import write_study_as_run
+from study.progress import progress_of, read_progress
+from study.run_files import mend_plan, write_study_as_run
 from study.tune.runner import RunOptions, RunSummary, run_lock, run_study
 from study.tune.units import read_states
 
@@ -44,6 +48,7 @@ class RunCommand:
     address: str | None = None
     workers: int | None = None
     tracking: bool = True
+    retrain: bool = False
 
 
 def run(command: RunCommand) -> int:
@@ -55,11 +60,13 @@ def run(command: RunCommand) -> int:
     console = open_console()
     target = find_target(command.given, command.runs)
     plan = target.compile()
-    with run_lock(target.folder):  # nobody else runs this study, so its plan may be replaced
-        _write_study(target, plan)
-    _announce(console, target, plan)
+    with run_lock(target.folder), target.named():
+        _refuse_to_take_over(plan, target.folder, command)
     with console.status("preparing images"), target.named():
         prepare_images(plan, target.folder)
+    with run_lock(target.folder):  # nobody else runs this study, so its plan may be replaced
+        _write_study(target, plan, retrain=command.retrain)
+        _announce(console, target, plan, command)
     with _mirrored(target, wanted=command.tracking) as mirror:
         with LiveProgress(console, mlflow_hint(target) if command.tracking else "") as live:
             options = RunOptions(command.address, command.workers, live.update)
@@ -75,12 +82,33 @@ def run(command: RunCommand) -> int:
     return _verdict(console, summary, command)
 
 
-def _write_study(target: Target, plan: StudyPlan) -> None:
-    write_plan(plan, target.folder)  # first, since it may refuse the folder
-    write_study_as_run(target.definition, target.folder)
+def _refuse_to_take_over(plan: StudyPlan, folder: RunFolder, command: RunCommand) -> None:
+    """Refuse a folder that is another study's, or whose results would count no more unless that is asked for."""
+    mend_plan(folder)
+    refuse_another_study(plan.definition, plan.data_fingerprint, folder)
+    refuse_another_rule(plan.definition, folder)
+    earlier = earlier_results(folder, plan.data_fingerprint)
+    if earlier is not None and not command.retrain:
+        again = command_line("run", command.given, command.runs)
+        raise UserError(
+            f"{folder.path} holds {earlier.trials}, and running this study would train them again: {earlier.why}."
+            f" To do so: {again} --retrain (tables and report are kept in {folder.next_earlier()});"
+            f" to keep them: {WAYS_OUT}"
+        )
 
 
-def _announce(console: Console, target: Target, plan: StudyPlan) -> None:
+def _write_study(target: Target, plan: StudyPlan, *, retrain: bool) -> None:
+    """Write plan and study file; with ``retrain`` put aside first what would not be trained again otherwise."""
+    folder = target.folder
+    if retrain and earlier_results(folder, plan.data_fingerprint) is not None:
+        keep_aside(folder)
+    if retrain:
+        train_again(unmonitored(progress_of(plan, read_states(folder))), folder)
+    write_plan(plan, folder)  # first, since it may refuse the folder
+    write_study_as_run(target.definition, folder)
+
+
+def _announce(console: Console, target: Target, plan: StudyPlan, command: RunCommand) -> None:
     """Say what is there already and what is new."""
     definition, states = plan.definition, read_states(target.folder)
     progress = progress_of(plan, states)
@@ -90,7 +118,13 @@ def _announce(console: Console, target: Target, plan: StudyPlan) -> None:
     state = f"{progress.done} done already, {begun} to be continued"
     say(console, f"study {definition.name}: {size}: {state}; in {target.folder.path}")
     if unused := len(states.keys() - asked_for):
-        say(console, f"{unused} earlier trials belong to other settings of this study and are left out of its tables")
+        say(
+            console,
+            f"{unused} earlier trials belong to other settings of this study or to another version of the results,"
+            " and are left out of its tables",
+        )
+    if lacking := unmonitored(progress):
+        say(console, monitoring_line(lacking, command_line("run", command.given, command.runs)))
 
 
 def prepare_images(plan: StudyPlan, folder: RunFolder) -> None:
@@ -144,8 +178,9 @@ def _publish(console: Console, target: Target, mirror: BackgroundSync | None) ->
     """Write tables and report. MLflow comes first, for its run ids, and last, for tables and report."""
     with console.status("writing tables, report and MLflow") if console.is_terminal else nullcontext():
         up_to_date = mirror is not None and mirror.catch_up()
-        collect(target.folder)
-        files = write_study_report(target)
+        progress = read_progress(target.folder)
+        collect_progress(target.folder, progress)
+        files = write_study_report(target, progress)
         up_to_date = up_to_date and mirror is not None and mirror.catch_up()
     print_report(console, files)
     if mirror is not None:

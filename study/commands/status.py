@@ -7,6 +7,7 @@ import time
 from dataclasses import asdict
 from pathlib import Path
 
+from study.commands.notes import notes_on
 from study.commands.target import command_line, find_run
 from study.display import Heading, duration, open_console, print_table, say
 from study.driver import driver_of
@@ -33,16 +34,20 @@ def show_status(given: Path, runs: Path, *, as_json: bool) -> None:
     Raises:
         UserError: the study has not been run.
     """
-    folder = find_run(given, runs).folder
+    target = find_run(given, runs)
+    folder, go_on = target.folder, command_line("run", given, runs)
     driver = driver_of(folder)  # before the journals: a trial that begins in between is running, not interrupted
-    status = study_status(read_progress(folder), time.time(), driver)
+    progress = read_progress(folder)
+    status = study_status(progress, time.time(), driver)
+    notes = notes_on(target, progress, go_on)
     if as_json:
-        print(json.dumps(asdict(status), indent=1))  # noqa: T201 - the output of the command
+        document = {**asdict(status), "results_version": progress.plan.results_version, "notes": notes}
+        print(json.dumps(document, indent=1))  # noqa: T201 - the output of the command
         return
     console = open_console()
     headings, rows = _without_empty([_row(arm) for arm in status.arms])
     print_table(console, headings, rows, f"{status.name} ({folder.path})")
-    for line in _lines(status, command_line("run", given, runs)):
+    for line in (*_lines(status, go_on), *notes):
         say(console, line)
 
 

@@ -15,7 +15,8 @@ from study.errors import UserError
 from study.layout import RUNS, RunFolder
 from study.loading import load_study
 from study.old_secrets import take_out_secrets
-from study.plan import StudyPlan, compile_plan
+from study.ownership import refuse_another_study, trained_plan
+from study.plan import StudyPlan, compile_plan, fingerprint_of
 from study.run_files import renew_plan, study_as_run
 
 
@@ -68,9 +69,22 @@ def find_target(given: Path, runs: Path) -> Target:
             raise UserError(f"{given}: not the folder of a run (it holds no {folder.definition.name})")
         return Target(study_as_run(folder), folder.definition, folder)
     definition = load_study(given)
-    folder = RunFolder((runs / definition.name).resolve())
+    folder = RunFolder((_place_of_runs(given, runs, definition.name) / definition.name).resolve())
     _take_out_secrets(folder)
     return Target(definition, given, folder)
+
+
+def _place_of_runs(given: Path, runs: Path, name: str) -> Path:
+    """Return where the runs of a study lie: beside its file, wherever the command is called; else where it was told.
+
+    A run that lies below the current folder, where older versions put it, is found there as long as none lies beside
+    the file. Built-in studies have no place, so their runs lie below the current folder.
+    """
+    if runs != RUNS or not given.is_file():
+        return runs
+    beside = given.resolve().parent / RUNS
+    moved = not RunFolder(beside / name).plan.is_file() and RunFolder(RUNS / name).plan.is_file()
+    return RUNS if moved else beside
 
 
 def _take_out_secrets(folder: RunFolder) -> None:
@@ -87,7 +101,8 @@ def find_run(given: Path, runs: Path) -> Target:
     """Return a study that has been run. A plan that is damaged or lost is written anew from the study as it was run.
 
     Raises:
-        UserError: it has not, there is no such study, or its plan cannot be written anew.
+        UserError: it has not, there is no such study, what was run under its name is another one, or its plan cannot
+            be written anew.
     """
     target = find_target(given, runs)
     folder = target.folder
@@ -96,4 +111,17 @@ def find_run(given: Path, runs: Path) -> Target:
             f"{folder.path}: this study has not been run yet; start it with: {command_line('run', given, runs)}"
         )
     renew_plan(folder)
+    with target.named():
+        refuse_another_study(target.definition, _fingerprint_if_moved(target), folder)
     return target
+
+
+def _fingerprint_if_moved(target: Target) -> str | None:
+    """Return the fingerprint of data that lies elsewhere than that of the run, if it can be read."""
+    run = trained_plan(target.folder)
+    if run is None or run["definition"]["data"] == target.definition.plain()["data"]:
+        return None
+    try:
+        return fingerprint_of(target.definition)
+    except UserError:  # not at hand, where a run is looked at on another machine
+        return None
