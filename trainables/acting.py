@@ -106,6 +106,7 @@ def _balanced_by(method: str) -> Rule:
 ACTS: dict[str, Rule] = {
     "data.max_corrupt_share": _never,  # decides whether a study starts; what was dropped is in the fingerprint
     "data.max_duplicate_share": _never,
+    "data.max_pixels": _never,  # images that it alone refuses or admits are in the fingerprint
     "data.fit": lambda trial: trial.data.source.kind != "generated",  # drawn faces are square
     "network.points": lambda trial: _modulated(trial) or not trial.network.imported,
     "network.folder": _never,

@@ -59,6 +59,9 @@ RESULTS_CHANGES: dict[int, str] = {
 RESULTS_VERSION = max(RESULTS_CHANGES)
 """Raised whenever a change of the code changes numbers, so that old journals are never mistaken for new ones."""
 
+MAX_PIXELS = 50_000_000
+"""Larger images are refused before they are decoded: a small file can hold a picture that fills the memory."""
+
 Partition = tuple[tuple[str, ...], ...]
 """Disjoint, non-empty groups of task names that cover every task."""
 
@@ -68,8 +71,9 @@ class DataConfig(Section):
 
     ``fit`` says what happens to an image that is not square: ``crop`` takes the central square, ``pad`` adds white
     borders, ``stretch`` ignores the proportions. ``preprocessing`` names what turns pixels into the network's numbers
-    (``trainables.images``). Above ``max_corrupt_share`` undecodable images a study does not start, nor where
-    more than ``max_duplicate_share`` of the validation and test images also stand in another split.
+    (``trainables.images``). An image of more than ``max_pixels`` counts as undecodable. Above ``max_corrupt_share``
+    undecodable images a study does not start, nor where more than ``max_duplicate_share`` of the validation and test
+    images also stand in another split.
     """
 
     source: Source = GeneratedFaces()
@@ -79,6 +83,7 @@ class DataConfig(Section):
     preprocessing: Literal["unit", "released", "imagenet"] = "unit"
     max_corrupt_share: float = Field(0.01, ge=0, le=1)
     max_duplicate_share: float = Field(0.0, ge=0, le=1)
+    max_pixels: int = Field(MAX_PIXELS, ge=1)
 
     @model_validator(mode="after")
     def _tasks_are_distinct(self) -> DataConfig:

@@ -79,6 +79,7 @@ def method(name: str, **more: Any) -> Settings:
 IDLE = [
     Case("data.max_corrupt_share", 0.01, 0.5),
     Case("data.max_duplicate_share", 0.0, 0.5),
+    Case("data.max_pixels", 50_000_000, 60_000_000),
     Case("data.fit", "crop", "pad"),
     Case("network.points", ("a",), ("a", "b"), CHAIN),
     Case("network.points", ("b",), ("a", "c"), CHAIN | {"network.backbone": "sample_networks:SkipToTheEnd"}),

@@ -32,6 +32,7 @@ from trainables.data.dataset import (
     triplets_file,
 )
 from trainables.data.duplicates import find_duplicates, pixel_hash
+from trainables.data.pixel_limit import acting_limit
 from trainables.data.source import SPLITS, CorruptImage, ImageSource, Labels
 
 CACHE_FOLDER = "datasets-v2"
@@ -56,7 +57,7 @@ def data_fingerprint(data: DataConfig, data_seed: int, cache: Path | None = None
     Raises:
         ValueError: files, columns or tasks do not fit together.
     """
-    return _fingerprint(data.source.open(data, data_seed, cache))
+    return _fingerprint(data.source.open(data, data_seed, cache), data)
 
 
 def require_fingerprint(data: DataConfig, data_seed: int, expected: str, cache: Path | None = None) -> None:
@@ -88,7 +89,7 @@ def prepare_dataset(data: DataConfig, data_seed: int, cache: Path) -> Dataset:
 def build_if_missing(data: DataConfig, data_seed: int, cache: Path) -> tuple[Path, Manifest]:
     """Return the cache folder of the data and its manifest, after building it if nobody has."""
     source = data.source.open(data, data_seed, cache)
-    fingerprint = _fingerprint(source)
+    fingerprint = _fingerprint(source, data)
     folder = cache / CACHE_FOLDER / fingerprint
     if not (folder / MANIFEST).is_file():
         folder.parent.mkdir(parents=True, exist_ok=True)
@@ -98,8 +99,12 @@ def build_if_missing(data: DataConfig, data_seed: int, cache: Path) -> tuple[Pat
     return folder, Manifest.read(folder / MANIFEST)
 
 
-def _fingerprint(source: ImageSource) -> str:
-    text = json.dumps(source.identity(), sort_keys=True, separators=(",", ":"))
+def _fingerprint(source: ImageSource, data: DataConfig) -> str:
+    identity = source.identity()
+    text = json.dumps(identity, sort_keys=True, separators=(",", ":"))
+    limit = acting_limit(source, text, data.max_pixels)
+    if limit:
+        text = json.dumps({**identity, **limit}, sort_keys=True, separators=(",", ":"))
     return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
 
 

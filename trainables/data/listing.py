@@ -14,7 +14,7 @@ from trainables.config import DataConfig
 from trainables.data.content_hashes import content_hashes
 from trainables.data.decoding import decoding_pool
 from trainables.data.image_files import ImageFiles
-from trainables.data.pixels import DECODER_VERSION, UndecodableImageError, decode_image
+from trainables.data.pixels import DECODER_VERSION, UndecodableImageError, count_pixels, decode_image
 from trainables.data.source import SPLITS, CorruptImage, ImageSource, Labels, Pixels
 
 _READ_AHEAD = 256
@@ -114,11 +114,22 @@ class ListedSource(ImageSource):
                 rows = range(start, min(start + _READ_AHEAD, count))
                 yield from pool.map(lambda row: self._decode(split, row), rows)
 
+    def pixel_counts(self, split: str) -> Iterator[int]:
+        """Read the headers of the files, in threads."""
+        with decoding_pool() as pool:
+            yield from pool.map(self._count_pixels, self._listing.splits[split].names)
+
+    def _count_pixels(self, name: str) -> int:
+        try:
+            return count_pixels(self._files.read(name))
+        except OSError:  # it is named as corrupt when it is decoded
+            return 0
+
     def _decode(self, split: str, row: int) -> Pixels | CorruptImage:
         part = self._listing.splits[split]
         name = part.names[row]
         try:
-            return decode_image(self._files.read(name), self._data.image_size, self._data.fit)
+            return decode_image(self._files.read(name), self._data.image_size, self._data.fit, self._data.max_pixels)
         except UndecodableImageError as error:
             reason = f"{name}: {error}"
         except FileNotFoundError:

@@ -18,7 +18,7 @@ from trainables.data.cells import LabelledColumn
 from trainables.data.decoding import decoding_pool
 from trainables.data.parquet_cells import label_shards, rows_of
 from trainables.data.parquet_files import open_parquet, read_columns, row_count
-from trainables.data.pixels import DECODER_VERSION, UndecodableImageError, decode_image
+from trainables.data.pixels import DECODER_VERSION, UndecodableImageError, count_pixels, decode_image
 from trainables.data.shards import find_shards, unused_files
 from trainables.data.source import SPLITS, UNLABELLED, CorruptImage, ImageSource, Labels, Pixels
 from trainables.data.table_schema import TASK_RULE, check_alike, read_schema
@@ -121,6 +121,13 @@ class ParquetSource(ImageSource):
             for path in self._shards[split]:
                 yield from self._decode_shard(pool, split, path)
 
+    def pixel_counts(self, split: str) -> Iterator[int]:
+        """Read the headers of the images, batch by batch in threads."""
+        with decoding_pool() as pool:
+            for path in self._shards[split]:
+                for entries in _batches(path, self._schemas[path].image_column):
+                    yield from pool.map(lambda entry: count_pixels(_stored(entry)[1] or b""), entries)
+
     def _decode_shard(self, pool: ThreadPoolExecutor, split: str, path: Path) -> Iterator[Pixels | CorruptImage]:
         row = 0
         column = self._schemas[path].image_column
@@ -130,12 +137,11 @@ class ParquetSource(ImageSource):
             row += len(entries)
 
     def _decode(self, entry: dict[str, Any] | bytes | None, where: tuple[str, str, str]) -> Pixels | CorruptImage:
-        # A path alone is not followed: a table from elsewhere must not choose which files are read here.
-        stored, data = (entry.get("path") or "", entry.get("bytes")) if isinstance(entry, dict) else ("", entry)
+        stored, data = _stored(entry)
         if not data:
             return CorruptImage(*where, path=stored, reason="no bytes are stored for this image")
         try:
-            return decode_image(data, self._data.image_size, self._data.fit)
+            return decode_image(data, self._data.image_size, self._data.fit, self._data.max_pixels)
         except UndecodableImageError as error:
             return CorruptImage(*where, path=stored, reason=str(error))
 
@@ -163,6 +169,14 @@ class ParquetSource(ImageSource):
     @functools.cached_property
     def _row_counts(self) -> dict[Path, int]:
         return {path: row_count(path) for path in self._paths}
+
+
+def _stored(entry: dict[str, Any] | bytes | None) -> tuple[str, bytes | None]:
+    """Return the path that stands beside an image, and its bytes.
+
+    A path alone is not followed: a table from elsewhere must not choose which files are read here.
+    """
+    return (entry.get("path") or "", entry.get("bytes")) if isinstance(entry, dict) else ("", entry)
 
 
 def _batches(path: Path, column: str) -> Iterator[list[dict[str, Any] | bytes | None]]:

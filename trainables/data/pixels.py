@@ -8,18 +8,25 @@ import zlib
 from typing import Literal
 
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import Image, UnidentifiedImageError, features
 
+from trainables.config import MAX_PIXELS
+from trainables.data.bare_images import bare_image
+from trainables.data.file_kinds import not_an_image
 from trainables.data.source import Pixels
+from trainables.data.tiff_directory import exif_orientation, xmp_orientation
 
 DECODER_VERSION = 2
 """Raised whenever a change of the code changes pixels, or which images and labels are read; part of fingerprints."""
 
-MAX_PIXELS = 50_000_000
-"""Larger images are refused before they are decoded: a small file can hold a picture that fills the memory."""
-
-FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF", "PPM", "JPEG2000")
+FORMATS = (
+    *("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF", "PPM", "JPEG2000"),
+    *(("AVIF",) if features.check("avif") else ()),
+)
 """Raster formats decoded inside Pillow. Others (EPS starts Ghostscript) are not for images from elsewhere."""
+
+# Pillow's limit is the whole process's, and fixed. Here ``max_pixels`` is looked at before anything is decoded.
+Image.MAX_IMAGE_PIXELS = None
 
 Fit = Literal["crop", "pad", "stretch"]
 
@@ -34,11 +41,21 @@ _DECODING_ERRORS = (
     KeyError,
     OverflowError,
     NotImplementedError,
+    RuntimeError,  # of the reader of AVIF
     struct.error,
     zlib.error,
-    Image.DecompressionBombError,
-    Image.DecompressionBombWarning,
 )
+
+# What undoes each EXIF orientation.
+_TURNS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
 
 _WHITE = (255, 255, 255)
 _SIXTEEN_BIT_MODES = ("I", "I;16", "I;16B", "I;16L", "I;16N")
@@ -48,34 +65,64 @@ class UndecodableImageError(ValueError):
     """The bytes are not an image that can be used; the message says why."""
 
 
-def decode_image(data: bytes, size: int, fit: Fit) -> Pixels:
+def decode_image(data: bytes, size: int, fit: Fit, max_pixels: int = MAX_PIXELS) -> Pixels:
     """Decode an image file to RGB at ``size x size``.
 
-    EXIF orientation is applied, transparency is laid on white, grey, palette, CMYK and 16-bit images become 8-bit RGB.
-    ``crop`` takes the central square, ``pad`` adds white borders, ``stretch`` ignores the proportions; the resize is
-    antialiased (Lanczos).
+    The orientation in EXIF or XMP is applied; nothing else of them, of profiles, comments and resolutions is looked at.
+    Transparency is laid on white, grey, palette, CMYK and 16-bit images become 8-bit RGB. ``crop`` takes the central
+    square, ``pad`` adds white borders, ``stretch`` ignores the proportions; the resize is antialiased (Lanczos).
 
     Returns:
         uint8 array (size, size, 3).
 
     Raises:
-        UndecodableImageError: the bytes are broken, of an unsupported format, or hold more than ``MAX_PIXELS``.
+        UndecodableImageError: the bytes are broken, of an unsupported format, or hold more than ``max_pixels``.
     """
+    bare = bare_image(data)
     try:
-        with Image.open(io.BytesIO(data), formats=FORMATS) as image:
-            _refuse_huge(image)
+        with Image.open(io.BytesIO(bare.data), formats=FORMATS) as image:
+            _refuse_huge(image, max_pixels)
+            orientation = bare.orientation or _orientation(image)
             # JPEG only: decode at the smallest eighth of the scale that still leaves three times the wanted pixels.
             image.draft(None, (3 * size, 3 * size))
-            return np.asarray(_fit(_to_rgb(ImageOps.exif_transpose(image)), size, fit))
+            return np.asarray(_fit(_to_rgb(_turned(image, orientation)), size, fit))
     except UndecodableImageError:
         raise
+    except UnidentifiedImageError as error:
+        raise UndecodableImageError(not_an_image(data, FORMATS)) from error
     except _DECODING_ERRORS as error:
         raise UndecodableImageError(f"{type(error).__name__}: {error}") from error
 
 
-def _refuse_huge(image: Image.Image) -> None:
-    if image.width * image.height > MAX_PIXELS:
-        raise UndecodableImageError(f"{image.width} x {image.height} pixels are more than the {MAX_PIXELS} allowed")
+def count_pixels(data: bytes) -> int:
+    """Return width times height as the header of an image file says, 0 where it cannot be read."""
+    try:
+        with Image.open(io.BytesIO(bare_image(data).data), formats=FORMATS) as image:
+            return image.width * image.height
+    except _DECODING_ERRORS:  # it is named as corrupt when it is decoded
+        return 0
+
+
+def _refuse_huge(image: Image.Image, max_pixels: int) -> None:
+    if image.width * image.height > max_pixels:
+        raise UndecodableImageError(
+            f"{image.width} x {image.height} pixels are more than the {max_pixels} of data.max_pixels; a larger value "
+            "there decodes it, at 3 bytes a pixel or more"
+        )
+
+
+def _orientation(image: Image.Image) -> int | None:
+    """Return how the picture is turned, as EXIF or XMP say that Pillow found beside it."""
+    exif, xmp = image.info.get("exif"), image.info.get("xmp")
+    found = exif_orientation(exif) if isinstance(exif, bytes) else None
+    if found is None and isinstance(xmp, bytes) and image.format != "AVIF":  # which says it in boxes of its own alone
+        found = xmp_orientation(xmp)
+    return found
+
+
+def _turned(image: Image.Image, orientation: int | None) -> Image.Image:
+    turn = _TURNS.get(orientation or 1)
+    return image if turn is None else image.transpose(turn)
 
 
 def _to_rgb(image: Image.Image) -> Image.Image:

@@ -55,6 +55,10 @@ class ImageSource(Protocol):
     def images(self, split: str) -> Iterator[Pixels | CorruptImage]:
         """Yield the images of a split in the order of their labels, with bounded memory."""
 
+    def pixel_counts(self, split: str) -> Iterator[int]:  # noqa: ARG002 - what a source draws itself is small
+        """Yield width times height of the images of a split, in the order of their labels; 0 where it is not known."""
+        return iter(())
+
     def triplets(self, split: str) -> Mapping[str, Labels]:  # noqa: ARG002 - most sources have none
         """Return, for tasks that come with a list of triplets, its rows (M, 3): anchor, positive, negative.
 

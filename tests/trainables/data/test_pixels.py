@@ -107,7 +107,7 @@ def test_what_is_no_image_is_refused(data):
         decode_image(data, 8, "crop")
 
 
-@pytest.mark.parametrize("fmt", ["JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF"])
+@pytest.mark.parametrize("fmt", ["JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "AVIF", "JPEG2000", "PPM"])
 def test_broken_bytes_end_as_undecodable_and_as_nothing_else(fmt):
     whole = encoded(halves((40, 30)), fmt)
     dice = np.random.default_rng(0)
