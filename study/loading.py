@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from importlib.resources import files
 from importlib.resources.abc import Traversable
 from pathlib import Path
@@ -16,9 +17,10 @@ from study.errors import UserError, nearest
 from study.grouping_files import insert_groupings
 from study.tracking.address import against
 from study.validation import first_problem
-from study.yaml_reader import read_text_file, read_yaml
+from study.yaml_reader import in_quotes, read_text_file, read_yaml, words_in
 from trainables.sources import source_section
 
+_EXPECTS_TEXT = re.compile("should be text|expected (task|a) name|unknown (value|activation)")
 _PATHS = ("network.weights.path", "network.folder")
 
 
@@ -58,7 +60,7 @@ def parse_study(path: Path, text: str) -> StudyDefinition:
     values = _read_mapping(str(path), text)
     _resolve_paths(str(path), values, path.absolute().parent)
     insert_groupings(str(path), values, path.absolute().parent)
-    return _validate(str(path), values)
+    return _validate(str(path), values, text)
 
 
 def needs_data(values: dict[str, Any]) -> bool:
@@ -127,13 +129,21 @@ def _source_paths(values: dict[str, Any]) -> list[str]:
         return []
 
 
-def _validate(name: str, values: dict[str, Any]) -> StudyDefinition:
+def _validate(name: str, values: dict[str, Any], text: str) -> StudyDefinition:
     """Validate as JSON, where strict types still allow lists for tuples and text for paths."""
-    text = json.dumps(values, default=str)
     try:
-        return StudyDefinition.model_validate_json(text, strict=True)
+        return StudyDefinition.model_validate_json(json.dumps(values, default=str), strict=True)
     except ValidationError as error:
-        raise UserError(f"{name}: {first_problem(error)}") from None
+        problem = first_problem(error)
+        raise UserError(f"{name}: {problem}{_quote_hint(name, text, problem)}") from None
+
+
+def _quote_hint(name: str, text: str, problem: str) -> str:
+    """Return what to say where a text was expected and a word stands that YAML takes for something else."""
+    if not _EXPECTS_TEXT.search(problem):
+        return ""
+    hints = (in_quotes(word) for word in words_in(name, text, problem.partition(": ")[0]))
+    return next((hint for hint in hints if hint), "")
 
 
 def dump_study(definition: StudyDefinition) -> str:

@@ -26,6 +26,7 @@ LONGEST_NUMBER = 100
 
 _MERGE_TAG = "tag:yaml.org,2002:merge"
 _TEXT_TAG = "tag:yaml.org,2002:str"
+_KINDS = {"bool": "a boolean", "null": "nothing", "int": "a number", "float": "a number"}
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
 
@@ -106,7 +107,7 @@ class StrictLoader(yaml.SafeLoader):
                 continue
             key = self.construct_object(key_node, deep=True)
             if not isinstance(key, str):
-                raise _refusal(f"keys must be text, got {key!r}", key_node)
+                raise _refusal(f"keys must be text, got {key!r}{in_quotes(key_node)}", key_node)
             if key in seen:
                 raise _refusal(f"key {key!r} is given twice", key_node)
             seen.add(key)
@@ -119,12 +120,50 @@ StrictLoader.add_implicit_resolver(
 )
 
 
+def _date_as_text(loader: StrictLoader, node: yaml.ScalarNode) -> str:
+    """Return a date as it is written: no key of ours is one, so it is the name of something."""
+    loader.construct_yaml_timestamp(node)  # refuses 2026-13-45
+    return str(node.value)
+
+
+StrictLoader.add_constructor("tag:yaml.org,2002:timestamp", _date_as_text)
+
+
 def _refusal(problem: str, at: yaml.Node | yaml.Event) -> yaml.MarkedYAMLError:
     return yaml.MarkedYAMLError(problem=problem, problem_mark=cast("yaml.Mark", at.start_mark))
 
 
 def _too_many(at: yaml.Event) -> yaml.MarkedYAMLError:
     return _refusal(f"more than {MOST_VALUES:,} values, those that aliases repeat counted again", at)
+
+
+def in_quotes(node: yaml.Node) -> str:
+    """Return the end of a message that says to quote a word which YAML took for something else; empty for others.
+
+    YAML 1.1 reads ``no``, ``off`` and ``y`` as booleans, ``~`` as nothing, ``12:30`` and ``010`` as other numbers.
+    """
+    if not isinstance(node, yaml.ScalarNode) or node.tag == _TEXT_TAG or not node.value:
+        return ""
+    kind = node.tag.rpartition(":")[2]
+    return f"; unquoted, {node.value} is {_KINDS.get(kind, kind)} to YAML: write '{node.value}'"
+
+
+def words_in(name: str, text: str, place: str) -> list[yaml.ScalarNode]:
+    """Return the single values at a dotted place of a YAML text, or in the list there; none where it has no such place.
+
+    Raises:
+        UserError: as ``read_yaml``.
+    """
+    node = compose_yaml(name, text)
+    for part in re.findall(r"[^.\[\]]+", place):
+        if isinstance(node, yaml.SequenceNode) and part.isdecimal() and int(part) < len(node.value):
+            node = node.value[int(part)]
+        elif isinstance(node, yaml.MappingNode):
+            node = next((value for key, value in node.value if key.value == part), node)
+        else:
+            return []
+    parts = node.value if isinstance(node, yaml.SequenceNode) else [node]
+    return [part for part in parts if isinstance(part, yaml.ScalarNode)]
 
 
 def read_text_file(name: str, source: Traversable) -> str:

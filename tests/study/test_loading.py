@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -31,7 +32,7 @@ def problem_with(tmp_path: Path, text: str) -> str:
         ("name:\tx\n\tdata: y\n", "line 1, column 6: found character '\\t' that cannot start any token"),
         ("name: x\nname: y\n", "line 2, column 1: key 'name' is given twice"),
         (BASE + "loss: {margin: 1, margin: 2}\n", "line 3, column 19: key 'margin' is given twice"),
-        (BASE + "1: 2\n", "line 3, column 1: keys must be text, got 1"),
+        (BASE + "1: 2\n", "line 3, column 1: keys must be text, got 1; unquoted, 1 is a number to YAML: write '1'"),
         ("name: x\n", "data: missing; this key is required"),
         ("name: x\ndescription: &a [*a]\n", "line 2, column 18: an alias (*name) stands inside the value it names"),
         (
@@ -121,6 +122,60 @@ def problem_with(tmp_path: Path, text: str) -> str:
 )
 def test_a_broken_study_file_is_refused_in_one_line(tmp_path: Path, text: str, problem: str) -> None:
     assert problem_with(tmp_path, text) == problem
+
+
+TABLE = "name: x\ndata: {source: {kind: table, path: a.csv, %s}, tasks: [%s]}\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "key", "word"),
+    [
+        (
+            TABLE % ("labels: {heel: {kind: ordinal, order: [no, yes]}}", "heel"),
+            "data.source.labels.heel.order[0]",
+            "no",
+        ),
+        (TABLE % ("labels: {off: {kind: ordinal}}", "heel"), "line 2, column 52", "off"),
+        (TABLE % ("missing: ['', null, -1]", "heel"), "data.source.missing[1]", "null"),
+        (TABLE % ("missing: ['', '~', -1]", "heel"), "data.source.missing[2]", "-1"),
+        (TABLE % ("group_column: Off", "heel"), "data.source.group_column", "Off"),
+        (TABLE % ("image_column: 010", "heel"), "data.source.image_column", "010"),
+        (TABLE % ("image_column: file", "heel, 12:30"), "data.tasks[1]", "12:30"),
+        (TABLE % ("image_column: file", "1.50"), "data.tasks[0]", "1.50"),
+        (BASE + "balancing: {method: on}\n", "balancing.method", "on"),
+        (BASE + "description: ~\n", "description", "~"),
+        (BASE.replace("name: x", "name: 1e3"), "name", "1e3"),
+        (BASE.replace("kind: generated", "kind: no"), "data.source.kind", "no"),
+        (
+            BASE + "space: {blocks: [{grouping: [{groups: [[Smiling, Hat], [no]]}]}]}\n",
+            "space.blocks[0].grouping[0].groups[1]",
+            "no",
+        ),
+    ],
+)
+def test_a_word_that_yaml_takes_for_something_else_is_to_be_quoted(
+    tmp_path: Path, text: str, key: str, word: str
+) -> None:
+    problem = problem_with(tmp_path, text)
+    assert problem.startswith(f"{key}: ")
+    assert re.search(
+        rf"; unquoted, {re.escape(word)} is (a boolean|nothing|a number) to YAML: write '{word}'$", problem
+    )
+
+
+def test_a_date_is_the_name_it_is_written_as(tmp_path: Path) -> None:
+    path = tmp_path / "study.yaml"
+    path.write_text(TABLE % ("image_column: 2024-01-01", "2001-12-14T21:59:43Z, 2024-02-29"))
+    data = load_study(path).data
+    assert data.tasks == ("2001-12-14T21:59:43Z", "2024-02-29")
+    assert data.source.model_dump()["image_column"] == "2024-01-01"
+
+
+@pytest.mark.parametrize("delimiter", ["tab", "'\\t'", '"\\n"', "''"])
+def test_a_delimiter_that_cannot_split_says_how_a_tab_is_written(tmp_path: Path, delimiter: str) -> None:
+    problem = problem_with(tmp_path, TABLE % (f"delimiter: {delimiter}", "a"))
+    assert problem.startswith("data.source.delimiter: must be one character")
+    assert '(a tab is "\\t", in double quotes)' in problem
 
 
 def test_further_problems_are_counted(tmp_path: Path) -> None:

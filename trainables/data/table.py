@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from trainables.config import DataConfig
 from trainables.data.cells import CellKind, MultiValued, plain_number
@@ -67,15 +67,17 @@ class TableImages(SourceConfig):
     split_column: str | None = None
     group_column: str | None = None
     shares: tuple[float, float, float] = SHARES
-    delimiter: str = Field(",", min_length=1, max_length=1)
+    delimiter: str = ","
     missing: tuple[str, ...] = MISSING
     labels: dict[str, TableLabel] = Field(default_factory=dict)
 
-    @model_validator(mode="after")
-    def _delimiter_can_split(self) -> TableImages:
-        if self.delimiter in '"\r\n':
-            raise ValueError(f"delimiter must be no quote and no line break, got {self.delimiter!r}")
-        return self
+    @field_validator("delimiter")
+    @classmethod
+    def _delimiter_can_split(cls, delimiter: str) -> str:
+        if len(delimiter) != 1 or delimiter in '"\r\n':
+            rule = 'must be one character, no quote and no line break (a tab is "\\t", in double quotes)'
+            raise ValueError(f"{rule}, got {delimiter!r}")
+        return delimiter
 
     @model_validator(mode="after")
     def _shares_sum_to_one(self) -> TableImages:
