@@ -12,7 +12,7 @@ from trainables.data.cells import CellKind, MultiValued, plain_number
 from trainables.data.image_files import FolderFiles
 from trainables.data.listing import ListedSource
 from trainables.data.own_split import SHARES
-from trainables.data.text_files import read_table
+from trainables.data.text_files import TextTable, read_table
 from trainables.missing import MISSING
 from trainables.section import Section
 from trainables.sources import SourceConfig
@@ -105,8 +105,12 @@ class TableImages(SourceConfig):
 
     def known_tasks(self) -> tuple[str, ...]:
         """Return the columns that are neither image nor split; a group may be a task, such as telling people apart."""
+        return self.tasks_of(read_table(self.path, self.delimiter))
+
+    def tasks_of(self, table: TextTable) -> tuple[str, ...]:
+        """Return the names that ``data.tasks`` may hold, of a table that has been read."""
         others = {self.image_column, self.split_column, "split"}
-        return tuple(name for name in read_table(self.path, self.delimiter).columns if name not in others)
+        return tuple(name for name in table.columns if name not in others)
 
     @classmethod
     def detect(cls, folder: Path) -> TableImages | None:

@@ -77,7 +77,7 @@ def _image_names(table: TextTable, column: str, files: FolderFiles) -> list[str]
 
 
 def _label(source: TableImages, table: TextTable, task: str, missing: MissingValues) -> LabelledColumn:
-    known = source.known_tasks()
+    known = source.tasks_of(table)
     column, value = split_task(task, known)
     if column not in known:
         raise ValueError(f"{table.file}: no column for task {task!r}{table.hint or nearest(column, known)}")

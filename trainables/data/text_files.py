@@ -128,7 +128,7 @@ def _records(path: Path, delimiter: str) -> Iterator[tuple[int, list[str]]]:
     line = 1
     while True:
         try:
-            cells = [cell.strip() for cell in next(reader)]
+            cells = list(map(str.strip, next(reader)))
         except StopIteration:
             return
         except csv.Error as error:
