@@ -191,18 +191,26 @@ def check(
     raise typer.Exit(check_data(source, runs_dir))
 
 
-@app.command(epilog="Example: modstudy new released faces.yaml --data ~/celeba")
+@app.command(epilog="Example: modstudy new shoes.yaml --data ~/shoes")
 def new(
-    template: Annotated[
-        str, typer.Argument(metavar="BUILT-IN", help="A built-in study: default, smoke, released, csn, modern.")
+    first: Annotated[
+        str,
+        typer.Argument(
+            metavar="FILE|BUILT-IN",
+            help="The study file to write for the images in --data; or a built-in study to copy to the next argument.",
+        ),
     ],
-    file: Annotated[Path, typer.Argument(help="The study file to write; its name becomes the study's.")],
-    data: Annotated[Path | None, typer.Option(help="The folder of the images, where the study needs one.")] = None,
+    copy: Annotated[
+        Path | None, typer.Argument(metavar="COPY", help="The study file to write from a built-in study.")
+    ] = None,
+    data: Annotated[
+        Path | None, typer.Option(help="Where the images lie: a folder, or a CSV file that names them.")
+    ] = None,
 ) -> None:
-    """Write a study file of your own from a built-in study, with your images filled in."""
+    """Write a study file of your own: from a look at your images, or from a built-in study."""
     from study.commands.new import new_study
 
-    new_study(template, file, data)
+    new_study(first, copy, data)
 
 
 @app.command(epilog="Example: modstudy affinity study.yaml --out groupings.yaml")

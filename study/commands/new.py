@@ -1,50 +1,159 @@
-"""``modstudy new``: a study file of one's own from a built-in study, comments and all."""
+"""``modstudy new``: a study file of one's own, from a built-in study or from a folder of images."""
 
 from __future__ import annotations
 
+import csv
+import io
 import json
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import yaml
+from rich.console import Console
 
 from study.commands.target import command_line
 from study.display import open_console, say
 from study.errors import UserError, nearest
-from study.layout import RUNS
+from study.image_places import class_folders, source_of
+from study.layout import RUNS, write_atomically
 from study.loading import built_in_studies, needs_data, parse_study
+from study.plan import blaming, compile_plan
 from study.yaml_reader import compose_yaml, read_yaml
+from trainables.sources import SourceConfig, detect_source
+
+if TYPE_CHECKING:
+    from trainables.data.class_folders import ClassFolders
+
+_UNKNOWN_FINGERPRINT = "0" * 32
 
 
-def new_study(template: str, file: Path, data: Path | None) -> None:
-    """Write ``file``: the built-in study under the file's name, with the folder of the images filled in.
+def new_study(first: str, second: Path | None, data: Path | None) -> None:
+    """Write a study file: ``new BUILT-IN FILE [--data FOLDER]``, or ``new FILE --data FOLDER`` from what is there.
 
     Raises:
         UserError: no such study, a file that is there already or whose name is none for a study, a folder that is
-            missing, not there or not needed.
+            missing, not there, not needed, or whose images no study can be made of.
     """
-    templates = built_in_studies()
-    if template not in templates:
-        raise UserError(f"{template}: no such built-in study{nearest(template, templates)}")
-    if file.exists():
-        raise UserError(f"{file}: is there already; give another name, or edit it")
-    text = templates[template].read_text(encoding="utf-8")
-    wants_data = needs_data(read_yaml(template, text))
-    if wants_data and data is None:
-        raise UserError(f"{template}: this study needs images of yours: --data FOLDER")
-    if data is not None:
-        if not wants_data:
-            raise UserError(f"{template}: this study draws its images itself; leave out --data")
-        folder = data.expanduser().resolve()
-        if not folder.exists():
-            raise UserError(f"{data}: no such folder")
-        text = with_data(text, folder)
-    text = with_name(text, file.stem)
+    console = open_console()
+    if second is not None:
+        file = second
+        _refuse_existing(file)
+        text = _from_built_in(first, file, data)
+    else:
+        file = _named_file(first, data)
+        _refuse_existing(file)
+        text = _from_images(console, file, data) if data is not None else ""
     parse_study(file, text)
     file.write_text(text, encoding="utf-8")
-    console = open_console()
     say(console, f"{file}: written; every key is in docs/study-file.md")
     for command in ("data", "plan", "run"):
         say(console, f"  {command_line(command, file, RUNS)}")
+
+
+def _named_file(name: str, data: Path | None) -> Path:
+    """Return the file to write where only one name is given.
+
+    Raises:
+        UserError: it is the name of a built-in study, or nothing says what to write.
+    """
+    if name in built_in_studies():
+        raise UserError(f"{name}: name the study file to write too, as in: modstudy new {name} my-{name}.yaml")
+    if data is None:
+        raise UserError(
+            f"{name}: say what to write it from: a folder of images (modstudy new {name} --data FOLDER), or a built-in"
+            f" study (modstudy new default {name})"
+        )
+    file = Path(name)
+    return file if file.suffix in (".yaml", ".yml") else file.with_name(f"{file.name}.yaml")
+
+
+def _refuse_existing(file: Path) -> None:
+    if file.exists():
+        raise UserError(f"{file}: is there already; give another name, or edit it")
+
+
+def _from_built_in(template: str, file: Path, data: Path | None) -> str:
+    templates = built_in_studies()
+    if template not in templates:
+        raise UserError(f"{template}: no such built-in study{nearest(template, templates)}")
+    text = templates[template].read_text(encoding="utf-8")
+    values = read_yaml(template, text)
+    if needs_data(values) and data is None:
+        raise UserError(f"{template}: this study needs images of yours: --data FOLDER")
+    if data is not None:
+        if not needs_data(values):
+            raise UserError(
+                f"{template}: this study draws its images itself; leave out --data. A study on these images: "
+                f"modstudy new {file} --data {data}"
+            )
+        folder = _existing(data)
+        _refuse_another_kind(template, values["data"]["source"]["kind"], folder, file)
+        text = with_data(text, folder)
+    return with_name(text, file.stem)
+
+
+def _refuse_another_kind(template: str, kind: str, folder: Path, file: Path) -> None:
+    """A study of CelebA is none of a folder that holds something else; where nothing is known yet it may come."""
+    try:
+        found = detect_source(folder).kind
+    except (ValueError, NotADirectoryError):
+        return
+    if found != kind:
+        raise UserError(
+            f"{template}: reads images of kind {kind}, and {folder} holds images of kind {found}; a study on these: "
+            f"modstudy new {file} --data {folder}"
+        )
+
+
+def _existing(data: Path) -> Path:
+    folder = data.expanduser().resolve()
+    if not folder.exists():
+        raise UserError(f"{data}: no such folder")
+    return folder
+
+
+def _from_images(console: Console, file: Path, data: Path) -> str:
+    """Return a study on the images, and write the table of classes beside it where only folders name them."""
+    from study.drafting import draft_study, look_at
+
+    place = _existing(data)
+    folders = None if place.is_file() else class_folders(place)
+    table = file.with_name(f"{file.stem}-images.csv")
+    if folders is not None:
+        _refuse_existing(table)
+        write_atomically(table, _csv(folders))
+    try:
+        source = _table_source(table.resolve(), folders) if folders is not None else source_of(data, place)
+        draft = look_at(source)
+        text = draft_study(file.stem, draft)
+        with blaming(""):
+            compile_plan(parse_study(file, text), _UNKNOWN_FINGERPRINT)
+    except BaseException:
+        if folders is not None:
+            table.unlink()
+        raise
+    if folders is not None:
+        say(console, f"{table}: written; {len(folders.rows):,} images, whose folders are their classes")
+    images = ", ".join(f"{split} {number:,}" for split, number in draft.images.items())
+    say(console, f"{source.kind}: {source.place}: {images} images")
+    say(console, f"tasks: {', '.join(f'{found.name} ({found.classes} classes)' for found in draft.chosen)}")
+    if draft.others:
+        say(console, f"left out: {len(draft.others)} others, each with the reason in the file")
+    return text
+
+
+def _csv(folders: ClassFolders) -> str:
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(folders.header)
+    writer.writerows(folders.rows)
+    return text.getvalue()
+
+
+def _table_source(table: Path, folders: ClassFolders) -> SourceConfig:
+    from trainables.data.table import TableImages
+
+    return TableImages(path=table, images=folders.folder, image_column=folders.header[0])
 
 
 def with_data(text: str, folder: Path) -> str:

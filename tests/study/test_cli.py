@@ -195,7 +195,7 @@ def test_data_check_finds_the_kind_of_a_folder(tmp_path: Path, monkeypatch: Any)
     assert result.exit_code == 1
     text = result.output
     assert "table: " in text
-    assert "corrupt: own.csv:4: 4.png: UnidentifiedImageError" in text
+    assert "corrupt: own.csv, line 6: 4.png: " in text
     assert "must be fixed: 1 images cannot be decoded, a share of 0.04167 where data.max_corrupt_share" in text
     assert "(+" in text  # images without a label
     empty = tmp_path / "empty"

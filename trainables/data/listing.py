@@ -102,6 +102,15 @@ class ListedSource(ImageSource):
         """Return the name of an image file."""
         return self._listing.splits[split].names[row]
 
+    def sample(self, count: int) -> Iterator[bytes]:
+        """Yield training images evenly spread over the list, those left out that cannot be read."""
+        names = self._listing.splits["train"].names
+        for name in names[:: max(1, len(names) // count)][:count]:
+            try:
+                yield self._files.read(name)
+            except OSError:
+                continue
+
     def notes(self) -> tuple[str, ...]:
         """Return what the list's reader noticed."""
         return self._listing.notes

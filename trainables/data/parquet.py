@@ -103,6 +103,14 @@ class ParquetSource(ImageSource):
             row -= self._row_counts[path]
         raise IndexError(f"split {split!r} has no such row")
 
+    def sample(self, count: int) -> Iterator[bytes]:
+        """Yield the first training images."""
+        first = next(path for path in self._shards["train"] if self._row_counts[path])
+        for entry in next(_batches(first, self._schemas[first].image_column))[:count]:
+            data = entry.get("bytes") if isinstance(entry, dict) else entry
+            if data:
+                yield data
+
     def _classes_of(self, task: str) -> tuple[str, ...]:
         if task not in self._names:
             return self._from_cells[task].classes

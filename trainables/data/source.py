@@ -70,6 +70,10 @@ class ImageSource(Protocol):
         """Return what messages call the image in a row of a split, the corrupt ones counted."""
         return f"row {row}"
 
+    def sample(self, count: int) -> Iterator[bytes]:  # noqa: ARG002 - images may be drawn
+        """Yield up to ``count`` training images as they are stored, whether they can be decoded or not."""
+        return iter(())
+
     def notes(self) -> tuple[str, ...]:
         """Return what somebody who uses the data should know of it, a sentence each."""
         return ()

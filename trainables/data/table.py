@@ -12,6 +12,7 @@ from trainables.data.cells import CellKind, MultiValued, plain_number
 from trainables.data.image_files import FolderFiles
 from trainables.data.listing import ListedSource
 from trainables.data.own_split import SHARES
+from trainables.data.table_columns import delimiter_of, image_columns, images_folder, split_column
 from trainables.data.text_files import TextTable, read_table
 from trainables.missing import MISSING
 from trainables.section import Section
@@ -114,8 +115,41 @@ class TableImages(SourceConfig):
 
     @classmethod
     def detect(cls, folder: Path) -> TableImages | None:
-        """Return the source if the folder holds one CSV file, whose first column then names the images."""
-        tables = sorted(folder.glob("*.csv"))
-        if len(tables) != 1:
+        """Return the source if one CSV file in the folder has a column of image files.
+
+        Raises:
+            ValueError: several do, or none does and one cannot be read.
+        """
+        found, unreadable = [], []
+        for path in sorted([*folder.glob("*.csv"), *folder.glob("*.tsv")]):
+            try:
+                found += [source] if (source := cls.of(path)) else []
+            except ValueError as error:
+                unreadable.append(error)
+        if unreadable and not found:
+            raise unreadable[0]
+        if len(found) > 1:
+            names = ", ".join(source.path.name for source in found)
+            raise ValueError(f"{folder}: several tables name images ({names}); point at one of them instead")
+        return found[0] if found else None
+
+    @classmethod
+    def of(cls, path: Path) -> TableImages | None:
+        """Return the source that a CSV file describes, None where no column names image files.
+
+        Raises:
+            ValueError: it cannot be read as a table.
+        """
+        delimiter = delimiter_of(path)
+        table = read_table(path, delimiter)
+        columns = image_columns(table)
+        if not columns:
             return None
-        return cls(path=tables[0], image_column=next(iter(read_table(tables[0]).columns)))
+        images, split = images_folder(table.column(columns[0]), path.parent), split_column(table)
+        keys = {
+            "image_column": columns[0],
+            **({"delimiter": delimiter} if delimiter != "," else {}),
+            **({"images": images} if images != path.parent else {}),
+            **({"split_column": split} if split not in (None, "split") else {}),
+        }
+        return cls.model_validate({"path": path, **keys})

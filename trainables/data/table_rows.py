@@ -21,6 +21,7 @@ from trainables.data.image_files import FolderFiles
 from trainables.data.listing import Listing, SplitListing
 from trainables.data.own_split import draw_split
 from trainables.data.source import SPLIT_SPELLINGS, SPLITS
+from trainables.data.table_columns import image_columns
 from trainables.data.text_files import TextTable, read_table, refuse_duplicates
 from trainables.missing import MissingValues
 from trainables.names import nearest
@@ -65,6 +66,11 @@ def read_rows(source: TableImages, tasks: tuple[str, ...], data_seed: int, files
 
 
 def _image_names(table: TextTable, column: str, files: FolderFiles) -> list[str]:
+    if column not in table.columns:
+        found = image_columns(table)
+        hint = f"the values of {' and '.join(map(repr, found))} look like image files" if found else ""
+        rest = f"; {hint}" if hint else table.hint or f"; it has {', '.join(table.columns)}"
+        raise ValueError(f"data.source.image_column: {table.file} has no column {column!r}{rest}")
     names = []
     for row, name in enumerate(table.column(column)):
         try:
