@@ -6,18 +6,20 @@ import json
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
 
 from rich.console import Console
 
 from study.commands.results import address_of, tracker_of
-from study.commands.target import Target, find_run
+from study.commands.target import find_run
 from study.display import open_console, say
 from study.errors import UserError
+from study.secrets import without_secrets
 from study.tracking.errors import StoreError
 from study.tracking.server import LocalServer
-from study.tracking.views import comparison_page, tree_page
+from study.tracking.views import comparison_page, study_page, tree_page
 
 
 def open_mlflow(given: Path, runs: Path, port: int | None) -> None:
@@ -31,11 +33,13 @@ def open_mlflow(given: Path, runs: Path, port: int | None) -> None:
     try:
         with console.status("bringing MLflow up to date"):
             experiment = tracker_of(target).sync(target.folder).experiment
+        study_run, key = _noted(target.folder.mlflow_runs, "study"), _noted(target.folder.mlflow_identity, "key")
+        links = _Links(experiment, study_run, key)
         if address.is_server:
-            _print_links(console, target, address.uri.rstrip("/"), experiment)
+            links.print_from(console, address.uri.rstrip("/"))
             return
         with _ended_by_signals(), LocalServer(address, port) as server:
-            _print_links(console, target, server.url, experiment)
+            links.print_from(console, server.url)
             say(console, "stop with Ctrl-C")
             server.wait()
     except StoreError as error:
@@ -44,20 +48,37 @@ def open_mlflow(given: Path, runs: Path, port: int | None) -> None:
         say(console, "MLflow is stopped")
 
 
-def _print_links(console: Console, target: Target, base: str, experiment: str) -> None:
-    key = json.loads(target.folder.mlflow_identity.read_text(encoding="utf-8"))["key"]
-    say(console, f"the tree of runs: {tree_page(base, experiment, key)}")
-    say(console, f"accuracy against added parameters: {comparison_page(base, experiment, key)}")
+@dataclass(frozen=True)
+class _Links:
+    experiment: str
+    study_run: str
+    folder_key: str
+
+    def print_from(self, console: Console, base: str) -> None:
+        """Print the links to the pages of the server at ``base``."""
+        base = without_secrets(base)
+        say(console, f"the study and its arms: {study_page(base, self.experiment, self.study_run)}")
+        say(console, f"all runs as a tree: {tree_page(base, self.experiment, self.folder_key)}")
+        compared = comparison_page(base, self.experiment, self.folder_key)
+        say(console, f"accuracy against added parameters: {compared}")
+
+
+def _noted(file: Path, name: str) -> str:
+    """Return what the sync just wrote."""
+    return str(json.loads(file.read_text(encoding="utf-8"))[name])
 
 
 @contextmanager
 def _ended_by_signals() -> Iterator[None]:
-    """Let a closed terminal or a kill end the block as Ctrl-C does, so that no server is left behind."""
+    """Let a closed terminal or a kill end the block as Ctrl-C does, so that no server is left behind.
+
+    Ctrl-C is set too: a shell that starts the command in the background has it ignored.
+    """
 
     def end(_number: int, _frame: FrameType | None) -> None:
         raise KeyboardInterrupt
 
-    before = {number: signal.signal(number, end) for number in (signal.SIGTERM, signal.SIGHUP)}
+    before = {number: signal.signal(number, end) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
     try:
         yield
     finally:

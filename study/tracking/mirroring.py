@@ -82,12 +82,18 @@ class Mirroring:
             self._report.notes.append(f"{what} is not mirrored: {error}")
 
     def _run(self, key: str, name: str, parent: str | None, tags: Mapping[str, str]) -> str:
-        """Return the run with this key below its parent, made when it is missing."""
+        """Return the run with this key below its parent, made when it is missing.
+
+        It begins when the plan was written, or, for a trial, when it was planned.
+        """
         known = self._known
         if key not in known.runs:
             own = {"mlflow.runName": bounded(name, KEY_LENGTH), STUDY: self._plan["study"], FOLDER: known.identity.key}
             own |= {KEY: key, "modstudy.kind": key.partition(":")[0], **tags}
-            made = self._store.call("create_run", known.experiment, tags=own | ({PARENT: parent} if parent else {}))
+            own |= {PARENT: parent} if parent else {}
+            history = known.histories.get(key.removeprefix("trial:"))
+            begun = self._folder.plan.stat().st_mtime if history is None else history.planned["time"]
+            made = self._store.call("create_run", known.experiment, start_time=round(begun * 1000), tags=own)
             known.runs[key], known.parents[key], known.mirrored[key] = made.info.run_id, parent or "", 0
             self._report.runs_created += 1
         if parent is not None and known.parents[key] != parent:  # the parent was deleted and made anew

@@ -36,6 +36,9 @@ from study.tracking.opening import open_client
 
 Entity = Param | RunTag | Metric
 
+_KIND = {"mlflow.experimentKind": "custom_model_development"}
+"""Which of its pages MLflow shows; it would offer those for language models."""
+
 _TIMES = 4
 """How often a call is made that meets the same one of another process."""
 
@@ -102,7 +105,7 @@ class Store:
             artifacts = self.address.artifacts
             try:
                 location = None if artifacts is None else artifacts.as_uri()
-                return str(self.call("create_experiment", name, artifact_location=location))
+                return str(self.call("create_experiment", name, artifact_location=location, tags=_KIND))
             except StoreRefusedError:  # somebody else made it in between, or it is refused indeed
                 found = self.call("get_experiment_by_name", name)
                 if found is None:

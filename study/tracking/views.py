@@ -9,7 +9,13 @@ from urllib.parse import quote
 from study.tracking.known import FOLDER
 
 _SHARED = "mlflow.sharedViewState"
+_WIDE = {"columns": 1, "cardHeight": 500}
 _SECTION = "accuracy against added parameters"
+
+
+def study_page(base: str, experiment: str, study_run: str) -> str:
+    """Return the page of the study's run, which lists the runs of its arms."""
+    return f"{base}/#/experiments/{experiment}/runs/{study_run}"
 
 
 def tree_page(base: str, experiment: str, folder_key: str) -> str:
@@ -37,12 +43,14 @@ def comparison_view(folder_key: str, metric: str) -> tuple[str, str]:
         "yaxis": {"key": f"summary/{metric}_mean", "type": "METRIC"},
         "runsCountToCompare": 100,
     }
-    section = {"uuid": "modstudy", "name": _SECTION, "display": True, "isReordered": True, "deleted": False}
+    section = {"uuid": "modstudy", "name": _SECTION, "display": True, "isReordered": True, "deleted": False, **_WIDE}
     state = {
         "searchFilter": f"{_runs_of(folder_key)} and tags.`modstudy.kind` = 'arm'",
         "compareRunCharts": [chart],
         "compareRunSections": [{**section, "isGenerated": False}],
         "isAccordionReordered": True,
+        "groupBy": {"aggregateFunction": "average", "groupByKeys": [{"mode": "param", "groupByData": "arm"}]},
+        "runsHiddenMode": "SHOW_ALL",
     }
     return f"{_SHARED}.{_name(folder_key)}", json.dumps(state)
 
