@@ -11,7 +11,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from results.plain_text import visible
+from study.display import complain
 from study.errors import UserError
 from study.layout import RUNS
 from study.secrets import redact
@@ -28,12 +28,12 @@ class StudyGroup(TyperGroup):
         try:
             return super().invoke(ctx)
         except UserError as error:
-            typer.echo(f"error: {visible(redact(str(error)))}", err=True)
+            complain(f"error: {redact(str(error))}")
             ctx.exit(EXIT_USER_ERROR)
         except OSError as error:  # a disk that is full, a folder that may not be written: the user's to put right
             if error.filename is None:
                 raise
-            typer.echo(f"error: {visible(os.fsdecode(error.filename))}: {error.strerror}", err=True)
+            complain(f"error: {os.fsdecode(error.filename)}: {error.strerror}")
             ctx.exit(EXIT_USER_ERROR)
         except KeyboardInterrupt:
             typer.echo("interrupted; nothing is lost", err=True)

@@ -6,12 +6,13 @@ break between words; a word that is longer than the terminal is wide, such as a 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from rich.box import SIMPLE_HEAD
 from rich.cells import cell_len
-from rich.console import Console
+from rich.console import Console, JustifyMethod
 from rich.measure import Measurement
 from rich.table import Table
 from rich.text import Text
@@ -20,6 +21,8 @@ from results.plain_text import visible
 
 _FILE_WIDTH = 160
 """Columns of output that goes to a file or a pipe, where nobody knows how wide it will be read."""
+
+_JOINT = "\N{NO-BREAK SPACE}"
 
 _MINUTE, _HOUR, _DAY = 60, 3600, 86400
 
@@ -31,12 +34,38 @@ def open_console() -> Console:
 
 
 def say(console: Console, line: str, style: str = "") -> None:
-    """Print a line as it is; a terminal breaks it between words, anything else gets it whole."""
-    text = Text(visible(line), style)
-    if console.is_terminal:
-        console.print(text, overflow="ignore", crop=False)
-    else:
-        console.print(text, soft_wrap=True)
+    """Print a line as it is; a terminal gets it broken between words, anything else whole."""
+    text = visible(line)
+    for row in wrapped(text, console.width) if console.is_terminal else [text.replace(_JOINT, " ")]:
+        console.print(Text(row, style), soft_wrap=True)
+
+
+def complain(line: str) -> None:
+    """Say a line on standard error."""
+    say(Console(stderr=True, markup=False, highlight=False, emoji=False), line)
+
+
+def unbroken(command: str) -> str:
+    """Return a command that ``say`` never breaks, so that it can be copied."""
+    return command.replace(" ", _JOINT)
+
+
+def wrapped(text: str, width: int, indent: str = "") -> list[str]:
+    """Return text in rows of at most ``width`` columns, broken between words; longer words are left whole.
+
+    Args:
+        text: one line.
+        width: columns of the terminal.
+        indent: stands before every row but the first.
+    """
+    first, *words = re.findall(r"[ ]*[^ ]+", text) or [""]
+    rows = [first]
+    for word in words:
+        if cell_len(rows[-1] + word) <= width:
+            rows[-1] += word
+        else:
+            rows.append(indent + word.lstrip(" "))
+    return [row.replace(_JOINT, " ") for row in rows]
 
 
 def scaled(value: float) -> str:
@@ -147,10 +176,16 @@ def _fitted(console: Console, columns: list[_Column]) -> tuple[list[_Column], Ta
 def _table(columns: Sequence[_Column], widths: Sequence[int]) -> Table:
     made = Table(box=SIMPLE_HEAD, pad_edge=False)
     for column, width in zip(columns, widths, strict=True):
-        made.add_column(Text(column.heading.text), justify="right" if column.heading.numeric else "left", width=width)
+        justify: JustifyMethod = "right" if column.heading.numeric else "left"
+        made.add_column(_broken(column.heading.text, width), justify=justify, width=width)
     for row in zip(*(column.cells for column in columns), strict=True):
-        made.add_row(*map(Text, row))
+        made.add_row(*map(_broken, row, widths))
     return made
+
+
+def _broken(text: str, width: int) -> Text:
+    """Return a cell broken between words; rich breaks words too where characters are two columns wide."""
+    return Text("\n".join(wrapped(text, width)))
 
 
 def _width(console: Console, made: Table) -> int:

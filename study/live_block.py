@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import io
 import sys
-import textwrap
 import threading
 from collections.abc import Sequence
 from types import TracebackType
@@ -19,6 +18,7 @@ from rich.cells import cell_len, set_cell_size
 from rich.console import Console
 
 from results.plain_text import visible
+from study.display import wrapped
 
 _ERASE_LINE, _NEXT, _ERASE_BELOW, _UP = "\r\x1b[K", "\r\n", "\x1b[J", "\x1b[{}A\r"
 _HIDE_CURSOR, _SHOW_CURSOR = "\x1b[?25l", "\x1b[?25h"
@@ -114,7 +114,7 @@ class _Aside(io.TextIOBase):
 
 def fold(line: str, width: int) -> list[str]:
     """Return a line in rows of at most ``width`` columns, broken between words; what does not fit is cut."""
-    rows = textwrap.wrap(visible(line), width, break_long_words=False, break_on_hyphens=False, subsequent_indent="  ")
+    rows = wrapped(visible(line), width, indent="  ")
     return [row if cell_len(row) <= width else f"{set_cell_size(row, width - 1)}…" for row in rows]
 
 

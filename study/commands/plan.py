@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from collections.abc import Container
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -11,7 +12,7 @@ from typing import Any
 from results.wording import count, size
 from study.commands.target import Target, command_line, find_target
 from study.cost import StudyCost, TimeSource, study_cost
-from study.display import Heading, duration, open_console, print_table, say, scaled
+from study.display import Heading, duration, open_console, print_table, say, scaled, unbroken
 from study.layout import RunFolder, dataset_cache
 from study.ownership import refuse_another_study
 from study.plan import StudyPlan, blaming
@@ -181,9 +182,8 @@ def _row(plan: StudyPlan, cost: StudyCost, index: int) -> list[str]:
 
 def _time(cost: StudyCost, given: Path) -> str:
     if cost.wall_seconds is None:
-        return (
-            f"time: not known before the first trial has finished; a short timed probe: modstudy plan {given} --probe"
-        )
+        probe = unbroken(f"modstudy plan {shlex.quote(str(given))} --probe")
+        return f"time: not known before the first trial has finished; a short timed probe: {probe}"
     return (
         f"time: about {duration(cost.wall_seconds)} for the whole study with {cost.concurrent} trials at once here"
         f" (from the {cost.source})"

@@ -16,7 +16,7 @@ from study.collect import collect_progress
 from study.commands.notes import notes_on
 from study.commands.target import Target, command_line, find_run
 from study.data_record import data_facts
-from study.display import Heading, open_console, print_table, say
+from study.display import Heading, open_console, print_table, say, unbroken
 from study.errors import UserError
 from study.layout import RUNS
 from study.progress import RunProgress, read_progress
@@ -116,7 +116,7 @@ def mlflow_hint(target: Target) -> str:
     """Return how to open MLflow."""
     beside = Path(sys.executable).with_name("modstudy")  # the environment may not be activated
     program = "modstudy" if shutil.which("modstudy") or not beside.exists() else _from_here(beside)
-    return f"MLflow: {shlex.join([program, 'ui', _from_here(target.folder.path)])}"
+    return f"MLflow: {unbroken(shlex.join([program, 'ui', _from_here(target.folder.path)]))}"
 
 
 def _from_here(path: Path) -> str:

@@ -17,7 +17,7 @@ from study.commands.notes import monitoring_line
 from study.commands.results import mlflow_hint, print_report, tracker_of, write_study_report
 from study.commands.target import Target, command_line, find_target
 from study.data_record import write_data_record
-from study.display import open_console, say
+from study.display import open_console, say, unbroken
 from study.earlier import earlier_results, keep_aside
 from study.errors import UserError
 from study.layout import RunFolder, dataset_cache
@@ -74,10 +74,8 @@ def run(command: RunCommand) -> int:
         if not summary.interrupted:
             _publish(console, target, mirror)
     if summary.interrupted:
-        say(
-            console,
-            f"Stopped; nothing is lost. The same command goes on: {command_line('run', command.given, command.runs)}",
-        )
+        again = unbroken(command_line("run", command.given, command.runs))
+        say(console, f"Stopped; nothing is lost. The same command goes on: {again}")
         return EXIT_INTERRUPTED
     return _verdict(console, summary, command)
 
@@ -196,11 +194,9 @@ def _verdict(console: Console, summary: RunSummary, command: RunCommand) -> int:
         return 0
     for stopped in summary.stopped:
         say(console, f"stopped after equal failures, {_named(stopped.arms)}: {stopped.message}")
-    why, again = (command_line(name, command.given, command.runs) for name in ("status", "run"))
-    say(
-        console,
-        f"{summary.failed} trials failed and {summary.waiting} wait; why: {why}; the same command tries again: {again}",
-    )
+    why, again = (unbroken(command_line(name, command.given, command.runs)) for name in ("status", "run"))
+    counts = f"{summary.failed} trials failed and {summary.waiting} wait"
+    say(console, f"{counts}; why: {why}; the same command tries again: {again}")
     return EXIT_FAILED
 
 

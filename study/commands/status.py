@@ -9,7 +9,7 @@ from pathlib import Path
 
 from study.commands.notes import notes_on
 from study.commands.target import command_line, find_run
-from study.display import Heading, duration, open_console, print_table, say
+from study.display import Heading, duration, open_console, print_table, say, unbroken
 from study.driver import driver_of
 from study.progress import read_progress
 from study.status import ArmStatus, FailedTrial, RunningTrial, StudyStatus, study_status
@@ -84,7 +84,7 @@ def _lines(status: StudyStatus, go_on: str) -> list[str]:
     if status.torn_lines:
         lines.append(f"{status.torn_lines} torn journal lines skipped (a writer was killed there; nothing is missing)")
     if not status.complete and not any(not trial.stalled for trial in status.running):
-        lines.append(f"nothing is running; go on with: {go_on}")
+        lines.append(f"nothing is running; go on with: {unbroken(go_on)}")
     return lines
 
 
