@@ -157,6 +157,22 @@ def test_damaged_metadata_never_refuses_a_picture(name):
         assert any(np.array_equal(found, one) for one in wanted)
 
 
+def test_a_wrong_length_of_metadata_is_passed_over():
+    preview = encoded("JPEG", quality=20)
+    with_preview = (0xE1, b"Exif\0\0" + exif() + preview.replace(b"\0\x10\0\x10\x03", b"\0\x08\0\x08\x03"))
+    jpeg, png = jpeg_with(with_preview, *SEGMENTS.values()), png_with(*CHUNKS.values())
+    webp = encoded("WEBP", exif=b"Exif\0\0" + exif(), xmp=XMP % 1)
+    lengths = [(jpeg, place) for body in (with_preview[1], COMMENT, IPTC) for place in [jpeg.index(body) - 2]]
+    lengths += [(jpeg, place + 1) for _, place in lengths]
+    lengths += [(png, png.index(body) - place) for _, body in CHUNKS.values() for place in range(5, 9)]
+    lengths += [(webp, webp.index(kind) + place) for kind in (b"EXIF", b"XMP ") for place in range(4, 8)]
+    for data, place in lengths:
+        wanted = decode_image(data, SIDE, "crop")
+        for value in (0, 1, 7, 60, 129, 255):
+            broken = data[:place] + bytes([value]) + data[place + 1 :]
+            assert np.array_equal(decode_image(broken, SIDE, "crop"), wanted)
+
+
 @pytest.mark.parametrize("resolution", [(-1, 0), (0, 0), (1, 0), (2**31 - 1, -1)])
 @pytest.mark.parametrize("orientation", [None, 1, 6])
 def test_a_resolution_that_is_none_leaves_picture_and_orientation(resolution, orientation):
