@@ -146,7 +146,7 @@ _FAILURES = TableSpec(
         _TRIAL,
         *_ARM,
         _STAGE,
-        text("kind", "class of the failure", "diverged", "out_of_memory", "crashed", "data"),
+        text("kind", "class of the failure", "diverged", "out_of_memory", "disk_full", "hung", "data", "crashed"),
         text("message", "the error, in one line"),
         text("traceback", "where it arose"),
         Column("time", "timestamp", "UTC", "when it was recorded"),

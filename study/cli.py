@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import os
 import sys
 from pathlib import Path
 from typing import Annotated, Any
@@ -12,12 +11,12 @@ import typer
 from typer.core import TyperGroup
 
 from study.display import complain
-from study.errors import UserError
+from study.errors import UserError, system_error_line
+from study.interruption import EXIT_INTERRUPTED, hear_signals_to_the_end
 from study.layout import RUNS
 from study.secrets import redact
 
 EXIT_USER_ERROR = 2
-EXIT_INTERRUPTED = 130
 
 
 class StudyGroup(TyperGroup):
@@ -30,10 +29,10 @@ class StudyGroup(TyperGroup):
         except UserError as error:
             complain(f"error: {redact(str(error))}")
             ctx.exit(EXIT_USER_ERROR)
+        except BrokenPipeError:  # the reader of our output has seen enough
+            raise
         except OSError as error:  # a disk that is full, a folder that may not be written: the user's to put right
-            if error.filename is None:
-                raise
-            complain(f"error: {os.fsdecode(error.filename)}: {error.strerror}")
+            complain(f"error: {redact(system_error_line(error))}")
             ctx.exit(EXIT_USER_ERROR)
         except KeyboardInterrupt:
             typer.echo("interrupted; nothing is lost", err=True)
@@ -233,4 +232,5 @@ def main() -> None:
     for stream in (sys.stdout, sys.stderr):  # where the terminal's encoding lacks a character, its escape is printed
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
+    hear_signals_to_the_end()
     app()

@@ -10,7 +10,7 @@ from pydantic import BaseModel
 
 from results.store import NewerTableError, arrow_table, frame_of, read_table, write_tables
 from results.summary import summarize
-from study.errors import UserError
+from study.errors import UserError, naming
 from study.layout import RunFolder
 from study.progress import RunProgress, read_progress
 from study.rows import Row, curve_rows, failure_rows, metric_rows, storage_rows, trial_row
@@ -36,7 +36,8 @@ def collect(folder: RunFolder) -> dict[str, pd.DataFrame]:
 def collect_progress(folder: RunFolder, progress: RunProgress) -> dict[str, pd.DataFrame]:
     """Write the tables of a run whose journals were read already, and return them by name."""
     tables = build_tables(progress, _mlflow_runs(folder))
-    write_tables(folder.tables, tables)
+    with naming(folder.tables):
+        write_tables(folder.tables, tables)
     return tables
 
 

@@ -101,12 +101,16 @@ class SeedsSection(Section):
 
 
 class ResourcesSection(Section):
-    """What one trial gets, how many may run at once (None: as many as fit), and how often a crash is retried."""
+    """What one trial gets, how many may run at once (None: as many as fit), and how often a crash is retried.
+
+    ``hang_after_s``: a trial without a sign of life (a step, a chunk of an evaluation) so long is ended; None never.
+    """
 
     cpus: float = Field(1, gt=0)
     gpus: float = Field(0, ge=0)
     max_concurrent: int | None = Field(None, ge=1)
     retries: int = Field(2, ge=0)
+    hang_after_s: float | None = Field(1800, gt=0)
 
     @property
     def threads(self) -> int:

@@ -17,6 +17,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Literal, Self
 
+from study.errors import naming
 from study.layout import RunFolder
 
 Event = dict[str, Any]
@@ -81,10 +82,8 @@ class JournalWriter:
 
     def __init__(self, path: Path) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
+        self._path = path
         self._descriptor = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o644)
-        size = os.fstat(self._descriptor).st_size
-        if size and os.pread(self._descriptor, 1, size - 1) != b"\n":
-            os.write(self._descriptor, b"\n")
 
     def __enter__(self) -> Self:
         return self
@@ -98,13 +97,21 @@ class JournalWriter:
         """Append one event with the current time; it is on the disk when this returns.
 
         NaN and infinity have no JSON form and are written as null.
+
+        Raises:
+            OSError: the disk is full; names the journal. What was written of the line is a torn one.
         """
         record = {"event": event, "time": time.time(), **fields}
         line = json.dumps(_without_non_finite(record), allow_nan=False, separators=(",", ":")) + "\n"
-        data = line.encode()
-        if os.write(self._descriptor, data) != len(data):
-            raise OSError(errno.ENOSPC, "the journal's line was written in part only; is the disk full?")
-        os.fsync(self._descriptor)
+        with naming(self._path):
+            data = (b"" if self._at_start_of_line() else b"\n") + line.encode()
+            if os.write(self._descriptor, data) != len(data):
+                raise OSError(errno.ENOSPC, "the journal's line was written in part only")
+            os.fsync(self._descriptor)
+
+    def _at_start_of_line(self) -> bool:
+        size = os.fstat(self._descriptor).st_size
+        return size == 0 or os.pread(self._descriptor, 1, size - 1) == b"\n"
 
     def close(self) -> None:
         """Close the file; closing twice is an error."""

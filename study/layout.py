@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
 
+from study.errors import naming
+
 RUNS = Path("runs")
 """Where the folders of runs lie unless ``--runs-dir`` says otherwise."""
 
@@ -26,6 +28,11 @@ class TrialFolder:
     def checkpoint(self) -> Path:
         """The state to go on from; gone once the trial has finished."""
         return self.path / "checkpoint.pt"
+
+    @property
+    def hang(self) -> Path:
+        """Where a worker that hung stood in its code; gone otherwise."""
+        return self.path / "hang.txt"
 
     @property
     def weights(self) -> Path:
@@ -126,11 +133,20 @@ def dataset_cache() -> Path:
 
 
 def write_atomically(path: Path, text: str) -> None:
-    """Write ``text`` so that a reader sees the old file or the new one, never a part."""
+    """Write ``text`` so that a reader sees the old file or the new one, never a part.
+
+    Raises:
+        OSError: the disk is full; names the file, and leaves nothing of it behind.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    with temporary.open("w", encoding="utf-8") as handle:
-        handle.write(text)
-        handle.flush()
-        os.fsync(handle.fileno())
-    temporary.replace(path)
+    try:
+        with naming(path):
+            with temporary.open("w", encoding="utf-8") as handle:
+                handle.write(text)
+                handle.flush()
+                os.fsync(handle.fileno())
+            temporary.replace(path)
+    except BaseException:  # a full disk: leave it the room that the half file takes
+        temporary.unlink(missing_ok=True)
+        raise

@@ -62,11 +62,15 @@ def write_atomically(path: Path, write: Callable[[IO[bytes]], object]) -> None:
     Whoever opens ``path`` finds the old content or the new, also after a crash or a power cut.
     """
     temporary = temporary_path(path)
-    with temporary.open("wb") as file:
-        write(file)
-        file.flush()
-        os.fsync(file.fileno())
-    temporary.replace(path)
+    try:
+        with temporary.open("wb") as file:
+            write(file)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    except BaseException:  # a full disk: leave it the room that the half file takes
+        temporary.unlink(missing_ok=True)
+        raise
     folder = os.open(path.parent, os.O_RDONLY)
     try:
         os.fsync(folder)  # the rename itself

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from trainables.config import ComputeConfig, EvaluationConfig
 from trainables.images import Preprocessing, to_network_input
 from trainables.outcome import AVERAGES, TaskMetric
+from trainables.pulse import beat
 from trainables.retrieval_metrics import (
     RANK_METRICS,
     TRIPLET_ACCURACY,
@@ -149,6 +150,7 @@ def embed_split(
     embeddings: torch.Tensor | None = None
     with torch.inference_mode(), _evaluation_mode(model), precise:
         for start in range(0, len(split.rows), step):
+            beat()
             rows = split.rows[start : start + step]
             part = model.embed_tasks(to_network_input(split.images[rows], device, compute.channels_last, preprocessing))
             if embeddings is None:
@@ -186,6 +188,7 @@ def retrieval_metrics(embeddings: torch.Tensor, split: FrozenSplit) -> tuple[Tas
     """
     metrics = []
     for column, task in enumerate(split.tasks):
+        beat()
         labels = np.where(split.ranked, split.labels[:, column], -1)
         if (split.labels[:, column] < 0).all():
             continue

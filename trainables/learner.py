@@ -22,6 +22,7 @@ from trainables.losses import TripletLoss, batch_triplet_loss, triplet_margin_lo
 from trainables.network import MultiTaskModel, build_model
 from trainables.optimization import build_optimizer, schedule_factor, set_learning_rate
 from trainables.penalties import captured_embeddings, mask_l1, shared_embedding_l2, triplet_embedding_l2
+from trainables.pulse import beat
 from trainables.seeds import named_seed
 from trainables.step_record import StepRecord, epoch_metrics
 
@@ -67,8 +68,10 @@ class Learner:
         first_rate = self._learning_rate()
         steps: list[StepRecord] = []
         check_every = 1 if self._runtime.device.type == "cpu" else CHECK_EVERY
+        beat()
         for batch in self.batches.epoch():
             steps.append(self.take_step(batch))
+            beat()
             if len(steps) % check_every == 0:
                 _check_finite(steps[-check_every:], epoch, len(steps))
         _check_finite(steps[-check_every:], epoch, len(steps))

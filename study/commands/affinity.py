@@ -19,9 +19,8 @@ from results.figures import save_figure
 from study.affinity import Chosen, StudyAffinity, measure_affinity, write_affinity
 from study.commands.target import find_target
 from study.display import Heading, duration, open_console, print_table, say
+from study.interruption import EXIT_INTERRUPTED
 from study.live_block import LiveBlock, bar, can_redraw
-
-EXIT_INTERRUPTED = 130
 
 MOST_PRINTED_TASKS = 12
 """Tasks up to which the whole matrix fits on 80 columns; beyond, every task's best and worst partner is printed."""

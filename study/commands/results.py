@@ -17,7 +17,7 @@ from study.commands.notes import notes_on
 from study.commands.target import Target, command_line, find_run
 from study.data_record import data_facts
 from study.display import Heading, open_console, print_table, say, unbroken
-from study.errors import UserError
+from study.errors import UserError, naming
 from study.layout import RUNS
 from study.progress import RunProgress, read_progress
 from study.secrets import redact
@@ -85,7 +85,8 @@ def write_study_report(target: Target, progress: RunProgress) -> ReportFiles:
     facts = data_facts(target.folder, progress.plan.data_fingerprint)
     notes = tuple(notes_on(target, progress, commands[0]))
     origin = Origin(target.definition.description, commands, facts, notes)
-    return write_report(target.folder.tables, target.folder.report, origin)
+    with naming(target.folder.report):
+        return write_report(target.folder.tables, target.folder.report, origin)
 
 
 def print_report(console: Console, files: ReportFiles) -> None:

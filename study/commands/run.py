@@ -20,6 +20,7 @@ from study.data_record import write_data_record
 from study.display import open_console, say, unbroken
 from study.earlier import earlier_results, keep_aside
 from study.errors import UserError
+from study.interruption import EXIT_INTERRUPTED
 from study.layout import RunFolder, dataset_cache
 from study.monitoring import train_again, unmonitored
 from study.ownership import WAYS_OUT, refuse_another_rule, refuse_another_study
@@ -33,7 +34,6 @@ if TYPE_CHECKING:  # torch comes with it
     from trainables.data import Dataset
 
 EXIT_FAILED = 1
-EXIT_INTERRUPTED = 130
 
 MOST_NAMED_ARMS = 6
 """Arms that a line about equal failures names; the others are counted."""

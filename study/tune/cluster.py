@@ -5,11 +5,14 @@ from __future__ import annotations
 import logging
 import math
 import os
+import socket
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from study.errors import UserError
+from study.errors import UserError, system_error_behind, system_error_line
+from study.interruption import hear_signals_again
 
 _ENVIRONMENT = {
     "RAY_ENABLE_UV_RUN_RUNTIME_ENV": "0",  # workers use this interpreter as it is, also under `uv run`
@@ -26,6 +29,14 @@ _ENVIRONMENT = {
 _LOOPBACK_ONLY = {"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0"}
 """Makes a local Ray listen on 127.0.0.1 alone, as it does on macOS; on Linux it would listen on all interfaces."""
 
+_WITHOUT_NICENESS = {"RAY_worker_niceness": "0"}
+"""Lets workers of a local Ray run as the command does, which the user has made as nice as it shall be; Ray adds 15."""
+
+_STARTS = 2
+_KNOCK_S = 10.0
+_LOOK_AFTER_SIGNALS_S = 0.005
+_LONGEST_FOLDER = 40  # bytes, of 107; Ray adds /session_<date>_<microseconds>_<pid>/sockets/plasma_store
+
 _THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 _OBJECT_STORE_BYTES = 100 * 1024 * 1024  # images are memory-mapped from disk; nothing large goes through Ray
 
@@ -35,7 +46,7 @@ def _set_environment(*, local: bool) -> None:
 
     Some are read when ``ray`` is imported, so it is imported after this, where it is used.
     """
-    for name, value in {**_ENVIRONMENT, **(_LOOPBACK_ONLY if local else {})}.items():
+    for name, value in {**_ENVIRONMENT, **(_LOOPBACK_ONLY | _WITHOUT_NICENESS if local else {})}.items():
         os.environ.setdefault(name, value)
 
 
@@ -51,7 +62,7 @@ def connected(address: str | None, threads: int) -> Iterator[None]:
         threads: of one trial's numerical libraries.
 
     Raises:
-        UserError: no cluster answers at the address.
+        UserError: no cluster answers at the address, or Ray cannot be started here.
     """
     _set_environment(local=address is None)
     import ray
@@ -64,22 +75,116 @@ def connected(address: str | None, threads: int) -> Iterator[None]:
         "logging_level": logging.ERROR,
         "runtime_env": {"env_vars": dict.fromkeys(_THREAD_VARIABLES, str(threads))},
     }
+    _quiet()
     try:
         if address is None:
+            _start(common)
+        else:
+            _join(address, common)
+        hear_signals_again()  # Ray has put its own handler there
+        yield
+    finally:
+        _end()
+
+
+def _end() -> None:
+    """Disconnect from Ray, and end it where it is ours.
+
+    Ray takes its signal handlers away in the midst of that, and a signal would then kill this process without a word;
+    only the main thread can put ours back, so another one waits for Ray.
+    """
+    import ray
+
+    thread = threading.Thread(target=ray.shutdown, name="end-ray")
+    thread.start()
+    while thread.is_alive():
+        hear_signals_again()
+        thread.join(_LOOK_AFTER_SIGNALS_S)
+    hear_signals_again()
+
+
+def _quiet() -> None:
+    """Keep the logs of a node that dies, some fifty lines, out of our output: what ended is said by us."""
+    from ray._private import worker
+
+    worker.print_to_stdstream = lambda *_args, **_options: None
+
+
+def _join(address: str, options: dict[str, Any]) -> None:
+    import ray
+
+    try:
+        _knock(address)
+        ray.init(address=address, **options)
+    except OSError as error:
+        raise UserError(f"--address {address}: no Ray cluster answers there ({_first_line(error)})") from error
+    except Exception as error:
+        raise UserError(f"--address {address}: this Ray cluster cannot be joined: {_first_line(error)}") from error
+
+
+def _knock(address: str) -> None:
+    """Connect to the port of a cluster, since Ray takes four minutes to say that nobody listens there.
+
+    Raises:
+        OSError: nobody does. Addresses that are no host and port are for Ray to understand.
+    """
+    host, _, port = address.rpartition(":")
+    if host and port.isdecimal() and "/" not in host:
+        socket.create_connection((host.strip("[]"), int(port)), timeout=_KNOCK_S).close()
+
+
+def _start(options: dict[str, Any]) -> None:
+    """Start a Ray on this machine; a second time where the machine was too busy for the first, of all that may be."""
+    import ray
+
+    folder = _short_folder()
+    for attempt in range(1, _STARTS + 1):
+        try:
             ray.init(
                 address="local",
                 include_dashboard=False,
                 object_store_memory=_OBJECT_STORE_BYTES,
-                **common,
+                _temp_dir=folder,
+                **options,
             )
+        except Exception as error:
+            _end()
+            if attempt == _STARTS or isinstance(error, OSError | ValueError):
+                raise UserError(
+                    f"Ray cannot be started on this machine: {_reason(error)}; its files go to {folder}"
+                    " (another place: RAY_TMPDIR); nothing is lost, and the same command goes on"
+                ) from error
         else:
-            ray.init(address=address, **common)
-    except ConnectionError as error:
-        raise UserError(f"--address {address}: no Ray cluster answers there ({error})") from error
-    try:
-        yield
-    finally:
-        ray.shutdown()
+            return
+
+
+def _short_folder() -> str:
+    """Return where Ray may put its files: below ``RAY_TMPDIR`` or ``TMPDIR``, unless its sockets' names would not fit.
+
+    The names of Unix sockets have 107 bytes at most; Ray's own part takes some 70 of them.
+
+    Raises:
+        UserError: no folder that may be written has a short enough name.
+    """
+    wanted = [os.environ[name] for name in ("RAY_TMPDIR", "TMPDIR") if os.environ.get(name)]
+    places = [*wanted, "/tmp", "/var/tmp", "/dev/shm"]  # noqa: S108 - Ray makes a folder of its own in it
+    for place in places:
+        folder = os.path.join(os.path.abspath(place), "ray")  # noqa: PTH100, PTH118 - Ray wants text
+        if len(os.fsencode(folder)) <= _LONGEST_FOLDER and os.access(place, os.W_OK | os.X_OK):
+            return folder
+    raise UserError(
+        f"Ray finds no place for its files: of {', '.join(places)} none may be written and is at most"
+        f" {_LONGEST_FOLDER - len('/ray')} bytes long; name such a folder in RAY_TMPDIR"
+    )
+
+
+def _reason(error: Exception) -> str:
+    found = system_error_behind(error)
+    return system_error_line(found) if found is not None else _first_line(error)
+
+
+def _first_line(error: Exception) -> str:
+    return next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)
 
 
 def trials_at_once(cpus: float, gpus: float) -> int:

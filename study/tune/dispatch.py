@@ -11,13 +11,15 @@ from dataclasses import dataclass
 
 from filelock import FileLock, Timeout
 
+from study.errors import UserError
 from study.journal import Event, JournalWriter
-from study.layout import RunFolder
+from study.layout import RunFolder, TrialFolder
 from study.plan import PlannedArm, StudyPlan
 from study.progress import assembled, confirm_total, tune_total
 from study.tune.design import ArmDesign, ArmProgress
 from study.tune.equal_failures import EqualFailures
 from study.tune.halving import Pruning
+from study.tune.hang_watch import read_hang
 from study.tune.units import TrialState, WorkUnit, read_state
 from study.workload import Workload
 
@@ -98,7 +100,11 @@ class Dispatcher:
         return unit
 
     def ended(self, unit: WorkUnit, *, crashed: bool) -> TrialState | None:
-        """Take note that a unit has ended, read its journal, and prune whoever lost by it."""
+        """Take note that a unit has ended, read its journal, and prune whoever lost by it.
+
+        Raises:
+            UserError: the trial found a full disk, on which the others would fail as well.
+        """
         trial_id, arm_id = unit.trial.trial_id, unit.trial.arm.arm_id
         del self._in_flight[trial_id]
         state = read_state(self._folder.trial(trial_id).journal)
@@ -112,7 +118,10 @@ class Dispatcher:
             return state
         self._vain[trial_id] += 1
         if state is not None and state.history.state == "failed":
-            self._equal_failures.failed(arm_id, trial_id, state.history.failures[-1])
+            failure = state.history.failures[-1]
+            if failure["kind"] == "disk_full":
+                raise UserError(f"{failure['host']}: {failure['message']}")
+            self._equal_failures.failed(arm_id, trial_id, failure)
         return state
 
     def workload(self) -> Workload:
@@ -150,16 +159,28 @@ class Dispatcher:
     def _journal_lost_worker(self, unit: WorkUnit) -> TrialState | None:
         """Write the ``failed`` event that a worker killed from outside could not write."""
         trial = self._folder.trial(unit.trial.trial_id)
-        message = "the worker ended without a word: it was killed, ran out of memory, or its node was lost"
+        failure = self._end_of_worker(trial)
         trial.path.mkdir(parents=True, exist_ok=True)
         try:
             with FileLock(trial.path / "trial.lock", timeout=WRITER_GONE_S), JournalWriter(trial.journal) as writer:
                 if read_state(trial.journal) is None:
                     writer.append("planned", **unit.trial.planned_event(self._definition.name))
-                writer.append("failed", kind="crashed", message=message, traceback="", host=socket.gethostname())
+                host = state.history.host if (state := read_state(trial.journal)) else None
+                writer.append("failed", **failure, host=host or socket.gethostname())
+                trial.hang.unlink(missing_ok=True)
         except Timeout:  # it lives on after all, and writes what becomes of the trial
             pass
         return read_state(trial.journal)
+
+    def _end_of_worker(self, trial: TrialFolder) -> dict[str, str]:
+        hang = read_hang(trial.hang)
+        if hang is None:
+            message = "the worker ended without a word: it was killed, ran out of memory, or its node was lost"
+            return {"kind": "crashed", "message": message, "traceback": ""}
+        place, stacks = hang
+        limit = self._definition.resources.hang_after_s
+        message = f"no sign of life for {limit:g} s (resources.hang_after_s); it hung in {place}"
+        return {"kind": "hung", "message": message, "traceback": stacks}
 
     def _epoch(self, trial_id: str) -> int:
         state = self._states.get(trial_id)

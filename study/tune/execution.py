@@ -21,15 +21,17 @@ from typing import Any, Literal
 
 from filelock import FileLock, Timeout
 
+from study.errors import FULL, naming, system_error_behind, system_error_line
 from study.journal import JournalWriter, State, TrialHistory, read_history
 from study.layout import RunFolder, TrialFolder, dataset_cache
 from study.secrets import redact
+from study.tune.hang_watch import ended_when_hung
 from trainables.config import TrialConfig
 from trainables.data import require_fingerprint
 from trainables.outcome import EpochRecord, TrialOutcome, mean_over_tasks
 
 TrialRunner = Callable[..., TrialOutcome]
-FailureKind = Literal["diverged", "out_of_memory", "data", "crashed"]
+FailureKind = Literal["diverged", "out_of_memory", "disk_full", "hung", "data", "crashed"]
 
 RUN_TRIAL = "trainables.training:run_trial"
 LOCK_PATIENCE_S = 60.0
@@ -58,6 +60,7 @@ class WorkOrder:
         metric: of the objective, on validation images, mean over tasks.
         average: of the objective.
         runner: ``module:function`` with the signature of ``trainables.training.run_trial``.
+        hang_after_s: without a sign of life the worker is ended after so many seconds; None never.
     """
 
     folder: str
@@ -66,6 +69,7 @@ class WorkOrder:
     metric: str
     average: Literal["query", "class"]
     runner: str = RUN_TRIAL
+    hang_after_s: float | None = None
 
     @property
     def trial_id(self) -> str:
@@ -129,17 +133,18 @@ def _attempt(order: WorkOrder, folder: TrialFolder, journal: JournalWriter, hist
     config = TrialConfig.model_validate(order.planned["config"])
     try:
         require_fingerprint(config.data, config.data_seed, order.planned["data_fingerprint"], dataset_cache())
-        outcome = _load(order.runner)(
-            config,
-            report=report,
-            workspace=folder.path,
-            cache=dataset_cache(),
-            until_epoch=order.until_epoch,
-        )
+        with naming(folder.path), ended_when_hung(folder.hang, order.hang_after_s):
+            outcome = _load(order.runner)(
+                config,
+                report=report,
+                workspace=folder.path,
+                cache=dataset_cache(),
+                until_epoch=order.until_epoch,
+            )
     except Exception as error:
         kind = failure_kind(error)
         text = redact("".join(traceback.format_exception(error)))
-        journal.append("failed", kind=kind, message=redact(str(error)) or type(error).__name__, traceback=text)
+        journal.append("failed", kind=kind, message=redact(_message(kind, error)), traceback=text)
         if kind == "diverged":
             return "diverged"
         raise TrialFailedError(f"trial {order.trial_id}: {kind}: {error}") from error
@@ -166,7 +171,17 @@ def failure_kind(error: BaseException) -> FailureKind:
     for cls in type(error).__mro__:
         if cls.__name__ in _KIND_BY_ERROR:
             return _KIND_BY_ERROR[cls.__name__]
+    found = system_error_behind(error)
+    if found is not None and found.errno in FULL:
+        return "disk_full"
     return "data" if _passed_through(error.__traceback__, "trainables.data") else "crashed"
+
+
+def _message(kind: FailureKind, error: BaseException) -> str:
+    found = system_error_behind(error)
+    if kind == "disk_full" and found is not None:
+        return system_error_line(found)
+    return str(error) or type(error).__name__
 
 
 def _passed_through(trace: TracebackType | None, package: str) -> bool:

@@ -6,9 +6,7 @@ import json
 import logging
 import os
 import shutil
-import signal
 import socket
-import threading
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator
@@ -18,13 +16,15 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from study.errors import UserError
+from study.errors import UserError, causes, naming, system_error_line
 from study.failures import one_line, signature
+from study.interruption import hearing_signals
 from study.layout import RunFolder
 from study.plan import StudyPlan
 from study.tune.cluster import connected, trials_at_once
 from study.tune.dispatch import Dispatcher
 from study.tune.execution import RUN_TRIAL, WorkOrder
+from study.tune.ray_watch import watched
 from study.tune.units import WorkUnit, read_states
 from study.workload import Workload
 
@@ -102,7 +102,8 @@ def run_study(plan: StudyPlan, folder: RunFolder, options: RunOptions = RunOptio
     call goes on.
 
     Raises:
-        UserError: another process runs this study, no cluster answers, or no node is large enough for a trial.
+        UserError: another process runs this study, no cluster answers, Ray cannot be started or ended in the midst of
+            the run, or no node is large enough for a trial.
     """
     folder = RunFolder(folder.path.resolve())
     with run_lock(folder):
@@ -110,8 +111,8 @@ def run_study(plan: StudyPlan, folder: RunFolder, options: RunOptions = RunOptio
         interrupted = False
         if not dispatcher.exhausted:
             try:
-                with connected(options.address, plan.definition.resources.threads), _terminated_like_interrupted():
-                    _tune(plan, folder, options, dispatcher)
+                with hearing_signals(), connected(options.address, plan.definition.resources.threads):
+                    _tune_in_this_world(plan, folder, options, dispatcher)
             except KeyboardInterrupt:
                 interrupted = True
             finally:
@@ -134,24 +135,12 @@ def run_lock(folder: RunFolder) -> Iterator[None]:
         raise UserError(f"{folder.path}: this study is being run already by {_holder(folder.lock)}") from None
     try:
         holder = {"pid": os.getpid(), "host": socket.gethostname(), "since": time.time()}
-        folder.lock.write_text(json.dumps(holder), encoding="utf-8")
+        with naming(folder.lock):
+            folder.lock.write_text(json.dumps(holder), encoding="utf-8")
         yield
         folder.lock.write_text("", encoding="utf-8")  # a goodbye, for those who cannot see the lock from where they are
     finally:
         lock.release()
-
-
-@contextmanager
-def _terminated_like_interrupted() -> Iterator[None]:
-    """Let SIGTERM, by which schedulers end a job, stop the run as Ctrl-C does. Signals reach the main thread alone."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
 
 
 def _holder(path: Path) -> str:
@@ -160,6 +149,31 @@ def _holder(path: Path) -> str:
         return f"process {holder['pid']} on {holder['host']}"
     except (OSError, ValueError, LookupError, TypeError):  # not written yet, by an older version, or damaged
         return "another process"
+
+
+def _tune_in_this_world(plan: StudyPlan, folder: RunFolder, options: RunOptions, dispatcher: Dispatcher) -> None:
+    """Run the units, and say in one line what ended it from outside: a Ray that is gone, a disk that is full."""
+    with watched() as watch:
+        try:
+            _tune(plan, folder, options, dispatcher)
+        except BaseException as error:  # whatever a Ray that is gone makes of it, an interruption of ours included
+            if server := watch.lost():
+                raise UserError(
+                    f"Ray's own process {server} ended in the midst of the run: it was killed, or memory ran out;"
+                    " nothing is lost, and the same command goes on"
+                ) from error
+            if isinstance(error, Exception):
+                _raise_what_is_the_users(error)
+            raise
+
+
+def _raise_what_is_the_users(error: Exception) -> None:
+    """Raise what the user can put right of an error that Tune has wrapped, if it is that."""
+    for cause in causes(error):
+        if isinstance(cause, UserError):
+            raise cause
+        if isinstance(cause, OSError):
+            raise UserError(system_error_line(cause)) from error
 
 
 def _tune(plan: StudyPlan, folder: RunFolder, options: RunOptions, dispatcher: Dispatcher) -> None:
@@ -178,7 +192,13 @@ def _tune(plan: StudyPlan, folder: RunFolder, options: RunOptions, dispatcher: D
     def order(unit: WorkUnit) -> WorkOrder:
         planned, selection = unit.trial.planned_event(definition.name), definition.selection
         return WorkOrder(
-            str(folder.path), planned, unit.until_epoch, selection.metric, selection.average, options.runner
+            str(folder.path),
+            planned,
+            unit.until_epoch,
+            selection.metric,
+            selection.average,
+            options.runner,
+            resources.hang_after_s,
         )
 
     def changed() -> None:

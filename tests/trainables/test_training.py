@@ -22,6 +22,7 @@ from safetensors.torch import load_file
 from trainables.config import TrialConfig
 from trainables.data import prepare_dataset
 from trainables.outcome import EpochRecord, TrialOutcome
+from trainables.pulse import heard_by
 from trainables.training import run_trial
 
 TASKS = ("Smiling", "Glasses", "Hat")
@@ -306,3 +307,11 @@ def test_the_process_is_left_as_it_was(tmp_path: Path, cache: Path) -> None:
 def test_until_epoch_must_be_positive(tmp_path: Path, cache: Path) -> None:
     with pytest.raises(ValueError, match="until_epoch must be at least 1, got 0"):
         run(trial(), tmp_path, cache, until_epoch=0)
+
+
+def test_a_trial_gives_signs_of_life_in_every_step_and_evaluation(cache, tmp_path):
+    beats: list[None] = []
+    config = trial()
+    with heard_by(lambda: beats.append(None)):
+        run_trial(config, report=Run().report, workspace=tmp_path, cache=cache)
+    assert len(beats) >= 3 * EPOCHS  # begin of the epoch, a step, a chunk of validation

@@ -5,6 +5,7 @@ Workers import this module by name, so the folder must be on ``sys.path`` of the
 
 from __future__ import annotations
 
+import ctypes
 import json
 import math
 import os
@@ -14,6 +15,7 @@ from pathlib import Path
 
 from trainables.config import TrialConfig
 from trainables.outcome import EpochRecord, TaskMetric, TrialOutcome
+from trainables.pulse import beat
 
 
 class DivergedError(RuntimeError):
@@ -105,4 +107,20 @@ def run_out_of_memory_once(config, *, workspace: Path, **parts) -> TrialOutcome:
     if not scar.exists():
         scar.touch()
         raise MemoryError
+    return train(config, workspace=workspace, **parts)
+
+
+def hang_once(config, *, workspace: Path, **parts) -> TrialOutcome:
+    """Hang in foreign code that never gives the interpreter back: once for every trial of seed 0."""
+    scar = workspace / "hung"
+    if config.train_seed == 0 and not scar.exists():
+        scar.touch()
+        beat()
+        ctypes.PyDLL(None).sleep(100_000)
+    return train(config, workspace=workspace, **parts)
+
+
+def note_niceness(config, *, workspace: Path, **parts) -> TrialOutcome:
+    """Write down how nice the worker is."""
+    (workspace / "niceness").write_text(str(os.nice(0)))
     return train(config, workspace=workspace, **parts)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections import Counter
 from pathlib import Path
 
@@ -97,6 +98,25 @@ def test_killed_workers_are_replaced_and_their_trials_tried_again(run):
         tune = state.history.planned["stage"] == "tune"
         assert [failure["kind"] for failure in state.history.failures] == (["crashed"] if tune else [])
         assert state.history.attempts == (2 if tune else 1)
+
+
+def test_a_trial_that_hangs_is_ended_says_where_and_is_tried_again(run):
+    changes = {"search": {"trials_per_arm": 1}, "confirm": {"seeds": [1]}, "resources": {"hang_after_s": 0.5}}
+    folder, summary = run("hanging", "hang_once", changes)
+    assert summary == everything(completed=6)
+    failures = [failure for state in read_states(folder).values() for failure in state.history.failures]
+    assert [failure["kind"] for failure in failures] == 3 * ["hung"]
+    assert "no sign of life for 0.5 s (resources.hang_after_s); it hung in" in failures[0]["message"]
+    assert failures[0]["message"].endswith("in hang_once")
+    assert "most recent call first" in failures[0]["traceback"]
+    assert list(folder.trials.glob("*/hang.txt")) == []
+
+
+def test_workers_of_our_own_ray_are_no_nicer_than_the_command(run, tmp_path):
+    _, summary = run("nice", "note_niceness", {"search": {"trials_per_arm": 1}, "confirm": {"seeds": [1]}})
+    assert summary == everything(completed=6)
+    notes = {path.read_text() for path in (tmp_path / "nice" / "trials").glob("*/niceness")}
+    assert notes == {str(os.nice(0))}
 
 
 def test_failures_are_counted_by_what_they_are_and_the_rest_goes_on(run):

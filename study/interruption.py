@@ -1,0 +1,70 @@
+"""Ctrl-C, and the signals by which schedulers and terminals end a command: once is enough, and twice does no harm."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+
+EXIT_INTERRUPTED = 130
+
+FORCED_AFTER_S = 10.0
+"""A signal this long after the first ends the process at once: what was to be put in order hangs."""
+
+_SIGNALS = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name))
+
+
+class _Interruption:
+    """Raises ``KeyboardInterrupt`` for the first signal; later ones do not disturb the end that it has begun."""
+
+    def __init__(self) -> None:
+        self._first: float | None = None
+
+    def __call__(self, _number: int, _frame: FrameType | None) -> None:
+        """Handle a signal."""
+        now = time.monotonic()
+        if self._first is None:
+            self._first = now
+            raise KeyboardInterrupt
+        if now - self._first > FORCED_AFTER_S:
+            os.write(sys.__stderr__.fileno() if sys.__stderr__ else 2, b"ended at once; nothing is lost\n")
+            os._exit(EXIT_INTERRUPTED)
+
+
+_active: list[_Interruption] = []
+
+
+def hear_signals_to_the_end() -> None:
+    """Let the first signal raise ``KeyboardInterrupt`` in this process, and later ones do nothing until it ends."""
+    _active.append(_Interruption())
+    hear_signals_again()
+
+
+@contextmanager
+def hearing_signals() -> Iterator[None]:
+    """Do the same while the block runs, where this is the main thread and nothing around the block does it already."""
+    if _active or threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = {number: signal.getsignal(number) for number in _SIGNALS}
+    hear_signals_to_the_end()
+    try:
+        yield
+    finally:
+        _active.pop()
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def hear_signals_again() -> None:
+    """Take the signals back from a library that has put its own handler there. Ignored ones stay ignored."""
+    if not _active or threading.current_thread() is not threading.main_thread():
+        return
+    for number in _SIGNALS:
+        if signal.getsignal(number) is not signal.SIG_IGN:
+            signal.signal(number, _active[-1])

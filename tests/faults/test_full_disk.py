@@ -1,0 +1,72 @@
+"""A real disk that fills up while a study runs: said in one line, nothing lost, and the same command goes on."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from study.layout import write_atomically
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
+
+
+@pytest.fixture
+def disk(tmp_path: Path) -> Iterator[Path]:
+    """A disk of 4 MB of its own."""
+    path = tmp_path / "disk"
+    path.mkdir()
+    mount = [shutil.which("mount") or "mount", "-t", "tmpfs", "-o", "size=4m", "tmpfs", str(path)]
+    try:
+        mounted = subprocess.run(mount, capture_output=True, text=True, check=False)  # noqa: S603 - our own command
+    except FileNotFoundError:
+        pytest.skip("there is no `mount` here to make a small disk with")
+    if mounted.returncode != 0:
+        pytest.skip(f"a small disk cannot be mounted here (it takes root): {mounted.stderr.strip()}")
+    yield path
+    subprocess.run([shutil.which("umount") or "umount", "--lazy", str(path)], check=True)  # noqa: S603
+
+
+def fill(disk: Path) -> None:
+    with (disk / "ballast").open("wb", buffering=0) as file:
+        while True:
+            try:
+                file.write(b"x" * 4096)
+            except OSError:
+                return
+
+
+def test_a_full_disk_ends_the_run_in_one_line_and_the_same_command_goes_on_when_there_is_room(
+    site, undisturbed, disk, wait_for, assert_same
+):
+    driver = site.start(str(disk), "--workers", "2")
+    wait_for(lambda: site.epochs(str(disk)) >= 3)
+    fill(disk)
+    outputs = [driver.communicate(timeout=240)[0]]
+    assert driver.returncode == 2, outputs
+    again = site.start(str(disk), "--workers", "2")  # while it is full still
+    outputs.append(again.communicate(timeout=240)[0])
+    assert again.returncode == 2, outputs
+    for output in outputs:
+        assert "Traceback" not in output
+        (line,) = [line for line in output.splitlines() if "No space left on device" in line]
+        assert line.startswith("error: ")
+        assert str(disk) in line
+        assert "free some space" in line
+    (disk / "ballast").unlink()
+    site.run(str(disk), "--workers", "2")
+    assert_same(site.tables(str(disk)), undisturbed)
+
+
+def test_a_file_that_does_not_fit_leaves_the_old_one_and_no_half(disk):
+    path = disk / "plan.json"
+    write_atomically(path, "old")
+    fill(disk)
+    with pytest.raises(OSError, match="No space left on device") as caught:
+        write_atomically(path, "new" * 10_000)
+    assert caught.value.filename == str(path)
+    assert path.read_text() == "old"
+    assert {file.name for file in disk.iterdir()} == {"plan.json", "ballast"}

@@ -1,0 +1,77 @@
+"""How a Ray of our own is started, and what is said when it cannot be."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from study.errors import UserError
+from study.tune import cluster
+
+
+def test_a_long_folder_for_temporary_files_gives_way_to_a_short_one(tmp_path, monkeypatch):
+    monkeypatch.delenv("RAY_TMPDIR", raising=False)
+    long = tmp_path / ("x" * 70)
+    long.mkdir()
+    monkeypatch.setenv("TMPDIR", str(long))
+    assert cluster._short_folder() == "/tmp/ray"  # noqa: S108 - where Ray's files lie by default
+
+
+def test_a_short_folder_of_the_users_choice_is_taken(monkeypatch):
+    monkeypatch.setenv("RAY_TMPDIR", "/var/tmp")  # noqa: S108
+    assert cluster._short_folder() == "/var/tmp/ray"  # noqa: S108
+
+
+def test_no_place_for_rays_files_is_said_with_the_way_out(monkeypatch):
+    monkeypatch.delenv("TMPDIR", raising=False)
+    monkeypatch.delenv("RAY_TMPDIR", raising=False)
+    monkeypatch.setattr(cluster.os, "access", lambda *_: False)
+    with pytest.raises(UserError, match=r"Ray finds no place for its files: .*name such a folder in RAY_TMPDIR"):
+        cluster._short_folder()
+
+
+START = """
+from study import cli
+from study.tune.cluster import connected
+
+@cli.app.command()
+def start() -> None:
+    with connected({address!r}, threads=1):
+        raise AssertionError("it has started")
+
+import sys
+sys.argv = ["modstudy", "start"]
+cli.main()
+"""
+
+
+def start(address: str | None, **environment: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(  # noqa: S603 - our own command
+        [sys.executable, "-c", START.format(address=address)],
+        env={**os.environ, **environment},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=280,
+    )
+
+
+@pytest.mark.parametrize("address", [None, "127.0.0.1:1"])
+def test_a_ray_that_cannot_be_started_or_reached_is_one_line(address, tmp_path: Path):
+    blocked = tmp_path / "ray-goes-here"
+    blocked.mkdir()
+    (blocked / "ray").write_text("a file where Ray wants a folder")
+    short = Path("/tmp") / f"modstudy-{os.getpid()}"  # noqa: S108 - names of sockets are short
+    short.symlink_to(blocked)
+    try:
+        ended = start(address, RAY_TMPDIR=str(short))
+    finally:
+        short.unlink()
+    assert ended.returncode == 2, ended
+    (line,) = ended.stderr.splitlines()
+    assert line.startswith("error: ")
+    assert ("Ray cannot be started on this machine" if address is None else "no Ray cluster answers") in line
