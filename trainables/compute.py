@@ -67,6 +67,11 @@ def choose_device(name: str) -> torch.device:
     return torch.device(name)
 
 
+def gpus_here() -> int:
+    """Return the GPUs of this machine that CUDA can use."""
+    return torch.cuda.device_count() if torch.cuda.is_available() else 0
+
+
 @contextmanager
 def trial_runtime(compute: ComputeConfig) -> Iterator[Runtime]:
     """Set the process up for one trial and put it back afterwards, whatever happened in between.

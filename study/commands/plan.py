@@ -13,6 +13,7 @@ from results.wording import count, size
 from study.commands.target import Target, command_line, find_target
 from study.cost import StudyCost, TimeSource, study_cost
 from study.display import Heading, duration, open_console, print_table, say, scaled, unbroken
+from study.foresight import foreseen
 from study.layout import RunFolder, dataset_cache
 from study.ownership import refuse_another_study
 from study.plan import StudyPlan, blaming
@@ -37,10 +38,15 @@ def show_plan(given: Path, runs: Path, *, probe: bool, as_json: bool) -> None:
         with target.named():
             seconds, source = probed_epoch_seconds(plan), "probe"
     cost = study_cost(plan, seconds, source)
+    with target.named():
+        warnings = foreseen(plan)
     if as_json:
-        print(json.dumps(_document(plan, cost, known), indent=1))  # noqa: T201 - the output of the command
+        document = {**_document(plan, cost, known), "warnings": warnings}
+        print(json.dumps(document, indent=1))  # noqa: T201 - the output of the command
     else:
         _print(plan, cost, known, given)
+        for warning in warnings:
+            say(open_console(), f"warning: {warning}")
 
 
 def _refuse_unfit_images(plan: StudyPlan) -> None:

@@ -20,6 +20,7 @@ from study.data_record import write_data_record
 from study.display import open_console, say, unbroken
 from study.earlier import earlier_results, keep_aside
 from study.errors import UserError
+from study.foresight import foreseen
 from study.interruption import EXIT_INTERRUPTED
 from study.layout import RunFolder, dataset_cache
 from study.monitoring import train_again, unmonitored
@@ -62,6 +63,9 @@ def run(command: RunCommand) -> int:
     plan = target.compile()
     with run_lock(target.folder), target.named():
         _refuse_to_take_over(plan, target.folder, command)
+    with target.named():
+        for warning in foreseen(plan, elsewhere=command.address is not None):
+            say(console, f"warning: {warning}")
     with console.status("preparing images"), target.named():
         prepare_images(plan, target.folder)
     with run_lock(target.folder):  # nobody else runs this study, so its plan may be replaced
