@@ -34,6 +34,18 @@ class MissingValues:
                 self._met[value] += 1
         return tuple(found)
 
+    def refuse_as_value(self, task: str, value: str) -> None:
+        """Check that a task ``column=value`` does not ask for a value that there cannot be.
+
+        Raises:
+            ValueError: the value stands for a missing one.
+        """
+        if value.strip() in self._markers:
+            raise ValueError(
+                f"data.tasks: {task!r}: {value!r} stands for a missing value; data.source.missing without it makes it "
+                "a value"
+            )
+
     def note(self, column: str) -> str | None:
         """Return a sentence on the words met so far in place of values, None where there was none."""
         if not self._met:

@@ -14,7 +14,7 @@ import pyarrow.compute as pc
 
 from trainables.config import DataConfig, ParquetImages
 from trainables.data.arrow_types import may_be_fractions, whole_numbers
-from trainables.data.cells import LabelledColumn
+from trainables.data.cells import LabelledColumn, split_task
 from trainables.data.decoding import decoding_pool
 from trainables.data.parquet_cells import label_shards, rows_of
 from trainables.data.parquet_files import open_parquet, read_columns, row_count
@@ -120,8 +120,8 @@ class ParquetSource(ImageSource):
         """Return files that belong to no split, and words that were taken for missing values."""
         unused = unused_files(self._source.path)
         notes = [f"Parquet files of no split are not read: {', '.join(unused)}"] if unused else []
-        missing = [self._missing[task].note(task) for task in self._from_cells]
-        return (*notes, *(note for note in missing if note))
+        missing = [self._missing[task].note(split_task(task, list(self._columns))[0]) for task in self._from_cells]
+        return (*notes, *dict.fromkeys(note for note in missing if note))
 
     def images(self, split: str) -> Iterator[Pixels | CorruptImage]:
         """Decode batch by batch in threads (Pillow releases the interpreter lock), in row order."""

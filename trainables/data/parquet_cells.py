@@ -33,6 +33,8 @@ def label_shards(
         ValueError: a file cannot be read, an integer has no name, or no cell holds the value.
     """
     column, value = split_task(task, list(names))
+    if value is not None and names[column] is None:  # names that the file declares are values, whatever they are
+        missing.refuse_as_value(task, value)
     cells = [cell for path in paths for cell in _read_cells(path, column, names[column], missing)]
     if value is not None:
         return label_value(cells, value, task, _RULE)

@@ -51,9 +51,12 @@ def read_rows(source: TableImages, tasks: tuple[str, ...], data_seed: int, files
         table.column(column)
     columns, notes = [], []
     for task in tasks:
-        missing = MissingValues(source.missing)
+        column, value = split_task(task, source.tasks_of(table))
+        missing = _missing_in(source, column)
+        if value is not None:
+            missing.refuse_as_value(task, value)
         columns.append(_label(source, table, task, missing))
-        notes.append(missing.note(task))
+        notes.append(missing.note(column))
     labels = np.stack([column.labels for column in columns], axis=1)
     splits, split_notes = _splits(source, table, data_seed, names)
     parts = {}
@@ -62,7 +65,15 @@ def read_rows(source: TableImages, tasks: tuple[str, ...], data_seed: int, files
         lines = tuple(table.lines[row] for row in rows)
         parts[split] = SplitListing(tuple(names[row] for row in rows), lines, labels[rows])
     classes = {task: column.classes for task, column in zip(tasks, columns, strict=True)}
-    return Listing(source.path.name, classes, parts, tuple(note for note in (*notes, *split_notes) if note))
+    return Listing(
+        source.path.name, classes, parts, tuple(dict.fromkeys(note for note in (*notes, *split_notes) if note))
+    )
+
+
+def _missing_in(source: TableImages, column: str) -> MissingValues:
+    """Return what is missing in a column: a word that its order lists is a value."""
+    order = source.labels[column].order if column in source.labels else ()
+    return MissingValues([word for word in source.missing if word not in order])
 
 
 def _image_names(table: TextTable, column: str, files: FolderFiles) -> list[str]:

@@ -115,6 +115,14 @@ def test_a_class_called_none_is_one_where_the_study_says_what_is_missing(own, tm
     assert classes(data, tmp_path) == {"kind": ("None", "boot")}
 
 
+def test_a_missing_word_that_the_study_names_itself_is_a_value_or_refused(own, tmp_path):
+    text = rows(["None", "low", "high"] * 4)
+    listed = own(text, labels={"kind": {"kind": "ordinal", "order": ["None", "low", "high"]}})
+    assert classes(listed, tmp_path) == {"kind": ("None", "low", "high")}
+    with pytest.raises(ValueError, match=r"'kind=None': 'None' stands for a missing value; data\.source\.missing"):
+        data_fingerprint(own(text, tasks=("kind=None",)), 0)
+
+
 def test_an_image_without_a_group_is_a_group_of_its_own(own, tmp_path):
     groups = ["", "nan", "p1", "p1", "p1", "", "", "None", "", "", "", ""]
     text = rows([f"boot,{group}" for group in groups], "file,kind,person")
