@@ -128,7 +128,8 @@ def write_affinity(affinity: StudyAffinity, path: Path) -> None:
 _HEAD = """\
 # Affinity of tasks, measured on one fully shared training. A grouping of it becomes a level of a study by
 #   grouping: [{groups: {file: <this file>, name: tag-3}}]
-# affinity: row i, column j: by which share a step on task i alone would lower the loss of task j (Z of i onto j).
+# affinity: row i, column j: Z of i onto j, by which share a step on task i alone would lower the loss of
+# task j, divided by the learning rate.
 # cosine: between the gradients of two tasks for the shared weights; stage_cosine: for those of a stage.
 """
 

@@ -164,12 +164,13 @@ def fingerprint_of(definition: StudyDefinition) -> str:
 
 
 def _plan_arm(definition: StudyDefinition, arm: Arm) -> PlannedArm:
-    from trainables.balancing import balancer_named
+    from trainables.balancing import check_balancing
     from trainables.ledger import storage_ledger
 
     config = arm_config(definition, arm)
-    balancer_named(config.balancing.method)  # refuses an unknown one, as the ledger refuses an unknown form
-    return PlannedArm(arm, config, storage_ledger(config))
+    ledger = storage_ledger(config)
+    check_balancing(config)  # refuses a method that is unknown or cannot balance such networks
+    return PlannedArm(arm, config, ledger)
 
 
 def arm_config(definition: StudyDefinition, arm: Arm) -> TrialConfig:

@@ -3,11 +3,12 @@
 Affinity is that of TAG (Fifty et al., NeurIPS 2021, arXiv 2109.04617, section 4). With the shared weights w, the
 learning rate r and the loss L_j of task j on one batch,
 
-    Z(i -> j) = 1 - L_j(w - r * gradient of L_i) / L_j(w)
+    Z(i -> j) = (1 - L_j(w - r * gradient of L_i) / L_j(w)) / r
 
-Above zero, a step of plain descent on i alone would have lowered the loss of j on that batch. Unlike in the released
-code values are not divided by r. The cosine of two tasks is that between their gradients for all shared weights, each
-gradient taken as one vector.
+Above zero, a step of plain descent on i alone would have lowered the loss of j on that batch. Divided by the rate, as
+in the released code, steps count alike whatever the schedule makes of the rate. Unlike here, the released look-ahead
+step includes the momentum of the joint training. The cosine of two tasks is that between their gradients for all
+shared weights, each gradient taken as one vector.
 """
 
 from __future__ import annotations
@@ -34,7 +35,7 @@ class StepAffinity:
     stage_cosine: dict[str, Tensor]
 
 
-def affinities(before: Tensor, after: Tensor) -> Tensor:
+def affinities(before: Tensor, after: Tensor, rate: float) -> Tensor:
     """Return Z (T, T) in float64; NaN in rows and columns of tasks whose loss is not above zero.
 
     Such a task has no triplet in the batch that it could learn from: it takes no step and has nothing to gain.
@@ -42,9 +43,10 @@ def affinities(before: Tensor, after: Tensor) -> Tensor:
     Args:
         before: (T,) losses at the shared weights.
         after: (T, T), row i: the losses after a step on task i alone.
+        rate: Learning rate of that step, above 0.
     """
     start = before.to("cpu", torch.float64)
-    values = 1 - after.to("cpu", torch.float64) / start
+    values = (1 - after.to("cpu", torch.float64) / start) / rate
     learning = start > 0
     return values.masked_fill(~(learning[:, None] & learning), torch.nan)
 

@@ -12,9 +12,12 @@ from trainables.compute import Runtime
 from trainables.config import TrialConfig
 from trainables.data import Split
 from trainables.distances import chosen_distance
+from trainables.global_stream import global_stream
+from trainables.gradients import gradients_of
 from trainables.images import to_network_input
 from trainables.losses import TripletLoss, batch_triplet_loss, triplet_margin_loss
 from trainables.network import MultiTaskModel
+from trainables.seeds import named_seed
 
 
 class AffinityProbe:
@@ -22,7 +25,7 @@ class AffinityProbe:
 
     Costs about T + 1 forward passes and T backward passes. All is computed in fp32 and with running batch-norm
     statistics, so tasks do not mix and statistics, ``.grad``, optimizer and random states stay as they are; the weights
-    are put back bit for bit. The step is plain descent whatever the trial's optimizer, as in TAG.
+    are put back bit for bit. The step is plain descent whatever the trial's optimizer.
     """
 
     def __init__(self, config: TrialConfig, split: Split, runtime: Runtime) -> None:
@@ -34,6 +37,7 @@ class AffinityProbe:
         if len(config.network_groups) > 1 or config.modulation.points:
             raise ValueError("affinity needs one network without modulation for all tasks")
         self._config, self._runtime = config, runtime
+        self._stream = named_seed(config.train_seed, "affinity")
         self._images = split.images
         self._labels = torch.from_numpy(np.array(split.labels)).to(runtime.device)
 
@@ -63,7 +67,7 @@ class AffinityProbe:
         weights = [weight for of_stage in stages.values() for weight in of_stage]
         losses = self._losses(model, images, batch)
         last = len(losses) - 1
-        by_task = [torch.autograd.grad(loss, weights, retain_graph=task < last) for task, loss in enumerate(losses)]
+        by_task = [gradients_of(loss, weights, retain_graph=task < last) for task, loss in enumerate(losses)]
         after = []
         for gradients in by_task:
             with LookAhead(weights, gradients, rate), torch.no_grad():
@@ -71,7 +75,7 @@ class AffinityProbe:
         stacked = [torch.stack(gradients) for gradients in zip(*by_task, strict=True)]
         remaining = iter(stacked)
         return StepAffinity(
-            affinity=affinities(torch.stack(losses).detach(), torch.stack(after)),
+            affinity=affinities(torch.stack(losses).detach(), torch.stack(after), rate),
             cosine=gradient_cosines(stacked),
             stage_cosine={
                 stage: gradient_cosines([next(remaining) for _ in of_stage]) for stage, of_stage in stages.items()
@@ -79,8 +83,9 @@ class AffinityProbe:
         )
 
     def _losses(self, model: MultiTaskModel, images: Tensor, batch: Batch) -> list[Tensor]:
-        """Return the loss of every task on the batch, in fp32."""
-        return [found.loss for found in self._task_losses(model, images, batch)]
+        """Return the loss of every task on the batch, in fp32; a network that draws draws the same every time."""
+        with global_stream(self._stream, images.device):
+            return [found.loss for found in self._task_losses(model, images, batch)]
 
     def _task_losses(self, model: MultiTaskModel, images: Tensor, batch: Batch) -> list[TripletLoss]:
         margin, tasks = self._config.loss.margin, len(self._config.data.tasks)

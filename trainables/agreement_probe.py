@@ -15,6 +15,8 @@ from trainables.compute import Runtime
 from trainables.config import TrialConfig
 from trainables.data import Split
 from trainables.distances import chosen_distance
+from trainables.global_stream import global_stream
+from trainables.gradients import gradients_of
 from trainables.images import to_network_input
 from trainables.losses import batch_triplet_loss
 from trainables.network import MultiTaskModel, RetrievalNetwork
@@ -53,6 +55,7 @@ class AgreementProbe:
         )
         labels = torch.from_numpy(np.array(split.labels[rows])).to(runtime.device)
         self._labels = dict(zip(config.data.tasks, labels.T[:, :, None], strict=True))
+        self._stream = named_seed(config.train_seed, "agreement", "drawn")
         self._margin, self._distance = config.loss.margin, chosen_distance(config.loss)
 
     def begin(self, model: MultiTaskModel) -> Window:
@@ -62,7 +65,9 @@ class AgreementProbe:
         model.eval()
         try:
             for index, network in enumerate(model.members):
-                gradients |= {(index, stage): found for stage, found in self._task_gradients(network).items()}
+                with global_stream(self._stream, self._images.device):  # for networks that draw in this mode, too
+                    found = self._task_gradients(network)
+                gradients |= {(index, stage): of_layers for stage, of_layers in found.items()}
         finally:
             model.train(training)
         layers = _layers(model)
@@ -92,8 +97,7 @@ class AgreementProbe:
             own = embeddings[position : position + 1]
             loss = batch_triplet_loss(own, self._labels[task], self._margin, self._distance).loss
             # A branch with layers of its own does not touch the shared ones: their gradient is 0, and left out.
-            last = task == network.tasks[-1]
-            by_task.append(torch.autograd.grad(loss, flat, retain_graph=not last, materialize_grads=True))
+            by_task.append(gradients_of(loss, flat, retain_graph=task != network.tasks[-1]))
         stacked = iter([torch.stack(gradients) for gradients in zip(*by_task, strict=True)])
         return {stage: [next(stacked) for _ in weights] for stage, weights in layers.items()}
 

@@ -12,6 +12,7 @@ import torch
 from numpy.typing import NDArray
 
 from trainables.config import ComputeConfig, EvaluationConfig
+from trainables.global_stream import global_stream
 from trainables.images import Preprocessing, to_network_input
 from trainables.outcome import AVERAGES, TaskMetric
 from trainables.pulse import beat
@@ -148,7 +149,8 @@ def embed_split(
     step = max(1, CHUNK_PIXELS.get(device.type, ACCELERATOR_CHUNK_PIXELS) // (height * width))
     precise = torch.autocast(device.type, torch.bfloat16, enabled=compute.precision == "bf16")
     embeddings: torch.Tensor | None = None
-    with torch.inference_mode(), _evaluation_mode(model), precise:
+    drawn = global_stream(named_seed(0, "evaluation", split.name), device)  # by networks that draw in this mode, too
+    with torch.inference_mode(), _evaluation_mode(model), precise, drawn:
         for start in range(0, len(split.rows), step):
             beat()
             rows = split.rows[start : start + step]

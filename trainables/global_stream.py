@@ -1,19 +1,44 @@
-"""Torch's global random stream, lent for a moment to code that knows no other."""
+"""The process's global random streams, lent for a moment to code that knows no other.
+
+Networks of the user's, and libraries, draw dropout masks and the like from them. Inside the block they start from a
+seed, so that what is drawn depends on nothing that ran before; behind it they go on as if nobody had drawn.
+"""
 
 from __future__ import annotations
 
+import random
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 
+import numpy as np
 import torch
 
 
 @contextmanager
 def global_stream(seed: int, device: torch.device | None = None) -> Iterator[None]:
-    """Let the global streams of the CPU and of a CUDA device start from a seed; after the block they are as before."""
-    cuda = [device] if device is not None and device.type == "cuda" else []
-    with torch.random.fork_rng(devices=cuda):
-        torch.default_generator.manual_seed(seed)
-        for _ in cuda:
-            torch.cuda.manual_seed(seed)
+    """Let the streams of torch (CPU and ``device``), numpy and Python start from a seed, and put them back."""
+    with ExitStack() as stack:
+        stack.enter_context(_torch_stream(seed, device))
+        stack.callback(np.random.set_state, np.random.get_state())  # noqa: NPY002 - it is the global stream that is meant
+        stack.callback(random.setstate, random.getstate())
+        np.random.seed(seed % 2**32)  # noqa: NPY002
+        random.seed(seed)
         yield
+
+
+@contextmanager
+def _torch_stream(seed: int, device: torch.device | None) -> Iterator[None]:
+    kind = "cpu" if device is None else device.type
+    if kind == "mps":
+        before = torch.mps.get_rng_state()
+        torch.mps.manual_seed(seed)
+    try:
+        with torch.random.fork_rng(devices=[device] if kind == "cuda" else []):
+            torch.default_generator.manual_seed(seed)
+            if kind == "cuda":
+                with torch.cuda.device(device):
+                    torch.cuda.manual_seed(seed)
+            yield
+    finally:
+        if kind == "mps":
+            torch.mps.set_rng_state(before)

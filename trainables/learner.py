@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager
 from typing import Any
 
 import numpy as np
@@ -85,14 +86,12 @@ class Learner:
     def take_step(self, batch: Batch) -> StepRecord:
         """Take one optimization step; its record comes back detached, on the device."""
         set_learning_rate(self.optimizer, self._learning_rate())
-        # For dropout and the like in networks of the user's: by step, so that a resumed trial draws the same.
-        seed = named_seed(self._config.train_seed, "step", str(self.steps_done))
-        with global_stream(seed, self._runtime.device):
+        with self._stream_of_step():
             objective = self._objective(batch)
-        self.optimizer.zero_grad(set_to_none=True)
-        weights = self.balancer.backward(objective, self.steps_done)
-        self.optimizer.step()
-        self.balancer.after_step(objective, lambda: self._losses_again(batch))
+            self.optimizer.zero_grad(set_to_none=True)
+            weights = self.balancer.backward(objective, self.steps_done)
+            self.optimizer.step()
+            self.balancer.after_step(objective, lambda: self._losses_again(batch))
         self.steps_done += 1
         return StepRecord.of(objective, weights)
 
@@ -161,10 +160,17 @@ class Learner:
             embedded[role] = self.model.embed_mixed(images[role::3], task_index[role::3])
         return torch.stack([embedded[role] for role in range(3)], dim=1).flatten(0, 1)
 
+    def _stream_of_step(self) -> AbstractContextManager[None]:
+        """For dropout and the like in networks of the user's: by step, so that a resumed trial draws the same."""
+        return global_stream(named_seed(self._config.train_seed, "step", str(self.steps_done)), self._runtime.device)
+
     def _losses_again(self, batch: Batch) -> Tensor:
-        """Return the losses (T,) of a batch with the weights of now; running statistics are left as they are."""
+        """Return the losses (T,) of the step's batch with the weights of now; running statistics stay as they are.
+
+        The stream of the step starts again: dropout draws the masks it drew before, so the weights alone differ.
+        """
         kept = [(buffer, buffer.clone()) for buffer in self.model.buffers()]
-        with torch.no_grad():
+        with torch.no_grad(), self._stream_of_step():
             losses = self._losses(batch).per_task
             for buffer, value in kept:
                 buffer.copy_(value)

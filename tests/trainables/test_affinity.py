@@ -28,9 +28,9 @@ def test_two_parameters_by_hand() -> None:
     for of_task in gradients:
         with LookAhead([a, b], of_task, 0.25):
             after.append(torch.stack(losses()).detach())
-    found = affinities(before.detach(), torch.stack(after))
+    found = affinities(before.detach(), torch.stack(after), 0.25)
     expected = [[1 - 2.25 / 9, 1 - 4.25 / 5], [1 - 6.25 / 9, 1 - 1.25 / 5]]
-    torch.testing.assert_close(found, torch.tensor(expected, dtype=torch.float64))
+    torch.testing.assert_close(found, torch.tensor(expected, dtype=torch.float64) / 0.25)
     cosines = gradient_cosines([torch.stack(of_weight) for of_weight in zip(*gradients, strict=True)])
     assert cosines[0, 1] == pytest.approx(12 / (6 * math.sqrt(20)))
     assert cosines.diagonal().tolist() == pytest.approx([1, 1])
@@ -50,8 +50,8 @@ def test_looking_ahead_puts_weights_back_bit_for_bit() -> None:
 
 
 def test_a_task_without_a_loss_has_no_affinity() -> None:
-    found = affinities(torch.tensor([2.0, 0.0]), torch.tensor([[1.0, 0.0], [2.0, 0.0]]))
-    assert found[0, 0] == 0.5
+    found = affinities(torch.tensor([2.0, 0.0]), torch.tensor([[1.0, 0.0], [2.0, 0.0]]), 0.1)
+    assert found[0, 0] == 5
     assert found.isnan().tolist() == [[False, True], [True, True]]
 
 

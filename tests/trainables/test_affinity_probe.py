@@ -20,6 +20,7 @@ from trainables.learner import DivergedError, Learner
 from trainables.losses import batch_triplet_loss, triplet_margin_loss
 
 TASKS = ("Smiling", "Mouth_Open", "Hat")
+NETWORKS = Path(__file__).parent / "networks"
 SCHEMES = ({"images": 12}, {"scheme": "triplets", "images": 27})
 
 
@@ -80,8 +81,8 @@ def test_affinities_are_those_of_plain_steps(batches: dict[str, Any], cache: Pat
             if task == 0:
                 first = gradient
             optimizer.step()
-            expected = (1 - losses(model).detach() / before).double()
-            torch.testing.assert_close(found.affinity[task], expected, rtol=1e-3, atol=1e-5)
+            expected = (1 - losses(model).detach() / before).double() / 0.02
+            torch.testing.assert_close(found.affinity[task], expected, rtol=1e-3, atol=1e-3)
             cosine = torch.nn.functional.cosine_similarity(first, gradient, dim=0)
             torch.testing.assert_close(found.cosine[0, task], cosine, rtol=1e-5, atol=1e-7)
     assert (found.affinity.diagonal() > 0).all()
@@ -107,6 +108,25 @@ def test_measuring_leaves_no_trace(batches: dict[str, Any], cache: Path) -> None
         assert torch.equal(torch.get_rng_state(), random_state)
         other = undisturbed.model.state_dict()
         assert all(torch.equal(value, other[name]) for name, value in learner.model.state_dict().items())
+
+
+def test_the_rate_of_a_step_does_not_weigh_its_affinities(cache: Path) -> None:
+    """So the end of a schedule counts as much as its start."""
+    config = _config()
+    split = prepare_dataset(config.data, 0, cache).splits["train"]
+    with trial_runtime(config.compute) as runtime:
+        learner, probe = Learner(config, split, runtime), AffinityProbe(config, split, runtime)
+        batch = next(iter(learner.batches.epoch()))
+        high, low = (probe.measure(learner.model, batch, rate).affinity for rate in (1e-4, 1e-5))
+    assert torch.allclose(high, low, rtol=0.2, atol=0.02 * float(high.abs().max()))
+
+
+def test_a_pilot_runs_on_a_network_of_which_parts_take_no_part(cache: Path) -> None:
+    """A layer that never runs, one without a say in the embedding, a frozen one."""
+    network = {"backbone": "drawing_networks:partly_unused", "points": ("body",), "folder": NETWORKS}
+    found = run_affinity_pilot(_config(network=network), cache=cache, every_steps=2, progress=_ignore)
+    assert np.isfinite(found.affinity).all()
+    assert np.allclose(found.cosine.diagonal(), 1)
 
 
 def test_a_pilot_is_the_same_to_the_last_bit_and_tells_of_every_step(cache: Path) -> None:

@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from trainables.backbones.imported import ImportedBackbone, Maker
 from trainables.backbones.probe_network import NetworkProbe, probe_network
 from trainables.config import NetworkConfig
+from trainables.global_stream import global_stream
 from trainables.names import nearest
 
 KEY = "network.backbone"
@@ -45,7 +46,7 @@ def on_meta(make: Maker) -> nn.Module:
         ValueError: If it cannot be made on the meta device, shares a parameter, or keeps a tensor as a plain attribute.
     """
     try:
-        with torch.random.fork_rng(devices=[]), torch.device("meta"):
+        with global_stream(0), torch.device("meta"):
             module = make()
     except (RuntimeError, NotImplementedError) as error:
         raise ValueError(

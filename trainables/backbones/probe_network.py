@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from trainables.backbones.backbone import StageShape, is_layer
 from trainables.backbones.calls import Call, recorded_calls, state_of
 from trainables.backbones.chain import FORWARD_ERRORS, Chain, find_chain, runs_apart
+from trainables.global_stream import global_stream
 from trainables.names import nearest
 
 _IMAGES = 2
@@ -88,7 +89,7 @@ def _forward(network: nn.Module, image_size: int, *, training: bool) -> tuple[li
     images = torch.empty(_IMAGES, 3, image_size, image_size, device="meta")
     network.train(training)
     try:
-        with torch.random.fork_rng(devices=[]), torch.no_grad(), recorded_calls(network) as calls:
+        with global_stream(0), torch.no_grad(), recorded_calls(network) as calls:
             output = network(images)
     except FORWARD_ERRORS as error:
         raise ValueError(
@@ -110,7 +111,7 @@ def _forward(network: nn.Module, image_size: int, *, training: bool) -> tuple[li
 def _chain_of(network: nn.Module, chains: set[Chain | None], images: Tensor) -> Chain | None:
     """Return the chain that holds in every mode and whose stages know nothing of each other, if there is one."""
     chain = chains.pop() if len(chains) == 1 else None
-    with torch.random.fork_rng(devices=[]), torch.no_grad():
+    with global_stream(0), torch.no_grad():
         return chain if chain is not None and runs_apart(network, chain, images) else None
 
 

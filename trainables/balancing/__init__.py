@@ -8,7 +8,15 @@ from trainables.config import TrialConfig
 from trainables.extensions import find
 from trainables.network import MultiTaskModel
 
-__all__ = ["BALANCERS", "Balancer", "Objective", "balancer_named", "build_balancer", "register_balancer"]
+__all__ = [
+    "BALANCERS",
+    "Balancer",
+    "Objective",
+    "balancer_named",
+    "build_balancer",
+    "check_balancing",
+    "register_balancer",
+]
 
 
 def balancer_named(method: str) -> BalancerFactory:
@@ -18,6 +26,17 @@ def balancer_named(method: str) -> BalancerFactory:
         ValueError: the method is unknown.
     """
     return find("balancing.method", method, BALANCERS, "modstudy.balancers")
+
+
+def check_balancing(config: TrialConfig) -> None:
+    """Check before any weight exists that the method can balance the tasks of a trial.
+
+    Raises:
+        ValueError: it cannot, or is unknown.
+    """
+    factory = balancer_named(config.balancing.method)
+    if isinstance(factory, type) and issubclass(factory, Balancer):
+        factory.check(config)
 
 
 def build_balancer(model: MultiTaskModel, config: TrialConfig) -> Balancer:

@@ -64,6 +64,10 @@ class Balancer(ABC):
         self.device = next(model.parameters()).device
         self.unsolved: int | None = None
 
+    @classmethod  # noqa: B027 - most take every trial
+    def check(cls, config: TrialConfig) -> None:
+        """Raise ValueError, naming ``balancing.method``, for a trial whose tasks the method cannot balance."""
+
     @abstractmethod
     def backward(self, objective: Objective, step: int) -> Tensor | None:
         """Set ``.grad`` of the model's parameters, which hold none.

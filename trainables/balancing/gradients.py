@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from trainables.balancing.balancer import Balancer, Objective
 from trainables.config import TrialConfig
+from trainables.gradients import gradients_of
 from trainables.network import MultiTaskModel
 
 
@@ -61,9 +62,9 @@ class GradientBalancer(Balancer):
         losses = objective.triplets.per_task
         for row, task in enumerate(present):
             more = row + 1 < len(present) or bool(objective.penalties)
-            found = torch.autograd.grad(losses[task], parameters, retain_graph=more, materialize_grads=True)
-            flat = [gradient.reshape(-1) for gradient in found]
-            torch.cat(flat[: len(self._shared)], out=rows[row])
+            flat = [gradient.reshape(-1) for gradient in gradients_of(losses[task], parameters, retain_graph=more)]
+            if self._shared:
+                torch.cat(flat[: len(self._shared)], out=rows[row])
             if self._own:
                 own += torch.cat(flat[len(self._shared) :])
         return rows, own

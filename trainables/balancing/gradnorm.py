@@ -6,12 +6,14 @@ from collections.abc import Mapping
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from trainables.balancing.balancer import Objective, register_balancer
+from trainables.balancing.shared_layers import last_weight_for_all, weights_for_all
 from trainables.balancing.weighting import WeightedLosses
 from trainables.config import TrialConfig
-from trainables.network import MultiTaskModel
+from trainables.gradients import gradients_of
+from trainables.network import MultiTaskModel, assemble_model
 
 EPSILON = 1e-12
 """Bounds what is divided by from below."""
@@ -21,20 +23,24 @@ EPSILON = 1e-12
 class GradNorm(WeightedLosses):
     """Weights w_t / n, w starting at 1 and summing to the number of tasks T.
 
-    W is the last layer of the task's backbone, G_t = w_t |grad_W L_t|, r_t the relative inverse training rate
-    (L_t / L_t(0)) over its mean, L_t(0) the loss in the first step in which the task was present. The target of G_t is
-    mean(G) r_t^alpha, a constant; Adam moves w by the gradient of sum |G_t - target_t|, which is
-    sign(G_t - target_t) |grad_W L_t|. Then w is clamped at 0 and rescaled to sum T. Means are over the present tasks,
-    and the gradient of an absent one is 0. A step goes with the weights from before its update, as in the algorithm.
+    W is the last layer that all tasks train (``shared_layers``), G_t = w_t |grad_W L_t|, r_t the relative inverse
+    training rate (L_t / L_t(0)) over its mean, L_t(0) the loss in the first step in which the task was present.
+    The target of G_t is mean(G) r_t^alpha, a constant; Adam moves w by the gradient of sum |G_t - target_t|, which is
+    sign(G_t - target_t) |grad_W L_t|. Then w is clamped at 0 and rescaled to sum T. Means are over the present tasks, and the
+    gradient of an absent one is 0. A step goes with the weights from before its update, as in the algorithm.
     """
 
     def __init__(self, model: MultiTaskModel, config: TrialConfig) -> None:
         super().__init__(model, config)
-        layers = [_last_layer(network.backbone) for network in model.members]
-        self._layer_of = [layers[model.network_of[task]] for task in model.tasks]
+        self._layer = last_weight_for_all(model, config.data.image_size)
         self._weights = torch.ones(self.tasks, device=self.device)
         self._first = torch.full((self.tasks,), torch.nan, device=self.device)
         self._optimizer = torch.optim.Adam([self._weights], lr=self.settings.gradnorm_learning_rate)
+
+    @classmethod
+    def check(cls, config: TrialConfig) -> None:
+        """Refuse tasks that train no layer together."""
+        weights_for_all(assemble_model(config))
 
     def weights(self, objective: Objective, step: int) -> Tensor:  # noqa: ARG002 - part of the interface
         """Return the weights of this step, and learn those of the next."""
@@ -58,11 +64,11 @@ class GradNorm(WeightedLosses):
         self._weights *= self.tasks / self._weights.sum().clamp_min(EPSILON)
 
     def _norms(self, objective: Objective) -> Tensor:
-        """Return (T,) norms of the gradients of the last layer, 0 for absent tasks."""
+        """Return (T,) norms of the gradients of the shared layer, 0 for absent tasks."""
         norms = torch.zeros(self.tasks, device=self.device)
         for task in torch.nonzero(objective.present).flatten().tolist():
             loss = objective.triplets.per_task[task]
-            (gradient,) = torch.autograd.grad(loss, self._layer_of[task], retain_graph=True)
+            (gradient,) = gradients_of(loss, [self._layer], retain_graph=True)
             norms[task] = gradient.norm()
         return norms
 
@@ -75,8 +81,3 @@ class GradNorm(WeightedLosses):
         self._weights.copy_(state["weights"])
         self._first.copy_(state["first"])
         self._optimizer.load_state_dict(state["optimizer"])
-
-
-def _last_layer(backbone: nn.Module) -> nn.Parameter:
-    """Return the weights of the last convolution or linear layer."""
-    return [parameter for parameter in backbone.parameters() if parameter.ndim > 1][-1]

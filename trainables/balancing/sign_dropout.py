@@ -6,7 +6,7 @@ from torch import Tensor
 
 from trainables.balancing.balancer import register_balancer
 from trainables.balancing.gradients import GradientBalancer
-from trainables.balancing.surgery import seeded
+from trainables.balancing.surgery import drawing
 
 
 @register_balancer("graddrop")
@@ -17,6 +17,6 @@ class SignDropout(GradientBalancer):
         """Draw from the stream of the step."""
         from torchjd.aggregation import GradDrop
 
-        with seeded(self.seed, step, rows.device):
+        with drawing(self.seed, step, rows.device):
             kept: Tensor = GradDrop()(rows)
         return kept / len(rows), None

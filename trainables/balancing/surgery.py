@@ -10,7 +10,7 @@ from __future__ import annotations
 import warnings
 from abc import abstractmethod
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 
 import numpy as np
 import torch
@@ -19,6 +19,7 @@ from torch import Tensor
 from trainables.balancing.balancer import Balancer, register_balancer
 from trainables.balancing.gradients import GradientBalancer
 from trainables.config import TrialConfig
+from trainables.global_stream import global_stream
 from trainables.network import MultiTaskModel
 from trainables.seeds import named_seed
 
@@ -38,7 +39,7 @@ class GramianBalancer(GradientBalancer):
         weights = torch.full((len(rows),), 1 / len(rows))
         trace = gramian.trace()
         if trace.isfinite() and trace > 0:
-            with seeded(self.seed, step), quiet():
+            with drawing(self.seed, step), quiet():
                 weights = self._solve(gramian, present, weights)
         weights = weights.to(rows)
         return weights @ rows, weights
@@ -72,17 +73,9 @@ class Memoryless(GramianBalancer):
         return self._weighting(gramian / gramian.trace())
 
 
-@contextmanager
-def seeded(seed: int, step: int, *devices: torch.device) -> Iterator[None]:
+def drawing(seed: int, step: int, device: torch.device | None = None) -> AbstractContextManager[None]:
     """Lend the global generators, on which the library draws, a seed of the step, and put them back."""
-    cuda = [device for device in devices if device.type == "cuda"]
-    with torch.random.fork_rng(devices=cuda):
-        stream = named_seed(seed, "balancing", str(step))
-        torch.default_generator.manual_seed(stream)
-        for device in cuda:
-            with torch.cuda.device(device):
-                torch.cuda.manual_seed(stream)
-        yield
+    return global_stream(named_seed(seed, "balancing", str(step)), device)
 
 
 @contextmanager
