@@ -26,8 +26,8 @@ class GradNorm(WeightedLosses):
     W is the last layer that all tasks train (``shared_layers``), G_t = w_t |grad_W L_t|, r_t the relative inverse
     training rate (L_t / L_t(0)) over its mean, L_t(0) the loss in the first step in which the task was present.
     The target of G_t is mean(G) r_t^alpha, a constant; Adam moves w by the gradient of sum |G_t - target_t|, which is
-    sign(G_t - target_t) |grad_W L_t|. Then w is clamped at 0 and rescaled to sum T. Means are over the present tasks, and the
-    gradient of an absent one is 0. A step goes with the weights from before its update, as in the algorithm.
+    sign(G_t - target_t) |grad_W L_t|. Then w is clamped at 0 and rescaled to sum T. Means are over the present tasks,
+    and the gradient of an absent one is 0. A step goes with the weights from before its update, as in the algorithm.
     """
 
     def __init__(self, model: MultiTaskModel, config: TrialConfig) -> None:
