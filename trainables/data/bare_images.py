@@ -43,7 +43,7 @@ def _bare_webp(data: bytes) -> tuple[bytes, int | None]:
             exif = data[place + 8 : place + 8 + length]
         elif kind == b"XMP ":
             xmp = data[place + 8 : place + 8 + length]
-        elif kind == b"VP8X" and length >= 10:
+        elif kind == b"VP8X" and place + 9 <= end:
             kept.append(data[place : place + 8] + bytes([data[place + 8] & ~0x2C]) + data[place + 9 : end])
         elif kind in _WEBP_PICTURE:
             kept.append(data[place:end])

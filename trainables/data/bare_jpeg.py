@@ -70,9 +70,11 @@ def _segment(data: bytes, place: int) -> tuple[int, int, int] | None:
 def _picture(data: bytes, start: int) -> int | None:
     """Return where the segments of the largest picture begin behind a place: previews in EXIF are smaller ones."""
     best, largest = None, 0
+    seen: set[int] = set()  # a chain that runs into an earlier one ends as that does
     for found in re.finditer(rb"\xff[\xc0-\xc2\xc4\xdb\xdd\xe0-\xef\xfe]", data[start:]):
         place, pixels = start + found.start(), 0
-        while segment := _segment(data, place):
+        while place not in seen and (segment := _segment(data, place)):
+            seen.add(place)
             marker, begin, place = segment
             if 0xC0 <= marker <= 0xC2 and begin + 5 <= len(data):
                 height, width = struct.unpack_from(">HH", data, begin + 1)

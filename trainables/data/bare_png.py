@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 import struct
 import zlib
@@ -11,6 +12,9 @@ from trainables.data.tiff_directory import exif_orientation, xmp_orientation
 
 _SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _PICTURE = (b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND", b"CgBI")
+_MOST_TRIED = 100
+"""Places at which a chunk is looked for behind a damaged one; each costs a checksum."""
+
 _LARGEST_TEXT = 1_000_000
 """Bytes of compressed text that are unpacked in search of the orientation."""
 
@@ -53,8 +57,9 @@ def _chunks(data: bytes) -> Iterator[tuple[bytes, bytes]]:
 
 
 def _places(data: bytes, start: int) -> Iterator[int]:
-    """Yield where chunks of the picture may begin behind a place."""
-    return (found.start() - 4 for found in re.compile(b"|".join(_PICTURE)).finditer(data, start + 4))
+    """Yield the first places behind one where chunks of the picture may begin."""
+    found = re.compile(b"|".join(_PICTURE)).finditer(data, start + 4)
+    return (kind.start() - 4 for kind in itertools.islice(found, _MOST_TRIED))
 
 
 def _is_whole(data: bytes, place: int) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import struct
+import time
 import zlib
 from collections.abc import Callable
 
@@ -11,6 +12,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageCms, ImageOps, TiffImagePlugin
 
+from trainables.data.bare_images import bare_image
 from trainables.data.pixels import UndecodableImageError, decode_image
 
 SIDE = 16
@@ -257,6 +259,21 @@ def test_every_mode_keeps_its_pixels(mode):
             else:
                 wanted = np.asarray(plain.convert("RGB"))
         assert np.array_equal(decode_image(buffer.getvalue(), SIDE, "crop"), wanted)
+
+
+@pytest.mark.parametrize("fmt", ["JPEG", "PNG", "WEBP", "TIFF", "AVIF", "JPEG2000"])
+def test_bytes_of_any_kind_are_stripped_without_an_error_and_soon(fmt):
+    whole = encoded(fmt) if fmt == "JPEG2000" else encoded(fmt, exif=exif(6))
+    dice = np.random.default_rng(2)
+    for _ in range(600):
+        broken = bytearray(whole[: dice.integers(len(whole) + 1)])
+        for _ in range(min(len(broken), dice.integers(8))):
+            broken[dice.integers(min(len(broken), 160))] = dice.choice([0, 1, 255, dice.integers(256)])
+        bare_image(bytes(broken))
+    start = time.process_time()
+    bare_image(b"\xff\xd8\xff\xe1\x00\x08abcdefx" + b"\xff\xdb\x00\x02" * 20_000)  # tables that never end
+    bare_image(b"\x89PNG\r\n\x1a\n" + b"\x00\x00\x00\x01abcd" + b"IDAT\x00\x00\x00\x04" * 20_000)
+    assert time.process_time() - start < 2
 
 
 def test_a_picture_with_a_broken_frame_is_refused_in_words_and_not_by_an_address():
