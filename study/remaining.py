@@ -19,7 +19,8 @@ from study.timing import Speeds, speeds_of
 from study.tune.design import ArmProgress
 
 _SEEN, _GUESSED = 1.25, 4.0
-"""By which factor an epoch's seconds may be wrong, either way, in an arm of which epochs were seen, or none was."""
+"""By which factor an epoch's seconds may be wrong, either way, in an arm of which epochs were seen (and were alike), or
+none was."""
 
 _KNOWN_WITHIN = 2.0
 
@@ -75,7 +76,8 @@ def seconds_left(progress: RunProgress, workers: int, now: float) -> float | Non
 
 def _is_known(durations: Mapping[str, list[list[float]]], speeds: Speeds) -> bool:
     """Whether what is guessed is too little to be wrong by a factor of two in all."""
-    parts = [(sum(map(sum, own)), _SEEN if arm_id in speeds.seen else _GUESSED) for arm_id, own in durations.items()]
+    factors = {arm_id: max(_SEEN, spread) for arm_id, spread in speeds.spread.items()}  # wide on a machine that is busy
+    parts = [(sum(map(sum, own)), factors.get(arm_id, _GUESSED)) for arm_id, own in durations.items()]
     low, high = sum(part / factor for part, factor in parts), sum(part * factor for part, factor in parts)
     return high <= low * _KNOWN_WITHIN**2
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from statistics import mean, median, median_low
+from math import inf
+from statistics import fmean, mean, median, quantiles
 
 from study.layout import dataset_cache
 from study.plan import StudyPlan, blaming
@@ -23,15 +24,15 @@ class Speeds:
     """How long things take.
 
     Attributes:
-        epoch: seconds of an epoch by arm id; guessed by multiply-adds for arms that are not in ``seen``.
+        epoch: seconds of an epoch by arm id; guessed by multiply-adds for arms of which too few were seen.
         beside: seconds a trial takes beside its epochs, by arm id: its start, its evaluation.
-        seen: the arms of which enough epochs were seen.
+        spread: by which factor the epochs of an arm differ, those that stand out left out; only of arms that were seen.
         ended: how many trials have ended, or have reached a rung of halving, without ever failing.
     """
 
     epoch: dict[str, float]
     beside: dict[str, float]
-    seen: frozenset[str]
+    spread: dict[str, float]
     ended: int
 
 
@@ -45,19 +46,24 @@ def speeds_of(progress: RunProgress) -> Speeds | None:
         epochs[arm_id] += [float(record["seconds"]) for record in history.epochs.values()]
         if trial.state in _ENDED and history.attempts:
             beside[arm_id].append(max(0.0, history.busy_seconds - history.seconds) / history.attempts)
-    seen = frozenset(arm_id for arm_id, values in epochs.items() if len(values) >= _ENOUGH_EPOCHS)
+    seen = {arm_id: values for arm_id, values in epochs.items() if len(values) >= _ENOUGH_EPOCHS}
     if not (seen and beside):
         return None
     least = min(map(min, beside.values()))  # the first trial of a worker takes longer: it loads libraries
     return Speeds(
-        epoch=_of_all_arms(progress, {arm_id: median_low(epochs[arm_id]) for arm_id in seen}),
+        epoch=_of_all_arms(progress, {arm_id: fmean(values) for arm_id, values in seen.items()}),
         beside={
             arm.arm.arm_id: min(found) if len(found := beside[arm.arm.arm_id]) > 1 else least
             for arm in progress.plan.arms
         },
-        seen=seen,
+        spread={arm_id: _spread(values) for arm_id, values in seen.items()},
         ended=sum(map(len, beside.values())),
     )
+
+
+def _spread(seconds: Sequence[float]) -> float:
+    low, _, high = quantiles(seconds, n=4, method="inclusive")
+    return high / low if low > 0 else inf
 
 
 def measured_epoch_seconds(progress: RunProgress) -> dict[str, float] | None:
