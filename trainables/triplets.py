@@ -3,8 +3,14 @@
 from __future__ import annotations
 
 import hashlib
+import io
+import logging
+import lzma
 import re
+import struct
 import uuid
+import zipfile
+import zlib
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,6 +20,14 @@ from numpy.typing import NDArray
 from trainables.seeds import named_seed
 
 Integers = NDArray[np.int64]
+
+_log = logging.getLogger(__name__)
+
+_DAMAGE = (
+    *(zipfile.BadZipFile, zlib.error, lzma.LZMAError, struct.error, SyntaxError),
+    *(OSError, RuntimeError, ValueError, TypeError, AttributeError, LookupError, OverflowError, MemoryError, EOFError),
+)
+"""What reading an array raises that is not as it was written."""
 
 
 class TripletPool:
@@ -74,10 +88,10 @@ def draw_triplets(pool: TripletPool, count: int, generator: np.random.Generator)
 
 @dataclass(frozen=True)
 class TripletStore:
-    """Frozen triplet lists, one ``.npy`` a list in ``folder``, drawn with ``data_seed`` when first asked for.
+    """Frozen triplet lists, one ``.npz`` a list in ``folder``, drawn with ``data_seed`` when first asked for.
 
     A file's name carries a hash of everything that decides its content (labels included), so a list can never be taken
-    for another, and every trial on the same data reads the same triplets.
+    for another, and every trial on the same data reads the same triplets. One that is damaged is drawn again.
     """
 
     folder: Path
@@ -93,41 +107,47 @@ class TripletStore:
             count: how many triplets.
 
         Raises:
-            ValueError: no triplet can be formed, or the stored file is damaged.
+            ValueError: no triplet can be formed.
         """
         path = self._path(split, task, labels, count)
-        if not path.exists():
+        found = _read(path, count, len(labels))
+        if found is None:
             pool = TripletPool(labels, task, split)
             generator = np.random.default_rng(named_seed(self.data_seed, "triplets", split, task))
-            _write(path, draw_triplets(pool, count, generator))
-        return _read(path, count, len(labels))
+            found = draw_triplets(pool, count, generator)
+            _write(path, found)
+        return found
 
     def _path(self, split: str, task: str, labels: Integers, count: int) -> Path:
         identity = hashlib.blake2b(repr((self.data_seed, split, task, count)).encode(), digest_size=8)
         identity.update(np.ascontiguousarray(labels, dtype="<i8").tobytes())
         readable = re.sub(r"[^A-Za-z0-9-]+", "_", f"{split}-{task}")[:60]
-        return self.folder / f"{readable}-{count}-{identity.hexdigest()}.npy"
+        return self.folder / f"{readable}-{count}-{identity.hexdigest()}.npz"
 
 
 def _write(path: Path, triplets: Integers) -> None:
     """Write under another name, then rename: of trials that start together, all writing the same bytes, one wins."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.stem}-{uuid.uuid4().hex}.npy")
+    temporary = path.with_name(f".{path.stem}-{uuid.uuid4().hex}.npz")
     try:
-        np.save(temporary, triplets, allow_pickle=False)
+        np.savez(temporary, triplets=triplets)  # an archive, whose checksum is compared when it is read
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
 
 
-def _read(path: Path, count: int, images: int) -> Integers:
+def _read(path: Path, count: int, images: int) -> Integers | None:
+    """Return the stored list, None where there is none or it is damaged."""
+    if not path.exists():
+        return None
+    content = io.BytesIO(path.read_bytes())
     try:
-        triplets: Integers = np.load(path, allow_pickle=False)
-    except (ValueError, EOFError) as error:
-        raise ValueError(f"{path}: not a readable list of triplets ({error}); delete it to draw it again") from error
+        with np.load(content, allow_pickle=False) as stored:
+            triplets: Integers = stored["triplets"]
+    except _DAMAGE as error:
+        _log.warning("%s: not a readable list of triplets (%s); it is drawn again", path, error)
+        return None
     if triplets.shape != (count, 3) or triplets.dtype != np.int64 or triplets.min() < 0 or triplets.max() >= images:
-        raise ValueError(
-            f"{path}: must hold {count} int64 triplets of rows below {images}, got {triplets.dtype} {triplets.shape}; "
-            "delete it to draw it again"
-        )
+        _log.warning("%s: holds %s %s, no %d triplets; it is drawn again", path, triplets.dtype, triplets.shape, count)
+        return None
     return triplets

@@ -72,18 +72,24 @@ def test_lists_are_frozen_and_each_its_own(tmp_path):
         store.load_or_draw("test", "Bald", LABELS[::-1].copy(), 20),
         TripletStore(tmp_path, data_seed=4).load_or_draw("test", "Bald", LABELS, 20),
     ]
-    assert len(list(tmp_path.glob("*.npy"))) == 5
+    assert len(list(tmp_path.glob("*.npz"))) == 5
     assert all((other != first).any() for other in others)
 
 
-def test_a_damaged_list_is_named(tmp_path):
+def test_a_damaged_list_is_drawn_again(tmp_path, caplog):
     store = TripletStore(tmp_path, data_seed=0)
-    store.load_or_draw("test", "Bald", LABELS, 20)
-    (path,) = tmp_path.glob("*.npy")
-    np.save(path, np.zeros((3, 3), dtype=np.int64))
-    with pytest.raises(ValueError, match=r"must hold 20 int64 triplets.*delete it"):
-        store.load_or_draw("test", "Bald", LABELS, 20)
-    for content in (b"", b"\x93NUMPY\x01", b"nonsense"):
+    first = store.load_or_draw("test", "Bald", LABELS, 20)
+    (path,) = tmp_path.glob("*.npz")
+    whole = path.read_bytes()
+    contents = [b"", b"\x93NUMPY\x01", b"nonsense", whole[:-40], b"\0" * len(whole)]
+    contents += [whole[:place] + bytes([whole[place] ^ 1]) + whole[place + 1 :] for place in range(len(whole))]
+    for content in contents:
         path.write_bytes(content)
-        with pytest.raises(ValueError, match=f"{path.name}: not a readable list"):
-            store.load_or_draw("test", "Bald", LABELS, 20)
+        np.testing.assert_array_equal(store.load_or_draw("test", "Bald", LABELS, 20), first)
+    path.unlink()
+    store.load_or_draw("test", "Bald", LABELS, 20)
+    assert path.read_bytes() == whole
+    assert "it is drawn again" in caplog.text
+    np.save(tmp_path / "other.npy", np.zeros((3, 3), dtype=np.int64))
+    (tmp_path / "other.npy").replace(path)
+    np.testing.assert_array_equal(store.load_or_draw("test", "Bald", LABELS, 20), first)

@@ -1,6 +1,8 @@
 """Decode once: a folder named by the fingerprint of the data, built by one process, memory-mapped by all.
 
-The folder is built beside its final place and renamed when complete, so it exists whole or not at all.
+The folder is built beside its final place and renamed when complete, so it exists whole or not at all. Its manifest
+holds checksums of all files, which every process compares once; a folder that was damaged later is built again, and
+processes that have mapped the old files keep them.
 """
 
 from __future__ import annotations
@@ -12,7 +14,7 @@ import json
 import logging
 import os
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
@@ -24,6 +26,7 @@ from numpy.typing import NDArray
 from trainables.config import DataConfig
 from trainables.data.dataset import (
     MANIFEST,
+    DamagedCacheError,
     Dataset,
     Manifest,
     images_file,
@@ -34,6 +37,7 @@ from trainables.data.dataset import (
 from trainables.data.duplicates import find_duplicates, pixel_hash
 from trainables.data.pixel_limit import acting_limit
 from trainables.data.source import SPLITS, CorruptImage, ImageSource, Labels
+from trainables.file_hash import file_checksum
 
 CACHE_FOLDER = "datasets-v2"
 """Below the cache; the number is raised when the files in it change their layout."""
@@ -81,22 +85,38 @@ def prepare_dataset(data: DataConfig, data_seed: int, cache: Path) -> Dataset:
             more than ``max_duplicate_share`` stand in two splits, or a split is left without any.
         OSError: the disk is full; nothing is left behind.
     """
-    folder, manifest = build_if_missing(data, data_seed, cache)
+    manifest, dataset = build_if_missing(data, data_seed, cache)
     refuse_unfit(manifest, data)
-    return open_dataset(folder, manifest, data.tasks)
+    return dataset
 
 
-def build_if_missing(data: DataConfig, data_seed: int, cache: Path) -> tuple[Path, Manifest]:
-    """Return the cache folder of the data and its manifest, after building it if nobody has."""
+def cache_folder(fingerprint: str, cache: Path) -> Path:
+    """Return where the decoded images of this fingerprint lie, or will lie."""
+    return cache / CACHE_FOLDER / fingerprint
+
+
+def build_if_missing(data: DataConfig, data_seed: int, cache: Path) -> tuple[Manifest, Dataset]:
+    """Return manifest and arrays of the data, after building them if nobody has or a file of them was damaged."""
     source = data.source.open(data, data_seed, cache)
     fingerprint = _fingerprint(source, data)
-    folder = cache / CACHE_FOLDER / fingerprint
-    if not (folder / MANIFEST).is_file():
+    folder = cache_folder(fingerprint, cache)
+    try:
+        return _open(folder, data.tasks)
+    except DamagedCacheError:  # or not built yet
         folder.parent.mkdir(parents=True, exist_ok=True)
-        with FileLock(folder.with_suffix(".lock")):
-            if not (folder / MANIFEST).is_file():  # another process may have built it while this one waited
-                _build(source, data, fingerprint, folder)
-    return folder, Manifest.read(folder / MANIFEST)
+    with FileLock(folder.with_suffix(".lock")):
+        try:
+            return _open(folder, data.tasks)  # another process may have built it while this one waited
+        except DamagedCacheError as damage:
+            if folder.exists():
+                logger.warning("%s; the images are decoded again", damage)
+        _build(source, data, fingerprint, folder)
+        return _open(folder, data.tasks)
+
+
+def _open(folder: Path, tasks: Sequence[str]) -> tuple[Manifest, Dataset]:
+    manifest = Manifest.read(folder / MANIFEST)
+    return manifest, open_dataset(folder, manifest, tasks)
 
 
 def _fingerprint(source: ImageSource, data: DataConfig) -> str:
@@ -111,7 +131,6 @@ def _fingerprint(source: ImageSource, data: DataConfig) -> str:
 def _build(source: ImageSource, data: DataConfig, fingerprint: str, folder: Path) -> None:
     partial = folder.with_suffix(".partial")
     shutil.rmtree(partial, ignore_errors=True)  # left by a builder that was killed; the lock says nobody is at work
-    shutil.rmtree(folder, ignore_errors=True)  # without a manifest: somebody removed it by hand
     partial.mkdir()
     try:
         splits: dict[str, _Written] = {}
@@ -127,9 +146,11 @@ def _build(source: ImageSource, data: DataConfig, fingerprint: str, folder: Path
             software={"pillow": importlib.metadata.version("pillow")},
             triplets={split: written.triplets for split, written in splits.items() if written.triplets},
             triplets_dropped=sum(written.triplets_dropped for written in splits.values()),
+            checksums={path.name: file_checksum(path) for path in sorted(partial.iterdir())},
         ).write(partial / MANIFEST)
         for path in partial.iterdir():
             _flush_to_disk(path)
+        shutil.rmtree(folder, ignore_errors=True)  # damaged, or what somebody left of it
         partial.rename(folder)
     except BaseException:  # a full disk, Ctrl-C: whatever ended the build, no half of it stays
         shutil.rmtree(partial, ignore_errors=True)
@@ -204,8 +225,10 @@ def _flush_to_disk(path: Path) -> None:
 
 def prepared_manifest(fingerprint: str, cache: Path) -> Manifest | None:
     """Return what is known of decoded images; None where nobody has decoded them on this node."""
-    path = cache / CACHE_FOLDER / fingerprint / MANIFEST
-    return Manifest.read(path) if path.is_file() else None
+    try:
+        return Manifest.read(cache_folder(fingerprint, cache) / MANIFEST)
+    except DamagedCacheError:  # or not there
+        return None
 
 
 def refuse_unfit(manifest: Manifest, data: DataConfig) -> None:

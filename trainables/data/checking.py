@@ -7,7 +7,7 @@ from pathlib import Path
 
 from trainables.config import DataConfig
 from trainables.data.cache import build_if_missing
-from trainables.data.dataset import Dataset, open_dataset
+from trainables.data.dataset import Dataset
 from trainables.data.description import DatasetDescription, describe_dataset
 from trainables.data.duplicates import DuplicateImages
 from trainables.data.source import SPLITS
@@ -31,8 +31,7 @@ def check_dataset(data: DataConfig, data_seed: int, cache: Path) -> DatasetCheck
         ValueError: files, columns or tasks do not fit together.
     """
     described = describe_dataset(data, data_seed, cache)
-    folder, manifest = build_if_missing(data, data_seed, cache)
-    dataset = open_dataset(folder, manifest, data.tasks)
+    manifest, dataset = build_if_missing(data, data_seed, cache)
     problems = [f"split {split!r} has no image that can be decoded" for split in SPLITS if not described.images[split]]
     if described.corrupt_share > data.max_corrupt_share:
         problems.append(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import uuid
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,6 +11,7 @@ from filelock import FileLock
 
 from trainables.data.decoding import decoding_pool
 from trainables.data.image_files import ImageFiles, Stamp
+from trainables.sealed_json import is_sealed, read_object, seal
 
 HASHES_FOLDER = "image-hashes-v1"
 MISSING = ""
@@ -70,7 +70,9 @@ def _hash(files: ImageFiles, name: str) -> str:
 
 def _read(path: Path) -> _Known:
     try:
-        return {name: (entry[0], entry[1], entry[2]) for name, entry in json.loads(path.read_text("utf-8")).items()}
+        text = path.read_bytes()
+        known = read_object(text)["files"] if is_sealed(text) else {}
+        return {name: (entry[0], entry[1], entry[2]) for name, entry in known.items()}
     except FileNotFoundError:
         return {}
     except (ValueError, LookupError, TypeError, AttributeError):  # damaged: only a cache, so it is made anew
@@ -80,7 +82,7 @@ def _read(path: Path) -> _Known:
 def _write(path: Path, known: _Known) -> None:
     temporary = path.with_name(f".{uuid.uuid4().hex}.json")
     try:
-        temporary.write_text(json.dumps(known, separators=(",", ":")), encoding="utf-8")
+        temporary.write_text(seal({"files": known}), encoding="utf-8")
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
-import json
 import zipfile
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from trainables.data.duplicates import DuplicateImages
 from trainables.data.source import SPLITS, CorruptImage, Labels, Pixels
+from trainables.file_hash import file_checksum
+from trainables.sealed_json import is_sealed, read_object, seal
 
 MANIFEST = "manifest.json"
+
+
+class DamagedCacheError(ValueError):
+    """A cache folder is not there, or is not what was built; it can be built again."""
 
 
 @dataclass(frozen=True)
@@ -51,7 +55,7 @@ class Manifest:
     """What a cache folder holds: tasks with their classes, images kept per split, dropped (and why), and twice there.
 
     ``triplets``: of published lists, how many are kept by split and task; ``triplets_dropped``: how many named a
-    dropped image.
+    dropped image. ``checksums``: of the other files of the folder, by name.
     """
 
     fingerprint: str
@@ -62,6 +66,7 @@ class Manifest:
     software: dict[str, str]
     triplets: dict[str, dict[str, int]] = field(default_factory=dict)
     triplets_dropped: int = 0
+    checksums: dict[str, str] = field(default_factory=dict)
 
     @property
     def corrupt_share(self) -> float:
@@ -69,17 +74,28 @@ class Manifest:
         return len(self.corrupt) / max(1, len(self.corrupt) + sum(self.images.values()))
 
     def write(self, path: Path) -> None:
-        """Write as JSON."""
-        path.write_text(json.dumps(asdict(self), indent=1), encoding="utf-8")
+        """Write as JSON with a checksum of its own."""
+        path.write_text(seal(asdict(self)), encoding="utf-8")
 
     @classmethod
     def read(cls, path: Path) -> Manifest:
-        """Read what ``write`` wrote."""
-        fields: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-        fields["classes"] = {task: tuple(names) for task, names in fields["classes"].items()}
-        fields["corrupt"] = tuple(CorruptImage(**image) for image in fields["corrupt"])
-        fields["duplicates"] = DuplicateImages.from_plain(fields["duplicates"])
-        return cls(**fields)
+        """Read what ``write`` wrote.
+
+        Raises:
+            DamagedCacheError: the file is not there, or not what was written.
+        """
+        try:
+            text = path.read_bytes()
+            fields = read_object(text)
+            fields["classes"] = {task: tuple(names) for task, names in fields["classes"].items()}
+            fields["corrupt"] = tuple(CorruptImage(**image) for image in fields["corrupt"])
+            fields["duplicates"] = DuplicateImages.from_plain(fields["duplicates"])
+            manifest = cls(**fields)
+        except (FileNotFoundError, ValueError, LookupError, TypeError, AttributeError) as error:
+            raise DamagedCacheError(f"{path}: {error or type(error).__name__}") from error
+        if not is_sealed(text):
+            raise DamagedCacheError(f"{path}: it has no checksum")
+        return manifest
 
 
 def images_file(folder: Path, split: str) -> Path:
@@ -98,30 +114,29 @@ def triplets_file(folder: Path, split: str) -> Path:
 
 
 def open_dataset(folder: Path, manifest: Manifest, tasks: Sequence[str]) -> Dataset:
-    """Memory-map the arrays of a complete cache folder.
+    """Memory-map the arrays of a cache folder, after every file was compared with its checksum.
+
+    A file is read for that once a process while it stays the same file.
 
     Raises:
-        ValueError: a file was removed or cut after the folder was built.
+        DamagedCacheError: a file was removed or changed after the folder was built.
     """
-    splits = {}
-    for split in SPLITS:
-        try:
-            images = np.load(images_file(folder, split), mmap_mode="r", allow_pickle=False)
-            labels = np.load(labels_file(folder, split), mmap_mode="r", allow_pickle=False)
-        except (OSError, ValueError) as error:
-            raise ValueError(f"{folder}: the cached images are damaged ({error}); delete this folder") from error
-        splits[split] = Split(images, labels, _read_triplets(folder, split, manifest))
+    try:
+        for name, checksum in manifest.checksums.items():
+            if file_checksum(folder / name) != checksum:
+                raise DamagedCacheError(f"{folder / name}: the checksum does not match")
+        splits = {split: _open_split(folder, split, manifest) for split in SPLITS}
+    except (FileNotFoundError, ValueError, LookupError, EOFError, zipfile.BadZipFile) as error:
+        raise DamagedCacheError(f"{folder}: the cached images are damaged ({error})") from error
     corrupt = tuple(str(image) for image in manifest.corrupt)
     return Dataset(splits, tuple(tasks), manifest.classes, corrupt, manifest.fingerprint)
 
 
-def _read_triplets(folder: Path, split: str, manifest: Manifest) -> dict[str, Labels]:
-    counts = manifest.triplets.get(split, {})
-    if not counts:
-        return {}
-    try:
+def _open_split(folder: Path, split: str, manifest: Manifest) -> Split:
+    images = np.load(images_file(folder, split), mmap_mode="r", allow_pickle=False)
+    labels = np.load(labels_file(folder, split), mmap_mode="r", allow_pickle=False)
+    triplets: dict[str, Labels] = {}
+    if counts := manifest.triplets.get(split):
         with np.load(triplets_file(folder, split), allow_pickle=False) as stored:
-            found: dict[str, Labels] = {task: stored[task] for task in counts}
-    except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
-        raise ValueError(f"{folder}: the cached triplets are damaged ({error}); delete this folder") from error
-    return found
+            triplets = {task: stored[task] for task in counts}
+    return Split(images, labels, triplets)

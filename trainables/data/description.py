@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 
 from trainables.config import DataConfig
-from trainables.data.cache import build_if_missing
-from trainables.data.dataset import Dataset, open_dataset
+from trainables.data.cache import build_if_missing, cache_folder
+from trainables.data.dataset import Dataset
 from trainables.data.source import SPLITS, UNLABELLED, CorruptImage
 
 
@@ -42,13 +42,12 @@ def describe_dataset(data: DataConfig, data_seed: int, cache: Path) -> DatasetDe
     Raises:
         ValueError: files, columns or tasks do not fit together.
     """
-    folder, manifest = build_if_missing(data, data_seed, cache)
-    dataset = open_dataset(folder, manifest, data.tasks)
+    manifest, dataset = build_if_missing(data, data_seed, cache)
     corrupt = {split: sum(image.split == split for image in manifest.corrupt) for split in SPLITS}
     counts = tuple(_count(dataset, split, task) for split in SPLITS for task in dataset.tasks)
     return DatasetDescription(
         fingerprint=manifest.fingerprint,
-        folder=folder,
+        folder=cache_folder(manifest.fingerprint, cache),
         images=manifest.images,
         corrupt=corrupt,
         corrupt_images=manifest.corrupt,

@@ -13,6 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from trainables import file_hash
 from trainables.config import DataConfig, GeneratedFaces
 from trainables.data import data_fingerprint, describe_dataset, prepare_dataset
 from trainables.data.cache import CACHE_FOLDER
@@ -102,14 +103,90 @@ def test_too_little_free_space_is_said_before_the_work(tmp_path):
     assert whole_folders(tmp_path) == []
 
 
-def test_a_cut_cache_file_is_named(tmp_path):
+CHECK = """
+from pathlib import Path
+import sys
+import numpy as np
+from trainables.config import DataConfig
+from trainables.data import prepare_dataset
+dataset = prepare_dataset(DataConfig.model_validate_json(sys.argv[1]), 0, Path(sys.argv[2]))
+print([int(np.asarray(split.images, dtype=np.int64).sum()) for split in dataset.splits.values()])
+"""
+
+
+def prepared_in_a_new_process(data, cache):
+    """Return a sum over the images as a process sees them that has checked nothing yet, and its warnings."""
+    command = [sys.executable, "-c", CHECK, data.model_dump_json(), str(cache)]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60)  # noqa: S603 (our own)
+    return done.stdout, done.stderr
+
+
+def flip(path, place):
+    """Change one bit and leave size and time of change as they were, as a disk does."""
+    before = path.stat()
+    with path.open("r+b") as file:
+        file.seek(place)
+        (value,) = file.read(1)
+        file.seek(place)
+        file.write(bytes([value ^ 4]))
+    os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
+
+
+def content_of(cache):
+    (folder,) = whole_folders(cache)
+    return {path.name: path.read_bytes() for path in folder.iterdir()}
+
+
+def test_a_flipped_byte_in_the_image_cache_is_found_and_rebuilt(tmp_path):
     prepare_dataset(FACES, 0, tmp_path)
+    whole = content_of(tmp_path)
     (folder,) = whole_folders(tmp_path)
-    os.truncate(folder / "train-images.npy", 500)
-    with pytest.raises(ValueError, match=rf"{folder.name}: the cached images are damaged"):
-        prepare_dataset(FACES, 0, tmp_path)
-    shutil.rmtree(folder)
-    assert len(prepare_dataset(FACES, 0, tmp_path).splits["train"]) == 40
+    sums, _ = prepared_in_a_new_process(FACES, tmp_path)
+    flip(folder / "train-images.npy", 5000)
+    assert prepared_in_a_new_process(FACES, tmp_path)[0] == sums
+    assert content_of(tmp_path) == whole
+
+
+@pytest.mark.parametrize("name", ["train-images.npy", "test-labels.npy", "manifest.json"])
+def test_every_damaged_file_of_the_cache_is_rebuilt(tmp_path, name, caplog):
+    prepare_dataset(FACES, 0, tmp_path)
+    whole = content_of(tmp_path)
+    for content in (b"", whole[name][:-1], b"\0" * len(whole[name]), whole[name] + b"\0", b"[]", b"{}", b"null", None):
+        (folder,) = whole_folders(tmp_path)
+        (folder / name).unlink()
+        if content is not None:
+            (folder / name).write_bytes(content)
+        assert len(prepare_dataset(FACES, 0, tmp_path).splits["train"]) == 40
+        assert content_of(tmp_path) == whole
+    assert "the images are decoded again" in caplog.text
+
+
+def test_a_flipped_byte_of_the_manifest_is_never_another_manifest(tmp_path):
+    expected = prepare_dataset(FACES, 0, tmp_path)
+    (folder,) = whole_folders(tmp_path)
+    whole = (folder / "manifest.json").read_bytes()
+    for place in range(0, len(whole), 41):
+        flip(folder / "manifest.json", place)
+        found = prepare_dataset(FACES, 0, tmp_path)
+        assert (found.classes, found.corrupt, found.fingerprint) == (expected.classes, (), expected.fingerprint)
+        assert (folder / "manifest.json").read_bytes() == whole
+
+
+def test_a_process_that_uses_the_cache_is_not_disturbed_when_another_rebuilds_it(tmp_path):
+    split = prepare_dataset(FACES, 0, tmp_path).splits["train"]
+    (folder,) = whole_folders(tmp_path)
+    before = np.array(split.images)
+    (folder / "validation-images.npy").unlink()
+    prepared_in_a_new_process(FACES, tmp_path)
+    assert np.array_equal(split.images, before)
+    assert np.array_equal(prepare_dataset(FACES, 0, tmp_path).splits["train"].images, before)
+
+
+def test_an_undamaged_cache_is_read_for_its_checksums_once_a_process(tmp_path):
+    prepare_dataset(FACES, 0, tmp_path)
+    read = file_hash._checksum_once.cache_info().misses
+    prepare_dataset(FACES, 0, tmp_path)
+    assert file_hash._checksum_once.cache_info().misses == read
 
 
 def test_fingerprint_covers_what_changes_pixels_or_labels(write_folder, config_of):
