@@ -37,5 +37,5 @@ def _host_of(holder: bytes) -> str | None:
     """Return the machine of a driver that ended without a goodbye, which empties the file."""
     try:
         return str(json.loads(holder)["host"])
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, RecursionError):
         return None

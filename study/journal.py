@@ -1,13 +1,14 @@
 """The journal of a trial: append-only JSON lines on the study's storage, and what is known from them.
 
 A line is appended with one ``write`` and flushed to the disk before ``append`` returns, so a killed worker leaves at
-most one torn line at the end. Readers skip and count torn lines; a writer that finds one starts on a new line.
+most one torn line at the end. Storage may lose more: every line carries a checksum, and has the fields of its event.
+Readers skip and count lines of which that is not true; a writer that finds one at the end starts on a new line. What
+lost lines said is told again by the trial's checkpoint or weights when it is run again, see ``TrialHistory.is_whole``.
 """
 
 from __future__ import annotations
 
 import errno
-import json
 import math
 import os
 import time
@@ -18,9 +19,10 @@ from types import TracebackType
 from typing import Any, Literal, Self
 
 from study.errors import naming
+from study.events import Event, check_event
 from study.layout import RunFolder
+from trainables.sealed_json import read_object, seal
 
-Event = dict[str, Any]
 State = Literal["waiting", "running", "paused", "pruned", "completed", "diverged", "failed"]
 
 
@@ -40,7 +42,7 @@ class TrialHistory:
         planned: the first ``planned`` event.
         attempts: how often a worker started.
         epochs: the first record of every epoch, in order of epochs; MLflow shows the same one.
-        epoch: epochs done, 0 before the first.
+        epoch: epochs done, 0 before the first; of a completed trial all of them, also where their lines are lost.
         objective: of the last rung, pruning or end; None before.
         finished: the ``finished`` event.
         failures: the ``failed`` events in order, each with the ``attempt`` (from 1) and ``host`` it ended.
@@ -76,6 +78,15 @@ class TrialHistory:
         """Whether running the trial again could not change anything: it completed or diverged."""
         return self.state in ("completed", "diverged")
 
+    @property
+    def is_whole(self) -> bool:
+        """Whether the journal still holds every epoch that the trial is known to have done."""
+        return self.has_epochs(self.epoch)
+
+    def has_epochs(self, count: int) -> bool:
+        """Return whether the records of the first ``count`` epochs are there."""
+        return all(epoch in self.epochs for epoch in range(1, count + 1))
+
 
 class JournalWriter:
     """Appends events to one journal. Use as a context manager."""
@@ -96,13 +107,13 @@ class JournalWriter:
     def append(self, event: str, **fields: Any) -> None:
         """Append one event with the current time; it is on the disk when this returns.
 
-        NaN and infinity have no JSON form and are written as null.
+        NaN and infinity have no JSON form and are written as null; halves of characters, which file names may hold, as
+        their escapes.
 
         Raises:
             OSError: the disk is full; names the journal. What was written of the line is a torn one.
         """
-        record = {"event": event, "time": time.time(), **fields}
-        line = json.dumps(_without_non_finite(record), allow_nan=False, separators=(",", ":")) + "\n"
+        line = seal(_writable({"event": event, "time": time.time(), **fields})) + "\n"
         with naming(self._path):
             data = (b"" if self._at_start_of_line() else b"\n") + line.encode()
             if os.write(self._descriptor, data) != len(data):
@@ -118,13 +129,15 @@ class JournalWriter:
         os.close(self._descriptor)
 
 
-def _without_non_finite(value: Any) -> Any:
+def _writable(value: Any) -> Any:
     if isinstance(value, float):
         return value if math.isfinite(value) else None
+    if isinstance(value, str):
+        return value.encode("utf-8", "backslashreplace").decode()
     if isinstance(value, dict):
-        return {key: _without_non_finite(item) for key, item in value.items()}
+        return {key: _writable(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
-        return [_without_non_finite(item) for item in value]
+        return [_writable(item) for item in value]
     return value
 
 
@@ -137,14 +150,12 @@ def read_journal(path: Path) -> Journal:
     events, torn = [], 0
     for line in filter(None, lines):
         try:
-            event = json.loads(line)
+            event = read_object(line)
+            check_event(event)
         except ValueError:  # also covers bytes that are not UTF-8
             torn += 1
-            continue
-        if isinstance(event, dict) and "event" in event and "time" in event:
-            events.append(event)
         else:
-            torn += 1
+            events.append(event)
     return Journal(tuple(events), torn)
 
 
@@ -182,8 +193,10 @@ def derive_history(events: Iterable[Event], torn: int = 0) -> TrialHistory | Non
     for event in events:
         objective = event.get("objective", objective) if state not in ("completed", "diverged") else objective
         state = _next_state(state, event)
-    records = [event for event in events if event["event"] == "epoch"]
+    limit = _epochs_planned(planned)
+    records = [event for event in events if event["event"] == "epoch" and event["epoch"] <= limit]
     epochs = {event["epoch"]: event for event in reversed(records)}  # of a repeated one the first
+    finished = next((event for event in events if event["event"] == "finished"), None)
     attempts = _attempts(events)
     started = attempts[-1][0] if attempts else {}
     return TrialHistory(
@@ -192,9 +205,9 @@ def derive_history(events: Iterable[Event], torn: int = 0) -> TrialHistory | Non
         attempts=len(attempts),
         epochs=dict(sorted(epochs.items())),
         state=state,
-        epoch=max(epochs, default=0),
+        epoch=int(min(_epochs_done(events, finished), limit)),
         objective=objective,
-        finished=next((event for event in events if event["event"] == "finished"), None),
+        finished=finished,
         failures=_failures(attempts),
         software=dict(started.get("versions", {})),
         host=started.get("host"),
@@ -202,6 +215,20 @@ def derive_history(events: Iterable[Event], torn: int = 0) -> TrialHistory | Non
         updated=max(event["time"] for event in events),
         torn=torn,
     )
+
+
+def _epochs_planned(planned: Event) -> float:
+    """Return how many epochs there can be; more, in a line that nobody wrote, are none of the trial's."""
+    limit: float = planned.get("config", {}).get("optimization", {}).get("epochs", math.inf)
+    return limit
+
+
+def _epochs_done(events: tuple[Event, ...], finished: Event | None) -> int:
+    """Return the epochs done, as whichever line is left knows them; a ``failed`` line of older code does not."""
+    if finished is not None:
+        return int(finished["epochs_run"])
+    known = (event.get("epoch") for event in events if event["event"] in ("epoch", "paused", "pruned", "failed"))
+    return max((epoch for epoch in known if epoch is not None), default=0)
 
 
 def _attempts(events: Iterable[Event]) -> list[list[Event]]:

@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from statistics import fmean
 from typing import Any
 
-from study.journal import Event, TrialHistory
+from study.events import Event
+from study.journal import TrialHistory
 from study.tracking.keys import bounded, key_of, metric_key
 
 LEDGER_COLUMNS = (

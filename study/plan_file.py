@@ -31,6 +31,7 @@ class _Document(BaseModel):
     study: str
     definition: dict[str, Any]
     data_fingerprint: str
+    results_version: int = 0
     arms: list[_Arm]
 
 

@@ -38,7 +38,12 @@ class TrialProgress:
     @property
     def is_done(self) -> bool:
         """Whether the trial needs no more work: it completed, was pruned, or diverged and would again."""
-        return self.state in ("completed", "pruned", "diverged")
+        return self.state in ("completed", "pruned", "diverged") and not self.is_behind
+
+    @property
+    def is_behind(self) -> bool:
+        """Whether the journal has lost records of epochs that were done; the next run puts them back."""
+        return self.history is not None and not self.history.has_epochs(self.epochs_run)
 
     @property
     def epochs_run(self) -> int:

@@ -47,13 +47,14 @@ def renew_plan(folder: RunFolder) -> None:
     """Write ``plan.json`` anew from ``study.yaml``, unless it is whole.
 
     Raises:
-        UserError: both files are damaged, or the data is not at hand.
+        UserError: both files are damaged, or no trial was begun and the data is not at hand.
     """
     try:
         planned_definition(folder)
     except UserError as damage:
         try:
-            write_plan(compile_plan(_whole_study(folder), results_version=version_of_trials(folder)), folder)
+            fingerprint, version = fingerprint_of_trials(folder), version_of_trials(folder)
+            write_plan(compile_plan(_whole_study(folder), fingerprint, version), folder)
         except UserError as error:
             raise UserError(f"{damage} (it cannot be made again here: {error})") from error
         _LOG.warning("%s was damaged or missing; it was written anew from %s", folder.plan, folder.definition.name)
@@ -73,6 +74,12 @@ def version_of_trials(folder: RunFolder) -> int:
     histories = read_histories(folder).values()
     versions = [int(history.planned.get("results_version", LAST_UNRECORDED_VERSION)) for history in histories]
     return max(versions, default=RESULTS_VERSION)
+
+
+def fingerprint_of_trials(folder: RunFolder) -> str | None:
+    """Return the fingerprint of the data of the trial that was planned last; None where there are none."""
+    planned = [history.planned for history in read_histories(folder).values()]
+    return str(max(planned, key=lambda event: float(event["time"]))["data_fingerprint"]) if planned else None
 
 
 def _whole_study(folder: RunFolder) -> StudyDefinition:

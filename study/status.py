@@ -83,6 +83,7 @@ class StudyStatus:
 
     ``objective`` says what the arms' objectives are; ``interrupted`` are trials that were running when their driver
     ended; ``done_last_hour`` is a part of ``done``.
+    ``behind``: trials that ended and whose journals have lost records since; they are not done.
     """
 
     name: str
@@ -92,6 +93,7 @@ class StudyStatus:
     interrupted: tuple[RunningTrial, ...]
     failed: tuple[FailedTrial, ...]
     torn_lines: int
+    behind: int
     done_last_hour: int
     seconds_left: float | None
 
@@ -135,6 +137,7 @@ def study_status(
         interrupted=interrupted,
         failed=tuple(_failed(trial) for trial in progress.trials if trial.state in ("failed", "diverged")),
         torn_lines=sum(history.torn for history in histories),
+        behind=sum(trial.is_behind for trial in progress.trials if trial.state in ("completed", "pruned", "diverged")),
         done_last_hour=sum(now - end <= _RECENT_S for end in ends),
         seconds_left=seconds_left(progress, workers or _workers(progress, running), now),
     )

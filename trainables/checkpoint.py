@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import io
 import logging
+import lzma
 import os
 import pickle
 import struct
 import zipfile
+import zlib
 from collections.abc import Callable
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -17,18 +19,23 @@ import torch
 
 _log = logging.getLogger(__name__)
 
-_DAMAGE = (
+DAMAGE = (
     zipfile.BadZipFile,
+    zlib.error,
+    lzma.LZMAError,
     struct.error,
     pickle.UnpicklingError,
     OSError,  # a seek outside the bytes; the disk itself is read before
     RuntimeError,
     ValueError,
     TypeError,
-    KeyError,
+    AttributeError,
+    LookupError,
+    OverflowError,
+    MemoryError,  # a length that was damaged
     EOFError,
 )
-"""What parsing bytes that are not a checkpoint raises."""
+"""What parsing bytes raises that are not what was written."""
 
 
 @dataclass(frozen=True)
@@ -44,6 +51,7 @@ class Checkpoint:
         sampler: The state of the batch sampler, with its random generator.
         balancer: The state of the task balancing; empty where it has none.
         peak_memory_bytes: The largest peak of the processes that worked on the trial so far.
+        records: What the trial has told so far, as ``TrialRecords.plain`` gives it.
     """
 
     trial_id: str
@@ -54,6 +62,7 @@ class Checkpoint:
     sampler: dict[str, Any]
     balancer: dict[str, Any]
     peak_memory_bytes: int
+    records: dict[str, Any]
 
 
 def write_atomically(path: Path, write: Callable[[IO[bytes]], object]) -> None:
@@ -83,6 +92,13 @@ def temporary_path(path: Path) -> Path:
     return path.with_name(f".{path.name}.tmp")
 
 
+def set_aside(path: Path, what: str, damage: BaseException) -> None:
+    """Rename a damaged file to ``<name>.unreadable`` and log a warning: what was in it is computed again."""
+    aside = path.with_name(f"{path.name}.unreadable")
+    path.replace(aside)
+    _log.warning("%s %s cannot be read (%s); kept as %s, the trial starts over", what, path, damage, aside.name)
+
+
 def save_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
     """Write ``checkpoint`` so that a reader sees a whole file or none."""
     content = {field.name: getattr(checkpoint, field.name) for field in fields(checkpoint)}
@@ -103,10 +119,8 @@ def load_checkpoint(path: Path, trial_id: str) -> Checkpoint | None:
     content = path.read_bytes()
     try:
         checkpoint = _parse(content)
-    except _DAMAGE as damage:
-        aside = path.with_name(f"{path.name}.unreadable")
-        path.replace(aside)
-        _log.warning("checkpoint %s cannot be read (%s); kept as %s, the trial starts over", path, damage, aside.name)
+    except DAMAGE as damage:
+        set_aside(path, "checkpoint", damage)
         return None
     if checkpoint.trial_id != trial_id:
         raise ValueError(
@@ -116,10 +130,23 @@ def load_checkpoint(path: Path, trial_id: str) -> Checkpoint | None:
     return checkpoint
 
 
-def _parse(content: bytes) -> Checkpoint:
-    """Read without running code from the file, after checking every stored checksum (``torch.load`` checks none)."""
+def compare_checksums(content: bytes) -> None:
+    """Compare what ``torch.save`` wrote with its checksums; ``torch.load`` looks at none.
+
+    Raises:
+        ValueError: a checksum does not match.
+        zipfile.BadZipFile: and others of ``DAMAGE``, where it is no whole archive.
+    """
     with zipfile.ZipFile(io.BytesIO(content)) as archive:
         broken = archive.testzip()
     if broken is not None:
         raise ValueError(f"checksum of {broken} does not match")
-    return Checkpoint(**torch.load(io.BytesIO(content), map_location="cpu", weights_only=True))
+
+
+def _parse(content: bytes) -> Checkpoint:
+    """Read without running code from the file, after checking every stored checksum."""
+    compare_checksums(content)
+    checkpoint = Checkpoint(**torch.load(io.BytesIO(content), map_location="cpu", weights_only=True))
+    if len(checkpoint.records["epochs"]) != checkpoint.epoch:
+        raise ValueError(f"it holds {len(checkpoint.records['epochs'])} records of {checkpoint.epoch} epochs")
+    return checkpoint

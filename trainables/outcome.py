@@ -14,11 +14,15 @@ AVERAGES: tuple[Average, ...] = ("query", "class")
 
 @dataclass(frozen=True)
 class EpochRecord:
-    """One epoch: ``epoch`` epochs are done (1-based), it took ``seconds`` (never part of a result)."""
+    """One epoch: ``epoch`` epochs are done (1-based), it took ``seconds`` (never part of a result).
+
+    ``earlier``: it was done by an earlier call, which has reported it already unless the caller lost the record.
+    """
 
     epoch: int
     seconds: float
     metrics: dict[str, float]
+    earlier: bool = False
 
 
 @dataclass(frozen=True)

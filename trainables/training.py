@@ -2,11 +2,13 @@
 
 The order of writing decides that no interruption costs more than an epoch or changes a number: an epoch is reported,
 then checkpointed (a repeated epoch reports the same numbers); at the end the weights are written before the checkpoint
-goes.
+goes. Checkpoint and weights hold what was reported, so that a caller who lost it is told again; damaged, they are set
+aside and the trial starts over.
 """
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -20,13 +22,16 @@ from trainables.config import TrialConfig, trial_id
 from trainables.data import prepare_dataset
 from trainables.learner import DivergedError, Learner
 from trainables.outcome import EpochRecord, TaskMetric, TrialOutcome
+from trainables.records import TrialRecords
 from trainables.split_evaluator import VALIDATION, SplitEvaluator
-from trainables.weights import load_weights, save_weights
+from trainables.weights import read_weights, save_weights
 
 __all__ = ["CHECKPOINT_FILE", "WEIGHTS_FILE", "DivergedError", "EpochRecord", "TaskMetric", "TrialOutcome", "run_trial"]
 
 CHECKPOINT_FILE = "checkpoint.pt"
 WEIGHTS_FILE = "weights.safetensors"
+
+_log = logging.getLogger(__name__)
 
 Report = Callable[[EpochRecord], None]
 
@@ -42,7 +47,8 @@ def run_trial(
 
     Args:
         config: The trial.
-        report: Called after every epoch, before its checkpoint is written.
+        report: Called after every epoch, before its checkpoint is written; first for the epochs of earlier calls, whose
+            records are marked ``earlier``.
         workspace: The trial's own folder: checkpoint, then weights.
         cache: Decoded images and frozen triplets, shared by all trials on the node.
         until_epoch: A rung: stop after this many epochs in all. The outcome then holds the metrics on validation and
@@ -61,10 +67,14 @@ def run_trial(
     workspace.mkdir(parents=True, exist_ok=True)
     with trial_runtime(config.compute) as runtime:
         trial = _Trial(config, workspace, cache, runtime)
-        if trial.load():
-            return trial.finish()
         last = config.optimization.epochs
-        trial.train(report, last if until_epoch is None else min(until_epoch, last))
+        until = last if until_epoch is None else min(until_epoch, last)
+        trial.load(until)
+        if trial.has_measured(until):
+            trial.repeat(report, until)
+            return trial.measured_at(until)
+        trial.repeat(report, trial.epoch)
+        trial.train(report, until)
         return trial.finish() if trial.epoch == last else trial.pause()
 
 
@@ -84,21 +94,42 @@ class _Trial:
         )
         self._checkpoint = workspace / CHECKPOINT_FILE
         self._weights = workspace / WEIGHTS_FILE
+        self._records = TrialRecords()
         self._earlier_peak = 0
         self._validation: Tensor | None = None
 
-    def load(self) -> bool:
-        """Take up what the workspace holds; True if the trial is finished."""
-        if self._weights.exists():
-            load_weights(self._weights, self._learner.model, self._id)
+    def load(self, until_epoch: int) -> None:
+        """Take up what the workspace holds, unless it is beyond a rung that was never measured."""
+        weights = read_weights(self._weights, self._id)
+        if weights is not None:
+            self._learner.model.load_stored_state(weights.tensors)
+            self._records = weights.records
             self.epoch = self._config.optimization.epochs
-            return True
+            return
         found = load_checkpoint(self._checkpoint, self._id)
-        if found is not None:
-            self._learner.load_state(found)
-            self.epoch = found.epoch
-            self._earlier_peak = found.peak_memory_bytes
-        return False
+        if found is None:
+            return
+        records = TrialRecords.from_plain(found.records)
+        if found.epoch > until_epoch and until_epoch not in records.rungs:
+            _log.warning("%s is beyond epoch %d, which is asked for: it starts over", self._checkpoint, until_epoch)
+            return
+        self._learner.load_state(found)
+        self._records = records
+        self.epoch = found.epoch
+        self._earlier_peak = found.peak_memory_bytes
+
+    def repeat(self, report: Report, until_epoch: int) -> None:
+        """Report the epochs of earlier calls again, up to this one."""
+        for record in self._records.earlier(until_epoch):
+            report(record)
+
+    def has_measured(self, epoch: int) -> bool:
+        """Whether this is a rung behind the trial whose metrics are known."""
+        return epoch < self.epoch and epoch in self._records.rungs
+
+    def measured_at(self, epoch: int) -> TrialOutcome:
+        """Return what the trial measured when it paused there."""
+        return self._paused(epoch, self._records.rungs[epoch])
 
     def train(self, report: Report, until_epoch: int) -> None:
         """Run the epochs up to ``until_epoch``; each is reported, then kept."""
@@ -106,22 +137,34 @@ class _Trial:
             started = time.perf_counter()
             metrics = self._run_epoch(self.epoch + 1, last=self.epoch + 1 == until_epoch)
             self.epoch += 1
-            report(EpochRecord(self.epoch, time.perf_counter() - started, metrics))
-            kept = Checkpoint(self._id, self.epoch, **self._learner.state(), peak_memory_bytes=self._peak())
-            save_checkpoint(self._checkpoint, kept)
+            record = EpochRecord(self.epoch, time.perf_counter() - started, metrics)
+            report(record)
+            self._records.epochs.append(record)
+            self._save()
 
     def pause(self) -> TrialOutcome:
-        """Measure on validation alone."""
+        """Measure on validation alone, and keep what was found with the checkpoint."""
         metrics = self._measure(VALIDATION)
+        if self.epoch not in self._records.rungs:
+            self._records.rungs[self.epoch] = metrics
+            self._save()
+        return self._paused(self.epoch, metrics)
+
+    def _paused(self, epoch: int, metrics: tuple[TaskMetric, ...]) -> TrialOutcome:
         return TrialOutcome(
-            self.epoch, finished=False, task_metrics=metrics, peak_memory_bytes=self._peak(), weights_file=None
+            epoch, finished=False, task_metrics=metrics, peak_memory_bytes=self._peak(), weights_file=None
         )
+
+    def _save(self) -> None:
+        state, records = self._learner.state(), self._records.plain()
+        kept = Checkpoint(self._id, self.epoch, **state, peak_memory_bytes=self._peak(), records=records)
+        save_checkpoint(self._checkpoint, kept)
 
     def finish(self) -> TrialOutcome:
         """Measure on the splits asked for, keep the weights, and remove the checkpoint."""
         metrics = tuple(row for split in self._config.evaluation.splits for row in self._measure(split))
         if not self._weights.exists():
-            save_weights(self._weights, self._learner.model, self._config, self._id)
+            save_weights(self._weights, self._learner.model, self._config, self._id, self._records)
         for leftover in (self._checkpoint, temporary_path(self._checkpoint), temporary_path(self._weights)):
             leftover.unlink(missing_ok=True)
         return TrialOutcome(

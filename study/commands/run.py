@@ -114,7 +114,7 @@ def _announce(console: Console, target: Target, plan: StudyPlan, command: RunCom
     """Say what is there already and what is new."""
     definition, states = plan.definition, read_states(target.folder)
     progress = progress_of(plan, states)
-    begun = sum(trial.state in ("running", "paused", "failed") for trial in progress.trials)
+    begun = sum(trial.state in ("running", "paused", "failed") or trial.is_behind for trial in progress.trials)
     asked_for = {trial.trial.trial_id for trial in progress.trials}
     size = f"{len(plan.arms)} arms, {progress.total} trials"
     state = f"{progress.done} done already, {begun} to be continued"

@@ -82,7 +82,9 @@ def _lines(status: StudyStatus, go_on: str) -> list[str]:
     lines += _failures(status)
     lines += [f"stuck: {arm.name}: {arm.problem}" for arm in status.arms if arm.problem]
     if status.torn_lines:
-        lines.append(f"{status.torn_lines} torn journal lines skipped (a writer was killed there; nothing is missing)")
+        lines.append(f"{status.torn_lines} journal lines skipped: a writer was killed there, or the storage lost data")
+    if status.behind:
+        lines.append(f"{status.behind} trials that ended have lost epochs from their journals; run puts them back")
     if not status.complete and not any(not trial.stalled for trial in status.running):
         lines.append(f"nothing is running; go on with: {unbroken(go_on)}")
     return lines

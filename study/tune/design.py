@@ -6,7 +6,7 @@ were, who finished first or how often the study was stopped and started again.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from results.selection import BestTrialPerArm, Candidate
 from study.plan import PlannedArm, PlannedTrial, StudyPlan, plan_trial
@@ -22,7 +22,9 @@ class ArmProgress:
     Attributes:
         tune: the tune trials known so far, in trial order.
         confirm: the confirm trials, once the tune trials are decided.
-        ready: units that may run now: not begun, begun and not ended, or failed. None when the arm is done.
+        ready: units that may run now: not begun, begun and not ended, failed, or behind. None when the arm is done.
+        behind: units of trials whose end is known but whose journal has lost what came before; their checkpoint or
+            weights tell it again. They decide nothing and hold up nobody.
         pruned: every trial that halving ended.
         selected: the chosen tune trial, once there is one.
         failure: why there is no choice although all tune trials have ended, else empty.
@@ -34,6 +36,7 @@ class ArmProgress:
     pruned: tuple[Pruning, ...]
     selected: PlannedTrial | None = None
     failure: str = ""
+    behind: tuple[WorkUnit, ...] = ()
 
     @property
     def done(self) -> bool:
@@ -51,6 +54,11 @@ class ArmDesign:
 
     def progress(self, states: States) -> ArmProgress:
         """Return where the arm stands, given the states of at least its own trials by trial id."""
+        found = self._decided(states)
+        behind = _behind(found, states)
+        return replace(found, ready=(*found.ready, *behind), behind=behind)
+
+    def _decided(self, states: States) -> ArmProgress:
         tune: list[PlannedTrial] = []
         pruned: list[Pruning] = []
         for number, size in enumerate(self._round_sizes()):
@@ -110,6 +118,21 @@ class ArmDesign:
 def ready_units(plan: StudyPlan, arm: PlannedArm, states: States) -> ArmProgress:
     """Return where an arm stands, computed from nothing but the plan and the journals."""
     return ArmDesign(plan, arm).progress(states)
+
+
+def _behind(arm: ArmProgress, states: States) -> tuple[WorkUnit, ...]:
+    """Return the units that catch up with journals that lost lines of trials that need nothing else."""
+    lost = {pruning.trial.trial_id: pruning.epoch for pruning in arm.pruned}
+    wanted = {unit.trial.trial_id for unit in arm.ready}
+    units = []
+    for trial in (*arm.tune, *arm.confirm):
+        state = states.get(trial.trial_id)
+        if state is None or trial.trial_id in wanted:
+            continue
+        until = lost.get(trial.trial_id)
+        if (until is not None or state.history.is_final) and not state.is_done(until):
+            units.append(WorkUnit(trial, until))
+    return tuple(units)
 
 
 def _observations(tune: list[PlannedTrial], pruned: list[Pruning], states: States) -> list[Observation]:

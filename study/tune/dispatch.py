@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from filelock import FileLock, Timeout
 
 from study.errors import UserError
-from study.journal import Event, JournalWriter
+from study.events import Event
+from study.journal import JournalWriter
 from study.layout import RunFolder, TrialFolder
 from study.plan import PlannedArm, StudyPlan
 from study.progress import assembled, confirm_total, tune_total

@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from dataclasses import dataclass, field
 
+from study.events import Event
 from study.failures import may_pass, signature
-from study.journal import Event
 
 ENOUGH_TRIALS = 2
 """Different trials that end in the same error of the code: a third one would as well."""

@@ -22,10 +22,11 @@ from typing import Any, Literal
 from filelock import FileLock, Timeout
 
 from study.errors import FULL, naming, system_error_behind, system_error_line
-from study.journal import JournalWriter, State, TrialHistory, read_history
+from study.journal import JournalWriter, State
 from study.layout import RunFolder, TrialFolder, dataset_cache
 from study.secrets import redact
 from study.tune.hang_watch import ended_when_hung
+from study.tune.units import TrialState, read_state
 from trainables.config import TrialConfig
 from trainables.data import require_fingerprint
 from trainables.outcome import EpochRecord, TrialOutcome, mean_over_tasks
@@ -98,71 +99,99 @@ def execute(order: WorkOrder) -> State:
     folder = RunFolder(Path(order.folder)).trial(order.trial_id)
     folder.path.mkdir(parents=True, exist_ok=True)
     try:
-        with FileLock(folder.path / "trial.lock", timeout=LOCK_PATIENCE_S):
-            history = read_history(folder.journal)
-            if history is not None and _is_done(history, order.until_epoch):
-                return history.state
-            with JournalWriter(folder.journal) as journal:
-                if history is None:
-                    journal.append("planned", **order.planned)
-                return _attempt(order, folder, journal, history)
+        with (
+            FileLock(folder.path / "trial.lock", timeout=LOCK_PATIENCE_S),
+            JournalWriter(folder.journal) as journal,
+        ):
+            state = _planned_state(order, folder, journal)
+            if state.is_done(order.until_epoch):
+                return state.history.state
+            return _attempt(order, folder, journal, state)
     except Timeout:
         raise TrialFailedError(
             f"trial {order.trial_id}: another process has held it for {LOCK_PATIENCE_S:g} s"
         ) from None
 
 
-def _is_done(history: TrialHistory, until_epoch: int | None) -> bool:
-    at_rung = history.state == "paused" and until_epoch is not None and history.epoch >= until_epoch
-    return history.is_final or at_rung
+def _planned_state(order: WorkOrder, folder: TrialFolder, journal: JournalWriter) -> TrialState:
+    """Return what the journal says, after writing the plan into one that has none or has lost it."""
+    state = read_state(folder.journal)
+    if state is None:
+        journal.append("planned", **order.planned)
+        state = read_state(folder.journal)
+    if state is None:
+        raise AssertionError(f"{folder.journal}: what was just written cannot be read")
+    return state
 
 
-def _attempt(order: WorkOrder, folder: TrialFolder, journal: JournalWriter, history: TrialHistory | None) -> State:
+def _attempt(order: WorkOrder, folder: TrialFolder, journal: JournalWriter, state: TrialState) -> State:
+    history, done, told = state.history, 0, set(state.history.epochs)
     journal.append(
         "started",
-        attempt=history.attempts + 1 if history else 1,
-        from_epoch=history.epoch if history else 0,
+        attempt=history.attempts + 1,
+        from_epoch=history.epoch,
         host=socket.gethostname(),
         pid=os.getpid(),
         versions=software_versions(),
     )
 
     def report(record: EpochRecord) -> None:
-        journal.append("epoch", epoch=record.epoch, seconds=record.seconds, metrics=record.metrics)
+        nonlocal done
+        if not (record.earlier and record.epoch in told):
+            journal.append("epoch", epoch=record.epoch, seconds=record.seconds, metrics=record.metrics)
+        told.add(record.epoch)
+        done = record.epoch
 
     config = TrialConfig.model_validate(order.planned["config"])
     try:
         require_fingerprint(config.data, config.data_seed, order.planned["data_fingerprint"], dataset_cache())
         with naming(folder.path), ended_when_hung(folder.hang, order.hang_after_s):
-            outcome = _load(order.runner)(
-                config,
-                report=report,
-                workspace=folder.path,
-                cache=dataset_cache(),
-                until_epoch=order.until_epoch,
-            )
+            for until_epoch in (*_rungs_to_tell_again(state, order.until_epoch), order.until_epoch):
+                outcome = _load(order.runner)(
+                    config,
+                    report=report,
+                    workspace=folder.path,
+                    cache=dataset_cache(),
+                    until_epoch=until_epoch,
+                )
     except Exception as error:
         kind = failure_kind(error)
         text = redact("".join(traceback.format_exception(error)))
-        journal.append("failed", kind=kind, message=redact(_message(kind, error)), traceback=text)
+        if kind != "diverged" or history.state != "diverged":  # one that only caught up has said it already
+            journal.append("failed", kind=kind, message=redact(_message(kind, error)), traceback=text, epoch=done)
         if kind == "diverged":
             return "diverged"
         raise TrialFailedError(f"trial {order.trial_id}: {kind}: {error}") from error
-    return _journal_outcome(order, journal, outcome)
+    return _journal_outcome(order, journal, outcome, state)
 
 
-def _journal_outcome(order: WorkOrder, journal: JournalWriter, outcome: TrialOutcome) -> State:
+def _rungs_to_tell_again(state: TrialState, until_epoch: int | None) -> list[int]:
+    """Return the rungs behind which the journal lost epochs: a trial that starts over has to pause where it paused.
+
+    What an epoch tells depends on it, since validation images are looked at before a pause.
+    """
+    known = sorted({*state.rungs, *state.passed})
+    return [
+        rung for rung in known if (until_epoch is None or rung < until_epoch) and not state.history.has_epochs(rung)
+    ]
+
+
+def _journal_outcome(order: WorkOrder, journal: JournalWriter, outcome: TrialOutcome, state: TrialState) -> State:
     objective = mean_over_tasks(outcome.task_metrics, "validation", order.metric, order.average)
+    rungs = {*state.rungs, *state.passed}
     if not outcome.finished:
-        journal.append("paused", epoch=outcome.epochs_run, objective=objective)
+        rungs.add(outcome.epochs_run)
+        journal.append("paused", epoch=outcome.epochs_run, objective=objective, rungs=sorted(rungs))
         return "paused"
-    journal.append(
-        "finished",
-        epochs_run=outcome.epochs_run,
-        objective=objective,
-        task_metrics=[asdict(row) for row in outcome.task_metrics],
-        peak_memory_bytes=outcome.peak_memory_bytes,
-    )
+    if state.history.finished is None:
+        journal.append(
+            "finished",
+            epochs_run=outcome.epochs_run,
+            objective=objective,
+            rungs=sorted(rungs),
+            task_metrics=[asdict(row) for row in outcome.task_metrics],
+            peak_memory_bytes=outcome.peak_memory_bytes,
+        )
     return "completed"
 
 

@@ -147,7 +147,7 @@ def _holder(path: Path) -> str:
     try:
         holder = json.loads(path.read_text(encoding="utf-8"))
         return f"process {holder['pid']} on {holder['host']}"
-    except (OSError, ValueError, LookupError, TypeError):  # not written yet, by an older version, or damaged
+    except (OSError, ValueError, LookupError, TypeError, RecursionError):  # not written yet, or damaged
         return "another process"
 
 

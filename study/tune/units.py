@@ -20,22 +20,36 @@ class WorkUnit:
 
 @dataclass(frozen=True)
 class TrialState:
-    """A trial's history, and its objective at every rung it has paused at (by epoch; None: it was not finite)."""
+    """A trial's history, and its objective at every rung it has paused at (by epoch; None: it was not finite).
+
+    ``passed``: the rungs that later lines know of, also where the line of the pause itself is lost.
+    """
 
     history: TrialHistory
     rungs: dict[int, float | None]
+    passed: frozenset[int] = frozenset()
 
     def objective_at(self, rung: int) -> float | None:
-        """Return the objective at the first pause at or after ``rung``, else at the end; None when not that far yet.
+        """Return the objective at the first pause at or after ``rung``, else at the end.
 
-        An objective that is not finite counts as minus infinity.
+        None when the trial is not that far yet, or when its pause there is lost. An objective that is not finite counts
+        as minus infinity.
         """
+        if rung in self.passed and rung not in self.rungs:
+            return None
         reached = [epoch for epoch in sorted(self.rungs) if epoch >= rung]
         if reached:
             return _worst_if_missing(self.rungs[reached[0]])
         if self.history.state == "completed":
             return _worst_if_missing(self.history.objective)
         return None
+
+    def is_done(self, until_epoch: int | None) -> bool:
+        """Return whether a unit up to this epoch, or to the end, would add nothing to the journal."""
+        history = self.history
+        if until_epoch is None or history.state == "diverged":
+            return history.is_final and history.is_whole
+        return self.objective_at(until_epoch) is not None and history.has_epochs(until_epoch)
 
 
 def _worst_if_missing(objective: float | None) -> float:
@@ -49,7 +63,8 @@ def read_state(journal: Path) -> TrialState | None:
     if history is None:
         return None
     rungs = {event["epoch"]: event.get("objective") for event in content.events if event["event"] == "paused"}
-    return TrialState(history, rungs)
+    passed = frozenset(rung for event in content.events for rung in event.get("rungs", ()))
+    return TrialState(history, rungs, passed)
 
 
 def read_states(folder: RunFolder) -> dict[str, TrialState]:

@@ -16,6 +16,7 @@ from trainables.config import DataConfig, InitializationConfig, ModulationConfig
 from trainables.ledger import storage_ledger
 from trainables.modulation import FORMS
 from trainables.network import MultiTaskModel, build_model
+from trainables.records import TrialRecords
 from trainables.weights import save_weights
 
 TASKS = ("a", "b", "c", "d")
@@ -88,7 +89,7 @@ def test_the_ledger_is_the_network_that_is_built_and_the_file_that_is_saved(
     config = configured(points, networks, groups, form=form, initialization=InitializationConfig(trainable=trainable))
     model, ledger = shaken(build_model(config)), storage_ledger(config)
     path = tmp_path / "weights.safetensors"
-    save_weights(path, model, config, "trial")
+    save_weights(path, model, config, "trial", TrialRecords())
     with safe_open(path, framework="pt") as file:
         saved = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a mapping
     stored = model.stored_state()

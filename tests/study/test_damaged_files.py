@@ -76,6 +76,25 @@ def test_a_plan_without_a_key_is_written_anew(target: Target, key: str) -> None:
     assert target.folder.plan.read_bytes() == whole
 
 
+def test_a_damaged_plan_is_written_anew_also_where_the_images_are_not(
+    target: Target, plan: StudyPlan, journaling: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    journaling.play(plan)
+    whole = target.folder.plan.read_bytes()
+    damage(target.folder.plan, "empty")
+    monkeypatch.setattr("study.plan.fingerprint_of", None)  # as if they lay on another machine
+    find_run(target.folder.path, Path("runs"))
+    assert target.folder.plan.read_bytes() == whole
+
+
+@pytest.mark.parametrize("key", ["results_version", "data_fingerprint"])
+def test_a_plan_with_a_value_of_another_kind_is_written_anew(target: Target, key: str) -> None:
+    whole = target.folder.plan.read_bytes()
+    target.folder.plan.write_text(json.dumps({**json.loads(whole), key: ["x"]}))
+    find_run(target.folder.path, Path("runs"))
+    assert target.folder.plan.read_bytes() == whole
+
+
 @pytest.mark.parametrize("shape", SHAPES)
 def test_run_replaces_a_damaged_plan(target: Target, plan: StudyPlan, journaling: Any, shape: str) -> None:
     journaling.play(plan)
@@ -134,7 +153,7 @@ def test_a_damaged_note_of_mlflow_runs_stops_nothing(
     assert "mlflow_runs.json: damaged" in caplog.text
 
 
-@pytest.mark.parametrize("shape", ["[]", "3", "{}", "{", '{"pid": 1}', "\0\0"])
+@pytest.mark.parametrize("shape", ["[]", "3", "{}", "{", '{"pid": 1}', "\0\0", "[" * 4000])
 def test_a_damaged_note_of_who_runs_a_study_is_still_a_refusal(target: Target, shape: str) -> None:
     with run_lock(target.folder):
         target.folder.lock.write_text(shape)

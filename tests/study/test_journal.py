@@ -6,9 +6,41 @@ from pathlib import Path
 
 import pytest
 
-from study.journal import Event, JournalWriter, derive_history, read_history, read_journal
+from study.events import Event
+from study.journal import JournalWriter, derive_history, read_history, read_journal
+from trainables.sealed_json import seal
 
-PLANNED: Event = {"event": "planned", "time": 0.0, "trial_id": "t1"}
+PLANNED: Event = {
+    "event": "planned",
+    "time": 0.0,
+    "study": "tiny",
+    "trial_id": "t1",
+    "stage": "tune",
+    "round": 0,
+    "index": 0,
+    "arm": {
+        "arm_id": "a1",
+        "name": "late",
+        "placement_name": "late",
+        "points": ["fc"],
+        "form": "scale",
+        "activation": "relu",
+        "initialization": {"name": "ones"},
+        "grouping": {"name": "per_task"},
+    },
+    "nuisance": {"learning_rate": 0.001},
+    "sampler_seed": 0,
+    "data_fingerprint": "0123",
+    "config": {
+        "data": {},
+        "optimization": {"epochs": 20, "learning_rate": 0.001, "weight_decay": 0.0},
+        "loss": {"margin": 0.2},
+        "batches": {"images": 12},
+        "data_seed": 0,
+        "train_seed": 1,
+    },
+}
+PLAN = {key: value for key, value in PLANNED.items() if key not in ("event", "time")}
 
 
 def started(time: float, attempt: int = 1) -> Event:
@@ -25,7 +57,14 @@ def failed(kind: str, time: float) -> Event:
 
 PAUSED: Event = {"event": "paused", "time": 5.0, "epoch": 1, "objective": 0.6}
 PRUNED: Event = {"event": "pruned", "time": 6.0, "epoch": 1, "objective": 0.6}
-FINISHED: Event = {"event": "finished", "time": 9.0, "epochs_run": 2, "objective": 0.7, "task_metrics": []}
+FINISHED: Event = {
+    "event": "finished",
+    "time": 9.0,
+    "epochs_run": 2,
+    "objective": 0.7,
+    "task_metrics": [],
+    "peak_memory_bytes": 1000,
+}
 
 
 @pytest.mark.parametrize(
@@ -101,7 +140,7 @@ def test_the_objective_of_a_finished_trial_stays() -> None:
 def test_what_is_appended_is_read_back(tmp_path: Path) -> None:
     path = tmp_path / "trials" / "t1" / "journal.jsonl"
     with JournalWriter(path) as journal:
-        journal.append("planned", trial_id="t1")
+        journal.append("planned", **PLAN)
         journal.append("epoch", epoch=1, seconds=0.1, metrics={"nan": float("nan"), "inf": float("inf"), "one": 1.0})
     events = read_journal(path).events
     assert [event["event"] for event in events] == ["planned", "epoch"]
@@ -109,23 +148,43 @@ def test_what_is_appended_is_read_back(tmp_path: Path) -> None:
     assert events[0]["time"] <= events[1]["time"]
 
 
+def test_text_that_is_no_unicode_is_written_as_its_escape(tmp_path: Path) -> None:
+    with JournalWriter(tmp_path / "journal.jsonl") as journal:
+        journal.append("failed", kind="data", message="no such file: \udce4.png", traceback="")
+    (event,) = read_journal(tmp_path / "journal.jsonl").events
+    assert event["message"] == "no such file: \\udce4.png"
+
+
 def test_a_torn_line_is_skipped_and_the_next_writer_starts_a_new_line(tmp_path: Path) -> None:
     path = tmp_path / "journal.jsonl"
     with JournalWriter(path) as journal:
-        journal.append("planned", trial_id="t1")
+        journal.append("planned", **PLAN)
     with path.open("ab") as file:
         file.write(b'{"event":"epoch","time":1.0,"epo')
     history = read_history(path)
     assert history is not None
     assert (history.torn, history.state) == (1, "waiting")
     with JournalWriter(path) as journal:
-        journal.append("started", attempt=1)
+        journal.append("started", attempt=1, host="node1", versions={})
     journal_read = read_journal(path)
     assert [event["event"] for event in journal_read.events] == ["planned", "started"]
     assert journal_read.torn == 1
 
 
-@pytest.mark.parametrize("line", [b"\xff\xfe", b"[1, 2]", b"3", b'{"event":"started"}', b'{"time":1}', b"{"])
+@pytest.mark.parametrize(
+    "line",
+    [
+        *(b"\xff\xfe", b"[1, 2]", b"3", b'{"event":"started"}', b'{"time":1}', b"{", b"\0" * 4096),
+        b"[" * 100_000,
+        b'{"event":"epoch","time":1,"epoch":1,"seconds":1,"metrics":' + b'{"a":' * 100_000,
+        b'{"event":3,"time":1}',
+        b'{"event":"x","time":NaN}',
+        b'{"event":"x","time":1e300}',
+        b'{"event":"x","event":"y","time":1}',
+        b'{"event":"x","time":' + b"9" * 5000 + b"}",
+    ],
+    ids=repr,
+)
 def test_lines_that_are_no_events_count_as_torn(tmp_path: Path, line: bytes) -> None:
     path = tmp_path / "journal.jsonl"
     path.write_bytes(line + b"\n" + json.dumps(PLANNED).encode() + b"\n")
@@ -154,10 +213,115 @@ def test_writers_at_the_same_time_do_not_mix_lines(tmp_path: Path) -> None:
 
     def write(number: int) -> None:
         with JournalWriter(path) as journal:
-            for epoch_number in range(20):
-                journal.append("epoch", epoch=epoch_number, writer=number, filling="x" * 2000)
+            for epoch_number in range(1, 21):
+                filling = {"writer": number, "filling": "x" * 2000}
+                journal.append("epoch", epoch=epoch_number, seconds=1.0, metrics={}, **filling)
 
     with ThreadPoolExecutor(4) as pool:
         list(pool.map(write, range(4)))
     journal = read_journal(path)
     assert (len(journal.events), journal.torn) == (80, 0)
+
+
+def without(event: Event, *path: str) -> Event:
+    """The event without the field at this path."""
+    first, *rest = path
+    return {
+        key: without(value, *rest) if key == first else value for key, value in event.items() if rest or key != first
+    }
+
+
+METRIC = {
+    "split": "test",
+    "task": "a",
+    "metric": "recall_at_1",
+    "average": "query",
+    "value": 0.5,
+    "chance": 0.1,
+    "queries": 3,
+}
+WHOLE = (PLANNED, started(1), epoch(1, 2), PAUSED, PRUNED, dict(FINISHED, task_metrics=[METRIC]), failed("data", 3))
+
+
+@pytest.mark.parametrize("event", WHOLE, ids=lambda event: event["event"])
+def test_a_line_without_a_field_that_is_needed_is_torn(tmp_path: Path, event: Event) -> None:
+    path = tmp_path / "journal.jsonl"
+    path.write_text(json.dumps(event) + "\n")
+    assert read_journal(path).torn == 0
+    for name in event:
+        path.write_text(json.dumps(without(event, name)) + "\n")
+        assert read_journal(path).torn == 1, name
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"epoch": "3"},
+        {"epoch": 0},
+        {"epoch": -1},
+        {"epoch": 1.5},
+        {"epoch": True},
+        {"epoch": None},
+        {"epoch": 10**30},
+        {"seconds": -1.0},
+        {"seconds": "2"},
+        {"seconds": 10**400},
+        {"metrics": []},
+        {"metrics": {"train/loss": "0.5"}},
+        {"metrics": {"train/loss": [0.5]}},
+        {"metrics": {"train/loss": 10**400}},
+        {"metrics": {"\ud800": 0.5}},
+        {"time": "now"},
+        {"event": "finished"},
+        {"event": "planned"},
+    ],
+    ids=repr,
+)
+def test_a_line_with_a_value_that_cannot_be_is_torn(tmp_path: Path, change: Event) -> None:
+    path = tmp_path / "journal.jsonl"
+    path.write_text(json.dumps({**epoch(1, 2), **change}) + "\n")
+    assert read_journal(path).torn == 1
+
+
+def test_a_finished_line_with_metrics_no_table_holds_is_torn(tmp_path: Path) -> None:
+    path = tmp_path / "journal.jsonl"
+    rows = [[METRIC, METRIC], [METRIC | {"metric": "luck"}], [METRIC | {"split": "dev"}], [METRIC | {"average": "sum"}]]
+    for metrics in rows:
+        path.write_text(json.dumps({**FINISHED, "task_metrics": metrics}) + "\n")
+        assert read_journal(path).torn == 1
+
+
+def test_a_flipped_byte_is_found_wherever_it_lies(tmp_path: Path) -> None:
+    """What is left of the line, if anything, says what was written; no digit of it is another one."""
+    path = tmp_path / "journal.jsonl"
+    line = seal(epoch(1, 2, loss=0.123456789)).encode()
+    for place in range(len(line)):
+        for bit in range(8):
+            path.write_bytes(line[:place] + bytes([line[place] ^ 1 << bit]) + line[place + 1 :] + b"\n")
+            for event in read_journal(path).events:
+                assert {key: event[key] for key in epoch(1, 2)} == epoch(1, 2, loss=0.123456789)
+
+
+def test_a_history_knows_which_epochs_it_has_lost() -> None:
+    whole = derive_history([PLANNED, started(1), epoch(1, 2), epoch(2, 3), FINISHED])
+    assert whole is not None
+    assert whole.is_whole
+    for events in (
+        [epoch(1, 2), FINISHED],
+        [epoch(2, 2), FINISHED],
+        [FINISHED],
+        [epoch(2, 3)],
+        [dict(PAUSED, epoch=2)],
+    ):
+        history = derive_history([PLANNED, started(1), *events])
+        assert history is not None
+        assert (history.epoch, history.is_whole) == (2, False)
+    diverged = derive_history([PLANNED, started(1), epoch(1, 2), dict(failed("diverged", 3), epoch=3)])
+    assert diverged is not None
+    assert (diverged.epoch, diverged.is_whole) == (3, False)
+
+
+def test_epochs_beyond_the_last_one_do_not_count() -> None:
+    history = derive_history([PLANNED, started(1), epoch(1, 2), epoch(2_000_000_000, 2)])
+    assert history is not None
+    assert list(history.epochs) == [1]

@@ -24,6 +24,7 @@ def _checkpoint(trial_id: str = "a" * 16) -> Checkpoint:
         sampler={"generator": {"state": 2**100, "name": "PCG64"}},
         balancer={"weights": torch.tensor([0.5, 1.5])},
         peak_memory_bytes=12,
+        records={"epochs": [[epoch, 1.5, {"train/loss": 0.1}] for epoch in (1, 2, 3)], "rungs": []},
     )
 
 

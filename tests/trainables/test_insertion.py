@@ -126,11 +126,12 @@ def test_a_chain_shares_its_beginning_and_another_network_its_whole_or_nothing(n
 def test_the_ledger_equals_the_built_network_and_the_saved_file(
     tmp_path: Path, name: str, points: tuple[str, ...], network_groups: Any
 ) -> None:
+    from trainables.records import TrialRecords
     from trainables.weights import save_weights
 
     config = _config(name, points, network_groups=network_groups)
     ledger, model = storage_ledger(config), build_model(config).eval()
-    save_weights(tmp_path / "weights.safetensors", model, config, "id")
+    save_weights(tmp_path / "weights.safetensors", model, config, "id", TrialRecords())
     saved = load_file(tmp_path / "weights.safetensors")
     assert ledger.parameters == sum(parameter.numel() for parameter in model.parameters())
     assert ledger.buffers == sum(buffer.numel() for buffer in model.buffers() if buffer.is_floating_point())

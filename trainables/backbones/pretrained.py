@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-import pickle
+import io
 from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file
+from safetensors.torch import load
 from torch import Tensor, nn
 
+from trainables.checkpoint import DAMAGE, compare_checksums
 from trainables.config import WeightsConfig
-from trainables.config_network import content_hash
+from trainables.file_hash import bytes_hash
 from trainables.names import nearest
 
 KEY = "network.weights.path"
@@ -40,9 +41,13 @@ def load_pretrained(
             not known or of another shape.
     """
     path = weights.path
-    if weights.content not in (None, content_hash(path)):
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise ValueError(f"{KEY}: {path} cannot be read: {error.strerror or error}") from error
+    if weights.content not in (None, bytes_hash(content)):  # of the very bytes that are parsed below
         raise ValueError(f"{KEY}: {path} holds other bytes than network.weights.content {weights.content} says")
-    found = rename(_read(path))
+    found = rename(_parse(path, content))
     own = module.state_dict()
     optional = {name for name in own if name.endswith(STEP_COUNT) or name.startswith(tuple(unsaved))}
     for name in found:
@@ -61,15 +66,15 @@ def _shape(tensor: Tensor) -> str:
     return " x ".join(map(str, tensor.shape)) or "one number"
 
 
-def _read(path: Path) -> dict[str, Tensor]:
+def _parse(path: Path, stored: bytes) -> dict[str, Tensor]:
     """Return the tensors of a safetensors file, or of a torch file that holds a plain state dict."""
     try:
         if path.suffix == ".safetensors":
-            return load_file(path)
-        content = torch.load(path, map_location="cpu", weights_only=True)
-    except OSError as error:
-        raise ValueError(f"{KEY}: {path} cannot be read: {error.strerror or error}") from error
-    except (SafetensorError, pickle.UnpicklingError, RuntimeError, EOFError, ValueError, KeyError) as error:
+            return load(stored)
+        if stored.startswith(b"PK"):  # torch's older format holds no checksums
+            compare_checksums(stored)
+        content = torch.load(io.BytesIO(stored), map_location="cpu", weights_only=True)
+    except (SafetensorError, *DAMAGE) as error:
         first_line = next(iter(str(error).splitlines()), type(error).__name__)
         raise ValueError(
             f"{KEY}: {path} holds neither safetensors nor a plain torch state dict ({first_line})"
