@@ -128,4 +128,5 @@ def _reason(error: BaseException) -> str:
     """Return the driver's own words where there are some, in one line and without secrets."""
     inner = next((cause.orig for cause in _causes(error) if isinstance(cause, DBAPIError) and cause.orig), error)
     text = " ".join(str(inner).split()) or type(inner).__name__
+    text = text.rpartition("(Caused by ")[2].rstrip(")")  # of requests and urllib3 the innermost says what it is
     return redact(text if len(text) <= _LONGEST else f"{text[:_LONGEST]}...")

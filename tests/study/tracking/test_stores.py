@@ -1,6 +1,7 @@
 """Stores wherever they are: odd paths, none at all, servers and points that are refused, and no password shown."""
 
 import http.server
+import json
 import logging
 import shutil
 import socket
@@ -97,7 +98,13 @@ def _answering(status: int):
         def log_message(self, *args):
             pass
 
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    with _serving(Handler) as uri:
+        yield uri
+
+
+@contextmanager
+def _serving(handler):
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     try:
         yield f"http://127.0.0.1:{server.server_port}"
@@ -120,6 +127,39 @@ def _answering(status: int):
 def test_only_what_may_pass_is_called_unreachable(folder, play, status, error, says):
     with _answering(status) as uri, pytest.raises(error, match=says):
         play.tracker(folder, uri).sync(folder)
+
+
+def test_a_request_whose_answer_is_lost_is_made_once(folder, play, capfd):
+    asked = []
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def do_GET(self):
+            self._answer({"experiment": {"experiment_id": "1", "name": "tiny", "lifecycle_stage": "active"}})
+
+        def do_POST(self):
+            self.rfile.read(int(self.headers["Content-Length"]))
+            asked.append(self.path.rpartition("mlflow/")[2])
+            if asked[-1] == "runs/create":
+                self.close_connection = True  # it may have been done, but nobody says so
+            else:
+                self._answer({"runs": []})
+
+        def _answer(self, content):
+            body = json.dumps(content).encode()
+            self.send_response(200)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *args):
+            pass
+
+    with _serving(Handler) as uri, pytest.raises(StoreUnreachableError, match="cannot be reached"):
+        play.tracker(folder, uri).sync(folder)
+    assert asked.count("runs/create") == 1
+    assert "View run" not in capfd.readouterr().out
 
 
 def test_a_point_that_is_refused_stops_nothing_else(folder, play, monkeypatch):
