@@ -287,7 +287,7 @@ def test_ids_of_version_2_held_everything_that_is_not_a_default() -> None:
 
 def test_a_look_at_validation_decides_nothing_on_the_way(trained: Any) -> None:
     """A rate so high that embeddings overflow after the first epoch alone: looking there must not end the trial."""
-    wild = {"optimization.optimizer": "sgd", "optimization.learning_rate": 1e12, "optimization.epochs": 4}
+    wild = {"optimization.optimizer": "sgd", "optimization.learning_rate": 1e10, "optimization.epochs": 4}
     often, _, _ = trained(made(wild | {"network.batch_norm_momentum": 1e-3, "evaluation.validate_every": 1}))
     rarely, _, _ = trained(made(wild | {"network.batch_norm_momentum": 1e-3, "evaluation.validate_every": 4}))
     assert often == rarely

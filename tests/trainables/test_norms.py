@@ -108,6 +108,23 @@ def test_a_single_number_per_channel_is_refused_and_double_is_left_to_torch() ->
     assert torch.equal(found, nn.BatchNorm2d(2).double()(features))
 
 
+@pytest.mark.parametrize("scale", [1e17, 1e20])
+def test_numbers_that_overflow_go_on_as_with_torch(scale: float) -> None:
+    """A trial with far too high a rate ends no sooner: a variance of infinity gives outputs of zero, not NaN."""
+    outputs = []
+    for maps in LAYOUTS:
+        norm = BatchNorm(4, 1.0, 1e-3)
+        norm.start()
+        features = (scale * normal(32, 4, 20, 20)).contiguous(memory_format=maps).requires_grad_()
+        output = norm(features)
+        output.square().sum().backward()
+        outputs.append(output)
+        assert output.isfinite().all()
+        assert features.grad is not None
+        assert features.grad.isfinite().all()
+    assert (outputs[0].abs().max() > 0) == (scale < 1e18)
+
+
 @pytest.mark.parametrize("mean", [0.0, 30.0])
 def test_group_norm_of_channels_last_maps_is_as_right_as_of_others(mean: float) -> None:
     features = normal(4, 16, 60, 60, mean=mean).contiguous(memory_format=torch.channels_last)

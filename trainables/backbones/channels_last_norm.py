@@ -120,8 +120,9 @@ def _moments(rows: Tensor) -> tuple[Tensor, Tensor]:
         own = means.mean(0)
         spread = variances.mean(0) + (means - own).square().mean(0)
         share = fold * len(part) / (count + fold * len(part))
-        variance = variance.lerp(spread, share) + share * (1 - share) * (own - mean).square()
-        mean = mean.lerp(own, share)
+        # plain sums, since `lerp` makes NaN of what has overflowed, where torch's kernel goes on with infinity
+        variance = (1 - share) * variance + share * spread + share * (1 - share) * (own - mean).square()
+        mean = (1 - share) * mean + share * own
         count += fold * len(part)
     return mean, variance
 
@@ -142,7 +143,7 @@ def _products(rows: Tensor, changes: Tensor, mean: Tensor, variance: Tensor, eps
 
 def _move(running: Tensor | None, towards: Tensor, momentum: float) -> None:
     if running is not None:
-        running.lerp_(towards.to(running.dtype), momentum)
+        running.mul_(1 - momentum).add_(towards.to(running.dtype), alpha=momentum)
 
 
 def _combined(rows: Tensor, slope: Tensor, changes: Tensor, factor: Tensor, offset: Tensor) -> Tensor:
