@@ -18,7 +18,7 @@ from results.store import read_table
 from study.layout import RunFolder
 from study.tune.units import read_states
 
-PATIENCE_S = 240  # to start Ray and import torch on a machine that is busy with other things
+PATIENCE_S = 600  # to start Ray and import torch on a machine that is busy with other things
 
 STUDY = """
 name: faults

@@ -8,10 +8,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import torch
 
+from study.journal import JournalWriter, read_journal
 from study.layout import write_atomically
-
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
+from study.tune.execution import failure_kind
+from trainables.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 
 
 @pytest.fixture
@@ -39,16 +41,18 @@ def fill(disk: Path) -> None:
                 return
 
 
+@pytest.mark.long
+@pytest.mark.timeout(1800)
 def test_a_full_disk_ends_the_run_in_one_line_and_the_same_command_goes_on_when_there_is_room(
     site, undisturbed, disk, wait_for, assert_same
 ):
     driver = site.start(str(disk), "--workers", "2")
     wait_for(lambda: site.epochs(str(disk)) >= 3)
     fill(disk)
-    outputs = [driver.communicate(timeout=240)[0]]
+    outputs = [driver.communicate(timeout=600)[0]]
     assert driver.returncode == 2, outputs
     again = site.start(str(disk), "--workers", "2")  # while it is full still
-    outputs.append(again.communicate(timeout=240)[0])
+    outputs.append(again.communicate(timeout=600)[0])
     assert again.returncode == 2, outputs
     for output in outputs:
         assert "Traceback" not in output
@@ -65,8 +69,37 @@ def test_a_file_that_does_not_fit_leaves_the_old_one_and_no_half(disk):
     path = disk / "plan.json"
     write_atomically(path, "old")
     fill(disk)
-    with pytest.raises(OSError, match="No space left on device") as caught:
+    with pytest.raises(OSError, match=r"No space left on device") as caught:
         write_atomically(path, "new" * 10_000)
     assert caught.value.filename == str(path)
     assert path.read_text() == "old"
     assert {file.name for file in disk.iterdir()} == {"plan.json", "ballast"}
+
+
+def test_a_checkpoint_that_does_not_fit_leaves_the_last_one_and_is_a_failure_of_the_disk(disk):
+    def checkpoint(epoch: int, size: int) -> Checkpoint:
+        model = {"weight": torch.zeros(size)}
+        return Checkpoint("trial", epoch, 1, model, optimizer={}, sampler={}, balancer={}, peak_memory_bytes=0)
+
+    path = disk / "checkpoint.pt"
+    save_checkpoint(path, checkpoint(1, 10))
+    with pytest.raises((OSError, RuntimeError)) as caught:
+        save_checkpoint(path, checkpoint(2, 10_000_000))
+    assert failure_kind(caught.value) == "disk_full"
+    kept = load_checkpoint(path, "trial")
+    assert kept is not None
+    assert kept.epoch == 1
+    assert [file.name for file in disk.iterdir()] == ["checkpoint.pt"]
+
+
+def test_a_journal_that_met_a_full_disk_goes_on_in_a_line_of_its_own(disk):
+    path = disk / "journal.jsonl"
+    with JournalWriter(path) as journal:
+        journal.append("planned", trial_id="a")
+        fill(disk)
+        with pytest.raises(OSError, match=r"No space left on device|written in part") as caught:
+            journal.append("epoch", metrics=["x"] * 100_000)
+        assert caught.value.filename == str(path)
+        (disk / "ballast").unlink()
+        journal.append("finished")
+    assert [event["event"] for event in read_journal(path).events] == ["planned", "finished"]

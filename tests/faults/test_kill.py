@@ -17,7 +17,7 @@ import pytest
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
-PATIENCE_S = 120  # that nobody waits on a machine with time; how fast it is on a busy one is no property of ours
+PATIENCE_S = 300  # on a machine that is busy with other things; idle, it is a few seconds
 
 SLEEPING = """
 import atexit, time
@@ -51,7 +51,7 @@ def test_killed_and_run_again_is_as_if_nothing_had_happened(site, undisturbed, w
     driver.communicate()
     site.run("killed", "--workers", "2")  # at once: workers of the killed driver may still be there
     assert_same(site.tables("killed"), undisturbed)
-    assert psutil.wait_procs(workers, timeout=10)[1] == []
+    assert psutil.wait_procs(workers, timeout=PATIENCE_S)[1] == []
 
 
 def test_ctrl_c_and_sigterm_stop_quickly_leave_nothing_behind_and_the_same_command_goes_on(
@@ -106,6 +106,6 @@ def test_a_signal_before_and_after_the_run_ends_the_command_with_a_line(site):
         process.terminate()
         time.sleep(wait)
         process.terminate()
-        output, _ = process.communicate(timeout=120)
+        output, _ = process.communicate(timeout=PATIENCE_S)
         assert process.returncode == 130, output
         assert output == "interrupted; nothing is lost\n"

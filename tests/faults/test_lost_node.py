@@ -42,7 +42,7 @@ def test_a_study_whose_node_is_lost_goes_on_elsewhere_to_the_same_tables(
     wait_for(lambda: site.epochs("lost-node") >= 3 and site.states("lost-node").count("running") == 2)
     (lost,) = cluster.worker_nodes
     cluster.remove_node(lost, allow_graceful=False)
-    output, _ = driver.communicate(timeout=240)
+    output, _ = driver.communicate(timeout=600)
     assert driver.returncode == 0, output
     assert_same(site.tables("lost-node"), undisturbed)
     failures = read_table(site.folder("lost-node").tables, "failures")

@@ -145,7 +145,7 @@ def test_ctrl_c_leaves_nothing_behind(study_file: Path, tmp_path: Path) -> None:
             time.sleep(0.1)
         time.sleep(1)
         process.send_signal(signal.SIGINT)
-        output, errors = process.communicate(timeout=60)
+        output, errors = process.communicate(timeout=300)
     assert process.returncode == 130, errors
     assert "Stopped; nothing was written." in output
     assert "Traceback" not in errors

@@ -2,9 +2,9 @@ from __future__ import annotations
 
 import json
 import os
+import resource
 import subprocess
 import sys
-import time
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +31,7 @@ def shell(*arguments: object, folder: Path, **environment: str) -> subprocess.Co
         capture_output=True,
         text=True,
         check=False,
-        timeout=280,
+        timeout=560,
     )
 
 
@@ -44,9 +44,10 @@ def played(plan: StudyPlan, folder: RunFolder, journaling: Any) -> RunFolder:
 
 
 def test_help_is_quick_and_imports_nothing_heavy(tmp_path: Path) -> None:
-    started = time.monotonic()
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
     result = shell("--help", folder=tmp_path)
-    assert time.monotonic() - started < 5  # well below one second on an idle machine
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    assert after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime < 3  # of work, however busy others are
     for command in ("plan", "run", "status", "collect", "sync", "report", "data", "new", "affinity"):
         assert command in result.stdout
     code = "import sys, study.cli; print(sorted({'torch', 'ray', 'mlflow', 'pandas', 'optuna'} & set(sys.modules)))"

@@ -6,6 +6,7 @@ Workers import this module by name, so the folder must be on ``sys.path`` of the
 from __future__ import annotations
 
 import ctypes
+import errno
 import json
 import math
 import os
@@ -111,9 +112,9 @@ def run_out_of_memory_once(config, *, workspace: Path, **parts) -> TrialOutcome:
 
 
 def hang_once(config, *, workspace: Path, **parts) -> TrialOutcome:
-    """Hang in foreign code that never gives the interpreter back: once for every trial of seed 0."""
+    """Hang once, in a trial with modulation, in foreign code that never gives the interpreter back."""
     scar = workspace / "hung"
-    if config.train_seed == 0 and not scar.exists():
+    if config.modulation.points and config.train_seed == 0 and not scar.exists():
         scar.touch()
         beat()
         ctypes.PyDLL(None).sleep(100_000)
@@ -124,3 +125,8 @@ def note_niceness(config, *, workspace: Path, **parts) -> TrialOutcome:
     """Write down how nice the worker is."""
     (workspace / "niceness").write_text(str(os.nice(0)))
     return train(config, workspace=workspace, **parts)
+
+
+def find_the_disk_full(config, *, workspace: Path, **parts) -> TrialOutcome:
+    """Find no room for the checkpoint, as ``write`` says it: without the name of a file."""
+    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))

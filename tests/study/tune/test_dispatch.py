@@ -1,7 +1,9 @@
 from __future__ import annotations
 
+import pytest
 from filelock import FileLock
 
+from study.errors import UserError
 from study.remaining import work_left
 from study.tune import dispatch
 
@@ -94,3 +96,14 @@ def epochs_done(workload):
 
 def epochs_left(workload):
     return sum(work.epochs for work in work_left(workload.progress))
+
+
+def test_a_full_disk_ends_the_run_and_burns_no_tries(make_plan, simulate):
+    run = simulate(make_plan(), runner="orchestration_runners:find_the_disk_full")
+    with pytest.raises(UserError, match=r"No space left on device; free some space there"):
+        run.run(workers=1, seed=0)
+    (state,) = run.dispatcher.states.values()
+    assert [failure["kind"] for failure in state.history.failures] == ["disk_full"]
+    again = simulate(run.plan)
+    again.run(workers=2, seed=0)
+    assert again.dispatcher.workload().failed == 0
