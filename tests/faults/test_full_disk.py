@@ -79,7 +79,9 @@ def test_a_file_that_does_not_fit_leaves_the_old_one_and_no_half(disk):
 def test_a_checkpoint_that_does_not_fit_leaves_the_last_one_and_is_a_failure_of_the_disk(disk):
     def checkpoint(epoch: int, size: int) -> Checkpoint:
         model = {"weight": torch.zeros(size)}
-        return Checkpoint("trial", epoch, 1, model, optimizer={}, sampler={}, balancer={}, peak_memory_bytes=0)
+        return Checkpoint(
+            "trial", epoch, 1, model, optimizer={}, sampler={}, balancer={}, peak_memory_bytes=0, records={}
+        )
 
     path = disk / "checkpoint.pt"
     save_checkpoint(path, checkpoint(1, 10))
