@@ -174,7 +174,7 @@ def _fitted(console: Console, columns: list[_Column]) -> tuple[list[_Column], Ta
 
 
 def _table(columns: Sequence[_Column], widths: Sequence[int]) -> Table:
-    made = Table(box=SIMPLE_HEAD, pad_edge=False)
+    made = Table(box=SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
     for column, width in zip(columns, widths, strict=True):
         justify: JustifyMethod = "right" if column.heading.numeric else "left"
         made.add_column(_broken(column.heading.text, width), justify=justify, width=width)

@@ -14,17 +14,17 @@ from study.driver import driver_of
 from study.progress import read_progress
 from study.status import ArmStatus, FailedTrial, RunningTrial, StudyStatus, study_status
 
-_ALWAYS_SHOWN = ("arm", "tune", "confirm", "wait", "validation")
+_ALWAYS_SHOWN = ("arm", "tune", "confirm", "wait")
 _HEADINGS = [
     Heading("arm", numeric=False),
     Heading("tune"),
     Heading("confirm"),
-    Heading("run"),
+    Heading("run", spare=3),  # those trials are listed below the table
     Heading("interrupted"),
-    Heading("paused"),
+    Heading("paused", spare=2),
     Heading("wait"),
     Heading("failed"),
-    Heading("validation"),
+    Heading("validation", spare=1),
 ]
 
 

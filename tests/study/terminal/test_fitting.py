@@ -95,3 +95,13 @@ def test_accuracy_and_added_parameters_are_always_shown_and_notes_speak_of_shown
         assert (column in table) == (note in text), text
     assert ("against" in table) == (width >= 120)
     assert format_summary(summary)[0]["against shared"] == "+0.100 [+0.100, +0.100]"
+
+
+def test_the_status_of_an_interrupted_run_is_a_table_on_80_columns() -> None:
+    from study.commands.status import _HEADINGS
+
+    row = ["embedding+disjoint(0)-frozen", "10/12", "0/5", "2", "2", "10", "12", "1", "0.8123"]
+    console = terminal(80)
+    shown = print_table(console, _HEADINGS, [row])
+    assert {"arm", "tune", "confirm", "interrupted", "wait", "failed"} <= shown
+    assert any("embedding+disjoint(0)-frozen" in line and "10/12" in line for line in printed(console))
