@@ -6,6 +6,7 @@ import shutil
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -14,6 +15,8 @@ from study.journal import JournalWriter, read_journal
 from study.layout import write_atomically
 from study.tune.execution import failure_kind
 from trainables.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
+from trainables.outcome import EpochRecord
+from trainables.records import TrialRecords
 
 
 @pytest.fixture
@@ -78,10 +81,9 @@ def test_a_file_that_does_not_fit_leaves_the_old_one_and_no_half(disk):
 
 def test_a_checkpoint_that_does_not_fit_leaves_the_last_one_and_is_a_failure_of_the_disk(disk):
     def checkpoint(epoch: int, size: int) -> Checkpoint:
-        model = {"weight": torch.zeros(size)}
-        return Checkpoint(
-            "trial", epoch, 1, model, optimizer={}, sampler={}, balancer={}, peak_memory_bytes=0, records={}
-        )
+        model, none = {"weight": torch.zeros(size)}, dict[str, Any]()
+        records = TrialRecords([EpochRecord(number, 0.1, {}) for number in range(1, epoch + 1)]).plain()
+        return Checkpoint("trial", epoch, 1, model, none, none, none, peak_memory_bytes=0, records=records)
 
     path = disk / "checkpoint.pt"
     save_checkpoint(path, checkpoint(1, 10))
