@@ -95,7 +95,7 @@ def draft_study(name: str, draft: Draft) -> str:
             f"# Written by modstudy new from what was found: {images} images.",
             "# Every key: docs/study-file.md. How long it takes: modstudy plan STUDY --probe",
             f"name: {name}",
-            f"description: Six ways to share one network between {len(tasks)} tasks.",
+            f"description: Six ways to share one network; tasks, {len(tasks)} of them, from the labels found.",
             "data:",
             f"  source: {_flow(_source_keys(draft.source))}",
             *_source_notes(draft),

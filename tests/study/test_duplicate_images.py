@@ -13,7 +13,7 @@ from PIL import Image, PngImagePlugin
 from typer.testing import CliRunner, Result
 
 from study.cli import app
-from study.collect import collect
+from study.collect import collect_progress, read_progress
 from study.commands.results import write_study_report
 from study.commands.run import prepare_images
 from study.commands.target import Target
@@ -119,14 +119,15 @@ def test_the_report_says_what_share_was_found(shoes: Path, plan: StudyPlan, fold
     target = Target(plan.definition, shoes / "tiny.yaml", folder)
     prepare_images(plan, folder)
     journaling.play(plan)
-    collect(folder)
+    progress = read_progress(folder)
+    collect_progress(folder, progress)
     sentence = (
         "Duplicates: 0 of 24 validation and test images (0.00%) also stand in another split, by decoded pixels; "
         "images that repeat one of their own split: 0 in train, 0 in validation, 0 in test"
     )
-    report = write_study_report(target).report.read_text()
+    report = write_study_report(target, progress).report.read_text()
     assert sentence in report
     assert "Images: train 24, validation 12, test 12; 0 corrupt ones left out" in report
     shutil.rmtree(shoes / "cache")  # a report is also written where neither images nor a record of them can be read
     folder.data.write_text('{"data_fingerprint": ')
-    assert "Duplicates:" not in write_study_report(target).report.read_text()
+    assert "Duplicates:" not in write_study_report(target, progress).report.read_text()
