@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import subprocess
 from collections.abc import Iterator
@@ -11,7 +12,7 @@ from typing import Any
 import pytest
 import torch
 
-from study.journal import JournalWriter, read_journal
+from study.journal import JournalWriter
 from study.layout import write_atomically
 from study.tune.execution import failure_kind
 from trainables.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
@@ -106,4 +107,5 @@ def test_a_journal_that_met_a_full_disk_goes_on_in_a_line_of_its_own(disk):
         assert caught.value.filename == str(path)
         (disk / "ballast").unlink()
         journal.append("finished")
-    assert [event["event"] for event in read_journal(path).events] == ["planned", "finished"]
+    first, *_, last = path.read_text().splitlines()
+    assert [json.loads(line)["event"] for line in (first, last)] == ["planned", "finished"]
