@@ -10,6 +10,7 @@ from statistics import fmean, mean, median, quantiles
 
 from study.layout import dataset_cache
 from study.plan import StudyPlan, blaming
+from study.preflight import refuse_missing_device, refuse_untrainable_labels
 from study.progress import RunProgress
 
 _ENDED = ("completed", "pruned", "paused")
@@ -90,9 +91,14 @@ def probed_epoch_seconds(plan: StudyPlan, steps: int = 3) -> dict[str, float]:
     """Return the seconds of an epoch by arm id from a few timed steps of every arm; trains nothing that is kept.
 
     Raises:
-        UserError: the data cannot be prepared.
+        UserError: the data cannot be prepared, this machine lacks the device, or the network cannot take a step.
     """
+    from trainables.data import prepare_dataset
     from trainables.probe import seconds_per_epoch
 
+    refuse_missing_device(plan)
     with blaming("data"):
+        dataset = prepare_dataset(plan.definition.data, plan.definition.seeds.data_seed, dataset_cache())
+    refuse_untrainable_labels(plan, dataset.splits)
+    with blaming("network"):  # the rest is what the network does with images that are fit
         return {arm.arm.arm_id: seconds_per_epoch(arm.config, dataset_cache(), steps) for arm in plan.arms}

@@ -16,10 +16,8 @@ import torch
 from numpy.typing import NDArray
 
 from trainables.config import TrialConfig
-from trainables.data.dataset import Dataset
 from trainables.listed_triplets import TripletItems, triplet_items
 from trainables.seeds import named_seed
-from trainables.triplets import TripletPool
 
 Integers = NDArray[np.int64]
 
@@ -73,24 +71,6 @@ def build_batches(config: TrialConfig, labels: Integers, listed: Mapping[str, In
         members = [released_lists(labels[:, column], task) for column, task in enumerate(tasks)]
         return ReleasedBatches(members, per_task, config.train_seed, steps)
     return AllTasksBatches(np.flatnonzero((labels >= 0).any(axis=1)), config.batches.images, config.train_seed, steps)
-
-
-def check_trainable(config: TrialConfig, dataset: Dataset) -> None:
-    """Check, from labels alone, that batches and frozen triplets can be drawn from every split for every task.
-
-    Raises:
-        ValueError: a task cannot form a triplet in a split, there are fewer images than a batch takes, or the agreement
-            of tasks is to be measured on a task without labels.
-    """
-    train = dataset.splits["train"]
-    build_batches(config, train.labels, train.triplets)
-    for name in ("validation", "test"):
-        split = dataset.splits[name]
-        for column, task in enumerate(config.data.tasks):
-            triplet_items(split.labels[:, column], split.triplets, task, name)
-    if config.agreement.every_epochs:
-        for column, task in enumerate(config.data.tasks):
-            TripletPool(train.labels[:, column], task, "train")
 
 
 class AllTasksBatches:

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from trainables.config import ComputeConfig, EvaluationConfig
 from trainables.global_stream import global_stream
 from trainables.images import Preprocessing, to_network_input
+from trainables.listed_triplets import triplet_items
 from trainables.outcome import AVERAGES, TaskMetric
 from trainables.pulse import beat
 from trainables.retrieval_metrics import (
@@ -34,13 +35,8 @@ CHUNK_PIXELS = {"cpu": 2**20}
 ACCELERATOR_CHUNK_PIXELS = 2**23
 
 
-class LabelledImages(Protocol):
-    """Images uint8 (N, H, W, 3), labels int64 (N, T), -1 = unlabelled, and published triplets by task, if any."""
-
-    @property
-    def images(self) -> NDArray[np.uint8]:
-        """(N, H, W, 3), may be a memory map."""
-        ...
+class LabelsAndTriplets(Protocol):
+    """Labels int64 (N, T), -1 = unlabelled, and published triplets by task, if any."""
 
     @property
     def labels(self) -> Integers:
@@ -50,6 +46,15 @@ class LabelledImages(Protocol):
     @property
     def triplets(self) -> Mapping[str, Integers]:
         """(M, 3) rows by task: anchor, positive, negative."""
+        ...
+
+
+class LabelledImages(LabelsAndTriplets, Protocol):
+    """The images too: uint8 (N, H, W, 3)."""
+
+    @property
+    def images(self) -> NDArray[np.uint8]:
+        """(N, H, W, 3), may be a memory map."""
         ...
 
 
@@ -107,12 +112,8 @@ def freeze_split(
         ValueError: a task cannot form a triplet on these images; names task and split.
     """
     labels = np.asarray(split.labels)
-    rows = np.arange(len(labels))
-    if settings.max_images is not None and settings.max_images < len(rows):
-        generator = np.random.default_rng(named_seed(store.data_seed, "images", name))
-        rows = np.sort(generator.choice(rows, settings.max_images, replace=False))
-    chosen = np.full_like(labels, -1)
-    chosen[rows] = labels[rows]
+    rows = evaluated_rows(len(labels), name, settings, store.data_seed)
+    chosen = _labels_of(rows, labels)
     lists = [
         split.triplets[task]
         if task in split.triplets
@@ -122,6 +123,52 @@ def freeze_split(
     needed = np.unique(np.concatenate([rows, *(found.reshape(-1) for found in lists)]))
     triplets = tuple(np.searchsorted(needed, found) for found in lists)
     return FrozenSplit(name, tasks, split.images, needed, labels[needed], triplets, np.isin(needed, rows))
+
+
+def evaluated_rows(images: int, name: str, settings: EvaluationConfig, data_seed: int) -> Integers:
+    """Return the rows (M,), rising, on which a split of so many images is measured."""
+    rows = np.arange(images)
+    if settings.max_images is None or settings.max_images >= images:
+        return rows
+    generator = np.random.default_rng(named_seed(data_seed, "images", name))
+    return np.sort(generator.choice(rows, settings.max_images, replace=False))
+
+
+def _labels_of(rows: Integers, labels: Integers) -> Integers:
+    """Return the labels with those of all other rows taken away."""
+    chosen = np.full_like(labels, -1)
+    chosen[rows] = labels[rows]
+    return chosen
+
+
+def check_measurable(
+    split: LabelsAndTriplets, name: str, tasks: tuple[str, ...], settings: EvaluationConfig, data_seed: int
+) -> None:
+    """Check from labels alone that every task can be measured on the images that a trial looks at.
+
+    Raises:
+        ValueError: a task has no triplet or no query among them; names task and split, and ``evaluation.max_images``
+            where all images of the split would do.
+    """
+    labels = np.asarray(split.labels)
+    rows = evaluated_rows(len(labels), name, settings, data_seed)
+    chosen = _labels_of(rows, labels)
+    for column, task in enumerate(tasks):
+        _check_task(labels[:, column], labels[:, column], split.triplets, task, name)
+        try:
+            _check_task(labels[:, column], chosen[:, column], split.triplets, task, name)
+        except ValueError as error:
+            raise ValueError(
+                f"evaluation.max_images: {len(rows)} of the {len(labels)} {name} images are too few; raise it: {error}"
+            ) from error
+
+
+def _check_task(labels: Integers, chosen: Integers, triplets: Mapping[str, Integers], task: str, name: str) -> None:
+    """Check one task: ``labels`` (N,) of the split, and ``chosen`` (N,), those of the evaluated images alone."""
+    triplet_items(chosen, triplets, task, name)
+    seen = chosen if task not in triplets else np.concatenate([chosen, labels[triplets[task].reshape(-1)]])
+    if (seen >= 0).any() and np.bincount(chosen[chosen >= 0], minlength=1).max() < 2:
+        raise ValueError(f"task {task!r} on split {name!r}: no two of the labelled images share a class")
 
 
 def evaluate(

@@ -17,6 +17,7 @@ from study.foresight import foreseen
 from study.layout import RunFolder, dataset_cache
 from study.ownership import refuse_another_study
 from study.plan import StudyPlan, blaming
+from study.preflight import refuse_untrainable
 
 
 def show_plan(given: Path, runs: Path, *, probe: bool, as_json: bool) -> None:
@@ -29,6 +30,7 @@ def show_plan(given: Path, runs: Path, *, probe: bool, as_json: bool) -> None:
     plan = target.compile()
     with target.named():
         refuse_another_study(plan.definition, plan.data_fingerprint, target.folder)
+        refuse_untrainable(plan)
         _refuse_unfit_images(plan)
     known = _known_from_run(target, plan, command_line("run", given, runs))
     seconds, source = known.seconds, known.source

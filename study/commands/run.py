@@ -26,6 +26,7 @@ from study.layout import RunFolder, dataset_cache
 from study.monitoring import train_again, unmonitored
 from study.ownership import WAYS_OUT, refuse_another_rule, refuse_another_study
 from study.plan import StudyPlan, blaming, write_plan
+from study.preflight import refuse_missing_device, refuse_untrainable, refuse_untrainable_labels
 from study.progress import progress_of, read_progress
 from study.run_files import mend_plan, write_study_as_run
 from study.tune.runner import RunOptions, RunSummary, run_lock, run_study
@@ -67,6 +68,9 @@ def run(command: RunCommand) -> int:
         for warning in foreseen(plan, elsewhere=command.address is not None):
             say(console, f"warning: {warning}")
     with console.status("preparing images"), target.named():
+        refuse_untrainable(plan)
+        if command.address is None:
+            refuse_missing_device(plan)
         prepare_images(plan, target.folder)
     with run_lock(target.folder):  # nobody else runs this study, so its plan may be replaced
         _write_study(target, plan, retrain=command.retrain)
@@ -135,7 +139,6 @@ def prepare_images(plan: StudyPlan, folder: RunFolder) -> None:
     Raises:
         UserError: data that does not fit together, too many corrupt or duplicate images, or a full disk.
     """
-    from trainables.batches import check_trainable
     from trainables.data import prepare_dataset, prepared_manifest
 
     with blaming("data"):
@@ -145,7 +148,7 @@ def prepare_images(plan: StudyPlan, folder: RunFolder) -> None:
             raise UserError(f"data: the images cannot be prepared: {error}") from error
         if manifest := prepared_manifest(dataset.fingerprint, dataset_cache()):
             write_data_record(folder, manifest)
-        check_trainable(plan.arms[0].config, dataset)
+    refuse_untrainable_labels(plan, dataset.splits)
     _check_selection(plan, dataset)
 
 

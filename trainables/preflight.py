@@ -1,0 +1,91 @@
+"""What would end every trial of an arm at its start, found before one is trained: from shapes, names and labels."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from trainables.acting import OWN_METHODS
+from trainables.backbones import build_backbone
+from trainables.backbones.pretrained import check_pretrained
+from trainables.batches import build_batches
+from trainables.config import DataConfig, NetworkConfig, TrialConfig
+from trainables.data.source import SPLITS, Labels
+from trainables.evaluation import LabelsAndTriplets, check_measurable
+from trainables.network import assemble_model
+from trainables.triplets import TripletPool
+
+LOSS_WEIGHTING = frozenset(("equal", "rlw", "dwa", "uncertainty", "famo"))
+"""Own methods that look at losses; the others look at gradients of what the tasks share."""
+
+
+@dataclass(frozen=True)
+class SplitLabels:
+    """Labels (N, T) of a split, and its published triplets (M, 3) by task, as the source has them."""
+
+    labels: Labels
+    triplets: Mapping[str, Labels]
+
+
+def read_labels(data: DataConfig, data_seed: int, cache: Path) -> dict[str, SplitLabels]:
+    """Return the labels of all splits without decoding an image; those of corrupt images are among them.
+
+    Raises:
+        ValueError: files, columns or tasks do not fit together.
+    """
+    source = data.source.open(data, data_seed, cache)
+    return {split: SplitLabels(source.labels(split), source.triplets(split)) for split in SPLITS}
+
+
+def check_trainable(config: TrialConfig, splits: Mapping[str, LabelsAndTriplets]) -> None:
+    """Check, from labels alone, that batches and frozen triplets can be drawn from every split for every task.
+
+    Raises:
+        ValueError: a task cannot form a triplet in a split, or among the images that ``evaluation.max_images`` leaves
+            of it, there are fewer images than a batch takes, or the agreement of tasks is to be measured on a task
+            without labels.
+    """
+    train = splits["train"]
+    build_batches(config, train.labels, train.triplets)
+    for name in ("validation", "test"):
+        check_measurable(splits[name], name, config.data.tasks, config.evaluation, config.data_seed)
+    if config.agreement.every_epochs:
+        for column, task in enumerate(config.data.tasks):
+            TripletPool(train.labels[:, column], task, "train")
+
+
+def check_something_to_train(config: TrialConfig) -> None:
+    """Check that the arm has parameters that are trained, and that its balancing method finds those it works on.
+
+    Raises:
+        ValueError: all are frozen, by the network's own code and by ``modulation.initialization.trainable``.
+    """
+    model = assemble_model(config)
+    trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
+    shared = [p for member in model.members for p in member.backbone.parameters() if p.requires_grad]
+    network, method = config.network.backbone, config.balancing.method
+    if not trained:
+        raise ValueError(
+            f"network.backbone: all parameters of {network!r} are frozen (requires_grad is false), and the arm adds"
+            " none that are trained, so there is nothing to train; leave the arm out, or let the network be trained"
+        )
+    if not shared and method in OWN_METHODS - LOSS_WEIGHTING:
+        raise ValueError(
+            f"balancing: {method} balances the gradients of shared parameters, but all parameters of {network!r} are"
+            f" frozen; methods that do without: {', '.join(sorted(LOSS_WEIGHTING))}"
+        )
+
+
+def check_start_weights(network: NetworkConfig, image_size: int) -> None:
+    """Check the file of start weights against the network, by names and shapes; nothing where there is none.
+
+    Raises:
+        ValueError: it cannot be read, or does not fit.
+    """
+    if network.weights is not None:
+        with torch.device("meta"):
+            backbone = build_backbone(network, image_size)
+        check_pretrained(backbone, network.weights, backbone.tensors_from_file, backbone.UNSAVED)
