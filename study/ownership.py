@@ -11,6 +11,7 @@ from study.definition import StudyDefinition
 from study.errors import UserError
 from study.layout import RunFolder
 from study.plan_file import DamagedPlanError, read_document
+from trainables.config import RESULTS_VERSION
 
 WAYS_OUT = "give this study another name, or its runs another place (--runs-dir)"
 
@@ -37,7 +38,8 @@ def refuse_another_study(definition: StudyDefinition, fingerprint: str | None, f
     changes = list(_changes_of_data(before, definition))
     if before["data_fingerprint"] == fingerprint:
         changes = []  # other keys, the same pixels and labels: the same data in another place
-    elif fingerprint is not None and not changes:
+    elif fingerprint is not None and not changes and before.get("results_version") == RESULTS_VERSION:
+        # Older code may have read the same images otherwise; ``study.earlier`` asks then.
         changes = list(_changes_of_place(before, definition))
     if changes:
         raise UserError(
