@@ -93,7 +93,7 @@ def test_more_of_a_study_is_the_same_study(played: RunFolder, study_file: Path, 
 def table_of_images(folder: Path, shade: int) -> None:
     folder.mkdir(parents=True)
     rows = ["file,colour"]
-    for number in range(30):
+    for number in range(90):
         Image.new("RGB", (48, 48), (shade + number, number % 2 * 200, 0)).save(folder / f"{number}.png")
         rows.append(f"{number}.png,{'red' if number % 2 else 'blue'}")
     (folder / "labels.csv").write_text("\n".join(rows) + "\n")
@@ -109,7 +109,9 @@ def test_moved_images_are_the_same_study_and_others_in_their_place_are_not(tmp_p
     def using(folder: str) -> Path:
         source = {"kind": "table", "path": f"{folder}/labels.csv", "image_column": "file"}
         data = {"source": source, "tasks": ["colour"], "image_size": 48}
-        file.write_text(yaml.safe_dump({"name": "own", "data": data, "network": {"width": 0.0625}}))
+        file.write_text(
+            yaml.safe_dump({"name": "own", "data": data, "network": {"width": 0.0625}, "batches": {"images": 12}})
+        )
         return file
 
     run = RunFolder(tmp_path / "runs" / "own")
