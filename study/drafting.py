@@ -90,12 +90,13 @@ def draft_study(name: str, draft: Draft) -> str:
     capped = max(draft.images["validation"], draft.images["test"]) > 5000
     images = ", ".join(f"{split} {number:,}" for split, number in draft.images.items())
     tasks = [finding.name for finding in draft.chosen]
+    noun = "task" if len(tasks) == 1 else "tasks"
     return "\n".join(
         [
             f"# Written by modstudy new from what was found: {images} images.",
             "# Every key: docs/study-file.md. How long it takes: modstudy plan STUDY --probe",
             f"name: {name}",
-            f"description: Six ways to share one network; tasks, {len(tasks)} of them, from the labels found.",
+            f"description: Separate networks, one shared network, masks and modulation on {len(tasks)} {noun}.",
             "data:",
             f"  source: {_flow(_source_keys(draft.source))}",
             *_source_notes(draft),
