@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -33,6 +34,8 @@ def cluster(site) -> Iterator[Cluster]:
     yield cluster
     cluster.shutdown()
     patch.undo()
+    del cluster
+    gc.collect()  # here, where the warnings of Ray's own processes are ignored
 
 
 def test_a_study_whose_node_is_lost_goes_on_elsewhere_to_the_same_tables(
