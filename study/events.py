@@ -27,7 +27,9 @@ class _Line(BaseModel):
     time: Seconds
 
 
-class _Arm(BaseModel):
+class PlainArm(BaseModel):
+    """An arm as journals and plans record it."""
+
     model_config = ConfigDict(strict=True, extra="allow")
 
     arm_id: str
@@ -67,7 +69,7 @@ class _Planned(_Line):
     stage: Literal["tune", "confirm"]
     round: Count
     index: Count
-    arm: _Arm
+    arm: PlainArm
     nuisance: dict[str, FiniteFloat]
     sampler_seed: int
     data_fingerprint: str

@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from study.errors import UserError
+from study.events import PlainArm
 from study.layout import RunFolder
 
 
@@ -15,23 +16,53 @@ class DamagedPlanError(UserError):
     """``plan.json`` is not what was written; it can be written anew from the study file."""
 
 
-class _Arm(BaseModel):
-    """What the tables and MLflow take from an arm; the rest is checked where the definition is read."""
+class _Part(BaseModel):
+    """What is read from the document as it is; the rest is checked where the definition is validated."""
 
     model_config = ConfigDict(extra="allow", strict=True)
 
-    arm_id: str
-    name: str
-    storage: list[dict[str, Any]]
+
+class _Component(_Part):
+    component: str
+    kind: str
 
 
-class _Document(BaseModel):
-    model_config = ConfigDict(extra="allow", strict=True)
+class _Arm(PlainArm):
+    storage: list[_Component]
 
+
+class _Source(_Part):
+    kind: str
+
+
+class _Data(_Part):
+    source: _Source
+    tasks: list[str]
+    image_size: int
+    fit: str
+
+
+class _Seeds(_Part):
+    data_seed: int
+
+
+class _Search(_Part):
+    halving: dict[str, Any] | None
+
+
+class _Definition(_Part):
+    data: _Data
+    seeds: _Seeds
+    search: _Search
+    selection: dict[str, Any]
+    tracking: dict[str, Any] | None = None
+
+
+class _Document(_Part):
     study: str
-    definition: dict[str, Any]
+    definition: _Definition
     data_fingerprint: str
-    results_version: int = 0
+    results_version: int = Field(1, ge=1)
     arms: list[_Arm]
 
 

@@ -16,7 +16,7 @@ _LOG = logging.getLogger(__name__)
 
 _HEAD = "# The study as it was run; commands take its folder in place of a study file.\n"
 _END = "# The study ends here.\n"
-"""Without its last line the file was cut: as YAML what is left might be another study."""
+"""Without this line the file was cut: as YAML what is left might be another study. Users may add lines behind it."""
 
 
 def write_study_as_run(definition: StudyDefinition, folder: RunFolder) -> None:
@@ -94,6 +94,6 @@ def _is_damaged(folder: RunFolder) -> bool:
         content = folder.definition.read_bytes()
     except FileNotFoundError:
         return True
-    head, end = _HEAD.encode(), _END.encode()
-    cut = head.startswith(content) or (content.startswith(head) and not content.endswith(end))
+    head, end = _HEAD.encode(), _END.strip().encode()
+    cut = head.startswith(content) or (content.startswith(head) and end not in content)
     return cut or not content.strip() or b"\0" in content

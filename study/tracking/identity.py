@@ -6,9 +6,17 @@ import json
 import uuid
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+
+from pydantic import BaseModel, Field
 
 from study.layout import RunFolder, write_atomically
+
+
+class _Noted(BaseModel):
+    """What ``mlflow_folder.json`` holds; the key stands in searches, so it is nothing but what we draw."""
+
+    key: str = Field(pattern="^[0-9a-f]{32}$")
+    path: str
 
 
 @dataclass(frozen=True)
@@ -35,12 +43,12 @@ def identify(folder: RunFolder) -> FolderIdentity:
     noted = _read(folder.mlflow_identity)
     if noted is None:
         identity = FolderIdentity(uuid.uuid4().hex, path)
-    elif Path(noted["path"]) == path:
-        return FolderIdentity(noted["key"], path)
-    elif _is_still_there(Path(noted["path"]), folder, noted["key"]):
+    elif Path(noted.path) == path:
+        return FolderIdentity(noted.key, path)
+    elif _is_still_there(Path(noted.path), folder, noted.key):
         identity = FolderIdentity(uuid.uuid4().hex, path, copied=True)
     else:
-        identity = FolderIdentity(noted["key"], path)
+        identity = FolderIdentity(noted.key, path)
     content = {"key": identity.key, "path": str(path)}
     write_atomically(folder.mlflow_identity, json.dumps(content, indent=1) + "\n")
     return identity
@@ -49,13 +57,12 @@ def identify(folder: RunFolder) -> FolderIdentity:
 def _is_still_there(before: Path, folder: RunFolder, key: str) -> bool:
     """Whether another folder lies where this one was, with the same identity (and not this one by another path)."""
     original = _read(RunFolder(before).mlflow_identity)
-    return original is not None and original["key"] == key and not before.samefile(folder.path)
+    return original is not None and original.key == key and not before.samefile(folder.path)
 
 
-def _read(path: Path) -> dict[str, Any] | None:
+def _read(path: Path) -> _Noted | None:
     """Return what the file holds, or None where it is missing or damaged: an identity can be drawn again."""
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        return _Noted.model_validate_json(path.read_bytes())
     except (OSError, ValueError):
         return None
-    return content if isinstance(content, dict) and {"key", "path"} <= content.keys() else None

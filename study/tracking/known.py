@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from mlflow.entities import Run, ViewType
+from pydantic import BaseModel
 
 from study.journal import TrialHistory
 from study.layout import RunFolder
@@ -19,6 +19,14 @@ FOLDER, KEY, STUDY, MIRRORED, DIGEST = (
 )
 PARENT = "mlflow.parentRunId"
 ARTIFACTS = ("tables", "report")
+
+
+class _Noted(BaseModel):
+    """What ``mlflow_runs.json`` holds."""
+
+    study: str
+    arms: dict[str, str]
+    trials: dict[str, str]
 
 
 @dataclass
@@ -114,10 +122,10 @@ def _taken_over(store: Store, known: Known, folder: RunFolder, plan: Mapping[str
 def _noted_runs(folder: RunFolder) -> set[str]:
     """Return the ids of the runs that an earlier call made for this folder."""
     try:
-        noted = json.loads(folder.mlflow_runs.read_text(encoding="utf-8"))
-        return {noted["study"], *noted["arms"].values(), *noted["trials"].values()}
-    except (OSError, ValueError, LookupError, AttributeError, TypeError):  # missing or damaged; it is written anew
+        noted = _Noted.model_validate_json(folder.mlflow_runs.read_bytes())
+    except (OSError, ValueError):  # missing or damaged; it is written anew
         return set()
+    return {noted.study, *noted.arms.values(), *noted.trials.values()}
 
 
 def _what_was_deleted(known: Known, deleted: Mapping[str, list[Run]]) -> list[str]:

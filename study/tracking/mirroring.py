@@ -61,7 +61,7 @@ class Mirroring:
 
     def share_view(self) -> None:
         """Put the view in which the arms are compared where MLflow's interface looks for it."""
-        selected = (self._plan["definition"].get("selection") or {}).get("metric")
+        selected = self._plan["definition"]["selection"].get("metric")
         metric = selected if selected in HEADLINE_METRICS else HEADLINE_METRICS[0]
         view = comparison_view(self._known.identity.key, metric)
         with self._one_of_many("the view of the arms compared"):

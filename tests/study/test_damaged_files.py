@@ -9,9 +9,11 @@ from typing import Any
 
 import pandas as pd
 import pytest
+from typer.testing import CliRunner
 
 from results.store import read_table, table_path
 from study.background_sync import BackgroundSync
+from study.cli import app
 from study.collect import collect, read_summary
 from study.commands.results import tracker_of
 from study.commands.target import Target, find_run, find_target
@@ -95,6 +97,42 @@ def test_a_plan_with_a_value_of_another_kind_is_written_anew(target: Target, key
     assert target.folder.plan.read_bytes() == whole
 
 
+@pytest.mark.parametrize(
+    ("place", "value"),
+    [
+        ("definition", {}),
+        ("definition.data", None),
+        ("definition.data.source", {}),
+        ("definition.data.fit", 3),
+        ("definition.seeds", []),
+        ("definition.selection", "x"),
+        ("definition.search", {}),
+        ("definition.tracking", "x"),
+        ("results_version", 0),
+        ("results_version", -5),
+        ("arms", [{"arm_id": "a", "name": "b", "storage": []}]),
+        ("arms", [None]),
+    ],
+)
+def test_a_plan_with_trials_and_a_part_of_another_shape_is_written_anew(
+    target: Target, plan: StudyPlan, journaling: Any, place: str, value: Any
+) -> None:
+    journaling.play(plan)
+    whole = target.folder.plan.read_bytes()
+    document = json.loads(whole)
+    *sections, last = place.split(".")
+    section: Any = document
+    for part in sections:
+        section = section[part]
+    section[last] = value
+    target.folder.plan.write_text(json.dumps(document))
+    assert (
+        CliRunner().invoke(app, ["plan", str(target.file), "--runs-dir", str(target.folder.path.parent)]).exit_code == 0
+    )
+    assert CliRunner().invoke(app, ["status", str(target.folder.path)]).exit_code == 0
+    assert target.folder.plan.read_bytes() == whole
+
+
 @pytest.mark.parametrize("shape", SHAPES)
 def test_run_replaces_a_damaged_plan(target: Target, plan: StudyPlan, journaling: Any, shape: str) -> None:
     journaling.play(plan)
@@ -128,6 +166,10 @@ def test_what_a_user_wrote_into_the_study_file_is_not_damage(target: Target) -> 
         find_target(target.folder.path, Path("runs"))
     target.folder.definition.write_text(text.replace("epochs: 2", "epochs: 3"))
     assert find_target(target.folder.path, Path("runs")).definition.optimization.epochs == 3
+    for behind in ("tracking: {experiment: mine}\n", "\n", "# a note without an end"):
+        target.folder.definition.write_text(text + behind)
+        find_target(target.folder.path, Path("runs"))
+        assert target.folder.definition.read_text() == text + behind
 
 
 def test_with_both_files_damaged_the_line_says_what_to_do(target: Target) -> None:

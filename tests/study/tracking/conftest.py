@@ -56,7 +56,13 @@ CONFIG = {
 }
 PLAN = {
     "study": "tiny",
-    "definition": {"description": "two tasks", "data": CONFIG["data"]},
+    "definition": {
+        "description": "two tasks",
+        "data": CONFIG["data"],
+        "seeds": {"data_seed": 0},
+        "search": {"halving": None},
+        "selection": {"metric": "triplet_accuracy", "average": "query"},
+    },
     "data_fingerprint": "f" * 16,
     "arms": [{**ARM, "storage": STORAGE}],
 }

@@ -168,3 +168,19 @@ def test_two_first_syncs_at_once_make_one_experiment_and_two_trees(tmp_path, cli
         thread.join()
     assert errors == []
     assert len({row[0] for row in _tree(client)}) == len(folders)
+
+
+@pytest.mark.parametrize("file", ["mlflow_folder.json", "mlflow_runs.json"])
+@pytest.mark.parametrize(
+    "content",
+    ["", "[]", "null", "[" * 100_000, '{"key": 5, "path": null}', '{"key": "a\' or", "path": "/x"}', '{"study": {}}'],
+)
+def test_a_damaged_note_of_what_mlflow_holds_is_written_anew(tmp_path, shared, play, file, content):
+    folder = play.folder(tmp_path / "tiny")
+    play.start(folder, "t1")
+    play.tracker(folder, sqlite_uri(shared)).sync(folder)
+    (folder.path / "mlflow_folder.json").unlink()
+    (folder.path / file).write_text(content)
+    play.tracker(folder, sqlite_uri(shared)).sync(folder)
+    assert len(json.loads(folder.mlflow_identity.read_text())["key"]) == 32
+    assert json.loads(folder.mlflow_runs.read_text())["trials"].keys() == {"t1"}
