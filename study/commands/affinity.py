@@ -21,6 +21,8 @@ from study.commands.target import find_target
 from study.display import Heading, duration, open_console, print_table, say
 from study.interruption import EXIT_INTERRUPTED
 from study.live_block import LiveBlock, bar, can_redraw
+from study.ownership import refuse_another_study
+from study.plan import fingerprint_of
 
 MOST_PRINTED_TASKS = 12
 """Tasks up to which the whole matrix fits on 80 columns; beyond, every task's best and worst partner is printed."""
@@ -39,9 +41,12 @@ def show_affinity(given: Path, runs: Path, out: Path | None, every_steps: int) -
         The exit code: 0, or 130 after Ctrl-C, which leaves nothing behind.
 
     Raises:
-        UserError: the study file breaks a rule, or does not fit the data.
+        UserError: the study file breaks a rule or does not fit the data, or the run folder is another study's.
     """
     target = find_target(given, runs)
+    if out is None:
+        with target.named():
+            refuse_another_study(target.definition, fingerprint_of(target.definition), target.folder)
     path = target.folder.affinity if out is None else out
     console = open_console()
     try:

@@ -60,7 +60,7 @@ def test_other_tasks_or_data_under_a_used_name_are_refused_with_two_ways_out(
 ) -> None:
     before = played.plan.read_bytes()
     rewrite(study_file, **sections)
-    for command in ("plan", "run", *READING):
+    for command in ("plan", "run", "affinity", *READING):
         result = modstudy(command, study_file)
         assert result.exit_code == 2, command
         said = " ".join(result.output.split())
