@@ -15,7 +15,7 @@ from typer.testing import CliRunner
 
 from results.plain_text import visible
 from study.cli import app
-from study.layout import RunFolder
+from study.layout import RunFolder, sqlite_uri
 from study.loading import load_study
 from study.plan import StudyPlan, compile_plan, write_plan
 from study.progress import progress_of
@@ -44,6 +44,7 @@ def study_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         "description": "*What* <b>is</b> $$ [x](y) \x1b[31m?",
         "data": {"source": source, "tasks": TASKS, "image_size": 48, "max_corrupt_share": 0.5},
         "network": {"width": 0.0625},
+        "batches": {"images": 6},
         "space": {"blocks": [{"placement": ["none", "late"]}]},
         "search": {"trials_per_arm": 1},
         "confirm": {"seeds": [1, 2]},
@@ -92,7 +93,7 @@ def test_no_command_prints_a_name_as_anything_but_text(
             assert visible(task) in text, (command, task)
     assert visible(CLASSES[0]) in "\n".join(printed["data"])
     assert visible(CLASSES[1]) in "\n".join(printed["data"])
-    note = MlflowClient(folder.tracking_uri(None)).get_run(study_run(folder)).data.tags["mlflow.note.content"]
+    note = MlflowClient(sqlite_uri(folder.mlflow_store)).get_run(study_run(folder)).data.tags["mlflow.note.content"]
     assert note == "\\*What\\* &lt;b&gt;is&lt;/b&gt; \\$\\$ [x\\](y) [31m?"  # MLflow shows notes as Markdown
 
 
