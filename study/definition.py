@@ -14,7 +14,7 @@ from search_spaces.catalog import CATALOG
 from search_spaces.nuisance import Choice
 from search_spaces.parsing import parse_space
 from search_spaces.space import SearchSpace
-from study.secrets import holds_secret, redact
+from study.secrets import holds_secret, redact_address
 from trainables.config import (
     AgreementConfig,
     AugmentationConfig,
@@ -132,7 +132,7 @@ class TrackingSection(Section):
     def _no_secret(cls, uri: str | None) -> str | None:
         if uri is not None and holds_secret(uri):
             raise ValueError(
-                f"{redact(uri)} holds a login, and a study file is copied and shown; leave the login out and set it in"
+                f"{redact_address(uri)} holds a login, and a study file is copied and shown; leave the login out and set it in"
                 " the environment: MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD, or MLFLOW_TRACKING_TOKEN, for"
                 " a server; for a database leave tracking.uri out and set MLFLOW_TRACKING_URI to the whole address"
             )

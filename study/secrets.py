@@ -14,11 +14,18 @@ from urllib.parse import quote, quote_plus, unquote_plus
 HIDDEN = "***"
 
 _WORDS = r"password|passwd|passphrase|secret|token|(?:api|access|private|secret)[_-]?key"
-_SECRET_NAME = re.compile(rf"(?i){_WORDS}|pwd|credential|signature|(?:^|[_-])pass$|^(?:sig|auth|key)$")
+_SECRET_NAME = re.compile(
+    rf"(?i){_WORDS}|pwd|credential|signature|passcode|jwt|bearer|(?:^|[_-])pass$|^(?:sig|auth|key)$"
+)
 _SECRET_INSIDE = re.compile(rf"(?i)(?:{_WORDS}|pwd)\s*=\s*[^;\s]")  # of an ODBC connection text, say
 _SECRET_VARIABLE = re.compile(rf"(?i)(?:{_WORDS})$|^MYSQL_PWD$")
-_LOGIN = re.compile(r"(?P<scheme>\b[A-Za-z][\w+.\-]*://)(?P<login>[^\s\"'<>]*)@")
-_PARAMETER = re.compile(r"(?P<before>[?&;])(?P<name>[^=&;?#\s\"']+)=(?P<value>[^&;#\s\"']*)")
+_LOGIN_IN_TEXT = re.compile(r"(?P<scheme>\b[A-Za-z][\w+.\-]*://)(?P<login>[^\s/]\S*)@")
+_SCHEME = r"(?:[A-Za-z][\w+.\-]*:)?//"
+_LOGIN = re.compile(rf"\A(?P<scheme>{_SCHEME}|(?!{_SCHEME}))(?P<login>[^/].*)@", re.DOTALL)
+"""Of an address that stands alone, whose password may hold any character, and whose scheme may have been forgotten."""
+
+_HOST = re.compile(r"(?:\[[^\]/]*\]|[^:/]*)(?::\d*)?/")
+_PARAMETER = re.compile(r"(?P<before>[?&;#])(?P<name>[^=&;?#\s\"']+)=(?P<value>[^&;#\s\"']*)")
 _WEB = re.compile(r"(?i)https?://")
 _SHORTEST = 4
 """A shorter value of an environment variable is not looked for in texts: it may stand there as a word."""
@@ -33,12 +40,20 @@ def without_secrets(address: str) -> str:
     """Return an address without its secrets: a database keeps the user's name, a web address no login."""
     address = _LOGIN.sub(_without_login, address)
     kept = _PARAMETER.sub(lambda found: found["before"] if _is_secret(found) else found[0], address)
-    return kept if kept == address else re.sub(r"[?&;]+$", "", re.sub(r"([?&;])[&;]+", r"\1", kept))
+    return kept if kept == address else re.sub(r"[?&;#]+$", "", re.sub(r"([?&;])[&;]+", r"\1", kept))
 
 
 def redact(text: str) -> str:
     """Return a text with every secret in it replaced by three stars: in addresses, and those of the environment."""
-    text = _LOGIN.sub(_hidden_login, text)
+    return _without_parameters_and_environment(_LOGIN_IN_TEXT.sub(_hidden_login, text))
+
+
+def redact_address(address: str) -> str:
+    """Return an address with every secret in it replaced by three stars, whatever characters it has."""
+    return _without_parameters_and_environment(_LOGIN.sub(_hidden_login, address))
+
+
+def _without_parameters_and_environment(text: str) -> str:
     text = _PARAMETER.sub(
         lambda found: f"{found['before']}{found['name']}={HIDDEN}" if _is_secret(found) else found[0], text
     )
@@ -49,7 +64,7 @@ def redact(text: str) -> str:
 
 def _login_and_path(found: re.Match[str]) -> bool:
     """Whether the ``@`` belongs to the path of a web address that has no login."""
-    return bool(_WEB.match(found["scheme"])) and "/" in found["login"]
+    return bool(_WEB.match(found["scheme"])) and bool(_HOST.match(found["login"]))
 
 
 def _without_login(found: re.Match[str]) -> str:
@@ -81,7 +96,7 @@ def _of_the_environment() -> Iterator[str]:
         if _SECRET_VARIABLE.search(name):
             yield from _spellings(value)
     address = os.environ.get("MLFLOW_TRACKING_URI", "")
-    for login in _LOGIN.finditer(address):
+    if login := _LOGIN.match(address):
         yield from _spellings(login["login"].partition(":")[2])
     for parameter in _PARAMETER.finditer(address):
         if _is_secret(parameter):

@@ -11,7 +11,7 @@ from pydantic_core import ErrorDetails
 
 from study.definition import StudyDefinition
 from study.errors import nearest
-from study.secrets import redact
+from study.secrets import redact, redact_address
 from trainables.sources import SOURCES, SourceConfig, source_section
 
 Location = Sequence[str | int]
@@ -108,5 +108,5 @@ def _keys(model: type[BaseModel] | None) -> list[str]:
 
 
 def _short(value: Any) -> str:
-    text = redact(repr(value))
+    text = redact(repr(redact_address(value) if isinstance(value, str) and "://" in value else value))
     return text if len(text) <= 80 else f"{text[:77]}..."

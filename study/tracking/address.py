@@ -8,7 +8,7 @@ from pathlib import Path
 from urllib.parse import unquote
 
 from study.layout import RunFolder, sqlite_uri
-from study.secrets import redact
+from study.secrets import redact_address
 
 ENVIRONMENT = "MLFLOW_TRACKING_URI"
 _SQLITE = "sqlite:///"
@@ -32,7 +32,7 @@ class StoreAddress:
     @property
     def shown(self) -> str:
         """The address without its secrets."""
-        return redact(self.uri)
+        return redact_address(self.uri)
 
     @property
     def is_server(self) -> bool:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from study.secrets import holds_secret, redact, without_secrets
+from study.secrets import holds_secret, redact, redact_address, without_secrets
 
 ADDRESSES = {
     "postgresql://ann:s3cr3t%2Fx@db.example.org/runs": "postgresql://ann@db.example.org/runs",
@@ -16,12 +16,26 @@ ADDRESSES = {
     "postgresql://ann@db/runs?p%61ssword=s3cr3t&sslmode=require": "postgresql://ann@db/runs?sslmode=require",
     "mssql+pyodbc:///?odbc_connect=DRIVER%3Dx%3BPWD%3Ds3cr3t": "mssql+pyodbc:///",
 }
+ODD = {
+    "postgresql://ann:s3cr3t'x@db/runs": "postgresql://ann@db/runs",
+    'postgresql://ann:s3cr3t"x@db/runs': "postgresql://ann@db/runs",
+    "postgresql://ann:<s3cr3t>@db/runs": "postgresql://ann@db/runs",
+    "postgresql://ann:a s3cr3t\nx@db/runs": "postgresql://ann@db/runs",
+    "https://ann:s3cr3t/x@server": "https://server",
+    "https://server/#token=s3cr3t": "https://server/",
+    "https://server/?jwt=s3cr3t": "https://server/",
+    "//ann:s3cr3t@db/runs": "//ann@db/runs",
+    "ann:s3cr3t@db/runs": "ann@db/runs",
+}
 INNOCENT = [
     "sqlite:////home/ann/off 50%25/what%3Fx=1/mlflow.db",
     "http://server:5000",
     "http://server:5000/team@work",
     "postgresql://ann@db/runs?sslmode=require&passfile=/home/ann/.pgpass",
     "databricks://profile",
+    "https://[::1]:5000/team@work",
+    "sqlite:////home/ann/run:1/a@b.db",
+    "file:///home/ann/run:1/a@b",
     "./mlruns",
 ]
 
@@ -35,6 +49,13 @@ def test_a_secret_in_an_address_is_found_taken_out_and_hidden(address):
     assert "s3cr3t" not in shown
     assert "***" in shown
     assert shown.endswith(": refused")
+
+
+@pytest.mark.parametrize("address", ODD)
+def test_a_password_of_odd_characters_or_without_a_scheme_is_one_too(address):
+    assert holds_secret(address)
+    assert without_secrets(address) == ODD[address]
+    assert "s3cr3t" not in redact_address(address)
 
 
 @pytest.mark.parametrize("address", INNOCENT)
