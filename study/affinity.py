@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import yaml
 from numpy.typing import NDArray
 
 from search_spaces.affinity_groups import choose_groups, grouping_score
@@ -19,6 +18,7 @@ from study.definition import StudyDefinition
 from study.errors import UserError
 from study.layout import dataset_cache, write_atomically
 from study.plan import StudyPlan, blaming, compile_plan
+from study.yaml_writer import write_yaml
 
 if TYPE_CHECKING:
     from trainables.affinity_pilot import PilotAffinity
@@ -119,9 +119,7 @@ def affinity_document(affinity: StudyAffinity) -> dict[str, Any]:
 
 def write_affinity(affinity: StudyAffinity, path: Path) -> None:
     """Write the file; a grouping level takes its groups from ``groupings``."""
-    text = yaml.safe_dump(
-        affinity_document(affinity), sort_keys=False, allow_unicode=True, default_flow_style=None, width=120
-    )
+    text = write_yaml(affinity_document(affinity), default_flow_style=None, width=120)
     write_atomically(path, _HEAD + text)
 
 

@@ -30,6 +30,9 @@ from trainables.config import (
     check_sections_agree,
 )
 
+LONGEST_NAME = 100
+"""Characters of a study's name at most."""
+
 
 def _read_space(value: Any) -> SearchSpace:
     return parse_space(value, "space")
@@ -132,9 +135,10 @@ class TrackingSection(Section):
     def _no_secret(cls, uri: str | None) -> str | None:
         if uri is not None and holds_secret(uri):
             raise ValueError(
-                f"{redact_address(uri)} holds a login, and a study file is copied and shown; leave the login out and set it in"
-                " the environment: MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD, or MLFLOW_TRACKING_TOKEN, for"
-                " a server; for a database leave tracking.uri out and set MLFLOW_TRACKING_URI to the whole address"
+                f"{redact_address(uri)} holds a login, and a study file is copied and shown; leave the login out and"
+                " set it in the environment: MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD, or"
+                " MLFLOW_TRACKING_TOKEN, for a server; for a database leave tracking.uri out and set"
+                " MLFLOW_TRACKING_URI to the whole address"
             )
         return uri
 
@@ -142,7 +146,7 @@ class TrackingSection(Section):
 class StudyDefinition(Section):
     """A whole study file."""
 
-    name: str = Field(pattern=r"^[a-z0-9][a-z0-9._-]*$", max_length=100)
+    name: str = Field(pattern=r"^[a-z0-9][a-z0-9._-]*$", max_length=LONGEST_NAME)
     description: str = ""
     data: DataConfig
     augmentation: AugmentationConfig = AugmentationConfig()

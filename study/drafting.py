@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import yaml
 
 from study.errors import UserError
 from study.plan import blaming
+from study.yaml_writer import one_line
 from trainables.config import DataConfig
 from trainables.sources import SourceConfig
 
@@ -95,12 +95,12 @@ def draft_study(name: str, draft: Draft) -> str:
         [
             f"# Written by modstudy new from what was found: {images} images.",
             "# Every key: docs/study-file.md. How long it takes: modstudy plan STUDY --probe",
-            f"name: {name}",
+            f"name: {one_line(name)}",
             f"description: Separate networks, one shared network, masks and modulation on {len(tasks)} {noun}.",
             "data:",
-            f"  source: {_flow(_source_keys(draft.source))}",
+            f"  source: {one_line(_source_keys(draft.source))}",
             *_source_notes(draft),
-            f"  tasks: {_flow(tasks)}",
+            f"  tasks: {one_line(tasks)}",
             *(f"  # {line}" for note in _task_notes(draft) for line in textwrap.wrap(note, _WIDTH)),
             f"  image_size: {size} # {reason}",
             f"  fit: {fit} # crop: the central square; pad: all of it, with white borders",
@@ -146,10 +146,10 @@ def _task_notes(draft: Draft) -> Iterator[str]:
     """Yield the tasks left out, those first that could be in."""
     possible = [finding.name for finding in draft.others if finding.problem is None]
     if possible:
-        yield "also possible: " + ", ".join(_flow(name) for name in possible)
+        yield "also possible: " + ", ".join(one_line(name) for name in possible)
     for finding in draft.others:
         if finding.problem is not None:
-            yield f"left out: {_flow(finding.name)}: {' '.join(finding.problem.split())}"
+            yield f"left out: {one_line(finding.name)}: {' '.join(finding.problem.split())}"
 
 
 def _image_size(size: StoredSize | None) -> tuple[int, str]:
@@ -157,9 +157,3 @@ def _image_size(size: StoredSize | None) -> tuple[int, str]:
         return _SIZES[1], "no stored image could be read to see how large they are"
     found = next((side for side in _SIZES if side <= size.shorter), _SIZES[-1])
     return found, f"about {size.shorter} to {size.longer} pixels a side are stored; larger takes longer"
-
-
-def _flow(value: Any) -> str:
-    """Return a value as YAML on one line."""
-    text = yaml.safe_dump(value, default_flow_style=True, allow_unicode=True, width=float("inf"), sort_keys=False)
-    return " ".join(text.removesuffix("...\n").split("\n")).strip()

@@ -9,7 +9,6 @@ from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import Any
 
-import yaml
 from pydantic import ValidationError
 
 from study.definition import StudyDefinition
@@ -18,6 +17,7 @@ from study.grouping_files import insert_groupings
 from study.tracking.address import against
 from study.validation import first_problem
 from study.yaml_reader import in_quotes, read_text_file, read_yaml, words_in
+from study.yaml_writer import write_yaml
 from trainables.sources import source_section
 
 _EXPECTS_TEXT = re.compile("should be text|expected (task|a) name|unknown (value|activation)")
@@ -149,4 +149,4 @@ def _quote_hint(name: str, text: str, problem: str) -> str:
 def dump_study(definition: StudyDefinition) -> str:
     """Return the definition as a study file; reading it back gives an equal definition."""
     values = definition.model_dump(mode="json", exclude_unset=True)
-    return yaml.safe_dump(values, sort_keys=False, allow_unicode=True, width=120)
+    return write_yaml(values, width=120)

@@ -7,12 +7,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from study.errors import UserError
 from study.layout import RunFolder, write_atomically
 from study.secrets import holds_secret, without_secrets
 from study.yaml_reader import read_yaml
+from study.yaml_writer import write_yaml
 
 
 def take_out_secrets(folder: RunFolder) -> list[Path]:
@@ -51,7 +50,7 @@ def _take_out(path: Path, read: Callable[[str], Any], write: Callable[[Any], str
 
 
 def _yaml_text(content: Any) -> str:
-    return str(yaml.safe_dump(content, sort_keys=False, allow_unicode=True, width=120))
+    return write_yaml(content, width=120)
 
 
 def _json_text(content: Any) -> str:

@@ -114,10 +114,14 @@ class StrictLoader(yaml.SafeLoader):
         return super().construct_mapping(node, deep)
 
 
-# YAML 1.1, which PyYAML reads, takes 1e-3 (no dot, or no sign after the e) for text.
-StrictLoader.add_implicit_resolver(
-    "tag:yaml.org,2002:float", re.compile(r"[-+]?([0-9]+\.?[0-9]*|\.[0-9]+)[eE][-+]?[0-9]+\Z"), list("-+0123456789.")
+NUMBER_WITH_EXPONENT = (
+    "tag:yaml.org,2002:float",
+    re.compile(r"[-+]?([0-9]+\.?[0-9]*|\.[0-9]+)[eE][-+]?[0-9]+\Z"),
+    list("-+0123456789."),
 )
+"""How a number such as 1e-3 is told from text; YAML 1.1, which PyYAML reads, wants a dot and a sign after the e."""
+
+StrictLoader.add_implicit_resolver(*NUMBER_WITH_EXPONENT)
 
 
 def _date_as_text(loader: StrictLoader, node: yaml.ScalarNode) -> str:

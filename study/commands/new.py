@@ -5,6 +5,8 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
+import unicodedata
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,6 +14,7 @@ import yaml
 from rich.console import Console
 
 from study.commands.target import command_line
+from study.definition import LONGEST_NAME
 from study.display import open_console, say
 from study.errors import UserError, nearest
 from study.image_places import class_folders, source_of
@@ -19,6 +22,7 @@ from study.layout import RUNS, write_atomically
 from study.loading import built_in_studies, needs_data, parse_study
 from study.plan import blaming, compile_plan
 from study.yaml_reader import compose_yaml, read_yaml
+from study.yaml_writer import one_line
 from trainables.sources import SourceConfig, detect_source
 
 if TYPE_CHECKING:
@@ -67,6 +71,19 @@ def _named_file(name: str, data: Path | None) -> Path:
     return file if file.suffix in (".yaml", ".yml") else file.with_name(f"{file.name}.yaml")
 
 
+def study_name(file: Path) -> str:
+    """Return the name of a study after its file: small letters and digits, dashes for what no name of a study holds.
+
+    Raises:
+        UserError: nothing of the file's name is left.
+    """
+    latin = unicodedata.normalize("NFKD", file.stem).encode("ascii", "ignore").decode().lower()
+    name = re.sub(r"[^a-z0-9._-]+", "-", latin).strip("._-")[:LONGEST_NAME]
+    if not name:
+        raise UserError(f"{file}: a study is named after its file, in letters a to z and digits; give another name")
+    return name
+
+
 def _refuse_existing(file: Path) -> None:
     if file.exists():
         raise UserError(f"{file}: is there already; give another name, or edit it")
@@ -89,7 +106,7 @@ def _from_built_in(template: str, file: Path, data: Path | None) -> str:
         folder = _existing(data)
         _refuse_another_kind(template, values["data"]["source"]["kind"], folder, file)
         text = with_data(text, folder)
-    return with_name(text, file.stem)
+    return with_name(text, study_name(file))
 
 
 def _refuse_another_kind(template: str, kind: str, folder: Path, file: Path) -> None:
@@ -125,7 +142,7 @@ def _from_images(console: Console, file: Path, data: Path) -> str:
     try:
         source = _table_source(table.resolve(), folders) if folders is not None else source_of(data, place)
         draft = look_at(source)
-        text = draft_study(file.stem, draft)
+        text = draft_study(study_name(file), draft)
         with blaming(""):
             compile_plan(parse_study(file, text), _UNKNOWN_FINGERPRINT)
     except BaseException:
@@ -166,7 +183,7 @@ def with_data(text: str, folder: Path) -> str:
 def with_name(text: str, name: str) -> str:
     """Return the text of a study under another name."""
     value = _node(text, "name")
-    return text[: value.start_mark.index] + name + text[value.end_mark.index :]
+    return text[: value.start_mark.index] + one_line(name) + text[value.end_mark.index :]
 
 
 def _node(text: str, *keys: str) -> yaml.Node:

@@ -15,7 +15,7 @@ from study.cost import StudyCost, TimeSource, study_cost
 from study.display import Heading, duration, open_console, print_table, say, scaled, unbroken
 from study.foresight import foreseen
 from study.layout import RunFolder, dataset_cache
-from study.ownership import refuse_another_study
+from study.ownership import refuse_another_rule, refuse_another_study
 from study.plan import StudyPlan, blaming
 from study.preflight import refuse_untrainable
 
@@ -30,6 +30,7 @@ def show_plan(given: Path, runs: Path, *, probe: bool, as_json: bool) -> None:
     plan = target.compile()
     with target.named():
         refuse_another_study(plan.definition, plan.data_fingerprint, target.folder)
+        refuse_another_rule(plan.definition, target.folder)
         refuse_untrainable(plan)
         _refuse_unfit_images(plan)
     known = _known_from_run(target, plan, command_line("run", given, runs))

@@ -71,9 +71,29 @@ def test_refusals(tmp_path: Path) -> None:
     assert "this study needs images of yours: --data FOLDER" in problem("released", file)
     assert "no such folder" in problem("released", file, "--data", tmp_path / "nothing")
     assert "draws its images itself; leave out --data" in problem("smoke", file, "--data", tmp_path)
-    assert "name: should match pattern" in problem("smoke", tmp_path / "No Name.yaml")
+    assert "give another name" in problem("smoke", tmp_path / "靴.yaml")
     assert list(tmp_path.iterdir()) == []
     file.write_text("mine")
     assert "is there already" in problem("smoke", file)
     assert file.read_text() == "mine"
     assert "No such file or directory" in problem("smoke", tmp_path / "missing" / "x.yaml")
+
+
+@pytest.mark.parametrize(
+    ("file", "name"),
+    [
+        ("My Shoes.yaml", "my-shoes"),
+        ("No Name.yaml", "no-name"),
+        ("Größe.yaml", "groe"),
+        (".hidden.yaml", "hidden"),
+        ("2024.yaml", "2024"),
+        ("1e3.yml", "1e3"),
+        ("no.yaml", "no"),
+        ("null.yaml", "null"),
+        ("x" * 200 + ".yaml", "x" * 100),
+    ],
+)
+def test_a_study_is_named_after_whatever_its_file_is_called(tmp_path: Path, file: str, name: str) -> None:
+    result = new("smoke", tmp_path / file)
+    assert result.exit_code == 0, result.output
+    assert load_study(tmp_path / file).name == name

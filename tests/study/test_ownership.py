@@ -168,3 +168,11 @@ def test_the_refusal_comes_from_write_plan_too(plan: StudyPlan, played: RunFolde
     rewrite(study_file, data={"tasks": ["Smiling", "Hat"]})
     with pytest.raises(UserError, match="another study named 'tiny'"):
         write_plan(compile_plan(load_study(study_file)), played)
+
+
+def test_a_plan_refuses_another_selection_or_halving_as_run_does(played: RunFolder, study_file: Path) -> None:
+    rewrite(study_file, selection={"metric": "recall_at_1"})
+    said = [" ".join(modstudy(command, study_file).output.split()) for command in ("plan", "run")]
+    assert "selection: " in said[0]
+    assert "give the changed study another name" in said[0]
+    assert said[0] == said[1]

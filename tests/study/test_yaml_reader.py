@@ -12,6 +12,7 @@ from typer.testing import CliRunner
 from study.cli import app
 from study.errors import UserError
 from study.yaml_reader import DEEPEST, LARGEST_FILE, MOST_VALUES, read_yaml
+from study.yaml_writer import one_line, write_yaml
 
 NEXT = dict(zip("abcdefgh", "bcdefghi", strict=True))
 NINES = "\n".join(["a: &a [x, x, x]", *(f"{b}: &{b} [{', '.join([f'*{a}'] * 9)}]" for a, b in NEXT.items())])
@@ -110,3 +111,11 @@ def test_a_file_that_is_too_large_is_not_read(tmp_path: Path) -> None:
     assert result.exit_code == 2
     expected = "larger than 4,000,000 bytes, the most that is read; is it the right file?"
     assert result.stderr == f"error: {file}: {expected}\n"
+
+
+@pytest.mark.parametrize(
+    "word", ["1e3", "-1E-3", ".5e2", "7", "no", "~", "12:30", "010", "=", "<<", "2026-01-02", "a: #"]
+)
+def test_what_is_written_reads_back_as_the_same_words(word: str) -> None:
+    assert read_yaml("x.yaml", write_yaml({word: [word]})) == {word: [word]}
+    assert read_yaml("x.yaml", one_line([word])) == [word]
