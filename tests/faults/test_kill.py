@@ -40,6 +40,7 @@ def is_worker(process: psutil.Process) -> bool:
     return "Trainable" in process.name()
 
 
+@pytest.mark.long
 def test_killed_and_run_again_is_as_if_nothing_had_happened(site, undisturbed, wait_for, assert_same):
     driver = site.start("killed", "--workers", "2")
     wait_for(
@@ -54,6 +55,7 @@ def test_killed_and_run_again_is_as_if_nothing_had_happened(site, undisturbed, w
     assert psutil.wait_procs(workers, timeout=PATIENCE_S)[1] == []
 
 
+@pytest.mark.long
 def test_ctrl_c_and_sigterm_stop_quickly_leave_nothing_behind_and_the_same_command_goes_on(
     site, undisturbed, wait_for, assert_same
 ):
