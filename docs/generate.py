@@ -25,8 +25,8 @@ from search_spaces.grouping import NAMED_GROUPINGS
 from search_spaces.initialization import PARAMETERS, PUBLISHED
 from search_spaces.nuisance import NUISANCE
 from search_spaces.placement import PLACEMENTS
+from study.arm_config import NUISANCE_KEYS
 from study.definition import StudyDefinition
-from study.plan import NUISANCE_KEYS
 from trainables.backbones import BACKBONES, stage_shapes
 from trainables.config import NetworkConfig
 from trainables.data.faces.attributes import FACE_TASKS

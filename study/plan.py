@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -12,6 +12,7 @@ from pydantic import ValidationError
 
 from search_spaces.arms import Arm
 from search_spaces.nuisance import points_in
+from study.arm_config import NUISANCE_KEYS, Nuisance, arm_config, with_values
 from study.definition import StudyDefinition
 from study.errors import UserError
 from study.layout import RunFolder, dataset_cache, write_atomically
@@ -19,23 +20,11 @@ from study.ownership import refuse_another_rule, refuse_another_study
 from study.plan_file import damaged, read_document
 from study.validation import first_problem, with_key
 from trainables.acting import acts
-from trainables.config import RESULTS_VERSION, InitializationConfig, ModulationConfig, TrialConfig, trial_id
+from trainables.config import RESULTS_VERSION, TrialConfig, trial_id
 from trainables.config_network import with_known_content
 from trainables.ledger import StorageLedger
 
 Stage = Literal["tune", "confirm"]
-Nuisance = Mapping[str, float | int]
-
-NUISANCE_KEYS: dict[str, tuple[str, str]] = {
-    "learning_rate": ("optimization", "learning_rate"),
-    "weight_decay": ("optimization", "weight_decay"),
-    "margin": ("loss", "margin"),
-    "images_per_batch": ("batches", "images"),
-    "embedding_l2": ("loss", "embedding_l2"),
-    "mask_l1": ("loss", "mask_l1"),
-}
-"""Where in a ``TrialConfig`` each nuisance value goes."""
-
 LAST_UNRECORDED_VERSION = 2
 """The results version of a ``plan.json`` that names none."""
 
@@ -173,44 +162,6 @@ def _plan_arm(definition: StudyDefinition, arm: Arm) -> PlannedArm:
     return PlannedArm(arm, config, ledger)
 
 
-def arm_config(definition: StudyDefinition, arm: Arm) -> TrialConfig:
-    """Return the trial configuration of an arm with the definition's own nuisance values and tune seed."""
-    tasks = definition.data.tasks
-    config = TrialConfig(
-        data=definition.data,
-        augmentation=definition.augmentation,
-        network=definition.network,
-        modulation=ModulationConfig(
-            points=arm.points,
-            form=arm.form.kind,
-            size=arm.form.size,
-            activation=arm.activation,
-            initialization=InitializationConfig.model_validate(arm.initialization.plain()),
-            groups=arm.grouping.modulation_groups(tasks),
-        ),
-        network_groups=arm.grouping.network_groups(tasks),
-        batches=definition.batches,
-        loss=definition.loss,
-        balancing=definition.balancing.model_copy(update={"method": arm.balancing}),
-        optimization=definition.optimization,
-        evaluation=definition.evaluation,
-        agreement=definition.agreement,
-        compute=definition.compute.model_copy(update={"threads": definition.resources.threads}),
-        data_seed=definition.seeds.data_seed,
-        train_seed=definition.seeds.tune_seed,
-    )
-    return _with_values(config, definition.space.fixed)
-
-
-def _with_values(config: TrialConfig, nuisance: Nuisance, **top_level: Any) -> TrialConfig:
-    """Return the configuration with nuisance values put in their places, validated again."""
-    values = config.model_dump(mode="json")
-    for name, value in nuisance.items():
-        section, key = NUISANCE_KEYS[name]
-        values[section][key] = value
-    return TrialConfig.model_validate({**values, **top_level})
-
-
 def plan_trial(  # noqa: PLR0913 - five of the seven are keyword-only and name one trial
     plan: StudyPlan,
     planned_arm: PlannedArm,
@@ -237,7 +188,7 @@ def plan_trial(  # noqa: PLR0913 - five of the seven are keyword-only and name o
     """
     evaluation = planned_arm.config.evaluation.model_copy(update={"splits": SPLITS[stage]})
     with blaming("space.nuisance"):
-        config = _with_values(planned_arm.config, nuisance, evaluation=evaluation, train_seed=train_seed)
+        config = with_values(planned_arm.config, nuisance, evaluation=evaluation, train_seed=train_seed)
     return PlannedTrial(
         trial_id=trial_id(config, plan.data_fingerprint, plan.results_version),
         stage=stage,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import unquote
@@ -11,7 +12,8 @@ from study.layout import RunFolder, sqlite_uri
 from study.secrets import redact_address
 
 ENVIRONMENT = "MLFLOW_TRACKING_URI"
-_SQLITE = "sqlite:///"
+_PLAIN = "sqlite:///"
+_SQLITE = re.compile(r"sqlite(?:\+\w+)?:///")  # also with the name of a driver
 _DATABASES = ("sqlite", "postgresql", "mysql", "mssql")
 
 
@@ -47,9 +49,8 @@ class StoreAddress:
     @property
     def sqlite_file(self) -> Path | None:
         """The file of a SQLite store."""
-        if not self.uri.startswith(_SQLITE):
-            return None
-        return Path(unquote(self.uri.removeprefix(_SQLITE).partition("?")[0])).absolute()
+        scheme = _SQLITE.match(self.uri)
+        return Path(unquote(self.uri[scheme.end() :].partition("?")[0])).absolute() if scheme else None
 
 
 def store_address(folder: RunFolder, uri: str | None) -> StoreAddress:
@@ -72,8 +73,9 @@ def store_address(folder: RunFolder, uri: str | None) -> StoreAddress:
 
 def against(base: Path, uri: str) -> str:
     """Return the address with the file of a SQLite store made absolute against ``base``."""
-    path = uri.removeprefix(_SQLITE)
-    if not uri.startswith(_SQLITE) or path.startswith((":memory:", "/")) or not path:
+    scheme = _SQLITE.match(uri)
+    path = uri[scheme.end() :] if scheme else ""
+    if scheme is None or not path or path.startswith((":memory:", "/")):
         return uri
     file, question, query = path.partition("?")
-    return f"{sqlite_uri(base / unquote(file))}{question}{query}"
+    return f"{sqlite_uri(base / unquote(file)).replace(_PLAIN, scheme[0], 1)}{question}{query}"

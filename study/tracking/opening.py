@@ -12,6 +12,7 @@ from mlflow.exceptions import MlflowException
 from mlflow.store.db.utils import create_sqlalchemy_engine
 from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
 from mlflow.tracking import MlflowClient
+from sqlalchemy.engine import make_url
 from sqlalchemy.exc import SQLAlchemyError
 
 from study.secrets import redact
@@ -36,6 +37,7 @@ def open_client(address: StoreAddress) -> MlflowClient:
         MlflowException, SQLAlchemyError, OSError: it cannot be opened.
     """
     try:
+        _refuse_memory(address)
         _refuse_unknown_options(address)
         with _alone(address):
             return _open(address)
@@ -51,6 +53,18 @@ def open_client(address: StoreAddress) -> MlflowClient:
         ) from None
     except CommandError as error:
         raise StoreRefusedError(f"MLflow at {address.shown}: its tables are of no use: {redact(str(error))}") from None
+
+
+def _refuse_memory(address: StoreAddress) -> None:
+    """Refuse a SQLite store without a file: it would take everything, and be gone with this process.
+
+    Raises:
+        ValueError: the address names no file.
+    """
+    if address.is_database:
+        url = make_url(address.uri)
+        if url.get_backend_name() == "sqlite" and url.database in (None, "", ":memory:"):
+            raise ValueError("it names no file, and what SQLite keeps in memory is lost when the command ends")
 
 
 def _refuse_unknown_options(address: StoreAddress) -> None:

@@ -19,7 +19,7 @@ from optuna.distributions import BaseDistribution, CategoricalDistribution, Floa
 from scipy.stats import qmc
 
 from search_spaces import Choice, FloatRange, NuisanceRange
-from study.plan import Nuisance
+from study.arm_config import Nuisance
 
 Ranges = Mapping[str, NuisanceRange]
 

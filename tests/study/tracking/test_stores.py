@@ -52,6 +52,7 @@ def test_a_store_is_named_by_the_file_else_the_environment_else_the_folder(tmp_p
 
 def test_a_relative_sqlite_file_is_relative_to_the_study_file():
     assert against(Path("/home/50% off"), "sqlite:///runs.db") == "sqlite:////home/50%25 off/runs.db"
+    assert against(Path("/home"), "sqlite+pysqlite:///runs.db") == "sqlite+pysqlite:////home/runs.db"
     for same in ("sqlite:////runs.db", "sqlite:///:memory:", "http://server", "postgresql://db/runs"):
         assert against(Path("/home"), same) == same
 
@@ -64,6 +65,9 @@ def test_a_relative_sqlite_file_is_relative_to_the_study_file():
         ("postgresql://ann:s3cr3t@127.0.0.1:{closed}/runs", "(needs the package|cannot be reached)"),
         ("nosuch+driver://ann:s3cr3t@db/runs", "refuses|cannot be opened"),
         ("sqlite:///{folder}/x.db?colour=s3cr3t&token=s3cr3t", "cannot be opened.*tracking.uri"),
+        ("sqlite:///:memory:", "names no file.*correct tracking.uri"),
+        ("sqlite://", "names no file"),
+        ("sqlite+pysqlite:///", "names no file"),
     ],
 )
 def test_a_store_that_cannot_be_opened_says_so_at_once_and_shows_no_password(tmp_path, play, uri, says):
