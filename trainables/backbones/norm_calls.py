@@ -3,7 +3,8 @@
 torch gets three things wrong. With a bias but no scale, batch and instance norm on CUDA give the bias no gradient, and
 group norm fails in its backward pass on every device: here the scale is ones then. Batch norm of channels-last batches
 on the CPU has rough sums (see ``channels_last_norm``). So has group norm, which takes a variance for the difference of
-two squares there: it gets such maps in the other layout. All else is torch's own, on CUDA every kernel.
+two squares there: it gets such maps in the other layout. All else is torch's own, on CUDA every kernel, and so are the
+norms of parts that are computed again in the backward pass (gradient checkpointing).
 """
 
 from __future__ import annotations
@@ -32,7 +33,8 @@ def batch_norm(  # noqa: PLR0913, PLR0917 - the signature of torch.nn.functional
 ) -> Tensor:
     """Batch norm with right sums, and with a gradient for the bias on every device."""
     scale = _scale(weight, bias)
-    if not in_long_chains(input):
+    known = running_mean is not None and running_var is not None
+    if not in_long_chains(input) or not (training or known):  # torch says what is missing
         return F.batch_norm(input, running_mean, running_var, scale, bias, training, momentum, eps)
     settings = NormSettings(training, momentum, eps)
     normalised: Tensor = ChannelsLastBatchNorm.apply(  # type: ignore[no-untyped-call]
@@ -114,4 +116,14 @@ class SoundNorms(TorchFunctionMode):
     ) -> Any:
         """Call the stand-in, or what was called."""
         stand_in = _STAND_INS.get(func)
-        return func(*args, **(kwargs or {})) if stand_in is None else stand_in(args, kwargs or {})
+        if stand_in is None or _is_computed_again():
+            return func(*args, **(kwargs or {}))
+        return stand_in(args, kwargs or {})
+
+
+def _is_computed_again() -> bool:
+    """Return whether hooks take what the backward pass needs, as in gradient checkpointing.
+
+    The second computation runs inside the backward pass, where no mode reaches it, and must be the same as the first.
+    """
+    return torch._C._autograd._top_saved_tensors_default_hooks(True) is not None  # noqa: SLF001 - no public way

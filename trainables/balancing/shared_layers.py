@@ -36,7 +36,7 @@ def weights_for_all(model: MultiTaskModel) -> list[nn.Parameter]:
 
 
 def last_weight_for_all(model: MultiTaskModel, image_size: int) -> nn.Parameter:
-    """Return the last of these weights that every task's embedding depends on, found by differentiating a blank image.
+    """Return the last of these weights that every task's embedding depends on, found by differentiating blank images.
 
     So layers that run without a say in the embedding do not count. No statistic and no random state changes.
 
@@ -49,12 +49,15 @@ def last_weight_for_all(model: MultiTaskModel, image_size: int) -> nn.Parameter:
     model.eval()
     try:
         with torch.enable_grad(), global_stream(0, device):
-            embedded = model.embed_tasks(torch.zeros(1, 3, image_size, image_size, device=device)).sum((1, 2))
+            # two, since norms without running statistics need more than one value a channel
+            blank = torch.zeros(2, 3, image_size, image_size, device=device)
+            for own in model.embed_tasks(blank).sum((1, 2)):
+                gradients = torch.autograd.grad(own, weights, retain_graph=True, allow_unused=True)
+                weights = [weight for weight, gradient in zip(weights, gradients, strict=True) if gradient is not None]
+                if not weights:
+                    raise ValueError(
+                        "balancing.method: 'gradnorm' needs a layer that the embeddings of all tasks depend on"
+                    )
     finally:
         model.train(training)
-    for own in embedded:
-        gradients = torch.autograd.grad(own, weights, retain_graph=True, allow_unused=True)
-        weights = [weight for weight, gradient in zip(weights, gradients, strict=True) if gradient is not None]
-        if not weights:
-            raise ValueError("balancing.method: 'gradnorm' needs a layer that the embeddings of all tasks depend on")
     return weights[-1]
