@@ -136,7 +136,7 @@ def not_an_image(data: bytes, formats: Collection[str]) -> str:
     if found is not None:
         return f"no image that can be decoded, but {found}"
     if _is_text(data):
-        return f"no image, but text ({data[:30].decode('utf-8', 'replace')!r}); give the bytes of an image file"
+        return f"no image, but text ({data[:30].decode('utf-8-sig', 'replace')!r}); give the bytes of an image file"
     return f"an image of no known format (it begins with {data[:8].hex(' ')}); {_CONVERT}"
 
 
@@ -146,6 +146,8 @@ def _begin(data: bytes) -> bytes:
 
 def _is_text(data: bytes) -> bool:
     try:
-        return data[:_LOOKED_AT].decode("utf-8").replace("\n", " ").replace("\t", " ").replace("\r", " ").isprintable()
+        return (
+            data[:_LOOKED_AT].decode("utf-8-sig").replace("\n", " ").replace("\t", " ").replace("\r", " ").isprintable()
+        )
     except UnicodeDecodeError as error:
         return error.start > _LOOKED_AT - 4 and error.reason == "unexpected end of data"

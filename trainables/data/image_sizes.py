@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import io
 from dataclasses import dataclass
 from statistics import median
 
-from PIL import Image, UnidentifiedImageError
-
-from trainables.data.pixels import FORMATS, Fit
+from trainables.data.pixels import Fit, stored_sides
 from trainables.data.source import ImageSource
 
 _SAMPLE = 48
@@ -28,13 +25,7 @@ class StoredSize:
 
 def stored_size(source: ImageSource) -> StoredSize | None:
     """Return the size of the images as they are stored; None where none of the sample can be read."""
-    sizes = []
-    for data in source.sample(_SAMPLE):
-        try:
-            with Image.open(io.BytesIO(data), formats=FORMATS) as image:
-                sizes.append(image.size)
-        except (UnidentifiedImageError, OSError, ValueError, SyntaxError, Image.DecompressionBombError):
-            continue  # named as corrupt where images are decoded
+    sizes = [sides for data in source.sample(_SAMPLE) if all(sides := stored_sides(data))]
     if not sizes:
         return None
     return StoredSize(round(median(map(min, sizes))), round(median(map(max, sizes))))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,7 +15,7 @@ from trainables.config import DataConfig
 from trainables.data.content_hashes import content_hashes
 from trainables.data.decoding import decoding_pool
 from trainables.data.image_files import ImageFiles
-from trainables.data.pixels import DECODER_VERSION, UndecodableImageError, count_pixels, decode_image
+from trainables.data.pixels import DECODER_VERSION, UndecodableImageError, decode_image, stored_sides
 from trainables.data.source import SPLITS, CorruptImage, ImageSource, Labels, Pixels
 
 _READ_AHEAD = 256
@@ -130,7 +131,7 @@ class ListedSource(ImageSource):
 
     def _count_pixels(self, name: str) -> int:
         try:
-            return count_pixels(self._files.read(name))
+            return math.prod(stored_sides(self._files.read(name)))
         except OSError:  # it is named as corrupt when it is decoded
             return 0
 

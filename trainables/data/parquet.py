@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import math
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -18,7 +19,7 @@ from trainables.data.cells import LabelledColumn, split_task
 from trainables.data.decoding import decoding_pool
 from trainables.data.parquet_cells import label_shards, rows_of
 from trainables.data.parquet_files import open_parquet, read_columns, row_count
-from trainables.data.pixels import DECODER_VERSION, UndecodableImageError, count_pixels, decode_image
+from trainables.data.pixels import DECODER_VERSION, UndecodableImageError, decode_image, stored_sides
 from trainables.data.shards import find_shards, unused_files
 from trainables.data.source import SPLITS, UNLABELLED, CorruptImage, ImageSource, Labels, Pixels
 from trainables.data.table_schema import TASK_RULE, check_alike, read_schema
@@ -134,7 +135,7 @@ class ParquetSource(ImageSource):
         with decoding_pool() as pool:
             for path in self._shards[split]:
                 for entries in _batches(path, self._schemas[path].image_column):
-                    yield from pool.map(lambda entry: count_pixels(_stored(entry)[1] or b""), entries)
+                    yield from pool.map(lambda entry: math.prod(stored_sides(_stored(entry)[1] or b"")), entries)
 
     def _decode_shard(self, pool: ThreadPoolExecutor, split: str, path: Path) -> Iterator[Pixels | CorruptImage]:
         row = 0
@@ -206,7 +207,7 @@ def _read_labels(path: Path, names: dict[str, tuple[str, ...] | None]) -> dict[s
             column = whole_numbers(table.column(task))
         except pa.ArrowInvalid as error:
             if may_be_fractions(table.column(task).type):
-                kind = f"{table.column(task).type} with values that are not whole"
+                kind = f"{table.column(task).type} with values that are not whole, or too large"
                 raise ValueError(f"{path}: column {task!r}: {TASK_RULE}, is {kind}") from error
             raise ValueError(f"{path}: column {task!r}: labels must fit 64-bit integers: {error}") from error
         values: Labels = pc.fill_null(column, UNLABELLED).to_numpy().astype(np.int64)

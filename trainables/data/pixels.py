@@ -94,13 +94,13 @@ def decode_image(data: bytes, size: int, fit: Fit, max_pixels: int = MAX_PIXELS)
         raise UndecodableImageError(f"{type(error).__name__}: {error}") from error
 
 
-def count_pixels(data: bytes) -> int:
-    """Return width times height as the header of an image file says, 0 where it cannot be read."""
+def stored_sides(data: bytes) -> tuple[int, int]:
+    """Return width and height as the header of an image file says, 0 and 0 where it cannot be read."""
     try:
         with Image.open(io.BytesIO(bare_image(data).data), formats=FORMATS) as image:
-            return image.width * image.height
+            return image.size
     except _DECODING_ERRORS:  # it is named as corrupt when it is decoded
-        return 0
+        return 0, 0
 
 
 def _refuse_huge(image: Image.Image, max_pixels: int) -> None:

@@ -51,10 +51,12 @@ def read_schema(path: Path, tasks: Sequence[str]) -> ShardSchema:
     image_column = find_image_column(path, schema)
     known = [name for name in schema.names if name != image_column]
     columns: dict[str, TaskColumn] = {}
+    _refuse_twice(path, schema, image_column)
     for task in tasks:
         column, _ = split_task(task, known)
         if column not in known:
             raise ValueError(f"{path}: no column for task {task!r}{nearest(column, known)}")
+        _refuse_twice(path, schema, column)
         columns[column] = _task_column(path, schema.field(column), features.get(column))
     return ShardSchema(image_column, columns)
 
@@ -67,7 +69,8 @@ def task_columns(path: Path) -> tuple[str, ...]:
     """
     schema = _schema(path)
     image_column = find_image_column(path, schema)
-    fields = [field for field in schema if field.name != image_column and not _PANDAS_INDEX.fullmatch(field.name)]
+    others = [field for field in schema if field.name != image_column and not _PANDAS_INDEX.fullmatch(field.name)]
+    fields = [field for field in others if schema.names.count(field.name) == 1]
     return tuple(
         str(field.name)
         for field in fields
@@ -103,6 +106,13 @@ def check_alike(schemas: Mapping[Path, ShardSchema]) -> dict[str, TaskColumn]:
 def _schema(path: Path) -> Any:
     with open_parquet(path) as file:
         return file.schema_arrow
+
+
+def _refuse_twice(path: Path, schema: Any, column: str) -> None:
+    if schema.names.count(column) > 1:
+        raise ValueError(
+            f"{path}: column {column!r} is there {schema.names.count(column)} times; give each its own name"
+        )
 
 
 def _features(path: Path, schema: Any) -> dict[str, Any]:

@@ -21,6 +21,9 @@ _WIDE = {
 }
 _DELIMITERS = (",", ";", "\t", "|")
 
+# Python's own limit, 131,072 characters a cell, is the whole process's; a caption or an embedding may be longer.
+csv.field_size_limit(2**31 - 1)
+
 
 @dataclass(frozen=True)
 class TextTable:

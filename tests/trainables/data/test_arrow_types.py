@@ -229,3 +229,17 @@ def test_words_for_missing_values_count_in_parquet_as_in_tables(tmp_path):
     assert data_fingerprint(own, 0) != data_fingerprint(data, 0)
     idle = data.model_copy(update={"source": ParquetImages(path=folder, missing=("None", "NULL", "?"))})
     assert data_fingerprint(idle, 0) == data_fingerprint(data, 0)  # other words, the same labels
+
+
+def test_a_column_that_is_there_twice_is_refused_where_it_is_needed_and_passed_over_elsewhere(tmp_path):
+    table = with_images(pa.array([0, 1, 0, 1]))
+    for name in ("other", "other"):
+        table = table.append_column(name, pa.array([0.0, 1.0, 0.0, 1.0]))
+    folder = folder_of(tmp_path, table)
+    assert ParquetImages(path=folder).known_tasks() == ("kind",)
+    assert read(folder, tmp_path, "kind")[0] == {"kind": ("0", "1")}
+    with pytest.raises(ValueError, match="column 'other' is there 2 times"):
+        read(folder, tmp_path, "other")
+    folder_of(tmp_path, table.append_column("image", table.column("image")))
+    with pytest.raises(ValueError, match="column 'image' is there 2 times"):
+        read(folder, tmp_path, "kind")

@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 from trainables.data import data_fingerprint, describe_dataset, prepare_dataset
-from trainables.data.pixels import UndecodableImageError, decode_image
+from trainables.data.pixels import UndecodableImageError, decode_image, stored_sides
 
 
 def encoded(fmt: str = "PNG", size: tuple[int, int] = (12, 12)) -> bytes:
@@ -63,6 +63,7 @@ POINTER = b"version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 12
         (b"https://somewhere.org/a.jpg\n", "an address", "nothing is downloaded"),
         (json.dumps({"image": "a.jpg"}).encode(), "JSON", "give the image itself"),
         (b"pictures/a.jpg", "no image, but text ('pictures/a.jpg')", "give the bytes of an image file"),
+        (b"\xef\xbb\xbfpictures/a.jpg", "no image, but text ('pictures/a.jpg')", "give the bytes of an image file"),
         (encoded("JPEG")[:4], "begins as JPEG", "header is cut or damaged"),
         (encoded("PNG")[:9], "begins as PNG", "header is cut or damaged"),
         (encoded("AVIF")[:40], "begins as AVIF", "header is cut or damaged"),
@@ -101,3 +102,17 @@ def test_the_limit_of_pixels_has_a_key_and_counts_only_where_it_acts(write_folde
     assert len(prepare_dataset(strict, 0, tmp_path / "cache").splits["train"]) == 5
     (corrupt,) = describe_dataset(strict, 0, tmp_path / "cache").corrupt_images
     assert corrupt.reason.startswith("30 x 20 pixels are more than the 599 of data.max_pixels; a larger value")
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning:PIL")
+@pytest.mark.parametrize("fmt", ["AVIF", "TIFF", "PNG", "JPEG", "WEBP", "JPEG2000"])
+def test_an_image_of_any_damage_has_a_size_or_none(fmt):
+    draw = np.random.default_rng(0)
+    whole = encoded(fmt)
+    assert stored_sides(whole) == (12, 12)
+    for _ in range(200):
+        data = bytearray(whole)
+        for _ in range(3):
+            data[draw.integers(4, min(len(data), 400))] = draw.integers(256)
+        width, height = stored_sides(bytes(data))
+        assert (width > 0) == (height > 0)

@@ -180,3 +180,8 @@ def test_a_split_may_be_spelt_as_people_do(own, tmp_path):
     )
     dataset = prepare_dataset(own(text), 0, tmp_path / "cache")
     assert {name: len(split) for name, split in dataset.splits.items()} == {"train": 4, "validation": 4, "test": 4}
+
+
+def test_a_cell_may_be_as_long_as_a_text_is(own, tmp_path):
+    data = own(rows([f"a,{'x' * 200_000}", "b,"] * 6, "file,kind,caption"))
+    assert classes(data, tmp_path) == {"kind": ("a", "b")}
