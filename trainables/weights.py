@@ -62,7 +62,7 @@ def read_weights(path: Path, trial_id: str) -> StoredWeights | None:
 
 
 def _parse(content: bytes) -> tuple[str, StoredWeights]:
-    """Return whose weights they are, and the weights, after the checksum was compared."""
+    """Return whose weights they are, and the weights, once the checksum has been compared."""
     header = json.loads(content[8 : 8 + int.from_bytes(content[:8], "little")])
     metadata: dict[str, str] = dict(header["__metadata__"])
     tensors = safetensors.torch.load(content)

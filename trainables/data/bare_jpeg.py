@@ -85,7 +85,7 @@ def _picture(data: bytes, start: int) -> int | None:
 
 
 def _colour_hint(marker: int, body: bytes) -> bytes:
-    """Return of an application's segment what tells the model of colours, with all else at a fixed value."""
+    """Return the part of an application's segment that decides the colour model, everything else at fixed values."""
     if marker == 0xE0 and body.startswith(b"JFIF\0") and len(body) >= 14:
         return b"JFIF\0\x01\x01\0\0\x01\0\x01\0\0"
     if marker == 0xEE and body.startswith(b"Adobe") and len(body) >= 12:

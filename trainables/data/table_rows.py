@@ -46,7 +46,7 @@ def read_rows(source: TableImages, tasks: tuple[str, ...], data_seed: int, files
             line, value and rule.
     """
     table = read_table(source.path, source.delimiter)
-    names = _image_names(table, source.image_column, files)
+    names = _image_names(source, table, files)
     for column in source.labels:
         table.column(column)
     columns, notes = [], []
@@ -76,7 +76,8 @@ def _missing_in(source: TableImages, column: str) -> MissingValues:
     return MissingValues([word for word in source.missing if word not in order])
 
 
-def _image_names(table: TextTable, column: str, files: FolderFiles) -> list[str]:
+def _image_names(source: TableImages, table: TextTable, files: FolderFiles) -> list[str]:
+    column, missing = source.image_column, MissingValues(source.missing)
     if column not in table.columns:
         found = image_columns(table)
         hint = f"the values of {' and '.join(map(repr, found))} look like image files" if found else ""
@@ -84,6 +85,8 @@ def _image_names(table: TextTable, column: str, files: FolderFiles) -> list[str]
         raise ValueError(f"data.source.image_column: {table.file} has no column {column!r}{rest}")
     names = []
     for row, name in enumerate(table.column(column)):
+        if not missing.values([name]):
+            raise ValueError(f"{table.row(row)}, column {column!r}: every row must name an image, got {name!r}")
         try:
             names.append(files.normalised(name))
             files.path_of(names[-1])

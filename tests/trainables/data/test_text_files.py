@@ -185,3 +185,9 @@ def test_a_split_may_be_spelt_as_people_do(own, tmp_path):
 def test_a_cell_may_be_as_long_as_a_text_is(own, tmp_path):
     data = own(rows([f"a,{'x' * 200_000}", "b,"] * 6, "file,kind,caption"))
     assert classes(data, tmp_path) == {"kind": ("a", "b")}
+
+
+@pytest.mark.parametrize("word", ["", "nan", "None"])
+def test_a_row_that_names_no_image_is_refused_by_its_line(own, word):
+    with pytest.raises(ValueError, match=r"own\.csv, line 5, column 'file': every row must name an image"):
+        data_fingerprint(own(rows(["a", "b"] * 6).replace("03.png", word)), 0)
