@@ -12,7 +12,7 @@ from typer.core import TyperGroup
 
 from study.display import complain
 from study.errors import UserError, system_error_line
-from study.interruption import EXIT_INTERRUPTED, hear_signals_to_the_end
+from study.interruption import EXIT_INTERRUPTED, hear_signals_in_the_whole_process
 from study.layout import RUNS
 from study.secrets import redact
 
@@ -232,5 +232,5 @@ def main() -> None:
     for stream in (sys.stdout, sys.stderr):  # where the terminal's encoding lacks a character, its escape is printed
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
-    hear_signals_to_the_end()
+    hear_signals_in_the_whole_process()
     app()

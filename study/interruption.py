@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import os
 import signal
 import sys
@@ -37,6 +38,21 @@ class _Interruption:
 
 
 _active: list[_Interruption] = []
+
+
+def hear_signals_in_the_whole_process() -> None:
+    """Do as ``hear_signals_to_the_end``, down to the very end of the process.
+
+    Python's last act is to take its handlers off, and a signal after that would end the process with its own status.
+    Call it before other libraries register what they do at exit, so that this comes after it.
+    """
+    hear_signals_to_the_end()
+    atexit.register(_ignore_signals)
+
+
+def _ignore_signals() -> None:
+    for number in _SIGNALS:
+        signal.signal(number, signal.SIG_IGN)
 
 
 def hear_signals_to_the_end() -> None:

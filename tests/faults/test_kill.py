@@ -111,3 +111,16 @@ def test_a_signal_before_and_after_the_run_ends_the_command_with_a_line(site):
         output, _ = process.communicate(timeout=PATIENCE_S)
         assert process.returncode == 130, output
         assert output == "interrupted; nothing is lost\n"
+
+
+def test_signals_that_keep_coming_change_nothing_at_the_end(site):
+    command = [sys.executable, "-c", SLEEPING.replace("atexit.register(time.sleep, 1)\n", "")]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)  # noqa: S603
+    assert process.stdout is not None
+    process.stdout.readline()
+    while process.poll() is None:
+        process.send_signal(signal.SIGTERM)
+        time.sleep(0.0005)
+    assert process.returncode == 130
+    assert process.stdout.read() == "interrupted; nothing is lost\n"
+    process.stdout.close()
