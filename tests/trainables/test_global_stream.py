@@ -17,6 +17,7 @@ from trainables.balancing import BALANCERS
 from trainables.config import TrialConfig
 from trainables.data import prepare_dataset
 from trainables.global_stream import global_stream
+from trainables.outcome import EpochRecord
 from trainables.probe import seconds_per_epoch
 from trainables.training import run_trial
 
@@ -70,10 +71,12 @@ def trained(tmp_path: Path, cache: Path) -> Callable[[TrialConfig], Any]:
     def run(trial: TrialConfig) -> Any:
         records: list[Any] = []
         workspace = tmp_path / str(len(list(tmp_path.iterdir())))
-        outcome = run_trial(
-            trial, report=lambda record: records.append(record.metrics), workspace=workspace, cache=cache
-        )
-        again = run_trial(trial, report=records.append, workspace=workspace, cache=cache)
+
+        def report(record: EpochRecord) -> None:
+            records.append((record.epoch, record.metrics))
+
+        outcome = run_trial(trial, report=report, workspace=workspace, cache=cache)
+        again = run_trial(trial, report=report, workspace=workspace, cache=cache)
         assert again.task_metrics == outcome.task_metrics
         weights = load_file(workspace / "weights.safetensors")
         return records, outcome.task_metrics, {name: tensor.tolist() for name, tensor in weights.items()}
