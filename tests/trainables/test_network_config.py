@@ -8,12 +8,13 @@ from typing import Any
 
 import pytest
 
-from trainables.config import DataConfig, NetworkConfig, TrialConfig, WeightsConfig, trial_id
+from trainables.config import DataConfig, ModulationConfig, NetworkConfig, TrialConfig, WeightsConfig, trial_id
 from trainables.config_network import content_hash, with_known_content
 
 
-def _id(network: NetworkConfig) -> str:
-    return trial_id(TrialConfig(data=DataConfig(tasks=("a",)), network=network), "fingerprint")
+def _id(network: NetworkConfig, modulated: tuple[str, ...] = ("stem",)) -> str:
+    modulation = ModulationConfig(points=modulated)
+    return trial_id(TrialConfig(data=DataConfig(tasks=("a",)), network=network, modulation=modulation), "fingerprint")
 
 
 def _weights(path: Path, content: str | None = None) -> NetworkConfig:
@@ -52,6 +53,7 @@ def test_a_trials_id_hangs_on_what_is_built_and_not_on_where_the_code_lies() -> 
     assert len({_id(network) for network in variants}) == len(variants)
     assert len({hash(network) for network in variants}) == len(variants)
     assert hash(_imported(arguments={"depth": 50})) == hash(variants[1])
+    assert _id(variants[0], modulated=()) == _id(variants[3], modulated=()), "points where nothing sits build nothing"
 
 
 @pytest.mark.parametrize(
