@@ -136,6 +136,7 @@ def test_what_is_refused(study_file: Path, tmp_path: Path, old: str, new: str, p
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_ctrl_c_leaves_nothing_behind(study_file: Path, tmp_path: Path) -> None:
     study_file.write_text(STUDY.replace("epochs: 2", "epochs: 100000"))
     command = [sys.executable, "-m", "study", "affinity", str(study_file), "--runs-dir", str(tmp_path / "runs")]

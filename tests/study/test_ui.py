@@ -60,6 +60,7 @@ def opened(folder: RunFolder, **environment: str) -> Iterator[tuple[subprocess.P
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_the_server_is_small_prints_links_and_is_gone_after_ctrl_c(odd_folder: RunFolder, tmp_path: Path):
     with opened(odd_folder) as (command, lines):
         links = [found[0] for line in lines if (found := re.search(r"http://\S+", line))]

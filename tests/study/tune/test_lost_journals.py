@@ -107,6 +107,7 @@ def test_a_run_whose_journals_were_lost_catches_up(damage, plan, run, undisturbe
     assert_healed(plan, run("run"), undisturbed)
 
 
+@pytest.mark.long
 def test_a_journal_that_lost_any_one_line_catches_up(plan, run, undisturbed, tmp_path):
     """Every line of every journal once: in the n-th round all journals lose their n-th line."""
     longest = max(len(lines_of(trial)) for trial in trials_of(undisturbed))

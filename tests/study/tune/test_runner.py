@@ -91,6 +91,7 @@ def test_a_finished_study_starts_nothing(run, make_plan, simulate, monkeypatch):
     assert run_study(done.plan, done.folder) == everything(completed=21)
 
 
+@pytest.mark.long
 def test_killed_workers_are_replaced_and_their_trials_tried_again(run):
     folder, summary = run("killed", "train_and_die_once", {"search": {"trials_per_arm": 1}, "confirm": {"seeds": [1]}})
     assert summary == everything(completed=6)
@@ -100,6 +101,7 @@ def test_killed_workers_are_replaced_and_their_trials_tried_again(run):
         assert state.history.attempts == (2 if tune else 1)
 
 
+@pytest.mark.long
 def test_a_trial_that_hangs_is_ended_says_where_and_is_tried_again(run):
     changes = {"search": {"trials_per_arm": 1}, "confirm": {"seeds": [1]}, "resources": {"hang_after_s": 0.5}}
     folder, summary = run("hanging", "hang_once", changes)
