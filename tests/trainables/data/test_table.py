@@ -102,7 +102,7 @@ def test_images_may_lie_elsewhere(layouts, table, tmp_path):
 
 
 @pytest.mark.parametrize(
-    "name", ["../secret.jpg", "/etc/passwd", "pictures/../../secret.jpg", "pictures/link.jpg", "", "out/x"]
+    "name", ["../secret.jpg", "/etc/passwd", "pictures/../../secret.jpg", "pictures/link.jpg", "out/x"]
 )
 def test_paths_that_lead_out_are_refused_by_name(layouts, table, tmp_path, name):
     (tmp_path / "secret.jpg").write_bytes(b"secret")
@@ -111,6 +111,16 @@ def test_paths_that_lead_out_are_refused_by_name(layouts, table, tmp_path, name)
     table[1][3][0] = name
     path = write(layouts, *table)
     with pytest.raises(ValueError, match=rf"own\.csv, line 5: image '{name}': (must be a path inside|is a link that)"):
+        data_fingerprint(config(path, ("kind",)), 0)
+
+
+@pytest.mark.parametrize("name", ["", "  "])
+def test_a_row_without_an_image_is_refused_by_line_and_column(layouts, table, name):
+    table[1][3][0] = name
+    path = write(layouts, *table)
+    with pytest.raises(
+        ValueError, match=rf"own\.csv, line 5, column 'file': every row must name an image, got '{name}'"
+    ):
         data_fingerprint(config(path, ("kind",)), 0)
 
 
