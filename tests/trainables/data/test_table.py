@@ -119,8 +119,6 @@ def test_a_row_without_an_image_is_refused_by_line_and_column(layouts, table, na
     table[1][3][0] = name
     path = write(layouts, *table)
     with pytest.raises(ValueError, match=r"own\.csv, line 5, column 'file': every row must name an image, got ''"):
-        ValueError, match=rf"own\.csv, line 5, column 'file': every row must name an image, got '{name}'"
-    ):
         data_fingerprint(config(path, ("kind",)), 0)
 
 
