@@ -20,11 +20,11 @@ from pydantic.fields import FieldInfo
 from results.metrics import HEADLINE_METRICS, TASK_METRICS
 from results.schema import TABLES
 from search_spaces.catalog import CATALOG
-from search_spaces.forms import ACTIVATIONS
-from search_spaces.grouping import NAMED_GROUPINGS
-from search_spaces.initialization import PARAMETERS, PUBLISHED
+from search_spaces.factors.forms import ACTIVATIONS
+from search_spaces.factors.grouping import NAMED_GROUPINGS
+from search_spaces.factors.initialization import PARAMETERS, PUBLISHED
+from search_spaces.factors.placement import PLACEMENTS
 from search_spaces.nuisance import NUISANCE
-from search_spaces.placement import PLACEMENTS
 from study.arm_config import NUISANCE_KEYS
 from study.definition import StudyDefinition
 from trainables.backbones import BACKBONES, stage_shapes

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from search_spaces.forms import FORMS
+from search_spaces.factors.forms import FORMS
 from trainables.backbones import stage_shapes
 from trainables.config import DataConfig, ModulationConfig, NetworkConfig, TrialConfig
 from trainables.ledger import storage_ledger

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from search_spaces.forms import ACTIVATIONS, EQUAL, SCALE, FormLevel
-from search_spaces.grouping import GroupingLevel, GroupingRule
-from search_spaces.initialization import InitializationLevel
-from search_spaces.placement import Points, Stages, placement_name
+from search_spaces.factors.forms import ACTIVATIONS, EQUAL, SCALE, FormLevel
+from search_spaces.factors.grouping import GroupingLevel, GroupingRule
+from search_spaces.factors.initialization import InitializationLevel
+from search_spaces.factors.placement import Points, Stages, placement_name
 
 ONES = InitializationLevel()
 

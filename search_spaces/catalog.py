@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from search_spaces.arms import ONES
-from search_spaces.forms import FormLevel
-from search_spaces.grouping import GROUPINGS
-from search_spaces.initialization import PUBLISHED, InitializationLevel
+from search_spaces.factors.forms import FormLevel
+from search_spaces.factors.grouping import GROUPINGS
+from search_spaces.factors.initialization import PUBLISHED, InitializationLevel
+from search_spaces.factors.placement import PlacementRule
 from search_spaces.nuisance import FloatRange, NuisanceRange
-from search_spaces.placement import PlacementRule
 from search_spaces.space import Block, SearchSpace
 
 NONE, EMBEDDING, LAST_TWO, LATE, ALL = (

@@ -7,11 +7,11 @@ from dataclasses import replace
 from typing import Any
 
 from search_spaces.catalog import CATALOG
-from search_spaces.forms import ACTIVATIONS, parse_balancing, parse_form
-from search_spaces.grouping import parse_grouping
-from search_spaces.initialization import parse_initialization
+from search_spaces.factors.forms import ACTIVATIONS, parse_balancing, parse_form
+from search_spaces.factors.grouping import parse_grouping
+from search_spaces.factors.initialization import parse_initialization
+from search_spaces.factors.placement import parse_placement
 from search_spaces.nuisance import NUISANCE, NuisanceRange, check_nuisance, parse_range, parse_value
-from search_spaces.placement import parse_placement
 from search_spaces.reading import below, located, mapping, name_among, refusal, sequence
 from search_spaces.space import Block, SearchSpace
 

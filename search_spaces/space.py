@@ -9,11 +9,11 @@ from itertools import product
 from typing import Any
 
 from search_spaces.arms import ONES, Arm, Levels, arm_from
-from search_spaces.forms import ACTIVATIONS, EQUAL, SCALE, FormLevel
-from search_spaces.grouping import GroupingLevel, GroupingRule
-from search_spaces.initialization import InitializationLevel
+from search_spaces.factors.forms import ACTIVATIONS, EQUAL, SCALE, FormLevel
+from search_spaces.factors.grouping import GroupingLevel, GroupingRule
+from search_spaces.factors.initialization import InitializationLevel
+from search_spaces.factors.placement import PlacementRule, Points, Stages
 from search_spaces.nuisance import NUISANCE, NuisanceRange, check_nuisance
-from search_spaces.placement import PlacementRule, Points, Stages
 from search_spaces.reading import below, located, name_among
 
 

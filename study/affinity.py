@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from search_spaces.affinity_groups import choose_groups, grouping_score
-from search_spaces.placement import PlacementRule
+from search_spaces.factors.placement import PlacementRule
 from search_spaces.space import Block, SearchSpace
 from study.definition import StudyDefinition
 from study.errors import UserError

@@ -10,9 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from search_spaces import CATALOG, Arm, Block, FloatRange, GroupingRule, InitializationLevel, SearchSpace, parse_space
-from search_spaces.grouping import GROUPINGS
-from search_spaces.initialization import PUBLISHED
-from search_spaces.placement import PLACEMENTS, PlacementRule
+from search_spaces.factors.grouping import GROUPINGS
+from search_spaces.factors.initialization import PUBLISHED
+from search_spaces.factors.placement import PLACEMENTS, PlacementRule
 from trainables.config import DataConfig, InitializationConfig, ModulationConfig, TrialConfig
 
 STAGES = ("conv1", "res2", "res3", "res4", "res5", "fc")

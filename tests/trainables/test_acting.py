@@ -11,7 +11,7 @@ from typing import Any, get_args
 import pytest
 from safetensors.numpy import load_file
 
-from search_spaces.forms import FORMS as SPACE_FORMS
+from search_spaces.factors.forms import FORMS as SPACE_FORMS
 from trainables.acting import ACTS, FORM_TRAITS, OWN_METHODS, acts
 from trainables.balancing import BALANCERS
 from trainables.config import Section, TrialConfig, trial_id, trial_identity

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from search_spaces.initialization import PARAMETERS, PUBLISHED, InitializationLevel, parse_initialization
+from search_spaces.factors.initialization import PARAMETERS, PUBLISHED, InitializationLevel, parse_initialization
 from trainables.config import InitializationConfig
 
 numbers = st.floats(-1e6, 1e6)

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from search_spaces.placement import PLACEMENTS, PlacementRule, parse_placement, placement_name
+from search_spaces.factors.placement import PLACEMENTS, PlacementRule, parse_placement, placement_name
 
 SIMPLENET = ("conv1", "res2", "res3", "res4", "res5", "fc")
 

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from search_spaces.celeba_groupings import CELEBA_GROUPINGS
-from search_spaces.partitions import drawn, restricted, shuffled
+from search_spaces.factors.celeba_groupings import CELEBA_GROUPINGS
+from search_spaces.factors.partitions import drawn, restricted, shuffled
 
 CELEBA = tuple(sorted(task for group in CELEBA_GROUPINGS["celeba-mcnn"] for task in group))
 RELEASED = ("Smiling", "Oval_Face", "5_o_Clock_Shadow", "Bald", "Arched_Eyebrows", "Big_Lips", "Big_Nose")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from search_spaces.partitions import Partition
+from search_spaces.factors.partitions import Partition
 
 _HAIR = (
     "Bald",

@@ -8,8 +8,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from search_spaces.celeba_groupings import CELEBA_GROUPINGS
-from search_spaces.partitions import Partition, Tasks, covering, drawn, restricted, shuffled
+from search_spaces.factors.celeba_groupings import CELEBA_GROUPINGS
+from search_spaces.factors.partitions import Partition, Tasks, covering, drawn, restricted, shuffled
 from search_spaces.reading import below, integer, located, mapping, name_among, nearest, refusal, sequence, slug
 
 SIMPLE = ("per_task", "together")

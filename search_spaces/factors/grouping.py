@@ -6,8 +6,8 @@ import re
 from dataclasses import dataclass, field
 from typing import Any, Literal, cast
 
-from search_spaces.celeba_groupings import CELEBA_GROUPINGS
-from search_spaces.groups import (
+from search_spaces.factors.celeba_groupings import CELEBA_GROUPINGS
+from search_spaces.factors.groups import (
     NAMED_GROUPS,
     SIMPLE,
     Groups,
@@ -17,7 +17,7 @@ from search_spaces.groups import (
     partition_of,
     plain_groups,
 )
-from search_spaces.partitions import Partition, Tasks
+from search_spaces.factors.partitions import Partition, Tasks
 from search_spaces.reading import below, located, mapping, name_among, refusal
 
 GroupingScope = Literal["modulation", "network"]

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from search_spaces.grouping import GROUPINGS, NAMED_GROUPINGS, GroupingRule, parse_grouping
+from search_spaces.factors.grouping import GROUPINGS, NAMED_GROUPINGS, GroupingRule, parse_grouping
 
 TASKS = ("smile", "bald", "hat", "age")
 
