@@ -13,9 +13,10 @@ import argparse
 import torch
 
 from benchmarks.measure import interleave
-from trainables.config import DataConfig, ModulationConfig, NetworkConfig, TrialConfig
-from trainables.ledger import storage_ledger
-from trainables.network import build_model
+from trainables.config.network import NetworkConfig
+from trainables.config.trial import DataConfig, ModulationConfig, TrialConfig
+from trainables.networks.ledger import storage_ledger
+from trainables.networks.multi_task import build_model
 
 
 def configuration(tasks: int, size: int, width: float) -> TrialConfig:

@@ -2,11 +2,11 @@
 
     OMP_NUM_THREADS=1 python -m benchmarks.memory_layout [--repeats 7]
 
-Ours: a training step in ``channels_last`` with the batch norm of ``trainables.backbones.channels_last_norm``. Peers:
-the same step in the other layout (``compute.channels_last: false``), and in ``channels_last`` with torch's own batch
-norm, whose sums are rough there. Printed is how many times our step the peer's takes, median [lowest, highest] over
-interleaved pairs, in computing time; and for all three, how far the variances of the first norm and the gradient are
-from those in float64.
+Ours: a training step in ``channels_last`` with the batch norm of
+``trainables.networks.backbones.channels_last_norm``. Peers: the same step in the other layout
+(``compute.channels_last: false``), and in ``channels_last`` with torch's own batch norm, whose sums are rough there.
+Printed is how many times our step the peer's takes, median [lowest, highest] over interleaved pairs, in computing
+time; and for all three, how far the variances of the first norm and the gradient are from those in float64.
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ import torch
 from torch import Tensor
 
 from benchmarks.measure import interleave
-from trainables.backbones import channels_last_norm
-from trainables.batches import Batch
-from trainables.compute import trial_runtime
-from trainables.config import TrialConfig
+from trainables.config.trial import TrialConfig
 from trainables.data import Split
-from trainables.learner import Learner
+from trainables.networks.backbones import channels_last_norm
+from trainables.sampling.batches import Batch
+from trainables.training.learner import Learner
+from trainables.training.runtime import trial_runtime
 
 SETTINGS = {
     "simplenet 1/4, 32 images of 48": ("simplenet", 0.25, 32, 48),

@@ -15,11 +15,11 @@ import numpy as np
 import torch
 
 from benchmarks.measure import seconds
-from trainables.agreement_probe import AgreementProbe
-from trainables.compute import trial_runtime
-from trainables.config import TrialConfig
+from trainables.config.trial import TrialConfig
 from trainables.data import Split
-from trainables.learner import Learner
+from trainables.diagnostics.agreement_probe import AgreementProbe
+from trainables.training.learner import Learner
+from trainables.training.runtime import trial_runtime
 
 
 def main() -> None:

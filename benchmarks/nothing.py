@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from trainables.config import TrialConfig
+from trainables.config.trial import TrialConfig
 from trainables.outcome import EpochRecord, TaskMetric, TrialOutcome
 
 METRICS = ("triplet_accuracy", "recall_at_1", "map_at_r")

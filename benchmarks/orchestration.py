@@ -21,15 +21,15 @@ from typing import Any
 
 from benchmarks import nothing
 from benchmarks.measure import seconds
-from study.background_sync import BackgroundSync
-from study.definition import StudyDefinition
+from study.definition.model import StudyDefinition
+from study.definition.tracking_address import store_address
 from study.layout import RunFolder
-from study.plan import compile_plan, write_plan
-from study.tracking.address import store_address
+from study.plan.plan import compile_plan, write_plan
+from study.tracking.background_sync import BackgroundSync
 from study.tracking.tracker import Tracker
 from study.tune.cluster import connected
 from study.tune.runner import RunOptions, run_study
-from trainables.config import TrialConfig
+from trainables.config.trial import TrialConfig
 from trainables.outcome import EpochRecord, TrialOutcome
 
 

@@ -21,11 +21,11 @@ import torch
 from PIL import Image
 
 from benchmarks.measure import interleave
-from trainables.batches import Batch
-from trainables.compute import trial_runtime
-from trainables.config import TrialConfig
+from trainables.config.trial import TrialConfig
 from trainables.data import Split
-from trainables.learner import Learner
+from trainables.sampling.batches import Batch
+from trainables.training.learner import Learner
+from trainables.training.runtime import trial_runtime
 
 TASKS = 7
 

@@ -21,9 +21,12 @@ from statistics import median
 import numpy as np
 import psutil
 
-from trainables.config import BatchConfig, DataConfig, GeneratedFaces, NetworkConfig, OptimizationConfig, TrialConfig
+from trainables.config.network import NetworkConfig
+from trainables.config.training import BatchConfig, OptimizationConfig
+from trainables.config.trial import DataConfig, TrialConfig
 from trainables.data import prepare_dataset
 from trainables.outcome import EpochRecord
+from trainables.sources.builtin import GeneratedFaces
 
 
 def configuration(images: int, seed: int) -> TrialConfig:
@@ -54,7 +57,7 @@ def measure(pipe: Connection, counted: partial[int], _: EpochRecord) -> None:
 
 def trial_on_mapped(config: TrialConfig, cache: Path, pipe: Connection) -> None:
     """Run the trial as it is."""
-    from trainables.training import run_trial
+    from trainables.run import run_trial
 
     with tempfile.TemporaryDirectory() as folder:
         report = partial(measure, pipe, partial(mapped_bytes, cache))

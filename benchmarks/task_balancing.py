@@ -15,11 +15,11 @@ from statistics import median
 
 import numpy as np
 
-from trainables.balancing import BALANCERS
-from trainables.compute import trial_runtime
-from trainables.config import TrialConfig
+from trainables.config.trial import TrialConfig
 from trainables.data import Split
-from trainables.learner import Learner
+from trainables.losses.balancing import BALANCERS
+from trainables.training.learner import Learner
+from trainables.training.runtime import trial_runtime
 
 TASKS, IMAGES, ROUNDS = 12, 256, 15
 

@@ -18,12 +18,12 @@ import numpy as np
 import torch
 
 from benchmarks.measure import interleave
-from trainables.batches import Batch
-from trainables.compute import trial_runtime
-from trainables.config import TrialConfig
+from trainables.config.trial import TrialConfig
 from trainables.data import Split
-from trainables.learner import Learner
-from trainables.modulation import FORMS
+from trainables.networks.modulation import FORMS
+from trainables.sampling.batches import Batch
+from trainables.training.learner import Learner
+from trainables.training.runtime import trial_runtime
 
 STAGES = ("conv1", "res2", "res3", "res4", "res5", "fc")
 EVERYWHERE = ("scale", "task_routing", "batch_norm", "parallel_adapter", "low_rank_convolution", "weight_mask")

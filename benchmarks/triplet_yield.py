@@ -15,8 +15,8 @@ import torch
 
 from benchmarks.gallery_embedding import configuration
 from benchmarks.measure import interleave
-from trainables.losses import batch_triplet_loss, triplet_margin_loss
-from trainables.network import build_model
+from trainables.losses.triplet import batch_triplet_loss, triplet_margin_loss
+from trainables.networks.multi_task import build_model
 
 TASKS = 7
 IMAGES = 42

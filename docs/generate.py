@@ -17,20 +17,20 @@ from generate_study import RANKING, ranking
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-from results.metrics import HEADLINE_METRICS, TASK_METRICS
-from results.schema import TABLES
+from results.tables.metrics import HEADLINE_METRICS, TASK_METRICS
+from results.tables.schema import TABLES
 from search_spaces.catalog import CATALOG
 from search_spaces.factors.forms import ACTIVATIONS
 from search_spaces.factors.grouping import NAMED_GROUPINGS
 from search_spaces.factors.initialization import PARAMETERS, PUBLISHED
 from search_spaces.factors.placement import PLACEMENTS
 from search_spaces.nuisance import NUISANCE
-from study.arm_config import NUISANCE_KEYS
-from study.definition import StudyDefinition
-from trainables.backbones import BACKBONES, stage_shapes
-from trainables.config import NetworkConfig
-from trainables.data.faces.attributes import FACE_TASKS
-from trainables.sources import SOURCES, SourceConfig, source_section
+from study.definition.model import StudyDefinition
+from study.plan.arm_config import NUISANCE_KEYS
+from trainables.config.network import NetworkConfig
+from trainables.networks.backbones import BACKBONES, stage_shapes
+from trainables.sources.faces.attributes import FACE_TASKS
+from trainables.sources.registry import SOURCES, SourceConfig, source_section
 
 DOCS = Path(__file__).resolve().parent
 SET_BY_THE_STUDY = {"evaluation.splits", "compute.threads", "balancing.method"}

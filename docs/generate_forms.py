@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from search_spaces.factors.forms import FORMS
-from trainables.backbones import stage_shapes
-from trainables.config import DataConfig, ModulationConfig, NetworkConfig, TrialConfig
-from trainables.ledger import storage_ledger
-from trainables.modulation import FORMS as MADE_FORMS
+from trainables.config.network import NetworkConfig
+from trainables.config.trial import DataConfig, ModulationConfig, TrialConfig
+from trainables.networks.backbones import stage_shapes
+from trainables.networks.ledger import storage_ledger
+from trainables.networks.modulation import FORMS as MADE_FORMS
 
 Rows = list[list[str]]
 

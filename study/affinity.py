@@ -14,14 +14,14 @@ from numpy.typing import NDArray
 from search_spaces.affinity_groups import choose_groups, grouping_score
 from search_spaces.factors.placement import PlacementRule
 from search_spaces.space import Block, SearchSpace
-from study.definition import StudyDefinition
+from study.definition.model import StudyDefinition
+from study.definition.yaml_writer import write_yaml
 from study.errors import UserError
 from study.layout import dataset_cache, write_atomically
-from study.plan import StudyPlan, blaming, compile_plan
-from study.yaml_writer import write_yaml
+from study.plan.plan import StudyPlan, blaming, compile_plan
 
 if TYPE_CHECKING:
-    from trainables.affinity_pilot import PilotAffinity
+    from trainables.diagnostics.affinity_pilot import PilotAffinity
 
 Floats = NDArray[np.float64]
 
@@ -69,9 +69,9 @@ def measure_affinity(
     Raises:
         UserError: the data cannot be prepared, the study does not fit it, or nothing could be measured.
     """
-    from trainables.affinity_pilot import run_affinity_pilot
     from trainables.data import prepare_dataset
-    from trainables.learner import DivergedError
+    from trainables.diagnostics.affinity_pilot import run_affinity_pilot
+    from trainables.training.learner import DivergedError
 
     space = SearchSpace((Block(placement=(PlacementRule("none"),)),), fixed=definition.space.fixed)
     plan = compile_plan(definition.model_copy(update={"space": space}))

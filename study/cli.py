@@ -10,11 +10,11 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from study.display import complain
+from study.definition.secrets import redact
 from study.errors import UserError, system_error_line
 from study.interruption import EXIT_INTERRUPTED, hear_signals_in_the_whole_process
 from study.layout import RUNS
-from study.secrets import redact
+from study.terminal.display import complain
 
 EXIT_USER_ERROR = 2
 

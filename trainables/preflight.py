@@ -8,15 +8,16 @@ from pathlib import Path
 
 import torch
 
-from trainables.acting import OWN_METHODS
-from trainables.backbones import build_backbone
-from trainables.backbones.pretrained import check_pretrained
-from trainables.batches import build_batches
-from trainables.config import DataConfig, NetworkConfig, TrialConfig
-from trainables.data.source import SPLITS, Labels
-from trainables.evaluation import LabelsAndTriplets, check_measurable
-from trainables.network import assemble_model
-from trainables.triplets import TripletPool
+from trainables.config.acting import OWN_METHODS
+from trainables.config.network import NetworkConfig
+from trainables.config.trial import DataConfig, TrialConfig
+from trainables.evaluation.measure import LabelsAndTriplets, check_measurable
+from trainables.networks.backbones import build_backbone
+from trainables.networks.backbones.pretrained import check_pretrained
+from trainables.networks.multi_task import assemble_model
+from trainables.sampling.batches import build_batches
+from trainables.sampling.triplets import TripletPool
+from trainables.sources.source import SPLITS, Labels
 
 LOSS_WEIGHTING = frozenset(("equal", "rlw", "dwa", "uncertainty", "famo"))
 """Own methods that look at losses; the others look at gradients of what the tasks share."""

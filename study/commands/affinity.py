@@ -14,15 +14,15 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 from rich.console import Console
 
-from results.affinity_figure import TaskMatrix, affinity_figure, unit_of
-from results.figures import save_figure
+from results.figures.affinity import TaskMatrix, affinity_figure, unit_of
+from results.figures.tradeoff import save_figure
 from study.affinity import Chosen, StudyAffinity, measure_affinity, write_affinity
 from study.commands.target import find_target
-from study.display import Heading, duration, open_console, print_table, say
 from study.interruption import EXIT_INTERRUPTED
-from study.live_block import LiveBlock, bar, can_redraw
-from study.ownership import refuse_another_study
-from study.plan import fingerprint_of
+from study.plan.plan import fingerprint_of
+from study.run_folder.ownership import refuse_another_study
+from study.terminal.display import Heading, duration, open_console, print_table, say
+from study.terminal.live_block import LiveBlock, bar, can_redraw
 
 MOST_PRINTED_TASKS = 12
 """Tasks up to which the whole matrix fits on 80 columns; beyond, every task's best and worst partner is printed."""

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from results.wording import count
+from results.report.wording import count
 from study.commands.target import find_target
-from study.display import Heading, open_console, print_table, say
 from study.layout import dataset_cache
-from study.plan import blaming
+from study.plan.plan import blaming
+from study.terminal.display import Heading, open_console, print_table, say
 
 _NAMED_CORRUPT = 10
 _NAMED_CLASSES = 20

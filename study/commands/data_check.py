@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING
 
 from rich.console import Console
 
-from results.wording import count
+from results.report.wording import count
 from study.commands.target import find_target
-from study.display import Heading, open_console, print_table, say
 from study.layout import RunFolder, dataset_cache
-from study.plan import blaming
-from trainables.config import DataConfig
-from trainables.sources import detect_source
+from study.plan.plan import blaming
+from study.terminal.display import Heading, open_console, print_table, say
+from trainables.config.trial import DataConfig
+from trainables.sources.registry import detect_source
 
 if TYPE_CHECKING:
     from trainables.data import DatasetCheck, TaskCounts

@@ -14,19 +14,19 @@ import yaml
 from rich.console import Console
 
 from study.commands.target import command_line
-from study.definition import LONGEST_NAME
-from study.display import open_console, say
+from study.definition.loading import built_in_studies, needs_data, parse_study
+from study.definition.model import LONGEST_NAME
+from study.definition.yaml_reader import compose_yaml, read_yaml
+from study.definition.yaml_writer import one_line
+from study.drafting.image_places import class_folders, source_of
 from study.errors import UserError, nearest
-from study.image_places import class_folders, source_of
 from study.layout import RUNS, write_atomically
-from study.loading import built_in_studies, needs_data, parse_study
-from study.plan import blaming, compile_plan
-from study.yaml_reader import compose_yaml, read_yaml
-from study.yaml_writer import one_line
-from trainables.sources import SourceConfig, detect_source
+from study.plan.plan import blaming, compile_plan
+from study.terminal.display import open_console, say
+from trainables.sources.registry import SourceConfig, detect_source
 
 if TYPE_CHECKING:
-    from trainables.data.class_folders import ClassFolders
+    from trainables.sources.table.class_folders import ClassFolders
 
 _UNKNOWN_FINGERPRINT = "0" * 32
 
@@ -131,7 +131,7 @@ def _existing(data: Path) -> Path:
 
 def _from_images(console: Console, file: Path, data: Path) -> str:
     """Return a study on the images, and write the table of classes beside it where only folders name them."""
-    from study.drafting import draft_study, look_at
+    from study.drafting.drafting import draft_study, look_at
 
     place = _existing(data)
     folders = None if place.is_file() else class_folders(place)
@@ -168,7 +168,7 @@ def _csv(folders: ClassFolders) -> str:
 
 
 def _table_source(table: Path, folders: ClassFolders) -> SourceConfig:
-    from trainables.data.table import TableImages
+    from trainables.sources.table.source import TableImages
 
     return TableImages(path=table, images=folders.folder, image_column=folders.header[0])
 

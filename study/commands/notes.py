@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from study.commands.target import Target
-from study.earlier import EarlierResults, earlier_results
-from study.monitoring import as_monitored_by, monitoring_note, unmonitored
-from study.progress import RunProgress, TrialProgress, progress_of
-from study.tune.units import read_states
+from study.schedule.progress import RunProgress, TrialProgress, progress_of
+from study.schedule.units import read_states
+from study.status.earlier import EarlierResults, earlier_results
+from study.status.monitoring import as_monitored_by, monitoring_note, unmonitored
 
 
 def notes_on(target: Target, progress: RunProgress, go_on: str) -> list[str]:

@@ -9,15 +9,15 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from results.wording import count, size
+from results.report.wording import count, size
 from study.commands.target import Target, command_line, find_target
-from study.cost import StudyCost, TimeSource, study_cost
-from study.display import Heading, duration, open_console, print_table, say, scaled, unbroken
-from study.foresight import foreseen
 from study.layout import RunFolder, dataset_cache
-from study.ownership import refuse_another_rule, refuse_another_study
-from study.plan import StudyPlan, blaming
-from study.preflight import refuse_untrainable
+from study.plan.cost import StudyCost, TimeSource, study_cost
+from study.plan.foresight import foreseen
+from study.plan.plan import StudyPlan, blaming
+from study.plan.preflight import refuse_untrainable
+from study.run_folder.ownership import refuse_another_rule, refuse_another_study
+from study.terminal.display import Heading, duration, open_console, print_table, say, scaled, unbroken
 
 
 def show_plan(given: Path, runs: Path, *, probe: bool, as_json: bool) -> None:
@@ -36,7 +36,7 @@ def show_plan(given: Path, runs: Path, *, probe: bool, as_json: bool) -> None:
     known = _known_from_run(target, plan, command_line("run", given, runs))
     seconds, source = known.seconds, known.source
     if probe:
-        from study.timing import probed_epoch_seconds
+        from study.status.timing import probed_epoch_seconds
 
         with target.named():
             seconds, source = probed_epoch_seconds(plan), "probe"
@@ -86,11 +86,11 @@ def _known_from_run(target: Target, plan: StudyPlan, go_on: str) -> _Known:
         return _Known(folder)
     # Imported here, since a study that was never run is planned without the samplers' libraries.
     from study.commands.notes import earlier_line, monitoring_line
-    from study.earlier import earlier_results
-    from study.monitoring import unmonitored
-    from study.progress import progress_of
-    from study.timing import measured_epoch_seconds
-    from study.tune.units import read_states
+    from study.schedule.progress import progress_of
+    from study.schedule.units import read_states
+    from study.status.earlier import earlier_results
+    from study.status.monitoring import unmonitored
+    from study.status.timing import measured_epoch_seconds
 
     progress = progress_of(plan, read_states(folder))
     earlier, lacking = earlier_results(folder, plan.data_fingerprint), unmonitored(progress)

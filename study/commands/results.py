@@ -10,18 +10,18 @@ from pathlib import Path
 import pandas as pd
 from rich.console import Console
 
-from results.report import Origin, ReportFiles, write_report
-from results.wording import format_summary, summary_note
-from study.collect import collect_progress
+from results.report.report import Origin, ReportFiles, write_report
+from results.report.wording import format_summary, summary_note
+from study.collect.collect import collect_progress
 from study.commands.notes import notes_on
 from study.commands.target import Target, command_line, find_run
-from study.data_record import data_facts
-from study.display import Heading, open_console, print_table, say, unbroken
+from study.definition.secrets import redact
+from study.definition.tracking_address import StoreAddress, store_address
 from study.errors import UserError, naming
 from study.layout import RUNS
-from study.progress import RunProgress, read_progress
-from study.secrets import redact
-from study.tracking.address import StoreAddress, store_address
+from study.plan.data_record import data_facts
+from study.schedule.progress import RunProgress, read_progress
+from study.terminal.display import Heading, open_console, print_table, say, unbroken
 from study.tracking.errors import StoreError
 from study.tracking.tracker import Tracker
 

@@ -10,27 +10,27 @@ from typing import TYPE_CHECKING
 
 from rich.console import Console
 
-from study.background_sync import BackgroundSync
-from study.collect import collect_progress
-from study.commands.live import LiveProgress
+from study.collect.collect import collect_progress
 from study.commands.notes import monitoring_line
 from study.commands.results import mlflow_hint, print_report, tracker_of, write_study_report
 from study.commands.target import Target, command_line, find_target
-from study.data_record import write_data_record
-from study.display import open_console, say, unbroken
-from study.earlier import earlier_results, keep_aside
 from study.errors import UserError
-from study.foresight import foreseen
 from study.interruption import EXIT_INTERRUPTED
 from study.layout import RunFolder, dataset_cache
-from study.monitoring import train_again, unmonitored
-from study.ownership import WAYS_OUT, refuse_another_rule, refuse_another_study
-from study.plan import StudyPlan, blaming, write_plan
-from study.preflight import refuse_missing_device, refuse_untrainable, refuse_untrainable_labels
-from study.progress import progress_of, read_progress
-from study.run_files import mend_plan, write_study_as_run
+from study.plan.data_record import write_data_record
+from study.plan.foresight import foreseen
+from study.plan.plan import StudyPlan, blaming, write_plan
+from study.plan.preflight import refuse_missing_device, refuse_untrainable, refuse_untrainable_labels
+from study.plan.run_files import mend_plan, write_study_as_run
+from study.run_folder.ownership import WAYS_OUT, refuse_another_rule, refuse_another_study
+from study.schedule.progress import progress_of, read_progress
+from study.schedule.units import read_states
+from study.status.earlier import earlier_results, keep_aside
+from study.status.monitoring import train_again, unmonitored
+from study.terminal.display import open_console, say, unbroken
+from study.terminal.live import LiveProgress
+from study.tracking.background_sync import BackgroundSync
 from study.tune.runner import RunOptions, RunSummary, run_lock, run_study
-from study.tune.units import read_states
 
 if TYPE_CHECKING:  # torch comes with it
     from trainables.data import Dataset

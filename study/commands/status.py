@@ -9,10 +9,10 @@ from pathlib import Path
 
 from study.commands.notes import notes_on
 from study.commands.target import command_line, find_run
-from study.display import Heading, duration, open_console, print_table, say, unbroken
-from study.driver import driver_of
-from study.progress import read_progress
-from study.status import ArmStatus, FailedTrial, RunningTrial, StudyStatus, study_status
+from study.run_folder.driver import driver_of
+from study.schedule.progress import read_progress
+from study.status.status import ArmStatus, FailedTrial, RunningTrial, StudyStatus, study_status
+from study.terminal.display import Heading, duration, open_console, print_table, say, unbroken
 
 _ALWAYS_SHOWN = ("arm", "tune", "confirm", "wait")
 _HEADINGS = [

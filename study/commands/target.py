@@ -10,14 +10,14 @@ from pathlib import Path
 
 import typer
 
-from study.definition import StudyDefinition
+from study.definition.loading import load_study
+from study.definition.model import StudyDefinition
 from study.errors import UserError
 from study.layout import RUNS, RunFolder
-from study.loading import load_study
-from study.old_secrets import take_out_secrets
-from study.ownership import refuse_another_study, trained_plan
-from study.plan import StudyPlan, compile_plan, fingerprint_of
-from study.run_files import renew_plan, study_as_run
+from study.plan.plan import StudyPlan, compile_plan, fingerprint_of
+from study.plan.run_files import renew_plan, study_as_run
+from study.run_folder.old_secrets import take_out_secrets
+from study.run_folder.ownership import refuse_another_study, trained_plan
 
 
 @dataclass(frozen=True)

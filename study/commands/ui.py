@@ -14,9 +14,9 @@ from rich.console import Console
 
 from study.commands.results import address_of, tracker_of
 from study.commands.target import find_run
-from study.display import open_console, say
+from study.definition.secrets import without_secrets
 from study.errors import UserError
-from study.secrets import without_secrets
+from study.terminal.display import open_console, say
 from study.tracking.errors import StoreError
 from study.tracking.server import LocalServer
 from study.tracking.views import comparison_page, study_page, tree_page

@@ -9,7 +9,7 @@ from typing import Any
 from mlflow.entities import Dataset, DatasetInput, InputTag
 
 from study.tracking.keys import bounded
-from trainables.sources import parse_source
+from trainables.sources.registry import parse_source
 
 _NAME, _DIGEST, _KIND, _SOURCE = 500, 36, 36, 60_000
 """Characters of each field at most, by MLflow's checks and the widths of its columns."""

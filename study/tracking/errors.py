@@ -11,8 +11,8 @@ from requests.exceptions import RetryError, SSLError, Timeout
 from sqlalchemy.exc import DBAPIError, IntegrityError, InterfaceError, OperationalError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as DatabaseTimeoutError
 
-from study.secrets import redact
-from study.tracking.address import StoreAddress
+from study.definition.secrets import redact
+from study.definition.tracking_address import StoreAddress
 
 FROM_THE_STORE = (MlflowException, SQLAlchemyError, OSError)
 """What MLflow and its drivers raise; errors of ``requests`` are ``OSError``."""

@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, Any
 
 from mlflow.entities import Metric, Param, RunTag
 
-from results.markdown import escape
-from results.metrics import HEADLINE_METRICS
-from study.collect import read_summary
-from study.journal import TrialHistory, derive_history, read_journal
+from results.report.markdown import escape
+from results.tables.metrics import HEADLINE_METRICS
+from study.collect.collect import read_summary
+from study.journal.journal import TrialHistory, derive_history, read_journal
 from study.layout import RunFolder
-from study.mirror import TAG_LENGTH, RunContent, factor_params, ledger_points, summary_points, trial_content
+from study.tracking.content import TAG_LENGTH, RunContent, factor_params, ledger_points, summary_points, trial_content
 from study.tracking.dataset import dataset_input
 from study.tracking.errors import RunGoneError, StoreRefusedError
 from study.tracking.keys import KEY_LENGTH, bounded

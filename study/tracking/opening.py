@@ -15,8 +15,8 @@ from mlflow.tracking import MlflowClient
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import SQLAlchemyError
 
-from study.secrets import redact
-from study.tracking.address import StoreAddress
+from study.definition.secrets import redact
+from study.definition.tracking_address import StoreAddress
 from study.tracking.errors import StoreRefusedError
 
 _TIMES = 5

@@ -14,8 +14,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import IO, Self
 
-from study.secrets import redact
-from study.tracking.address import StoreAddress
+from study.definition.secrets import redact
+from study.definition.tracking_address import StoreAddress
 from study.tracking.errors import StoreRefusedError
 
 _HOST = "127.0.0.1"

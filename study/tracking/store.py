@@ -22,8 +22,8 @@ os.environ.setdefault("PGCONNECT_TIMEOUT", "5")
 from mlflow.entities import Metric, Param, Run, RunTag, ViewType
 from mlflow.tracking import MlflowClient
 
-from study.secrets import redact
-from study.tracking.address import StoreAddress
+from study.definition.secrets import redact
+from study.definition.tracking_address import StoreAddress
 from study.tracking.errors import (
     FROM_THE_STORE,
     RunGoneError,

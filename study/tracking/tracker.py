@@ -13,10 +13,10 @@ from typing import Any
 
 from filelock import FileLock
 
+from study.definition.secrets import without_secrets
+from study.definition.tracking_address import StoreAddress
 from study.layout import RunFolder, write_atomically
-from study.plan_file import read_document
-from study.secrets import without_secrets
-from study.tracking.address import StoreAddress
+from study.run_folder.plan_file import read_document
 from study.tracking.errors import StoreRefusedError
 from study.tracking.identity import identify
 from study.tracking.known import Known, recall

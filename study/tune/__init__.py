@@ -1,1 +1,1 @@
-"""The only folder that imports Ray and Optuna."""
+"""Where trials run in parallel. The only room that imports Ray."""

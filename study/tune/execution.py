@@ -21,20 +21,20 @@ from typing import Any, Literal
 
 from filelock import FileLock, Timeout
 
+from study.definition.secrets import redact
 from study.errors import FULL, naming, system_error_behind, system_error_line
-from study.journal import JournalWriter, State
+from study.journal.journal import JournalWriter, State
 from study.layout import RunFolder, TrialFolder, dataset_cache
-from study.secrets import redact
-from study.tune.hang_watch import ended_when_hung
-from study.tune.units import TrialState, read_state
-from trainables.config import TrialConfig
+from study.schedule.hang_watch import ended_when_hung
+from study.schedule.units import TrialState, read_state
+from trainables.config.trial import TrialConfig
 from trainables.data import require_fingerprint
 from trainables.outcome import EpochRecord, TrialOutcome, mean_over_tasks
 
 TrialRunner = Callable[..., TrialOutcome]
 FailureKind = Literal["diverged", "out_of_memory", "disk_full", "hung", "data", "crashed"]
 
-RUN_TRIAL = "trainables.training:run_trial"
+RUN_TRIAL = "trainables.run:run_trial"
 LOCK_PATIENCE_S = 60.0
 """A worker of a killed driver is gone within seconds; one that holds a trial longer than this is alive."""
 
@@ -60,7 +60,7 @@ class WorkOrder:
         until_epoch: the rung to stop at; None runs to the end.
         metric: of the objective, on validation images, mean over tasks.
         average: of the objective.
-        runner: ``module:function`` with the signature of ``trainables.training.run_trial``.
+        runner: ``module:function`` with the signature of ``trainables.run.run_trial``.
         hang_after_s: without a sign of life the worker is ended after so many seconds; None never.
     """
 
@@ -203,7 +203,7 @@ def failure_kind(error: BaseException) -> FailureKind:
     found = system_error_behind(error)
     if found is not None and found.errno in FULL:
         return "disk_full"
-    return "data" if _passed_through(error.__traceback__, "trainables.data") else "crashed"
+    return "data" if _passed_through(error.__traceback__, ("trainables.data", "trainables.sources")) else "crashed"
 
 
 def _message(kind: FailureKind, error: BaseException) -> str:
@@ -213,10 +213,10 @@ def _message(kind: FailureKind, error: BaseException) -> str:
     return str(error) or type(error).__name__
 
 
-def _passed_through(trace: TracebackType | None, package: str) -> bool:
+def _passed_through(trace: TracebackType | None, packages: tuple[str, ...]) -> bool:
     while trace is not None:
         name = trace.tb_frame.f_globals.get("__name__", "")
-        if name == package or name.startswith(f"{package}."):
+        if any(name == package or name.startswith(f"{package}.") for package in packages):
             return True
         trace = trace.tb_next
     return False

@@ -17,19 +17,19 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from study.errors import UserError, causes, naming, system_error_line
-from study.failures import one_line, signature
 from study.interruption import hearing_signals
+from study.journal.failures import one_line, signature
 from study.layout import RunFolder
-from study.plan import StudyPlan
+from study.plan.plan import StudyPlan
+from study.schedule.dispatch import Dispatcher
+from study.schedule.units import WorkUnit, read_states
+from study.schedule.workload import Workload
 from study.tune.cluster import connected, trials_at_once
-from study.tune.dispatch import Dispatcher
 from study.tune.execution import RUN_TRIAL, WorkOrder
 from study.tune.ray_watch import watched
-from study.tune.units import WorkUnit, read_states
-from study.workload import Workload
 
 _GLANCE_S = 0.5
-"""How long ``study.driver.driver_of`` may be in the way of a driver that wants the lock, many times over."""
+"""How long ``study.run_folder.driver.driver_of`` may be in the way of a driver that wants the lock, many times over."""
 
 Listener = Callable[[Workload], None]
 """Called at the start, after every unit handed out and after every unit that ended."""

@@ -7,9 +7,9 @@ from typing import Any
 
 from ray.tune.search import Searcher
 
-from study.tune.dispatch import Dispatcher
+from study.schedule.dispatch import Dispatcher
+from study.schedule.units import WorkUnit
 from study.tune.execution import WorkOrder
-from study.tune.units import WorkUnit
 
 
 class UnitSearcher(Searcher):

@@ -8,11 +8,11 @@ from types import ModuleType
 
 import pytest
 
-from study.collect import collect
+from study.collect.collect import collect
+from study.definition.loading import dump_study, load_study
 from study.layout import RunFolder
-from study.loading import dump_study, load_study
-from study.plan import compile_plan, write_plan
-from study.tune.dispatch import Dispatcher
+from study.plan.plan import compile_plan, write_plan
+from study.schedule.dispatch import Dispatcher
 from study.tune.execution import WorkOrder, execute
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"

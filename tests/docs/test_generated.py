@@ -8,8 +8,8 @@ from types import ModuleType
 import pytest
 import yaml
 
+from study.definition.loading import load_study
 from study.errors import UserError
-from study.loading import load_study
 
 
 def test_committed_pages_equal_the_generators_output(generator: ModuleType):

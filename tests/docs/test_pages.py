@@ -15,10 +15,10 @@ import yaml
 from PIL import Image
 
 from study.cli import app
+from study.definition.loading import load_study
+from study.definition.tracking_address import store_address
 from study.layout import RunFolder
-from study.loading import load_study
-from study.plan import compile_plan
-from study.tracking.address import store_address
+from study.plan.plan import compile_plan
 from study.tracking.tracker import Tracker
 
 REPOSITORY = Path(__file__).resolve().parents[2]

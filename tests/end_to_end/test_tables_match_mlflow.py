@@ -11,12 +11,12 @@ import pytest
 from mlflow.entities import Run
 from mlflow.tracking import MlflowClient
 
-from results.schema import LEDGER, SCHEMAS
-from results.store import read_table
+from results.tables.schema import LEDGER, SCHEMAS
+from results.tables.store import read_table
 from study.commands.results import sync_run
 from study.commands.run import RunCommand, run
 from study.layout import RunFolder, sqlite_uri
-from study.mirror import ledger_key, task_metric_key
+from study.tracking.content import ledger_key, task_metric_key
 from study.tracking.keys import metric_key
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]

@@ -9,9 +9,9 @@ from unittest.mock import patch
 
 import pytest
 
-from trainables.backbones import BACKBONES
-from trainables.balancing import BALANCERS
-from trainables.modulation import FORMS
+from trainables.losses.balancing import BALANCERS
+from trainables.networks.backbones import BACKBONES
+from trainables.networks.modulation import FORMS
 
 MODULE = '''
 """A form, a balancing method and a backbone, written against the public names alone."""
@@ -19,9 +19,9 @@ MODULE = '''
 import torch
 from torch import nn
 
-from trainables.backbones import Backbone, StageShape
-from trainables.balancing import Balancer
-from trainables.modulation import Modulation
+from trainables.networks.backbones import Backbone, StageShape
+from trainables.losses.balancing import Balancer
+from trainables.networks.modulation import Modulation
 
 
 class ShiftOnly(Modulation):

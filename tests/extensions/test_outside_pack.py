@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from study.definition import StudyDefinition
+from study.definition.model import StudyDefinition
 from study.errors import UserError
-from study.plan import compile_plan, plan_trial
-from trainables.training import run_trial
+from study.plan.plan import compile_plan, plan_trial
+from trainables.run import run_trial
 
 
 def _definition(block: dict[str, Any], **sections: Any) -> StudyDefinition:

@@ -14,9 +14,9 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from results.store import read_table
+from results.tables.store import read_table
 from study.layout import RunFolder
-from study.tune.units import read_states
+from study.schedule.units import read_states
 
 PATIENCE_S = 600  # to start Ray and import torch on a machine that is busy with other things
 

@@ -12,12 +12,12 @@ from typing import Any
 import pytest
 import torch
 
-from study.journal import JournalWriter
+from study.journal.journal import JournalWriter
 from study.layout import write_atomically
 from study.tune.execution import failure_kind
-from trainables.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from trainables.outcome import EpochRecord
-from trainables.records import TrialRecords
+from trainables.training.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
+from trainables.training.records import TrialRecords
 
 
 @pytest.fixture

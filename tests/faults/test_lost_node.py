@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from ray.cluster_utils import Cluster
 
-from results.store import read_table
+from results.tables.store import read_table
 
 pytestmark = [
     pytest.mark.long,

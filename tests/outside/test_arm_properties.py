@@ -12,12 +12,13 @@ from hypothesis import HealthCheck, assume, example, given, settings
 from hypothesis import strategies as st
 from safetensors import safe_open
 
-from trainables.config import DataConfig, InitializationConfig, ModulationConfig, NetworkConfig, Partition, TrialConfig
-from trainables.ledger import storage_ledger
-from trainables.modulation import FORMS
-from trainables.network import MultiTaskModel, build_model
-from trainables.records import TrialRecords
-from trainables.weights import save_weights
+from trainables.config.network import NetworkConfig
+from trainables.config.trial import DataConfig, InitializationConfig, ModulationConfig, Partition, TrialConfig
+from trainables.networks.ledger import storage_ledger
+from trainables.networks.modulation import FORMS
+from trainables.networks.multi_task import MultiTaskModel, build_model
+from trainables.training.records import TrialRecords
+from trainables.training.weights import save_weights
 
 TASKS = ("a", "b", "c", "d")
 STAGES = ("conv1", "res2", "res3", "res4", "res5", "fc")

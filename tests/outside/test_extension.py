@@ -10,13 +10,13 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
+from study.definition.loading import load_study
 from study.errors import UserError
-from study.loading import load_study
-from study.plan import compile_plan, plan_trial
-from trainables.balancing import BALANCERS, Balancer, Objective, register_balancer
-from trainables.modulation import FORMS, Modulation, Site, register_form
+from study.plan.plan import compile_plan, plan_trial
+from trainables.losses.balancing import BALANCERS, Balancer, Objective, register_balancer
+from trainables.networks.modulation import FORMS, Modulation, Site, register_form
 from trainables.outcome import EpochRecord
-from trainables.training import run_trial
+from trainables.run import run_trial
 
 STUDY = """
 name: extended

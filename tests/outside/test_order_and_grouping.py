@@ -12,13 +12,13 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from search_spaces.parsing import parse_space
-from study.loading import load_study
-from study.plan import StudyPlan, compile_plan, plan_trial
-from trainables.compute import trial_runtime
-from trainables.config import TrialConfig
+from study.definition.loading import load_study
+from study.plan.plan import StudyPlan, compile_plan, plan_trial
+from trainables.config.trial import TrialConfig
 from trainables.data import Split
-from trainables.learner import Learner
-from trainables.triplets import TripletStore
+from trainables.sampling.triplets import TripletStore
+from trainables.training.learner import Learner
+from trainables.training.runtime import trial_runtime
 
 TASKS = ("colour", "shape", "size")
 TURNED = ("size", "colour", "shape")

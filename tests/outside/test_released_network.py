@@ -7,9 +7,10 @@ import torch
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from trainables.backbones import build_backbone
-from trainables.config import DataConfig, ModulationConfig, NetworkConfig, TrialConfig
-from trainables.network import assemble_model
+from trainables.config.network import NetworkConfig
+from trainables.config.trial import DataConfig, ModulationConfig, TrialConfig
+from trainables.networks.backbones import build_backbone
+from trainables.networks.multi_task import assemble_model
 
 INPUT, KERNEL = 150, 3
 BLOCKS = {"res2": (32, 64), "res3": (64, 128), "res4": (128, 128), "res5": (128, 128)}

@@ -11,7 +11,7 @@ import torch
 from pytorch_metric_learning.utils.accuracy_calculator import AccuracyCalculator
 from sklearn.metrics import average_precision_score
 
-from trainables.retrieval_metrics import average_over, rank_metrics, squared_distances
+from trainables.evaluation.retrieval_metrics import average_over, rank_metrics, squared_distances
 
 THEIRS = {
     "recall_at_1": "precision_at_1",  # the same question at depth 1: is the nearest image relevant?

@@ -13,9 +13,10 @@ from typing import Any
 import pytest
 import torch
 
-from trainables.config import DataConfig, InitializationConfig, ModulationConfig, NetworkConfig, TrialConfig
-from trainables.losses import triplet_margin_loss
-from trainables.network import MultiTaskModel, build_model
+from trainables.config.network import NetworkConfig
+from trainables.config.trial import DataConfig, InitializationConfig, ModulationConfig, TrialConfig
+from trainables.losses.triplet import triplet_margin_loss
+from trainables.networks.multi_task import MultiTaskModel, build_model
 
 TASKS = ("a", "b", "c", "d")
 LATE = ("res4", "res5", "fc")
@@ -100,7 +101,7 @@ def test_it_vanishes_between_networks() -> None:
 @pytest.mark.parametrize("point", ["res4", "res5"])
 def test_scaling_all_tasks_alike_is_undone_by_the_next_batch_norm(point: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """So along the vectors, what a task's own gradient says is taken back by what it says to the others (Euler)."""
-    monkeypatch.setattr(import_module("trainables.backbones.simplenet"), "BATCH_NORM_EPSILON", 1e-12)
+    monkeypatch.setattr(import_module("trainables.networks.backbones.simplenet"), "BATCH_NORM_EPSILON", 1e-12)
     model = made(1)
     before = losses(model, 1)
     gradient = gradients(model, before[2])[point]

@@ -8,10 +8,10 @@ from pytorch_metric_learning.distances import LpDistance
 from pytorch_metric_learning.miners import TripletMarginMiner
 from pytorch_metric_learning.utils.loss_and_miner_utils import get_all_triplets_indices
 
-from trainables.config import LossConfig
-from trainables.distances import SQUARED, chosen_distance
-from trainables.losses import batch_triplet_loss
-from trainables.retrieval_network import normalize
+from trainables.config.training import LossConfig
+from trainables.losses.distances import SQUARED, chosen_distance
+from trainables.losses.triplet import batch_triplet_loss
+from trainables.networks.retrieval import normalize
 
 TASKS, IMAGES = 3, 16
 

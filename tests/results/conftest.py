@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from results.metrics import TASK_METRICS
+from results.tables.metrics import TASK_METRICS
 
 TASKS = ("smiling", "mouth_open", "glasses", "hat", "blond_hair", "beard", "male")
 BASE_PARAMETERS = 2_953_664

@@ -11,10 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
-from results.markdown import bullets, code_block, escape, table
 from results.plain_text import visible
-from results.report import Origin, write_report
-from results.store import read_table, write_tables
+from results.report.markdown import bullets, code_block, escape, table
+from results.report.report import Origin, write_report
+from results.tables.store import read_table, write_tables
 
 TASK_NAMES = [
     "price=$$",

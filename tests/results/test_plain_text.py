@@ -13,11 +13,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from matplotlib.text import Text
 
-from results.affinity_figure import TaskMatrix, affinity_figure
-from results.drawing import figure_names, figure_text
-from results.figures import Caption, save_figure, task_figure, tradeoff_figure
+from results.analysis.tradeoff import pareto_front
+from results.figures.affinity import TaskMatrix, affinity_figure
+from results.figures.drawing import figure_names, figure_text
+from results.figures.tradeoff import Caption, save_figure, task_figure, tradeoff_figure
 from results.plain_text import short_names, shortened, visible
-from results.tradeoff import pareto_front
 
 HOSTILE = [
     "price=$$",

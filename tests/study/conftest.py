@@ -7,12 +7,12 @@ from typing import Any
 
 import pytest
 
-from study.journal import JournalWriter
+from study.definition.loading import load_study
+from study.journal.journal import JournalWriter
 from study.layout import RunFolder
-from study.loading import load_study
-from study.plan import PlannedTrial, StudyPlan, compile_plan, write_plan
-from study.progress import progress_of
-from study.tune.units import read_states
+from study.plan.plan import PlannedTrial, StudyPlan, compile_plan, write_plan
+from study.schedule.progress import progress_of
+from study.schedule.units import read_states
 
 STUDY_FILE = """
 name: tiny

@@ -17,8 +17,8 @@ from typer.testing import CliRunner, Result
 from search_spaces.affinity_groups import grouping_score
 from study.affinity import measure_affinity
 from study.cli import app
-from study.loading import load_study
-from study.plan import compile_plan
+from study.definition.loading import load_study
+from study.plan.plan import compile_plan
 
 TASKS = ["Smiling", "Mouth_Open", "Glasses"]
 STUDY = """

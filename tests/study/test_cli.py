@@ -12,11 +12,11 @@ import pytest
 from PIL import Image
 from typer.testing import CliRunner, Result
 
-from results.store import read_table
+from results.tables.store import read_table
 from study.cli import app
+from study.definition.loading import dump_study, load_study
 from study.layout import RunFolder
-from study.loading import dump_study, load_study
-from study.plan import StudyPlan
+from study.plan.plan import StudyPlan
 
 
 def modstudy(*arguments: object) -> Result:

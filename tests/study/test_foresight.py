@@ -12,10 +12,10 @@ from PIL import Image
 from typer.testing import CliRunner
 
 from study.cli import app
-from study.cost import usable_cpus
-from study.foresight import foreseen
-from study.loading import load_study
-from study.plan import compile_plan
+from study.definition.loading import load_study
+from study.plan.cost import usable_cpus
+from study.plan.foresight import foreseen
+from study.plan.plan import compile_plan
 
 STUDY = """
 name: shoes

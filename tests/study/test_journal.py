@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from study.events import Event
-from study.journal import JournalWriter, derive_history, read_history, read_journal
-from trainables.sealed_json import seal
+from study.journal.events import Event
+from study.journal.journal import JournalWriter, derive_history, read_history, read_journal
+from trainables.foundation.sealed_json import seal
 
 PLANNED: Event = {
     "event": "planned",

@@ -11,13 +11,13 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from study.cli import app
-from study.journal import JournalWriter
+from study.definition.loading import dump_study, load_study
+from study.journal.journal import JournalWriter
 from study.layout import RunFolder
-from study.loading import dump_study, load_study
-from study.monitoring import train_again, unmonitored
-from study.plan import StudyPlan, compile_plan, write_plan
-from study.progress import progress_of
-from study.tune.units import read_states
+from study.plan.plan import StudyPlan, compile_plan, write_plan
+from study.schedule.progress import progress_of
+from study.schedule.units import read_states
+from study.status.monitoring import train_again, unmonitored
 
 NOTE = "15 finished trials were trained before agreement asked for what"
 

@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 import torch
 
+from study.definition.loading import dump_study, load_study
 from study.errors import UserError
 from study.layout import RunFolder
-from study.loading import dump_study, load_study
-from study.plan import StudyPlan, compile_plan, plan_trial, read_plan, write_plan
-from trainables.backbones import build_backbone
+from study.plan.plan import StudyPlan, compile_plan, plan_trial, read_plan, write_plan
+from trainables.networks.backbones import build_backbone
 
 NETWORK = """
 from torch import nn

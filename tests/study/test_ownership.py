@@ -12,10 +12,10 @@ from PIL import Image
 from typer.testing import CliRunner, Result
 
 from study.cli import app
+from study.definition.loading import dump_study, load_study
 from study.errors import UserError
 from study.layout import RunFolder
-from study.loading import dump_study, load_study
-from study.plan import StudyPlan, compile_plan, write_plan
+from study.plan.plan import StudyPlan, compile_plan, write_plan
 
 READING = ("status", "collect", "report", "sync")
 

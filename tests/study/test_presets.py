@@ -12,15 +12,15 @@ import pyarrow.parquet as pq
 import pytest
 import yaml
 
-from study.definition import StudyDefinition
-from study.loading import built_in_studies, parse_study
-from study.plan import compile_plan, plan_trial
-from study.yaml_reader import StrictLoader
-from trainables.batches import build_batches
-from trainables.config import TrialConfig
-from trainables.optimization import schedule_factor
+from study.definition.loading import built_in_studies, parse_study
+from study.definition.model import StudyDefinition
+from study.definition.yaml_reader import StrictLoader
+from study.plan.plan import compile_plan, plan_trial
+from trainables.config.trial import TrialConfig
 from trainables.outcome import EpochRecord
-from trainables.training import run_trial
+from trainables.run import run_trial
+from trainables.sampling.batches import build_batches
+from trainables.training.optimization import schedule_factor
 
 ATTRIBUTES = ("Smiling", "Oval_Face", "5_o_Clock_Shadow", "Bald", "Arched_Eyebrows", "Big_Lips", "Big_Nose")
 

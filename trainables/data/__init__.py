@@ -7,11 +7,11 @@ from trainables.data.cache import (
     refuse_unfit,
     require_fingerprint,
 )
-from trainables.data.checking import DatasetCheck, check_dataset
 from trainables.data.dataset import Dataset, Manifest, Split
 from trainables.data.description import DatasetDescription, TaskCounts, describe_dataset
 from trainables.data.duplicates import DuplicateImages
-from trainables.data.source import SPLITS, UNLABELLED
+from trainables.sampling.checks import DatasetCheck, check_dataset
+from trainables.sources.source import SPLITS, UNLABELLED
 
 __all__ = [
     "SPLITS",

@@ -23,7 +23,7 @@ import numpy as np
 from filelock import FileLock
 from numpy.typing import NDArray
 
-from trainables.config import DataConfig
+from trainables.config.trial import DataConfig
 from trainables.data.dataset import (
     MANIFEST,
     DamagedCacheError,
@@ -36,8 +36,8 @@ from trainables.data.dataset import (
 )
 from trainables.data.duplicates import find_duplicates, pixel_hash
 from trainables.data.pixel_limit import acting_limit
-from trainables.data.source import SPLITS, CorruptImage, ImageSource, Labels
-from trainables.file_hash import file_checksum
+from trainables.foundation.file_hash import file_checksum
+from trainables.sources.source import SPLITS, CorruptImage, ImageSource, Labels
 
 CACHE_FOLDER = "datasets-v2"
 """Below the cache; the number is raised when the files in it change their layout."""

@@ -10,9 +10,9 @@ from pathlib import Path
 import numpy as np
 
 from trainables.data.duplicates import DuplicateImages
-from trainables.data.source import SPLITS, CorruptImage, Labels, Pixels
-from trainables.file_hash import file_checksum
-from trainables.sealed_json import is_sealed, read_object, seal
+from trainables.foundation.file_hash import file_checksum
+from trainables.foundation.sealed_json import is_sealed, read_object, seal
+from trainables.sources.source import SPLITS, CorruptImage, Labels, Pixels
 
 MANIFEST = "manifest.json"
 

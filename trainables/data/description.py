@@ -7,10 +7,10 @@ from pathlib import Path
 
 import numpy as np
 
-from trainables.config import DataConfig
+from trainables.config.trial import DataConfig
 from trainables.data.cache import build_if_missing, cache_folder
 from trainables.data.dataset import Dataset
-from trainables.data.source import SPLITS, UNLABELLED, CorruptImage
+from trainables.sources.source import SPLITS, UNLABELLED, CorruptImage
 
 
 @dataclass(frozen=True)

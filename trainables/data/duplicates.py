@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from trainables.data.source import SPLITS, Pixels
+from trainables.sources.source import SPLITS, Pixels
 
 _NAMED = 10
 _NAMED_OF_GROUP = 4

@@ -6,8 +6,8 @@ import functools
 from dataclasses import dataclass, field
 from typing import Any
 
-from trainables.config import MAX_PIXELS
-from trainables.data.source import SPLITS, ImageSource
+from trainables.config.trial import MAX_PIXELS
+from trainables.sources.source import SPLITS, ImageSource
 
 
 @dataclass(frozen=True)

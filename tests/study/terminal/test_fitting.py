@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 from rich.cells import cell_len
 from rich.console import Console
 
-from results.report import ReportFiles
-from results.wording import format_summary
+from results.report.report import ReportFiles
+from results.report.wording import format_summary
 from study.commands.results import print_report
-from study.display import Heading, print_table, say, unbroken, wrapped
+from study.terminal.display import Heading, print_table, say, unbroken, wrapped
 
 WORDS = st.text("ab-_[]/:|$颜é😀", min_size=1, max_size=20)
 LINES = st.lists(WORDS, min_size=1, max_size=12).map(" ".join)

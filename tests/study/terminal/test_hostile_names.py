@@ -15,10 +15,10 @@ from typer.testing import CliRunner
 
 from results.plain_text import visible
 from study.cli import app
+from study.definition.loading import load_study
 from study.layout import RunFolder, sqlite_uri
-from study.loading import load_study
-from study.plan import StudyPlan, compile_plan, write_plan
-from study.progress import progress_of
+from study.plan.plan import StudyPlan, compile_plan, write_plan
+from study.schedule.progress import progress_of
 
 TASKS = ["price=$$", "[bold red]x[/] :heart:", "a\x1b[31mb\x07", "\u202egnp.exe", "颜色 <b>", "zero\u200bwidth"]
 CLASSES = ["[link=http://e]y[/link]", "n\x1b]0;title\x07"]

@@ -14,18 +14,18 @@ from typing import Any
 import pytest
 
 from study.layout import RunFolder
-from study.plan import StudyPlan
-from study.progress import progress_of
+from study.plan.plan import StudyPlan
+from study.schedule.progress import progress_of
 
 RUN = """
 import json, sys, time
 from pathlib import Path
 from study.commands import live
-from study.display import open_console
+from study.terminal.display import open_console
 from study.layout import RunFolder
-from study.plan import read_plan
-from study.tune.dispatch import Dispatcher
-from study.tune.units import read_states
+from study.plan.plan import read_plan
+from study.schedule.dispatch import Dispatcher
+from study.schedule.units import read_states
 
 live._REFRESH_S = live._LINE_EVERY_S = 0.1
 folder = RunFolder(Path(sys.argv[1]))
@@ -41,8 +41,8 @@ print("after")
 
 BLOCK = """
 import logging, sys, time
-from study.display import open_console, say
-from study.live_block import LiveBlock, bar
+from study.terminal.display import open_console, say
+from study.terminal.live_block import LiveBlock, bar
 
 console = open_console()
 for number in range(8):
@@ -104,7 +104,7 @@ def test_what_is_no_terminal_gets_plain_lines_that_say_what_status_says(
     from typer.testing import CliRunner
 
     from study.cli import app
-    from study.loading import dump_study
+    from study.definition.loading import dump_study
 
     begun.definition.write_text(dump_study(plan.definition))
     (begun.path / "stop").touch()

@@ -9,9 +9,9 @@ import pytest
 from mlflow.entities import Run
 from mlflow.tracking import MlflowClient
 
-from study.journal import JournalWriter
+from study.definition.tracking_address import StoreAddress, store_address
+from study.journal.journal import JournalWriter
 from study.layout import RunFolder, sqlite_uri
-from study.tracking.address import StoreAddress, store_address
 from study.tracking.opening import open_client
 from study.tracking.tracker import Tracker
 

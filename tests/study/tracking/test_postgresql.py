@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 from mlflow.tracking import MlflowClient
 
-from study.background_sync import BackgroundSync
+from study.tracking.background_sync import BackgroundSync
 from study.tracking.errors import StoreRefusedError, StoreUnreachableError
 
 pytestmark = [pytest.mark.long, pytest.mark.timeout(600)]
@@ -84,7 +84,7 @@ SYNC = """
 import sys, logging
 from pathlib import Path
 from study.layout import RunFolder
-from study.tracking.address import store_address
+from study.definition.tracking_address import store_address
 from study.tracking.tracker import Tracker
 logging.basicConfig(level=logging.DEBUG)
 folder = RunFolder(Path(sys.argv[1]))

@@ -13,9 +13,9 @@ from pathlib import Path
 import pytest
 from mlflow.tracking import MlflowClient
 
-from study.background_sync import BackgroundSync
+from study.definition.tracking_address import against, store_address
 from study.layout import RunFolder, sqlite_uri
-from study.tracking.address import against, store_address
+from study.tracking.background_sync import BackgroundSync
 from study.tracking.errors import StoreRefusedError, StoreUnreachableError
 
 ODD = ["50%20off", "what?x=1", "a#b", "two words", "größe 色", "back\\slash", "100%", "a&b;c=d", "file:x"]
@@ -172,7 +172,8 @@ def test_a_point_that_is_refused_stops_nothing_else(folder, play, monkeypatch):
         play.start(folder, trial)
         play.finish(folder, trial, hard)
     monkeypatch.setattr(
-        "study.mirror.task_metric_key", lambda row: f"../{row['task']}" if row["task"] == "a=b" else row["task"]
+        "study.tracking.content.task_metric_key",
+        lambda row: f"../{row['task']}" if row["task"] == "a=b" else row["task"],
     )
     tracker = play.tracker(folder)
     notes = tracker.sync(folder).notes

@@ -7,10 +7,10 @@ import socket
 import pytest
 from mlflow.tracking import MlflowClient
 
-from study.background_sync import BackgroundSync
-from study.journal import JournalWriter
+from study.definition.tracking_address import store_address
+from study.journal.journal import JournalWriter
 from study.layout import RunFolder, sqlite_uri
-from study.tracking.address import store_address
+from study.tracking.background_sync import BackgroundSync
 from study.tracking.errors import StoreError
 from study.tracking.tracker import Tracker
 

@@ -7,8 +7,8 @@ import threading
 import pytest
 from mlflow.tracking import MlflowClient
 
+from study.definition.tracking_address import store_address
 from study.layout import sqlite_uri
-from study.tracking.address import store_address
 from study.tracking.errors import StoreRefusedError
 from study.tracking.tracker import Tracker
 

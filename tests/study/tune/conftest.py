@@ -10,12 +10,12 @@ from typing import Any
 
 import pytest
 
-from study.definition import StudyDefinition
+from study.definition.model import StudyDefinition
 from study.layout import RunFolder
-from study.plan import StudyPlan, compile_plan
-from study.tune.dispatch import Dispatcher
+from study.plan.plan import StudyPlan, compile_plan
+from study.schedule.dispatch import Dispatcher
+from study.schedule.units import WorkUnit, read_states
 from study.tune.execution import TrialFailedError, WorkOrder, execute
-from study.tune.units import WorkUnit, read_states
 
 SETTINGS: dict[str, Any] = {
     "name": "made-up",

@@ -14,9 +14,9 @@ import signal
 import time
 from pathlib import Path
 
-from trainables.config import TrialConfig
+from trainables.config.trial import TrialConfig
+from trainables.foundation.pulse import beat
 from trainables.outcome import EpochRecord, TaskMetric, TrialOutcome
-from trainables.pulse import beat
 
 
 class DivergedError(RuntimeError):
@@ -49,7 +49,7 @@ def train(config, *, report, workspace: Path, cache: Path, until_epoch: int | No
 
 def train_own_network(config, **parts) -> TrialOutcome:
     """Build the model, whose code is the user's, before doing as ``train`` does."""
-    from trainables.network import build_model
+    from trainables.networks.multi_task import build_model
 
     build_model(config)
     return train(config, **parts)

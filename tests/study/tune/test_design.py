@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from study.journal import JournalWriter
-from study.tune.design import ready_units
+from study.journal.journal import JournalWriter
+from study.schedule.design import ready_units
 
 HALVING = {"trials_per_arm": 8, "round_size": 4, "halving": {"rungs": [1, 2], "keep": 0.5}}
 SEARCHES = [{"trials_per_arm": 5, "round_size": 2}, HALVING]

@@ -4,8 +4,8 @@ import pytest
 from filelock import FileLock
 
 from study.errors import UserError
-from study.remaining import work_left
-from study.tune import dispatch
+from study.schedule import dispatch
+from study.status.remaining import work_left
 
 
 def test_the_arm_with_most_work_left_goes_first(make_plan, simulate):

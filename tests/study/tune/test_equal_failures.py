@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections import Counter
 
-from study.failures import may_pass, signature
-from study.progress import progress_of
-from study.status import study_status
-from study.tune.equal_failures import EqualFailures
+from study.journal.failures import may_pass, signature
+from study.schedule.equal_failures import EqualFailures
+from study.schedule.progress import progress_of
+from study.status.status import study_status
 
 TEN = {"trials_per_arm": 10, "round_size": 10}
 FOUR = {"trials_per_arm": 4, "round_size": 4}

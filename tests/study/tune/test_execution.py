@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 from filelock import FileLock
 
-from study.journal import read_journal
+from study.journal.journal import read_journal
+from study.schedule.units import WorkUnit
 from study.tune import execution
 from study.tune.execution import TrialFailedError, WorkOrder, execute, failure_kind
-from study.tune.units import WorkUnit
 
 
 @pytest.fixture
@@ -77,9 +77,10 @@ def test_a_trial_has_one_writer(order, tmp_path, monkeypatch):
 def test_kinds_of_failure(tmp_path):
     import torch
 
-    from trainables.config import DataConfig, ParquetImages
+    from trainables.config.trial import DataConfig
     from trainables.data import prepare_dataset
-    from trainables.training import DivergedError
+    from trainables.run import DivergedError
+    from trainables.sources.builtin import ParquetImages
 
     assert failure_kind(DivergedError("loss")) == "diverged"
     assert failure_kind(MemoryError()) == "out_of_memory"

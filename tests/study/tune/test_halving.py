@@ -2,17 +2,17 @@ from __future__ import annotations
 
 import pytest
 
-from study.definition import HalvingSection
-from study.journal import derive_history
-from study.tune.halving import round_progress
-from study.tune.units import TrialState, WorkUnit
+from study.definition.model import HalvingSection
+from study.journal.journal import derive_history
+from study.schedule.halving import round_progress
+from study.schedule.units import TrialState, WorkUnit
 
 RUNGS = HalvingSection(rungs=(1, 3), keep=0.5)
 
 
 @pytest.fixture
 def trials(make_plan):
-    from study.tune.design import ready_units
+    from study.schedule.design import ready_units
 
     plan = make_plan(search={"trials_per_arm": 4, "round_size": 4})
     return ready_units(plan, plan.arms[0], {}).tune

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from study.collect import build_tables
-from study.progress import progress_of
-from study.tune.units import read_states
+from study.collect.collect import build_tables
+from study.schedule.progress import progress_of
+from study.schedule.units import read_states
 
 BLOCKS = [{"placement": ["none"], "grouping": ["per_task", "network_per_task"]}, {"placement": ["late"]}]
 MASKS = {"low": 1e-5, "high": 1e-2, "log": True}

@@ -13,13 +13,13 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from study.collect import build_tables
+from study.collect.collect import build_tables
 from study.layout import RunFolder, TrialFolder
-from study.plan import StudyPlan
-from study.progress import progress_of
-from study.status import study_status
+from study.plan.plan import StudyPlan
+from study.schedule.progress import progress_of
+from study.schedule.units import read_states
+from study.status.status import study_status
 from study.tune.execution import RUN_TRIAL
-from study.tune.units import read_states
 
 HOW_IT_WAS_DONE = ["seconds", "peak_memory_bytes", "attempts", "software", "seconds_mean"]
 EPOCHS = 3

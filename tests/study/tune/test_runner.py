@@ -11,10 +11,10 @@ import ray
 
 from study.errors import UserError
 from study.layout import RunFolder
-from study.remaining import work_left
+from study.schedule.units import read_states
+from study.status.remaining import work_left
 from study.tune.cluster import connected
 from study.tune.runner import RunOptions, RunSummary, run_lock, run_study
-from study.tune.units import read_states
 
 pytestmark = pytest.mark.filterwarnings(
     "ignore:.*subprocess .* is still running:ResourceWarning",  # Ray's own processes, ended by its shutdown
@@ -68,7 +68,7 @@ def test_workers_are_kept_and_nothing_of_the_tuner_is_left(run):
 
 
 def _started(folder, state):
-    from study.journal import read_journal
+    from study.journal.journal import read_journal
 
     events = read_journal(folder.trial(state.history.trial_id).journal).events
     return [event for event in events if event["event"] == "started"]

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from search_spaces import Choice, FloatRange, IntRange
-from study.tune.sampler import Observation, Round, sample_round
+from study.schedule.sampler import Observation, Round, sample_round
 
 RATE = FloatRange(1e-4, 1e-1, log=True)
 RANGES = {"margin": FloatRange(0.1, 0.5), "learning_rate": RATE, "images_per_batch": IntRange(16, 64)}

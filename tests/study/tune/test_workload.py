@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from study.progress import read_progress
+from study.schedule.progress import read_progress
 from study.tune.execution import execute
 
 
@@ -26,7 +26,7 @@ def test_what_a_driver_tells_is_what_the_journals_say(make_plan, simulate):
 
 
 def read_progress_of(run):
-    from study.plan import write_plan
+    from study.plan.plan import write_plan
 
     write_plan(run.plan, run.folder)
     return read_progress(run.folder)

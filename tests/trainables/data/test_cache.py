@@ -13,10 +13,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from trainables import file_hash
-from trainables.config import DataConfig, GeneratedFaces
+from trainables.config.trial import DataConfig
 from trainables.data import data_fingerprint, describe_dataset, prepare_dataset
 from trainables.data.cache import CACHE_FOLDER
+from trainables.foundation import file_hash
+from trainables.sources.builtin import GeneratedFaces
 
 FACES = DataConfig(
     source=GeneratedFaces(train_images=40, validation_images=5, test_images=5), tasks=("Smiling",), image_size=16
@@ -25,7 +26,7 @@ FACES = DataConfig(
 PREPARE = """
 import logging, sys
 from pathlib import Path
-from trainables.config import DataConfig
+from trainables.config.trial import DataConfig
 from trainables.data import prepare_dataset
 logging.basicConfig(level=logging.INFO)
 print(prepare_dataset(DataConfig.model_validate_json(sys.argv[1]), 0, Path(sys.argv[2])).fingerprint)
@@ -107,7 +108,7 @@ CHECK = """
 from pathlib import Path
 import sys
 import numpy as np
-from trainables.config import DataConfig
+from trainables.config.trial import DataConfig
 from trainables.data import prepare_dataset
 dataset = prepare_dataset(DataConfig.model_validate_json(sys.argv[1]), 0, Path(sys.argv[2]))
 print([int(np.asarray(split.images, dtype=np.int64).sum()) for split in dataset.splits.values()])

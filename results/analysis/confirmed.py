@@ -1,0 +1,79 @@
+"""The test results that count: confirm trials of each arm's chosen nuisance values, by seed and by task."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import pandas as pd
+
+from results.analysis.selection import BestTrialPerArm, Candidate
+from results.tables.metrics import HEADLINE_METRICS
+from results.tables.schema import NUISANCE
+
+SPLIT = "test"
+
+_SAME = [*(column.name for column in NUISANCE), "epochs_planned", "data_seed", "data_fingerprint"]
+"""A confirm trial belongs to a chosen tune trial when these agree. After a study was extended another tune trial may
+be the best one; confirm trials of the former choice then lie in the same folder and must not be averaged in."""
+
+
+@dataclass(frozen=True)
+class ConfirmedResults:
+    """What the reported numbers are computed from."""
+
+    rule: BestTrialPerArm
+    chosen: dict[str, Candidate]
+    """The chosen tune trial by arm_id."""
+    trials: pd.DataFrame
+    """Completed confirm trials of the chosen values, rows of ``trials``."""
+    metrics: pd.DataFrame
+    """Their rows of ``task_metrics`` on the test split."""
+
+    def by_task(self, metric: str = HEADLINE_METRICS[0], average: str = "query") -> pd.DataFrame:
+        """Return values with one row an (``arm_id``, ``train_seed``) and one column a task, in the order of the table.
+
+        Tasks without a value in any trial are left out.
+        """
+        rows = self.metrics[(self.metrics["metric"] == metric) & (self.metrics["average"] == average)]
+        wide = rows.pivot_table(index=["arm_id", "train_seed"], columns="task", values="value", observed=True)
+        return wide[[task for task in rows["task"].unique() if task in wide.columns]]
+
+    def by_seed(self, metric: str = HEADLINE_METRICS[0], average: str = "query") -> pd.DataFrame:
+        """Return means over tasks with one row an ``arm_id`` and one column a seed; NaN where an arm lacks a seed.
+
+        A trial that lacks a task which others have gets no mean: means over different tasks do not compare.
+        """
+        means = self.by_task(metric, average).mean(axis=1, skipna=False).rename("mean").reset_index()
+        return means.pivot_table(index="arm_id", columns="train_seed", values="mean")
+
+
+def confirmed_results(trials: pd.DataFrame, task_metrics: pd.DataFrame, rule: BestTrialPerArm) -> ConfirmedResults:
+    """Choose one tune trial per arm by the rule, and gather the test results of its confirm trials.
+
+    Raises:
+        ValueError: Two confirm trials of one arm share nuisance values and train seed.
+    """
+    chosen = rule.select(trials)
+    winners = trials[trials["trial_id"].isin([candidate.trial_id for candidate in chosen.values()])]
+    finished = trials[(trials["stage"] == "confirm") & (trials["state"] == "completed")]
+    kept = finished.merge(winners[["arm_id", *_SAME]], on=["arm_id", *_SAME])
+    double = kept[kept.duplicated(["arm_id", "train_seed"], keep=False)]
+    if len(double):
+        first = double.iloc[0]
+        same = double.loc[
+            (double["arm_id"] == first["arm_id"]) & (double["train_seed"] == first["train_seed"]), "trial_id"
+        ]
+        raise ValueError(
+            f"arm {first['arm']}: trials {', '.join(same)} share nuisance values and train_seed "
+            f"{first['train_seed']}; a seed may count once (were settings of the study changed in between?)"
+        )
+    on_test = task_metrics[(task_metrics["split"] == SPLIT) & task_metrics["trial_id"].isin(kept["trial_id"])]
+    return ConfirmedResults(rule, chosen, kept, on_test)
+
+
+def seed_values(by_seed: pd.DataFrame, arm_id: str) -> dict[int, float]:
+    """Return one arm's values by seed, without the seeds it lacks."""
+    if arm_id not in by_seed.index:
+        return {}
+    values = by_seed.loc[[arm_id]].dropna(axis="columns")
+    return dict(zip((int(seed) for seed in values.columns), values.to_numpy(dtype=float)[0].tolist(), strict=True))

@@ -1,0 +1,129 @@
+"""The ``summary`` table: one row an arm, from confirm trials on the test split."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from results.analysis.confirmed import SPLIT, ConfirmedResults, confirmed_results, seed_values
+from results.analysis.selection import BestTrialPerArm, rule_of
+from results.analysis.statistics import bootstrap_mean, paired_difference
+from results.analysis.tradeoff import on_front_probability
+from results.tables.metrics import HEADLINE_METRICS
+from results.tables.schema import LEDGER, SCHEMAS
+from results.tables.store import arrow_table, frame_of
+
+REFERENCE_ARMS = ("shared", "separate")
+"""Arms that every other arm is compared with, where a study has them: all weights shared, and one network a task."""
+
+_LEDGER = [column.name for column in LEDGER]
+
+
+def summarize(
+    trials: pd.DataFrame, task_metrics: pd.DataFrame, storage: pd.DataFrame, rule: BestTrialPerArm | None = None
+) -> pd.DataFrame:
+    """Compute the ``summary`` table.
+
+    Arms come in the order of ``storage``. An arm without confirm results keeps its row, with empty metrics.
+
+    Args:
+        trials: The ``trials`` table of one study.
+        task_metrics: Its ``task_metrics`` table.
+        storage: Its ``storage`` table.
+        rule: How nuisance values are chosen; None takes the rule that the trials were tuned for.
+
+    Returns:
+        A frame of the table's schema, as ``read_table`` would return it.
+
+    Raises:
+        ValueError: Trials were tuned for different objectives, or two confirm trials count for the same seed.
+    """
+    confirmed = confirmed_results(trials, task_metrics, rule or rule_of(trials))
+    arms = pd.concat([storage[["study", "arm_id", "arm"]], trials[["study", "arm_id", "arm"]]])
+    rows: dict[str, dict[str, Any]] = {
+        str(arm["arm_id"]): {str(name): value for name, value in arm.items()}
+        for arm in arms.drop_duplicates("arm_id").to_dict("records")
+    }
+    totals = storage[storage["kind"] == "total"].set_index("arm_id")
+    for arm_id, row in rows.items():
+        row.update(_identity(arm_id, trials, confirmed))
+        row.update(_ledger(arm_id, totals))
+    _add_estimates(rows, confirmed)
+    _add_differences(rows, confirmed.by_seed())
+    _add_front(rows, confirmed.by_seed())
+    frame = pd.DataFrame(list(rows.values()), columns=SCHEMAS["summary"].names)
+    return frame_of(arrow_table("summary", frame))
+
+
+def _identity(arm_id: str, trials: pd.DataFrame, confirmed: ConfirmedResults) -> dict[str, Any]:
+    """Return the arm's factors, its chosen tune trial and its confirm trials."""
+    factors = ["placement", "points", "form", "activation", "initialization", "grouping", "grouping_level", "balancing"]
+    own = trials.loc[trials["arm_id"] == arm_id, factors].head(1)
+    counted = confirmed.trials[confirmed.trials["arm_id"] == arm_id]
+    seeds = sorted(int(seed) for seed in counted["train_seed"])
+    chosen = confirmed.chosen.get(arm_id)
+    return {
+        **{name: own[name].iloc[0] for name in factors if len(own)},
+        "n_seeds": len(seeds),
+        "seeds": ",".join(map(str, seeds)),
+        "split": SPLIT,
+        "selection_rule": confirmed.rule.statement,
+        "selected_trial_id": chosen.trial_id if chosen else None,
+        "validation_objective": chosen.objective if chosen else None,
+        "seconds_mean": float(counted["seconds"].mean()) if seeds else None,
+    }
+
+
+def _ledger(arm_id: str, totals: pd.DataFrame) -> dict[str, Any]:
+    """Return the storage of the whole model; empty for an arm that the storage table lacks."""
+    if arm_id not in totals.index:
+        return {}
+    values = totals.loc[[arm_id], _LEDGER].to_dict("records")[0]
+    own: dict[str, Any] = {str(name): None if pd.isna(value) else value for name, value in values.items()}
+    added, parameters = own["added_parameters"], own["parameters"]
+    known = added is not None and parameters is not None and parameters > added
+    own["added_share"] = added / (parameters - added) if known else None
+    return own
+
+
+def _add_estimates(rows: dict[str, dict[str, Any]], confirmed: ConfirmedResults) -> None:
+    for metric in HEADLINE_METRICS:
+        means = confirmed.by_seed(metric)
+        worst = confirmed.by_task(metric).groupby("arm_id").mean().min(axis=1)
+        for arm_id, row in rows.items():
+            values = seed_values(means, arm_id)
+            if values:
+                estimate = bootstrap_mean(np.array(list(values.values())))
+                row[f"{metric}_mean"], row[f"{metric}_low"], row[f"{metric}_high"] = (
+                    estimate.mean,
+                    estimate.low,
+                    estimate.high,
+                )
+                row[f"{metric}_worst_task_mean"] = worst[arm_id]
+
+
+def _add_differences(rows: dict[str, dict[str, Any]], by_seed: pd.DataFrame) -> None:
+    for reference in REFERENCE_ARMS:
+        reference_id = next((arm_id for arm_id, row in rows.items() if row["arm"] == reference), None)
+        if reference_id is None:
+            continue
+        theirs = seed_values(by_seed, reference_id)
+        for arm_id, row in rows.items():
+            difference = paired_difference(seed_values(by_seed, arm_id), theirs) if arm_id != reference_id else None
+            if difference:
+                name = f"delta_{reference}"
+                row[f"{name}_mean"] = difference.bootstrap.mean
+                row[f"{name}_low"], row[f"{name}_high"] = difference.bootstrap.low, difference.bootstrap.high
+                row[f"{name}_t_low"], row[f"{name}_t_high"] = difference.student.low, difference.student.high
+
+
+def _add_front(rows: dict[str, dict[str, Any]], by_seed: pd.DataFrame) -> None:
+    known = [arm_id for arm_id in by_seed.index if rows[arm_id].get("added_parameters") is not None]
+    if not known:
+        return
+    cost = np.array([rows[arm_id]["added_parameters"] for arm_id in known], dtype=np.float64)
+    shares = on_front_probability(by_seed.loc[known].to_numpy(dtype=np.float64), cost)
+    for arm_id, share in zip(known, shares, strict=True):
+        rows[arm_id]["on_front_probability"] = float(share)

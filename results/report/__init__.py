@@ -1,0 +1,1 @@
+"""The report: sections, wording and the Markdown file. The top of the package: may import every other room."""

@@ -1,0 +1,157 @@
+"""The report of a study: tables in, ``report.md``, ``summary.csv`` and figures out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+
+from results.analysis.agreement import study_agreement
+from results.analysis.confirmed import ConfirmedResults, confirmed_results
+from results.analysis.selection import rule_of
+from results.analysis.summary import summarize
+from results.analysis.task_estimates import task_estimates
+from results.analysis.tradeoff import tradeoff_points
+from results.figures.tradeoff import Caption, save_figure, task_figure, tradeoff_figure
+from results.report import agreement_section, sections
+from results.report.markdown import code_block, escape
+from results.report.wording import seeds_of
+from results.tables.files import replacing
+from results.tables.metrics import HEADLINE_METRICS
+from results.tables.store import read_table, table_path
+
+_METRIC = HEADLINE_METRICS[0]
+_FIGURES = ("tradeoff.png", "tradeoff.svg", "tasks.png", "tasks.svg")
+
+
+@dataclass(frozen=True)
+class Origin:
+    """What the tables do not know.
+
+    Attributes:
+        description: The study's one sentence.
+        commands: Those that make the results again.
+        data_facts: What the images were found to hold, a sentence each.
+        notes: What is to be known of the trials beside their numbers, a sentence each.
+    """
+
+    description: str = ""
+    commands: tuple[str, ...] = ("modstudy run study.yaml", "modstudy report .")
+    data_facts: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class ReportFiles:
+    """What was written. ``figures`` is empty until an arm has confirm results."""
+
+    report: Path
+    summary_csv: Path
+    figures: tuple[Path, ...]
+    summary: pd.DataFrame
+
+
+def write_report(tables: Path, folder: Path, origin: Origin | None = None) -> ReportFiles:
+    """Compute the summary from a study's tables and write its report.
+
+    Args:
+        tables: Folder with ``trials``, ``task_metrics``, ``storage`` and ``failures``; with ``curves`` the report also
+            shows ``update_agreement`` where it was measured.
+        folder: Where the report goes; made if missing. Files of an earlier report are replaced.
+        origin: Description and commands to print.
+
+    Raises:
+        ValueError: A table is missing or not readable, or the tables contradict each other.
+    """
+    origin = origin or Origin()
+    trials, storage, failures = (read_table(tables, name) for name in ("trials", "storage", "failures"))
+    task_metrics = read_table(tables, "task_metrics")
+    rule = rule_of(trials)
+    summary = summarize(trials, task_metrics, storage, rule)
+    confirmed = confirmed_results(trials, task_metrics, rule)
+    tasks = task_estimates(confirmed, summary)
+    points = tradeoff_points(summary, _METRIC)
+    figures = _write_figures(folder, points, summary, tasks)
+    agreement = _agreement(tables, confirmed, summary, storage)
+    if agreement:
+        study = str(summary["study"].iloc[0])
+        figures += agreement_section.write_agreement_files(agreement, study, folder)
+    else:
+        for file in agreement_section.FILES:
+            (folder / file).unlink(missing_ok=True)
+    parts = {
+        "What was run": "\n\n".join(
+            [sections.what_was_run(trials, summary, origin.data_facts), *map(escape, origin.notes)]
+        ),
+        "Summary": sections.summary_section(summary),
+        "Accuracy against added parameters": _embedded(figures, "tradeoff.png", "trade-off")
+        + (f"\n\n{sections.front_sentence(points)}" if len(points) else ""),
+        "Differences, paired by seed": sections.difference_section(summary),
+        "Tasks": sections.task_section(tasks, _chances(confirmed, summary), rule.statement)
+        + "\n\n"
+        + _embedded(figures, "tasks.png", "accuracy by task"),
+        **({"Agreement of gradients": agreement_section.agreement_section(agreement)} if agreement else {}),
+        "Chosen nuisance values": sections.nuisance_section(trials, summary),
+        "Storage": sections.storage_section(summary, storage),
+        "Effort": sections.effort_section(trials),
+        "Failures": sections.failure_section(failures, trials),
+        "How to make it again": code_block(origin.commands),
+    }
+    name = str(trials["study"].iloc[0]) if len(trials) else "without trials"
+    head = [f"# Study {escape(name)}", escape(origin.description)]
+    text = "\n\n".join([*filter(None, head), *(f"## {title}\n\n{body}" for title, body in parts.items())])
+    report, csv = folder / "report.md", folder / "summary.csv"
+    with replacing(report) as temporary:
+        temporary.write_text(text + "\n", encoding="utf-8")
+    with replacing(csv) as temporary:
+        summary.to_csv(temporary, index=False, lineterminator="\n")
+    return ReportFiles(report, csv, figures, summary)
+
+
+def _agreement(
+    tables: Path, confirmed: ConfirmedResults, summary: pd.DataFrame, storage: pd.DataFrame
+) -> agreement_section.AgreementReport | None:
+    """Return what was measured of ``update_agreement``; None where nothing can be compared."""
+    if not table_path(tables, "curves").is_file():
+        return None
+    found = study_agreement(read_table(tables, "curves"), confirmed, summary, storage)
+    return agreement_section.agreement_report(found) if found else None
+
+
+def _chances(confirmed: ConfirmedResults, summary: pd.DataFrame) -> pd.DataFrame:
+    """Return chance levels with one row a headline metric and one column a task."""
+    by_metric = {metric: task_estimates(confirmed, summary, metric) for metric in HEADLINE_METRICS}
+    return pd.DataFrame({name: rows.groupby("task")["chance"].mean() for name, rows in by_metric.items()}).T
+
+
+def _write_figures(folder: Path, points: pd.DataFrame, summary: pd.DataFrame, tasks: pd.DataFrame) -> tuple[Path, ...]:
+    """Write the figures; without confirm results remove those of an earlier report."""
+    if points.empty:
+        for name in _FIGURES:
+            (folder / name).unlink(missing_ok=True)
+        return ()
+    study, rule = summary["study"].iloc[0], summary["selection_rule"].iloc[0]
+    basis = f"Study {study}. Means and 95 % bootstrap intervals over train seeds {seeds_of(summary)}"
+    over_tasks = Caption(
+        "Test triplet accuracy against added parameters",
+        f"{basis}, each the mean over {tasks['task'].nunique()} tasks. "
+        f"Arms of nearly equal cost stand side by side. Selection: {rule}.",
+    )
+    by_task = Caption(
+        "Test triplet accuracy by task",
+        f"{basis}. Dotted line: shared; dashed line: separate. Selection: {rule}.",
+    )
+    drawn = {
+        "tradeoff": tradeoff_figure(points, over_tasks, "triplet accuracy on test images, mean over tasks"),
+        "tasks": task_figure(tasks, by_task, "triplet accuracy on test images"),
+    }
+    paths = tuple(folder / name for name in _FIGURES)
+    for path in paths:
+        save_figure(drawn[path.stem], path)
+    return paths
+
+
+def _embedded(figures: tuple[Path, ...], name: str, title: str) -> str:
+    found = [path.name for path in figures if path.name == name]
+    return f"![{title}]({found[0]})" if found else "There are no confirm results to draw yet."

@@ -1,0 +1,235 @@
+"""The sections of a report, each from computed frames to Markdown."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import pandas as pd
+
+from results.analysis.summary import REFERENCE_ARMS
+from results.report.markdown import bullets, escape, table
+from results.report.wording import (
+    columns_estimate,
+    count,
+    estimate,
+    format_summary,
+    number,
+    percent,
+    reading,
+    seeds_of,
+    settings,
+    share,
+    size,
+    summary_note,
+)
+from results.tables.metrics import HEADLINE_METRICS, TASK_METRICS
+from results.tables.schema import NUISANCE
+
+_STATES = ("completed", "pruned", "failed", "running", "waiting")
+_MESSAGES_SHOWN = 20
+_SHOWN_SECTIONS = ("network", "batches", "loss", "optimization", "evaluation", "compute")
+
+
+def what_was_run(trials: pd.DataFrame, summary: pd.DataFrame, data_facts: Sequence[str] = ()) -> str:
+    """Data (with what else is known of it), tasks, network, arms, effort, seeds and software, as the trials tell."""
+    if trials.empty:
+        return "No trial was started."
+    config = _common([json.loads(text) for text in trials["config"]])
+    data = config.get("data", {})
+    tasks = data.get("tasks", [])
+    shape = {name: value for name, value in data.items() if name not in {"source", "tasks"}}
+    fingerprints = ", ".join(sorted(set(trials["data_fingerprint"])))
+    tuned, confirmed = (trials[trials["stage"] == stage] for stage in ("tune", "confirm"))
+    effort = f"{_span(tuned.groupby('arm_id').size())} tune and {_span(confirmed.groupby('arm_id').size())} confirm"
+    seeds = (
+        f"data {_listed(trials['data_seed'])}, sampler {_listed(trials['sampler_seed'])}, "
+        f"training {_listed(tuned['train_seed'])} in tuning and {seeds_of(summary)} in the reported results"
+    )
+    software = sorted({settings(json.loads(text)) for text in trials["software"]} - {""})
+    facts = [
+        f"Data: {settings(data.get('source', {}))}; {settings(shape)}; content fingerprint {fingerprints}",
+        *data_facts,
+        f"Tasks ({len(tasks)}): {', '.join(tasks)}",
+        *(f"{name.capitalize()}: {settings(config[name])}" for name in _SHOWN_SECTIONS if config.get(name)),
+        f"Arms ({len(summary)}): {', '.join(summary['arm'])}",
+        f"Effort: {effort} trials per arm, {_span(trials['epochs_planned'])} epochs each",
+        f"Seeds: {seeds}",
+        *(f"Software: {versions}" for versions in software),
+    ]
+    return bullets(facts)
+
+
+def _common(configs: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """Return the settings that all configurations share: what differs is a factor, a nuisance value or a seed."""
+    first, *rest = configs
+    common: dict[str, Any] = {}
+    for key, value in first.items():
+        others = [config.get(key) for config in rest]
+        if isinstance(value, dict) and all(isinstance(other, dict) for other in others):
+            common[key] = _common([value, *(other for other in others if other is not None)])
+        elif all(other == value for other in others):
+            common[key] = value
+    return common
+
+
+def summary_section(summary: pd.DataFrame) -> str:
+    """The summary table, and every other headline metric."""
+    rows = format_summary(summary)
+    parts = [table(list(rows[0]), [list(row.values()) for row in rows])] if rows else []
+    parts.append(escape(summary_note(summary, rows[0] if rows else ())))
+    others = [name for name in HEADLINE_METRICS[1:] if summary[f"{name}_mean"].notna().any()]
+    if others:
+        header = ["arm", *(text for name in others for text in (name, "worst task"))]
+        lines = [
+            [
+                row["arm"],
+                *(t for n in others for t in (columns_estimate(row, n), share(row[f"{n}_worst_task_mean"]))),
+            ]
+            for row in summary.to_dict("records")
+        ]
+        parts += ["Other metrics on the same test images, by the same selection:", table(header, lines)]
+        parts.append(bullets(f"{name}: {TASK_METRICS[name].meaning}" for name in (HEADLINE_METRICS[0], *others)))
+    return "\n\n".join(parts)
+
+
+def front_sentence(points: pd.DataFrame) -> str:
+    """Return which arms are on the front, from few to many added parameters."""
+    front = points[points["on_front"]]
+    named = (f"{arm} ({count(added)})" for arm, added in zip(front["arm"], front["added_parameters"], strict=True))
+    return escape(f"On the front, with their added parameters: {', '.join(named)}.")
+
+
+def difference_section(summary: pd.DataFrame) -> str:
+    """Differences against each reference arm, paired by seed, with both intervals and a sentence each."""
+    known = [name for name in REFERENCE_ARMS if summary[f"delta_{name}_mean"].notna().any()]
+    if not known:
+        return f"There is no reference arm ({' or '.join(REFERENCE_ARMS)}) with results to compare with."
+    parts = [_HOW_TO_READ, f"*{escape(summary['selection_rule'].iloc[0])}*"]
+    for reference in known:
+        name = f"delta_{reference}"
+        compared = summary[summary[f"{name}_mean"].notna()].to_dict("records")
+        rows, sentences = [], []
+        for row in compared:
+            mean, low, high = row[f"{name}_mean"], row[f"{name}_t_low"], row[f"{name}_t_high"]
+            bootstrap = estimate(mean, row[f"{name}_low"], row[f"{name}_high"], signed=True)
+            rows.append([row["arm"], estimate(mean, low, high, signed=True), bootstrap])
+            sentences.append(reading(row["arm"], reference, mean, low, high) + ".")
+        header = ["arm", f"minus {reference} [Student t]", f"minus {reference} [bootstrap]"]
+        parts += [f"### Against {escape(reference)}", table(header, rows), bullets(sentences)]
+    return "\n\n".join(parts)
+
+
+_HOW_TO_READ = (
+    "Test triplet accuracy (mean over tasks) minus that of the reference arm with the same train seed, so what a seed "
+    "does to both arms cancels. Two 95 % intervals: **Student's t** assumes normal differences and is wide when seeds "
+    "are few; the sentences rest on it. The **percentile bootstrap** assumes no shape but cannot leave the range of "
+    "the values seen: over three seeds it excludes zero whenever all three differences have one sign, which chance "
+    "does once in four times. Both speak of other seeds on the same images and the same chosen nuisance values, and "
+    "neither is corrected for the number of arms compared."
+)
+
+
+def task_section(tasks: pd.DataFrame, chances: pd.DataFrame, rule: str) -> str:
+    """Accuracy of every arm on every task, and chance levels of all headline metrics.
+
+    Args:
+        tasks: As ``task_estimates`` returns them.
+        chances: One row a metric, one column a task.
+        rule: The selection rule's sentence.
+    """
+    if tasks.empty:
+        return "There are no confirm results yet."
+    names = list(tasks["task"].unique())
+    lines = [[str(arm), *(_task_cell(own, task) for task in names)] for arm, own in tasks.groupby("arm", sort=False)]
+    chance_rows = [[str(metric), *(share(row[name]) for name in names)] for metric, row in chances.iterrows()]
+    return "\n\n".join(
+        [
+            "Test triplet accuracy, mean and 95 % bootstrap interval over seeds:",
+            table(["arm", *names], lines),
+            f"*{escape(rule)}*",
+            "What random embeddings are expected to reach:",
+            table(["metric by chance", *names], chance_rows),
+        ]
+    )
+
+
+def _task_cell(rows: pd.DataFrame, task: str) -> str:
+    own = rows[rows["task"] == task]
+    return estimate(*own[["mean", "low", "high"]].iloc[0]) if len(own) else estimate(None, None, None)
+
+
+def nuisance_section(trials: pd.DataFrame, summary: pd.DataFrame) -> str:
+    """The nuisance values that were chosen for every arm, and the validation objective they reached."""
+    names = [column.name for column in NUISANCE]
+    chosen = summary.merge(trials[["trial_id", *names]], "left", left_on="selected_trial_id", right_on="trial_id")
+    rows = [
+        [row["arm"], *(number(row[name]) for name in names), share(row["validation_objective"])]
+        for row in chosen.to_dict("records")
+    ]
+    header = ["arm", *names, "validation objective"]
+    rule = summary["selection_rule"].iloc[0] if len(summary) else ""
+    return f"{table(header, rows)}\n\n*{escape(rule)}*"
+
+
+def effort_section(trials: pd.DataFrame) -> str:
+    """Trials by state, epochs and seconds of every arm."""
+    rows = []
+    for (arm, stage), own in trials.groupby(["arm", "stage"], sort=False):
+        states = [count(int((own["state"] == state).sum())) for state in _STATES]
+        rows.append([str(arm), str(stage), *states, count(own["epochs_run"].sum()), f"{own['seconds'].sum():,.0f}"])
+    return table(["arm", "stage", *_STATES, "epochs run", "seconds"], rows)
+
+
+def storage_section(summary: pd.DataFrame, storage: pd.DataFrame) -> str:
+    """What every arm stores and computes, and where it adds parameters."""
+    header = ["arm", "parameters", "added", "added per task", "share", "fp32", "fp16", "vectors per image"]
+    header += ["index per image fp32", "multiply-adds per image", "added at"]
+    totals = storage[storage["kind"] == "total"].set_index("arm_id")
+    rows = []
+    for row in summary.to_dict("records"):
+        total = totals.loc[row["arm_id"]] if row["arm_id"] in totals.index else {}
+        points = storage[(storage["arm_id"] == row["arm_id"]) & (storage["kind"] == "modulation")]
+        where = zip(points["component"], points["added_parameters"], strict=True)
+        rows.append(
+            [
+                row["arm"],
+                count(row["parameters"]),
+                count(row["added_parameters"]),
+                count(row["added_parameters_per_task"]),
+                percent(row["added_share"]),
+                size(row["bytes_fp32"]),
+                size(row["bytes_fp16"]),
+                count(row["embeddings_per_image"]),
+                size(total.get("index_bytes_per_image_fp32")),
+                count(row["multiply_adds_per_image"]),
+                ", ".join(f"{name} {count(added)}" for name, added in where) or "-",
+            ]
+        )
+    note = "Multiply-adds are for one image and all tasks. Vectors: distinct embeddings to store for an image."
+    return f"{table(header, rows)}\n\n{note}"
+
+
+def failure_section(failures: pd.DataFrame, trials: pd.DataFrame) -> str:
+    """Failed attempts by arm and kind with their messages; says so when there was none."""
+    if failures.empty:
+        return "No attempt of any trial failed."
+    counts = failures.groupby(["arm", "kind"], sort=False).size().rename("failed").reset_index().to_dict("records")
+    started = trials[trials["attempts"] > 0].groupby("arm")["attempts"].sum()
+    rows = [[row["arm"], row["kind"], count(row["failed"]), count(started.get(row["arm"]))] for row in counts]
+    shown = failures.head(_MESSAGES_SHOWN).to_dict("records")
+    lines = [f"{r['arm']}, {r['stage']} trial {r['trial_id']}, attempt {r['attempt']}: {r['message']}" for r in shown]
+    hidden = len(failures) - len(shown)
+    lines += [f"and {hidden} more, in the failures table"] if hidden else []
+    return f"{table(['arm', 'kind', 'failed attempts', 'of attempts'], rows)}\n\n{bullets(lines)}"
+
+
+def _span(numbers: Iterable[Any]) -> str:
+    """Return ``4`` or ``3 to 4``; ``0`` when there is nothing."""
+    values = sorted({int(number) for number in numbers})
+    return "0" if not values else str(values[0]) if len(values) == 1 else f"{values[0]} to {values[-1]}"
+
+
+def _listed(numbers: Iterable[Any]) -> str:
+    return ", ".join(map(str, sorted({int(number) for number in numbers}))) or "none"

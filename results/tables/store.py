@@ -1,0 +1,222 @@
+"""Reading and writing tables as Parquet: schema checked, written under a temporary name and renamed.
+
+Every page carries a checksum, so a damaged file is refused and never read as other numbers.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from results.tables.columns import TableSpec
+from results.tables.files import replacing
+from results.tables.schema import SCHEMA_VERSION, SCHEMAS, TABLES
+
+Rows = pd.DataFrame | Sequence[Mapping[str, Any]]
+
+
+class NewerTableError(ValueError):
+    """A table was written by a newer installation, which alone knows what its columns mean."""
+
+
+_MISFITS = (pa.ArrowInvalid, pa.ArrowTypeError, pa.ArrowNotImplementedError, OverflowError)
+"""What Arrow raises for values that do not fit a type."""
+
+
+def write_tables(folder: Path, tables: Mapping[str, Rows]) -> tuple[Path, ...]:
+    """Check all tables, then write each as ``<folder>/<name>.parquet``.
+
+    Nothing is written when any table breaks its schema, and a file is replaced only once its successor lies complete
+    on the disk. Columns that may be empty may be left out. The study's name goes into the metadata of every file.
+
+    Raises:
+        ValueError: A table, column or value breaks the schema, or the rows belong to several studies.
+    """
+    checked = {name: arrow_table(name, rows) for name, rows in tables.items()}
+    study = _study_of(checked)
+    paths = []
+    for name, table in checked.items():
+        path = table_path(folder, name)
+        with replacing(path) as temporary:
+            named = table.replace_schema_metadata({**table.schema.metadata, b"study": study.encode()})
+            pq.write_table(named, temporary, compression="zstd", write_page_checksum=True)
+        paths.append(path)
+    return tuple(paths)
+
+
+def read_table(folder: Path, name: str) -> pd.DataFrame:
+    """Read a table of this version or of an older one, whose missing columns are filled.
+
+    Integer columns that may be empty come as pandas' ``Int32`` and ``Int64``.
+
+    Raises:
+        ValueError: The table is unknown, was never written, is damaged, or is not ours.
+        NewerTableError: It belongs to a newer schema.
+    """
+    spec = _spec(name)
+    path = table_path(folder, name)
+    if not path.is_file():
+        raise ValueError(f"{path}: there is no such table; collect the study first")
+    table = _read_parquet(path)
+    _refuse_newer(table.schema, path)
+    return frame_of(_in_columns_of_today(table, spec, path))
+
+
+def frame_of(table: pa.Table) -> pd.DataFrame:
+    """Return a table of ours as a frame; integer columns that may be empty become pandas' ``Int32`` and ``Int64``."""
+    masked = {pa.int32(): pd.Int32Dtype(), pa.int64(): pd.Int64Dtype()}
+    frame: pd.DataFrame = table.to_pandas(types_mapper=masked.get)
+    plain = {f.name: f.type.to_pandas_dtype() for f in table.schema if f.type in masked and not f.nullable}
+    return frame.astype(plain)
+
+
+def table_path(folder: Path, name: str) -> Path:
+    """Return where a table lies."""
+    return folder / f"{_spec(name).name}.parquet"
+
+
+def arrow_table(name: str, rows: Rows) -> pa.Table:
+    """Return rows as an Arrow table of exactly the table's schema.
+
+    Raises:
+        ValueError: The message names the table, the column, the row (from 0), the value and the rule.
+    """
+    spec, schema = _spec(name), SCHEMAS[name]
+    frame = rows if isinstance(rows, pd.DataFrame) else pd.DataFrame(list(rows), dtype=object)
+    _refuse_unknown_columns(spec, frame)
+    arrays = [_array(name, field, frame) for field in schema]
+    table = pa.Table.from_arrays(arrays, schema=schema)
+    _refuse_unknown_words(spec, table)
+    _refuse_double_rows(spec, table)
+    return table
+
+
+def _spec(name: str) -> TableSpec:
+    if name not in TABLES:
+        raise ValueError(f"unknown table {name!r}; {_nearest(name, TABLES)}")
+    return TABLES[name]
+
+
+def _nearest(name: str, known: Mapping[str, Any]) -> str:
+    near = difflib.get_close_matches(name, known, n=1)
+    return f"did you mean {near[0]!r}?" if near else f"known: {', '.join(known)}"
+
+
+def _refuse_unknown_columns(spec: TableSpec, frame: pd.DataFrame) -> None:
+    known = {column.name: column for column in spec.columns}
+    for name in frame.columns:
+        if name not in known:
+            raise ValueError(f"table {spec.name}: unknown column {name!r}; {_nearest(str(name), known)}")
+    missing = [c.name for c in spec.columns if not c.nullable and c.name not in frame.columns]
+    if missing and len(frame):
+        raise ValueError(f"table {spec.name}: missing columns {', '.join(missing)}")
+
+
+def _array(table: str, field: pa.Field, frame: pd.DataFrame) -> pa.Array:
+    """Convert one column; a column that was left out becomes empty values of its type."""
+    if field.name not in frame.columns:
+        return pa.nulls(len(frame), field.type)
+    column = frame[field.name]
+    try:
+        array = _converted(column, field.type)
+    except _MISFITS as error:
+        raise ValueError(_first_misfit(table, field, column)) from error
+    if array.null_count and not field.nullable:
+        row = next(index for index, value in enumerate(array) if not value.is_valid)
+        raise ValueError(f"table {table}, column {field.name}, row {row}: empty, but a value is required")
+    return array
+
+
+def _converted(column: pd.Series[Any], wanted: pa.DataType) -> pa.Array:
+    """Convert values without loss; Arrow's own conversion of Python numbers would cut 0.5 to the integer 0."""
+    if isinstance(column.dtype, pd.DatetimeTZDtype):
+        # Arrow would take such a series through NumPy, where the time zone gets lost.
+        column = column.astype(object)
+    if not (pa.types.is_integer(wanted) or pa.types.is_floating(wanted)):
+        return pa.Array.from_pandas(column, type=wanted)
+    found = pa.Array.from_pandas(column)
+    if not (pa.types.is_integer(found.type) or pa.types.is_floating(found.type) or pa.types.is_null(found.type)):
+        raise pa.ArrowTypeError(f"{found.type} is no number")
+    return found.cast(wanted)
+
+
+def _first_misfit(table: str, field: pa.Field, column: pd.Series[Any]) -> str:
+    """Find the value that does not fit, so that the message can show it."""
+    for row, value in enumerate(column):
+        try:
+            _converted(pd.Series([value], dtype=object), field.type)
+        except _MISFITS:
+            return f"table {table}, column {field.name}, row {row}: {value!r} is not of type {field.type}"
+    return f"table {table}, column {field.name}: values of type {column.dtype} do not become {field.type}"
+
+
+def _refuse_unknown_words(spec: TableSpec, table: pa.Table) -> None:
+    for column in spec.columns:
+        if not column.allowed:
+            continue
+        for row, value in enumerate(table[column.name].to_pylist()):
+            if value is not None and value not in column.allowed:
+                allowed = ", ".join(column.allowed)
+                raise ValueError(f"table {spec.name}, column {column.name}, row {row}: {value!r} is none of {allowed}")
+
+
+def _refuse_double_rows(spec: TableSpec, table: pa.Table) -> None:
+    if not spec.key:
+        return
+    keys = table.select(list(spec.key)).to_pandas()
+    double = keys.duplicated()
+    if double.any():
+        row = int(double.to_numpy().argmax())
+        values = ", ".join(f"{name}={keys[name].iloc[row]!r}" for name in spec.key)
+        raise ValueError(f"table {spec.name}, row {row}: a second row with {values}")
+
+
+def _study_of(tables: Mapping[str, pa.Table]) -> str:
+    studies = sorted({name for table in tables.values() for name in table["study"].unique().to_pylist()})
+    if len(studies) > 1:
+        raise ValueError(f"the tables of one folder belong to one study, got rows of {', '.join(studies)}")
+    return studies[0] if studies else ""
+
+
+def _read_parquet(path: Path) -> pa.Table:
+    try:
+        return pq.read_table(path, page_checksum_verification=True)
+    except (pa.ArrowException, OSError, ValueError) as error:
+        if isinstance(error, OSError) and error.errno is not None:  # the file system's word, not that of the content
+            raise
+        reason = next(iter(str(error).splitlines()), type(error).__name__)
+        raise ValueError(f"{path}: damaged ({reason}); collect the study again") from error
+
+
+def _refuse_newer(schema: pa.Schema, path: Path) -> None:
+    version = (schema.metadata or {}).get(b"schema_version", b"")
+    if not version.isdigit():
+        raise ValueError(f"{path}: not a table of a study (its metadata holds no schema_version)")
+    if int(version) > SCHEMA_VERSION:
+        raise NewerTableError(
+            f"{path}: written with schema version {int(version)}, but this installation knows versions up to "
+            f"{SCHEMA_VERSION}; update modulation-study to read it"
+        )
+
+
+def _in_columns_of_today(table: pa.Table, spec: TableSpec, path: Path) -> pa.Table:
+    """Return a table with exactly today's columns: those an older version lacked hold what their absence meant."""
+    expected = SCHEMAS[spec.name]
+    for column, field in zip(spec.columns, expected, strict=True):
+        if field.name not in table.column_names and (column.nullable or column.before is not None):
+            filling = pa.array([column.before] * len(table), type=field.type)
+            table = table.append_column(field, filling)
+    differing = sorted({_described(field) for field in table.schema} ^ {_described(field) for field in expected})
+    if differing:
+        raise ValueError(f"{path}: does not hold the columns of table {spec.name}: {'; '.join(differing)}")
+    return table.select(expected.names)
+
+
+def _described(field: pa.Field) -> str:
+    return f"{field.name} ({field.type}{'' if field.nullable else ', never empty'})"

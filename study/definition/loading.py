@@ -1,0 +1,152 @@
+"""From a study file to a definition. Every refusal is one line that names the file, the dotted key, value and rule."""
+
+from __future__ import annotations
+
+import json
+import re
+from importlib.resources import files
+from importlib.resources.abc import Traversable
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from study.definition.grouping_files import insert_groupings
+from study.definition.model import StudyDefinition
+from study.definition.tracking_address import against
+from study.definition.validation import first_problem
+from study.definition.yaml_reader import in_quotes, read_text_file, read_yaml, words_in
+from study.definition.yaml_writer import write_yaml
+from study.errors import UserError, nearest
+from trainables.sources.registry import source_section
+
+_EXPECTS_TEXT = re.compile("should be text|expected (task|a) name|unknown (value|activation)")
+_PATHS = ("network.weights.path", "network.folder")
+
+
+def built_in_studies() -> dict[str, Traversable]:
+    """Return the studies that come with the package, by name."""
+    found = (item for item in files("study").joinpath("configs").iterdir() if item.name.endswith(".yaml"))
+    return {item.name.removesuffix(".yaml"): item for item in sorted(found, key=lambda item: item.name)}
+
+
+def load_study(path: Path) -> StudyDefinition:
+    """Read a study file, or a built-in study when no file of that name exists.
+
+    Relative paths of images, start weights and a network's code are relative to the study file and come back absolute;
+    groupings that stand in a file of their own come back as groups.
+
+    Args:
+        path: the file, or the bare name of a built-in study (``default``, ``smoke``).
+
+    Raises:
+        UserError: the file is missing, no YAML, or breaks a rule; the message is one line.
+    """
+    text = _read_text(path)
+    if _is_built_in(path) and needs_data(_read_mapping(str(path), text)):
+        raise UserError(
+            f"{path}: this study needs images of yours; a copy that says where they lie: "
+            f"modstudy new {path} my-{path}.yaml --data FOLDER"
+        )
+    return parse_study(path, text)
+
+
+def parse_study(path: Path, text: str) -> StudyDefinition:
+    """Return the definition that the text of a study file holds, as if it stood at ``path``.
+
+    Raises:
+        UserError: as ``load_study``.
+    """
+    values = _read_mapping(str(path), text)
+    _resolve_paths(str(path), values, path.absolute().parent)
+    insert_groupings(str(path), values, path.absolute().parent)
+    return _validate(str(path), values, text)
+
+
+def needs_data(values: dict[str, Any]) -> bool:
+    """Return whether the values of a built-in study leave open where the images lie."""
+    source = values["data"]["source"]
+    return source["kind"] != "generated" and "path" not in source
+
+
+def _is_built_in(path: Path) -> bool:
+    return not path.exists() and str(path) in built_in_studies()
+
+
+def _read_text(path: Path) -> str:
+    built_in = built_in_studies()
+    source = built_in[str(path)] if _is_built_in(path) else path
+    try:
+        return read_text_file(str(path), source)
+    except FileNotFoundError:
+        hint = nearest(str(path), built_in) if path.name == str(path) else ""
+        raise UserError(f"{path}: no such study file{hint}") from None
+    except OSError as error:
+        raise UserError(f"{path}: cannot be read: {error.strerror}") from None
+
+
+def _read_mapping(name: str, text: str) -> dict[str, Any]:
+    values = read_yaml(name, text)
+    if values is None:
+        raise UserError(f"{name}: the file is empty; a study needs at least name and data")
+    if not isinstance(values, dict):
+        raise UserError(f"{name}: expected a mapping of sections (name, data, ...), got {type(values).__name__}")
+    return values
+
+
+def _resolve_paths(name: str, values: dict[str, Any], base: Path) -> None:
+    """Make the paths of what a study reads absolute; values of a wrong shape are left for the validation to refuse.
+
+    A network's own code is looked for beside the study file unless the file says where it is.
+    """
+    network = values.get("network")
+    if isinstance(network, dict) and ":" in str(network.get("backbone")):
+        network.setdefault("folder", ".")
+    tracking = values.get("tracking")
+    if isinstance(tracking, dict) and isinstance(tracking.get("uri"), str):
+        tracking["uri"] = against(base, tracking["uri"])
+    for key in (*_PATHS, *_source_paths(values)):
+        *sections, last = key.split(".")
+        section: Any = values
+        for part in sections:
+            section = section.get(part) if isinstance(section, dict) else None
+        if isinstance(section, dict) and isinstance(section.get(last), str):
+            try:
+                section[last] = str((base / Path(section[last]).expanduser()).resolve())
+            except (ValueError, RuntimeError) as error:  # a NUL in it, or the home of a user that is not there
+                raise UserError(f"{name}: {key}: {section[last]!r} is no path: {error}") from None
+
+
+def _source_paths(values: dict[str, Any]) -> list[str]:
+    """Return the keys of the source of images that are paths; none of an unknown kind, which the validation words."""
+    data = values.get("data")
+    source = data.get("source") if isinstance(data, dict) else None
+    if not isinstance(source, dict):
+        return []
+    try:
+        return [f"data.source.{key}" for key in source_section(str(source.get("kind"))).path_keys()]
+    except ValueError:
+        return []
+
+
+def _validate(name: str, values: dict[str, Any], text: str) -> StudyDefinition:
+    """Validate as JSON, where strict types still allow lists for tuples and text for paths."""
+    try:
+        return StudyDefinition.model_validate_json(json.dumps(values, default=str), strict=True)
+    except ValidationError as error:
+        problem = first_problem(error)
+        raise UserError(f"{name}: {problem}{_quote_hint(name, text, problem)}") from None
+
+
+def _quote_hint(name: str, text: str, problem: str) -> str:
+    """Return what to say where a text was expected and a word stands that YAML takes for something else."""
+    if not _EXPECTS_TEXT.search(problem):
+        return ""
+    hints = (in_quotes(word) for word in words_in(name, text, problem.partition(": ")[0]))
+    return next((hint for hint in hints if hint), "")
+
+
+def dump_study(definition: StudyDefinition) -> str:
+    """Return the definition as a study file; reading it back gives an equal definition."""
+    values = definition.model_dump(mode="json", exclude_unset=True)
+    return write_yaml(values, width=120)

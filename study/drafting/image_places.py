@@ -1,0 +1,73 @@
+"""What lies where somebody points at images: the source it is, or what to do."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from study.errors import UserError
+from study.plan.plan import blaming
+from trainables.sources.registry import SourceConfig, detect_source
+
+if TYPE_CHECKING:
+    from trainables.sources.table.class_folders import ClassFolders
+
+
+def source_of(data: Path, place: Path) -> SourceConfig:
+    """Return the source that a folder or a CSV file is.
+
+    Raises:
+        UserError: it is none; says what is there and what to do.
+    """
+    from trainables.sources.table.source import TableImages
+
+    if place.is_file():
+        if place.suffix.lower() not in (".csv", ".tsv"):
+            raise UserError(f"{data}: is a file; name the folder it lies in: --data {place.parent}")
+        with blaming(""):
+            found = TableImages.of(place)
+        if found is None:
+            raise UserError(f"{data}: no column names image files (values such as 00.jpg)")
+        return found
+    try:
+        return detect_source(place)
+    except ValueError as error:
+        raise UserError(f"{' '.join(str(error).split())}{_what_is_there(place)}") from None
+
+
+def _what_is_there(folder: Path) -> str:
+    """Return the end of a message: what lies in a folder that is no data set, and what to do."""
+    from trainables.sources.table.columns import is_image_name
+
+    inside = sorted(path for path in folder.iterdir() if not path.name.startswith("."))
+    if not inside:
+        return "; it is empty"
+    for path in inside:
+        if path.is_dir():
+            try:
+                kind = detect_source(path).kind
+            except ValueError:
+                continue
+            return f"; {path} holds data of kind {kind}: point at that"
+    images = sum(is_image_name(path.name) for path in inside)
+    if images:
+        return (
+            f"; it holds {images:,} images and nothing that labels them: put a CSV file beside them with a row an "
+            "image and a column a task, or sort them into a folder a class"
+        )
+    tables = [path.name for path in inside if path.suffix.lower() in (".csv", ".tsv")]
+    if tables:
+        return f"; no column of {' or '.join(tables)} names image files (values such as 00.jpg)"
+    return f"; it holds {', '.join(path.name for path in inside[:5])}{', ...' if len(inside) > 5 else ''}"
+
+
+def class_folders(folder: Path) -> ClassFolders | None:
+    """Return folders that are classes, where the folder is data of no other kind."""
+    from trainables.sources.table.class_folders import find_class_folders
+
+    try:
+        detect_source(folder)
+    except ValueError:
+        with blaming(""):
+            return find_class_folders(folder)
+    return None

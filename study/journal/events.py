@@ -1,0 +1,172 @@
+"""What the lines of a trial's journal hold, by kind of event; a line of another shape is as good as a torn one."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, ValidationError, model_validator
+
+from results.tables.metrics import TASK_METRICS
+from results.tables.schema import TABLES
+from trainables.outcome import AVERAGES
+
+Event = dict[str, Any]
+
+Count = Annotated[int, Field(ge=0, le=2**63 - 1)]
+Epoch = Annotated[int, Field(ge=1, le=2**31 - 1)]
+Seconds = Annotated[FiniteFloat, Field(ge=0, lt=253_402_300_800)]
+"""Of a clock before the year 10000, which dates and tables can hold."""
+
+
+class _Line(BaseModel):
+    """What every line has; keys that came later or went are no damage."""
+
+    model_config = ConfigDict(strict=True, extra="allow")
+
+    event: str
+    time: Seconds
+
+
+class PlainArm(BaseModel):
+    """An arm as journals and plans record it."""
+
+    model_config = ConfigDict(strict=True, extra="allow")
+
+    arm_id: str
+    name: str
+    placement_name: str
+    points: list[str]
+    form: str
+    activation: str
+    initialization: Any
+    grouping: Any
+
+
+class _Optimization(BaseModel):
+    model_config = ConfigDict(strict=True, extra="allow")
+
+    epochs: Epoch
+    learning_rate: FiniteFloat
+    weight_decay: FiniteFloat
+
+
+class _Config(BaseModel):
+    """What the tables and MLflow take from a trial's configuration."""
+
+    model_config = ConfigDict(strict=True, extra="allow")
+
+    data: dict[str, Any]
+    optimization: _Optimization
+    loss: dict[str, Any]
+    batches: dict[str, Any]
+    data_seed: int
+    train_seed: int
+
+
+class _Planned(_Line):
+    study: str
+    trial_id: str
+    stage: Literal["tune", "confirm"]
+    round: Count
+    index: Count
+    arm: PlainArm
+    nuisance: dict[str, FiniteFloat]
+    sampler_seed: int
+    data_fingerprint: str
+    results_version: int = 0
+    config: _Config
+
+
+class _Started(_Line):
+    attempt: Count
+    host: str
+    versions: dict[str, str]
+
+
+class _Epoch(_Line):
+    epoch: Epoch
+    seconds: Seconds
+    metrics: dict[str, FiniteFloat | None]
+
+
+class _Rung(_Line):
+    """``rungs``: the epochs at which the trial has paused so far; older lines lack it."""
+
+    epoch: Epoch
+    objective: FiniteFloat | None
+    rungs: list[Epoch] = []
+
+
+class _Metric(BaseModel):
+    model_config = ConfigDict(strict=True, extra="allow")
+
+    split: Literal["train", "validation", "test"]
+    task: str
+    metric: str
+    average: str
+    value: FiniteFloat | None
+    chance: FiniteFloat | None
+    queries: Count
+
+    @model_validator(mode="after")
+    def _known(self) -> _Metric:
+        if self.metric not in TASK_METRICS or self.average not in AVERAGES:
+            raise ValueError(f"no metric {self.metric!r} averaged over {self.average!r}")
+        return self
+
+
+class _Finished(_Line):
+    epochs_run: Epoch
+    objective: FiniteFloat | None
+    task_metrics: list[_Metric]
+    peak_memory_bytes: Count
+    rungs: list[Epoch] = []
+
+    @model_validator(mode="after")
+    def _each_metric_once(self) -> _Finished:
+        keys = [(row.split, row.task, row.metric, row.average) for row in self.task_metrics]
+        if len(set(keys)) != len(keys):
+            raise ValueError("a metric stands twice")
+        return self
+
+
+class _Failed(_Line):
+    """``epoch``: the epochs done before the failure; older lines lack it."""
+
+    kind: str
+    message: str
+    traceback: str
+    host: str | None = None
+    epoch: Annotated[int, Field(ge=0, le=2**31 - 1)] | None = None
+
+    @model_validator(mode="after")
+    def _known(self) -> _Failed:
+        if self.kind not in TABLES["failures"].column("kind").allowed:
+            raise ValueError(f"no kind of failure: {self.kind!r}")
+        return self
+
+
+_KINDS: dict[str, type[_Line]] = {
+    "planned": _Planned,
+    "started": _Started,
+    "epoch": _Epoch,
+    "paused": _Rung,
+    "pruned": _Rung,
+    "finished": _Finished,
+    "failed": _Failed,
+}
+
+
+def check_event(document: Event) -> None:
+    """Check that a line holds what its kind of event needs; a kind that is not known passes.
+
+    Raises:
+        ValueError: a field is missing, of another type, or out of its range.
+    """
+    name = document.get("event")
+    model = _KINDS.get(name, _Line) if isinstance(name, str) else _Line
+    try:
+        model.model_validate(document)
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise ValueError(f"{'.'.join(map(str, first['loc']))}: {first['msg']}") from None

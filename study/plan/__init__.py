@@ -1,0 +1,1 @@
+"""From a definition to what will be trained: arms, trials with their ids, cost, and checks before a run."""

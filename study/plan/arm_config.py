@@ -1,0 +1,60 @@
+"""From a definition and an arm to the configuration of its trials."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from search_spaces.arms import Arm
+from study.definition.model import StudyDefinition
+from trainables.config.trial import InitializationConfig, ModulationConfig, TrialConfig
+
+Nuisance = Mapping[str, float | int]
+
+NUISANCE_KEYS: dict[str, tuple[str, str]] = {
+    "learning_rate": ("optimization", "learning_rate"),
+    "weight_decay": ("optimization", "weight_decay"),
+    "margin": ("loss", "margin"),
+    "images_per_batch": ("batches", "images"),
+    "embedding_l2": ("loss", "embedding_l2"),
+    "mask_l1": ("loss", "mask_l1"),
+}
+"""Where in a ``TrialConfig`` each nuisance value goes."""
+
+
+def arm_config(definition: StudyDefinition, arm: Arm) -> TrialConfig:
+    """Return the trial configuration of an arm with the definition's own nuisance values and tune seed."""
+    tasks = definition.data.tasks
+    config = TrialConfig(
+        data=definition.data,
+        augmentation=definition.augmentation,
+        network=definition.network,
+        modulation=ModulationConfig(
+            points=arm.points,
+            form=arm.form.kind,
+            size=arm.form.size,
+            activation=arm.activation,
+            initialization=InitializationConfig.model_validate(arm.initialization.plain()),
+            groups=arm.grouping.modulation_groups(tasks),
+        ),
+        network_groups=arm.grouping.network_groups(tasks),
+        batches=definition.batches,
+        loss=definition.loss,
+        balancing=definition.balancing.model_copy(update={"method": arm.balancing}),
+        optimization=definition.optimization,
+        evaluation=definition.evaluation,
+        agreement=definition.agreement,
+        compute=definition.compute.model_copy(update={"threads": definition.resources.threads}),
+        data_seed=definition.seeds.data_seed,
+        train_seed=definition.seeds.tune_seed,
+    )
+    return with_values(config, definition.space.fixed)
+
+
+def with_values(config: TrialConfig, nuisance: Nuisance, **top_level: Any) -> TrialConfig:
+    """Return the configuration with nuisance values put in their places, validated again."""
+    values = config.model_dump(mode="json")
+    for name, value in nuisance.items():
+        section, key = NUISANCE_KEYS[name]
+        values[section][key] = value
+    return TrialConfig.model_validate({**values, **top_level})

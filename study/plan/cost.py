@@ -1,0 +1,111 @@
+"""What a study takes: trials, time and disk, before anything is trained."""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+from study.definition.model import StudyDefinition
+from study.plan.plan import StudyPlan, blaming
+
+TimeSource = Literal["finished trials", "probe"]
+
+_CHECKPOINT_COPIES = 3
+"""Weights and up to two moments of the optimizer."""
+
+
+@dataclass(frozen=True)
+class StudyCost:
+    """What a whole study takes.
+
+    Attributes:
+        trials: of all arms.
+        tune_trials: of an arm at most; arms in which fewer values act have fewer.
+        confirm_trials: of every arm.
+        epochs: of one arm at most, all its trials together; with halving as many as are expected.
+        concurrent: trials that run at once on this machine.
+        disk_bytes: weights of all trials, checkpoints of those in flight, decoded images.
+        seconds: work of each arm by arm id; None where nothing is known about the time.
+        source: where the seconds come from.
+    """
+
+    trials: int
+    tune_trials: int
+    confirm_trials: int
+    epochs: int
+    concurrent: int
+    disk_bytes: int
+    seconds: dict[str, float] | None
+    source: TimeSource | None
+
+    @property
+    def wall_seconds(self) -> float | None:
+        """Expected duration of the whole study on this machine."""
+        return None if self.seconds is None else sum(self.seconds.values()) / self.concurrent
+
+
+def study_cost(plan: StudyPlan, epoch_seconds: Mapping[str, float] | None, source: TimeSource | None) -> StudyCost:
+    """Return what the study takes, given the seconds of an epoch by arm id where they are known."""
+    definition = plan.definition
+    concurrent = concurrent_trials(definition)
+    tune, confirm = {arm.arm.arm_id: plan.tune_trials(arm) for arm in plan.arms}, len(definition.confirm.seeds)
+    epochs = {arm_id: expected_epochs(definition, trials) for arm_id, trials in tune.items()}
+    weights = [arm.storage.bytes_fp32 for arm in plan.arms]
+    disk = sum((tune[arm.arm.arm_id] + confirm) * arm.storage.bytes_fp32 for arm in plan.arms)
+    disk += concurrent * _CHECKPOINT_COPIES * max(weights) + image_bytes(definition)
+    seconds = {arm_id: count * epoch_seconds[arm_id] for arm_id, count in epochs.items()} if epoch_seconds else None
+    return StudyCost(
+        trials=plan.trials,
+        tune_trials=max(tune.values()),
+        confirm_trials=confirm,
+        epochs=max(epochs.values()),
+        concurrent=concurrent,
+        disk_bytes=disk,
+        seconds=seconds,
+        source=source if seconds else None,
+    )
+
+
+def expected_epochs(definition: StudyDefinition, tune_trials: int) -> int:
+    """Return the epochs of all trials of an arm; ties at a rung, which keep more trials, are not expected."""
+    epochs, halving = definition.optimization.epochs, definition.search.halving
+    rungs = (*halving.rungs, epochs) if halving else (epochs,)
+
+    def round_epochs(trials: int) -> int:
+        total = reached = 0
+        for rung in rungs:
+            total += trials * (rung - reached)
+            trials, reached = math.ceil(trials * halving.keep) if halving else trials, rung
+        return total
+
+    rounds, rest = divmod(tune_trials, definition.search.round_size)
+    tune = rounds * round_epochs(definition.search.round_size) + round_epochs(rest)
+    return tune + len(definition.confirm.seeds) * epochs
+
+
+def concurrent_trials(definition: StudyDefinition) -> int:
+    """Return how many trials run at once on this machine by its CPUs and by ``resources.max_concurrent``."""
+    resources = definition.resources
+    by_cpus = max(1, int(usable_cpus() / resources.cpus))
+    return min(by_cpus, resources.max_concurrent or by_cpus)
+
+
+def usable_cpus() -> int:
+    """Return the CPUs this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def image_bytes(definition: StudyDefinition) -> int:
+    """Return the bytes of the decoded images.
+
+    Raises:
+        UserError: the files are not there, or not what the source says they are.
+    """
+    with blaming("data"):
+        images = definition.data.source.count_images()
+    return images * definition.data.image_size**2 * 3

@@ -1,0 +1,273 @@
+"""From a definition to what will be trained: arms, their storage figures, and trials with their ids. Trains nothing."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from pydantic import ValidationError
+
+from search_spaces.arms import Arm
+from search_spaces.nuisance import points_in
+from study.definition.model import StudyDefinition
+from study.definition.validation import first_problem, with_key
+from study.errors import UserError
+from study.layout import RunFolder, dataset_cache, write_atomically
+from study.plan.arm_config import NUISANCE_KEYS, Nuisance, arm_config, with_values
+from study.run_folder.ownership import refuse_another_rule, refuse_another_study
+from study.run_folder.plan_file import damaged, read_document
+from trainables.config.acting import acts
+from trainables.config.network import with_known_content
+from trainables.config.trial import RESULTS_VERSION, TrialConfig, trial_id
+from trainables.networks.ledger import StorageLedger
+
+Stage = Literal["tune", "confirm"]
+LAST_UNRECORDED_VERSION = 2
+"""The results version of a ``plan.json`` that names none."""
+
+SPLITS: dict[Stage, tuple[str, ...]] = {"tune": ("validation",), "confirm": ("validation", "test")}
+"""Test images are looked at in ``confirm`` only."""
+
+
+@dataclass(frozen=True)
+class PlannedArm:
+    """One arm, its trial configuration with the fixed nuisance values and the tune seed, and what it costs to store."""
+
+    arm: Arm
+    config: TrialConfig
+    storage: StorageLedger
+
+
+@dataclass(frozen=True)
+class PlannedTrial:
+    """One trial to run. Only ``config`` and ``data_fingerprint`` decide its result, and with it ``trial_id``."""
+
+    trial_id: str
+    stage: Stage
+    round: int
+    index: int
+    arm: Arm
+    nuisance: Nuisance
+    config: TrialConfig
+    sampler_seed: int
+    data_fingerprint: str
+    results_version: int = RESULTS_VERSION
+
+    def planned_event(self, study: str) -> dict[str, Any]:
+        """Return the fields of the first line of the trial's journal."""
+        return {
+            "study": study,
+            "trial_id": self.trial_id,
+            "stage": self.stage,
+            "round": self.round,
+            "index": self.index,
+            "arm": self.arm.plain(),
+            "nuisance": dict(self.nuisance),
+            "sampler_seed": self.sampler_seed,
+            "data_fingerprint": self.data_fingerprint,
+            "results_version": self.results_version,
+            "config": self.config.model_dump(mode="json"),
+        }
+
+
+@dataclass(frozen=True)
+class StudyPlan:
+    """Everything known before training.
+
+    Attributes:
+        definition: the study.
+        data_fingerprint: of its images and labels.
+        arms: the rivals.
+        duplicates: factor combinations that were the same arm as another.
+        results_version: of the code that makes its numbers, or, of a run that was read, made them.
+    """
+
+    definition: StudyDefinition
+    data_fingerprint: str
+    arms: tuple[PlannedArm, ...]
+    duplicates: int
+    results_version: int = RESULTS_VERSION
+
+    def idle_nuisance(self, arm: PlannedArm) -> frozenset[str]:
+        """Return the tuned hyperparameters that cannot change a trial of this arm, such as ``mask_l1`` without masks.
+
+        Code of version 2 tuned them all the same.
+        """
+        tuned = self.definition.space.nuisance if self.results_version > 2 else ()
+        return frozenset(name for name in tuned if not acts(arm.config, ".".join(NUISANCE_KEYS[name])))
+
+    def tune_trials(self, arm: PlannedArm) -> int:
+        """Return how many tune trials the arm gets: fewer than the others where there are no more distinct ones."""
+        idle, ranges = self.idle_nuisance(arm), self.definition.space.nuisance
+        points = points_in(values for name, values in ranges.items() if name not in idle)
+        return min(self.definition.tune_trials_per_arm, points)
+
+    @property
+    def trials(self) -> int:
+        """All trials of all arms."""
+        return sum(self.tune_trials(arm) + len(self.definition.confirm.seeds) for arm in self.arms)
+
+
+def compile_plan(
+    definition: StudyDefinition, data_fingerprint: str | None = None, results_version: int = RESULTS_VERSION
+) -> StudyPlan:
+    """Expand the search space into arms, each with its trial configuration and storage figures.
+
+    Args:
+        definition: the study.
+        data_fingerprint: of the data, when it is known; None reads it from the data.
+        results_version: of the code that made the numbers; an older one finds the trials of an older run.
+
+    Raises:
+        UserError: unknown backbone, stage or task, start weights that cannot be read, or a combination that is no valid
+            trial; names key and nearest name.
+    """
+    from trainables.networks.backbones import stage_shapes
+
+    fingerprint = data_fingerprint or fingerprint_of(definition)
+    with blaming("network"):
+        definition = definition.model_copy(update={"network": with_known_content(definition.network)})
+        stages = tuple(shape.name for shape in stage_shapes(definition.network, definition.data.image_size))
+    try:
+        expansion = definition.space.expand(stages, definition.data.tasks)
+    except ValueError as error:  # its message starts with the key inside the space
+        raise UserError(f"space.{error}") from error
+    with blaming("space"):
+        arms = tuple(_plan_arm(definition, arm) for arm in expansion.arms)
+    return StudyPlan(definition, fingerprint, arms, expansion.duplicates, results_version)
+
+
+def fingerprint_of(definition: StudyDefinition) -> str:
+    """Return the fingerprint of the study's data.
+
+    Raises:
+        UserError: the data is not there, or holds no such task.
+    """
+    from trainables.data import data_fingerprint
+
+    with blaming("data"):
+        return data_fingerprint(definition.data, definition.seeds.data_seed, dataset_cache())
+
+
+def _plan_arm(definition: StudyDefinition, arm: Arm) -> PlannedArm:
+    from trainables.losses.balancing import check_balancing
+    from trainables.networks.ledger import storage_ledger
+
+    config = arm_config(definition, arm)
+    ledger = storage_ledger(config)
+    check_balancing(config)  # refuses a method that is unknown or cannot balance such networks
+    return PlannedArm(arm, config, ledger)
+
+
+def plan_trial(  # noqa: PLR0913 - five of the seven are keyword-only and name one trial
+    plan: StudyPlan,
+    planned_arm: PlannedArm,
+    *,
+    stage: Stage,
+    round_: int,
+    index: int,
+    nuisance: Nuisance,
+    train_seed: int,
+) -> PlannedTrial:
+    """Return the trial of an arm with these nuisance values and seed, its splits chosen by the stage.
+
+    Args:
+        plan: the study.
+        planned_arm: one of its arms.
+        stage: ``tune`` evaluates validation images, ``confirm`` test images too.
+        round_: round of the sampler; 0 in ``confirm``.
+        index: number of the trial within the stage of its arm.
+        nuisance: values by the names of ``NUISANCE_KEYS``.
+        train_seed: seed of weights and batches.
+
+    Raises:
+        UserError: the values make no valid trial.
+    """
+    evaluation = planned_arm.config.evaluation.model_copy(update={"splits": SPLITS[stage]})
+    with blaming("space.nuisance"):
+        config = with_values(planned_arm.config, nuisance, evaluation=evaluation, train_seed=train_seed)
+    return PlannedTrial(
+        trial_id=trial_id(config, plan.data_fingerprint, plan.results_version),
+        stage=stage,
+        round=round_,
+        index=index,
+        arm=planned_arm.arm,
+        nuisance=nuisance,
+        config=config,
+        sampler_seed=plan.definition.search.sampler_seed,
+        data_fingerprint=plan.data_fingerprint,
+        results_version=plan.results_version,
+    )
+
+
+def plan_document(plan: StudyPlan) -> dict[str, Any]:
+    """Return what ``plan.json`` holds."""
+    return {
+        "study": plan.definition.name,
+        "definition": plan.definition.plain(),
+        "data_fingerprint": plan.data_fingerprint,
+        "results_version": plan.results_version,
+        "arms": [
+            {
+                **planned.arm.plain(),
+                "storage": planned.storage.rows(plan.definition.name, planned.arm.arm_id, planned.arm.name),
+            }
+            for planned in plan.arms
+        ],
+    }
+
+
+def write_plan(plan: StudyPlan, folder: RunFolder) -> None:
+    """Write ``plan.json``: the definition, the data's fingerprint and every arm with its rows of the storage table.
+
+    Raises:
+        UserError: trials of the folder belong to another study, or were decided by another selection rule or halving.
+    """
+    refuse_another_study(plan.definition, plan.data_fingerprint, folder)
+    refuse_another_rule(plan.definition, folder)
+    write_atomically(folder.plan, json.dumps(plan_document(plan), indent=1, allow_nan=False) + "\n")
+
+
+def read_plan(folder: RunFolder) -> StudyPlan:
+    """Return the plan that ``write_plan`` wrote; the data need not be at hand.
+
+    A plan of an older results version comes back as that version made it, so that it finds the trials of then.
+
+    Raises:
+        UserError: the folder holds no plan, a damaged one, or one of a newer version.
+    """
+    document = read_document(folder)
+    version = int(document.get("results_version", LAST_UNRECORDED_VERSION))
+    if version > RESULTS_VERSION:
+        raise UserError(
+            f"{folder.path}: holds results of version {version}, but this installation knows versions up to"
+            f" {RESULTS_VERSION}; update modulation-study to read them"
+        )
+    return compile_plan(planned_definition(folder), document["data_fingerprint"], version)
+
+
+def planned_definition(folder: RunFolder) -> StudyDefinition:
+    """Return the definition in ``plan.json``.
+
+    Raises:
+        UserError: there is no such file, or it is damaged (``DamagedPlanError``).
+    """
+    document = read_document(folder)
+    try:
+        return StudyDefinition.model_validate_json(json.dumps(document["definition"]), strict=True)
+    except ValidationError as error:
+        raise damaged(folder, error) from None
+
+
+@contextmanager
+def blaming(key: str) -> Iterator[None]:
+    """Turn a leaf's ``ValueError`` into a ``UserError`` that names the key of the study file."""
+    try:
+        yield
+    except ValidationError as error:
+        raise UserError(with_key(key, first_problem(error))) from error
+    except ValueError as error:
+        raise UserError(with_key(key, " ".join(str(error).split()))) from error

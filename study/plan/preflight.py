@@ -1,0 +1,80 @@
+"""What a plan can know of its trials before one is trained: it refuses what would end them all at their start."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from search_spaces.nuisance import Choice, IntRange
+from study.errors import UserError
+from study.layout import dataset_cache
+from study.plan.plan import StudyPlan, blaming
+from trainables.config.trial import TrialConfig
+
+if TYPE_CHECKING:  # torch comes with it
+    from trainables.evaluation.measure import LabelsAndTriplets
+
+
+def refuse_untrainable(plan: StudyPlan) -> None:
+    """Refuse arms with nothing to train, start weights that do not fit, and labels that no trial could be measured on.
+
+    Labels are read from the source, so that no image is decoded; ``refuse_untrainable_labels`` looks again at those
+    that are left when corrupt images are gone.
+
+    Raises:
+        UserError: names the key.
+    """
+    from trainables.preflight import check_something_to_train, check_start_weights, read_labels
+
+    definition = plan.definition
+    with blaming("network.weights.path"):
+        check_start_weights(definition.network, definition.data.image_size)
+    for arm in plan.arms:
+        try:
+            check_something_to_train(arm.config)
+        except ValueError as error:
+            raise UserError(f"{error} (arm {arm.arm.name!r})") from error
+    with blaming("data"):
+        splits = read_labels(definition.data, definition.seeds.data_seed, dataset_cache())
+    refuse_untrainable_labels(plan, splits)
+
+
+def refuse_untrainable_labels(plan: StudyPlan, splits: Mapping[str, LabelsAndTriplets]) -> None:
+    """Refuse labels that are too few for batches, triplets or measurements of any trial of the plan.
+
+    Raises:
+        UserError: names the key, the task and the split.
+    """
+    from trainables.preflight import check_trainable
+
+    config, tuned = _with_largest_batch(plan)
+    with blaming("data"):
+        try:
+            check_trainable(config, splits)
+        except ValueError as error:
+            if tuned and str(error).startswith("batches.images"):
+                raise UserError(f"space.nuisance.images_per_batch: {error}") from error
+            raise
+
+
+def refuse_missing_device(plan: StudyPlan) -> None:
+    """Refuse a device that this machine lacks, where the trials will run here.
+
+    Raises:
+        UserError: names the devices that are here.
+    """
+    from trainables.training.runtime import choose_device
+
+    with blaming("compute.device"):
+        choose_device(plan.definition.compute.device)
+
+
+def _with_largest_batch(plan: StudyPlan) -> tuple[TrialConfig, bool]:
+    """Return the configuration of a trial with the largest batch that may be drawn, and whether it is drawn at all."""
+    config = plan.arms[0].config
+    drawn = plan.definition.space.nuisance.get("images_per_batch")
+    if drawn is None:
+        return config, False
+    largest = drawn.high if isinstance(drawn, IntRange) else max(drawn.values) if isinstance(drawn, Choice) else 0
+    batches = config.batches.model_copy(update={"images": max(config.batches.images, int(largest))})
+    return config.model_copy(update={"batches": batches}), True

@@ -1,0 +1,99 @@
+"""The two files that say what a run folder holds. Each is made again from the other where it is damaged or lost."""
+
+from __future__ import annotations
+
+import logging
+
+from study.definition.loading import dump_study, load_study
+from study.definition.model import StudyDefinition
+from study.errors import UserError
+from study.journal.journal import read_histories
+from study.layout import RunFolder, write_atomically
+from study.plan.plan import LAST_UNRECORDED_VERSION, compile_plan, planned_definition, write_plan
+from trainables.config.trial import RESULTS_VERSION
+
+_LOG = logging.getLogger(__name__)
+
+_HEAD = "# The study as it was run; commands take its folder in place of a study file.\n"
+_END = "# The study ends here.\n"
+"""Without this line the file was cut: as YAML what is left might be another study. Users may add lines behind it."""
+
+
+def write_study_as_run(definition: StudyDefinition, folder: RunFolder) -> None:
+    """Write ``study.yaml``."""
+    write_atomically(folder.definition, _HEAD + dump_study(definition) + _END)
+
+
+def study_as_run(folder: RunFolder) -> StudyDefinition:
+    """Return what ``study.yaml`` says; one that is damaged or lost is written anew from ``plan.json``.
+
+    What somebody has edited, well or badly, is not damage.
+
+    Raises:
+        UserError: the file breaks a rule, or both files are damaged.
+    """
+    if not _is_damaged(folder):
+        return load_study(folder.definition)
+    try:
+        definition = planned_definition(folder)
+    except UserError as error:
+        raise UserError(f"{folder.definition}: damaged, and it cannot be made again: {error}") from error
+    write_study_as_run(definition, folder)
+    _LOG.warning("%s was damaged or missing; it was written anew from %s", folder.definition, folder.plan.name)
+    return definition
+
+
+def renew_plan(folder: RunFolder) -> None:
+    """Write ``plan.json`` anew from ``study.yaml``, unless it is whole.
+
+    Raises:
+        UserError: both files are damaged, or no trial was begun and the data is not at hand.
+    """
+    try:
+        planned_definition(folder)
+    except UserError as damage:
+        try:
+            fingerprint, version = fingerprint_of_trials(folder), version_of_trials(folder)
+            write_plan(compile_plan(_whole_study(folder), fingerprint, version), folder)
+        except UserError as error:
+            raise UserError(f"{damage} (it cannot be made again here: {error})") from error
+        _LOG.warning("%s was damaged or missing; it was written anew from %s", folder.plan, folder.definition.name)
+
+
+def mend_plan(folder: RunFolder) -> None:
+    """Write a damaged ``plan.json`` anew from ``study.yaml`` where that can be, to know whose folder it is."""
+    if folder.plan.is_file() and folder.definition.is_file():
+        try:
+            renew_plan(folder)
+        except UserError:  # neither tells; the run that asks writes both
+            return
+
+
+def version_of_trials(folder: RunFolder) -> int:
+    """Return the results version of the newest trials of a folder; the present one where there are none."""
+    histories = read_histories(folder).values()
+    versions = [int(history.planned.get("results_version", LAST_UNRECORDED_VERSION)) for history in histories]
+    return max(versions, default=RESULTS_VERSION)
+
+
+def fingerprint_of_trials(folder: RunFolder) -> str | None:
+    """Return the fingerprint of the data of the trial that was planned last; None where there are none."""
+    planned = [history.planned for history in read_histories(folder).values()]
+    return str(max(planned, key=lambda event: float(event["time"]))["data_fingerprint"]) if planned else None
+
+
+def _whole_study(folder: RunFolder) -> StudyDefinition:
+    if _is_damaged(folder):
+        raise UserError(f"{folder.definition} is damaged too")
+    return load_study(folder.definition)
+
+
+def _is_damaged(folder: RunFolder) -> bool:
+    """Whether ``study.yaml`` is what storage leaves, not people: nothing, zeros, or a part of what was written."""
+    try:
+        content = folder.definition.read_bytes()
+    except FileNotFoundError:
+        return True
+    head, end = _HEAD.encode(), _END.strip().encode()
+    cut = head.startswith(content) or (content.startswith(head) and end not in content)
+    return cut or not content.strip() or b"\0" in content

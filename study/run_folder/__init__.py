@@ -1,0 +1,1 @@
+"""A run's folder: its plan file, whose study it holds, and which process drives it."""

@@ -1,0 +1,114 @@
+"""Whose run folder it is: a name stands for one study, so another study under it is refused instead of taking over."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from study.definition.model import StudyDefinition
+from study.errors import UserError
+from study.layout import RunFolder
+from study.run_folder.plan_file import DamagedPlanError, read_document
+from trainables.config.trial import RESULTS_VERSION
+
+WAYS_OUT = "give this study another name, or its runs another place (--runs-dir)"
+
+_NO_PART_OF_THE_DATA = re.compile("preprocessing|max_.*")
+"""Keys of ``data`` that change neither pixels nor labels."""
+
+
+def refuse_another_study(definition: StudyDefinition, fingerprint: str | None, folder: RunFolder) -> None:
+    """Refuse a folder whose trials belong to a study of other tasks or other data, or were decided by another rule.
+
+    More arms, seeds, trials and epochs, and other settings of training, are the same study; so is data that was moved.
+
+    Args:
+        definition: of the study that wants the folder.
+        fingerprint: of its data; None where that is not at hand, and then other paths are taken for moved data.
+        folder: which may hold anything or nothing.
+
+    Raises:
+        UserError: it is another study's; names what differs, and the ways out.
+    """
+    before = trained_plan(folder)
+    if before is None:
+        return
+    changes = list(_changes_of_data(before, definition))
+    if before["data_fingerprint"] == fingerprint:
+        changes = []  # other keys, the same pixels and labels: the same data in another place
+    elif fingerprint is not None and not changes and before.get("results_version") == RESULTS_VERSION:
+        # Older code may have read the same images otherwise; ``study.status.earlier`` asks then.
+        changes = list(_changes_of_place(before, definition))
+    if changes:
+        raise UserError(
+            f"{folder.path}: its trials belong to another study named {definition.name!r}: {'; '.join(changes)};"
+            f" {WAYS_OUT}"
+        )
+
+
+def other_images(fingerprint: str, folder: RunFolder) -> bool:
+    """Return whether the folder's trials were trained on data of another fingerprint."""
+    before = trained_plan(folder)
+    return before is not None and before["data_fingerprint"] != fingerprint
+
+
+def refuse_another_rule(definition: StudyDefinition, folder: RunFolder) -> None:
+    """Refuse a folder whose trials would be compared by numbers, or be over for reasons, that the new rule lacks.
+
+    Raises:
+        UserError: names the rules.
+    """
+    document = trained_plan(folder)
+    if document is None:
+        return
+    before, now = document["definition"], definition.model_dump(mode="json")
+    for key, old, new in (
+        ("selection", before["selection"], now["selection"]),
+        ("search.halving", before["search"]["halving"], now["search"]["halving"]),
+    ):
+        if old != new:
+            raise UserError(
+                f"{key}: {folder.path} holds trials that were decided by {old}, and the study file now says {new};"
+                " give the changed study another name"
+            )
+
+
+def trained_plan(folder: RunFolder) -> dict[str, Any] | None:
+    """Return what ``plan.json`` holds, where there are trials that were begun on it; None for a damaged one.
+
+    Without a plan that can be read nobody owns the folder: the next run writes its own, and finds trials by their ids.
+    """
+    if not folder.plan.is_file() or not any(folder.trials.glob("*/journal.jsonl")):
+        return None
+    try:
+        return read_document(folder)
+    except DamagedPlanError:
+        return None
+
+
+def _changes_of_data(before: Mapping[str, Any], definition: StudyDefinition) -> Iterator[str]:
+    """Yield the keys beside paths that make other data, each with its old and its new value."""
+    then, now = before["definition"]["data"], definition.plain()["data"]
+    for key in then:  # what the code of then did not know was at its default
+        if key != "source" and not _NO_PART_OF_THE_DATA.fullmatch(key) and then[key] != now.get(key):
+            yield _change(f"data.{key}", then[key], now.get(key))
+    old, new, paths = then["source"], now["source"], definition.data.source.path_keys()
+    for key in old if old["kind"] == new["kind"] else ("kind",):
+        if key not in paths and old[key] != new.get(key):
+            yield _change(f"data.source.{key}", old[key], new.get(key))
+    seeds = before["definition"]["seeds"]["data_seed"], definition.seeds.data_seed
+    if seeds[0] != seeds[1]:
+        yield _change("seeds.data_seed", *seeds)
+
+
+def _changes_of_place(before: Mapping[str, Any], definition: StudyDefinition) -> Iterator[str]:
+    then, now = before["definition"]["data"]["source"], definition.plain()["data"]["source"]
+    for key in definition.data.source.path_keys():
+        if then.get(key) != now.get(key):
+            yield f"{_change(f'data.source.{key}', then.get(key), now.get(key))}, where other images or labels lie"
+
+
+def _change(key: str, old: Any, new: Any) -> str:
+    return f"{key} was {json.dumps(old, ensure_ascii=False)} and is now {json.dumps(new, ensure_ascii=False)}"

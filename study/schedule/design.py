@@ -1,0 +1,163 @@
+"""The design of one arm: rounds of tune trials, the choice between them, and the confirm trials of the choice.
+
+Everything is a function of the plan and of the journals of this arm, so it does not matter how many workers there
+were, who finished first or how often the study was stopped and started again.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from results.analysis.selection import BestTrialPerArm, Candidate
+from study.plan.plan import PlannedArm, PlannedTrial, StudyPlan, plan_trial
+from study.schedule.halving import Pruning, States, round_progress
+from study.schedule.sampler import Observation, Round, sample_round
+from study.schedule.units import WorkUnit
+
+
+@dataclass(frozen=True)
+class ArmProgress:
+    """Where an arm stands.
+
+    Attributes:
+        tune: the tune trials known so far, in trial order.
+        confirm: the confirm trials, once the tune trials are decided.
+        ready: units that may run now: not begun, begun and not ended, failed, or behind. None when the arm is done.
+        behind: units of trials whose end is known but whose journal has lost what came before; their checkpoint or
+            weights tell it again. They decide nothing and hold up nobody.
+        pruned: every trial that halving ended.
+        selected: the chosen tune trial, once there is one.
+        failure: why there is no choice although all tune trials have ended, else empty.
+    """
+
+    tune: tuple[PlannedTrial, ...]
+    confirm: tuple[PlannedTrial, ...]
+    ready: tuple[WorkUnit, ...]
+    pruned: tuple[Pruning, ...]
+    selected: PlannedTrial | None = None
+    failure: str = ""
+    behind: tuple[WorkUnit, ...] = ()
+
+    @property
+    def done(self) -> bool:
+        """Whether nothing is left to run in this arm."""
+        return not self.ready
+
+
+class ArmDesign:
+    """Answers what is to be run in one arm. Rounds once drawn are kept: what they depend on is final."""
+
+    def __init__(self, plan: StudyPlan, arm: PlannedArm) -> None:
+        self._plan = plan
+        self._arm = arm
+        self._rounds: list[tuple[PlannedTrial, ...]] = []
+
+    def progress(self, states: States) -> ArmProgress:
+        """Return where the arm stands, given the states of at least its own trials by trial id."""
+        found = self._decided(states)
+        behind = _behind(found, states)
+        return replace(found, ready=(*found.ready, *behind), behind=behind)
+
+    def _decided(self, states: States) -> ArmProgress:
+        tune: list[PlannedTrial] = []
+        pruned: list[Pruning] = []
+        for number, size in enumerate(self._round_sizes()):
+            if number == len(self._rounds):
+                self._rounds.append(self._draw_round(number, size, _observations(tune, pruned, states)))
+            trials = self._rounds[number]
+            tune += trials
+            here = round_progress(trials, states, self._plan.definition.search.halving)
+            pruned += here.pruned
+            if here.ready:
+                return ArmProgress(tuple(tune), (), here.ready, tuple(pruned))
+        return self._confirmation(tuple(tune), tuple(pruned), states)
+
+    def _round_sizes(self) -> list[int]:
+        search, total = self._plan.definition.search, self._plan.tune_trials(self._arm)
+        return [min(search.round_size, total - start) for start in range(0, total, search.round_size)]
+
+    def _draw_round(self, number: int, size: int, earlier: list[Observation]) -> tuple[PlannedTrial, ...]:
+        definition = self._plan.definition
+        idle = self._plan.idle_nuisance(self._arm)
+        wanted = Round(self._arm.arm.arm_id, number, size, definition.search.sampler_seed, idle)
+        return tuple(
+            plan_trial(
+                self._plan,
+                self._arm,
+                stage="tune",
+                round_=number,
+                index=len(earlier) + offset,
+                nuisance=nuisance,
+                train_seed=definition.seeds.tune_seed,
+            )
+            for offset, nuisance in enumerate(sample_round(definition.space.nuisance, wanted, earlier))
+        )
+
+    def _confirmation(self, tune: tuple[PlannedTrial, ...], pruned: tuple[Pruning, ...], states: States) -> ArmProgress:
+        selection = self._plan.definition.selection
+        selected = _best(BestTrialPerArm(selection.metric, selection.average), tune, pruned, states)
+        if selected is None:
+            reason = f"none of its {len(tune)} tune trials ended with a finite objective"
+            return ArmProgress(tune, (), (), pruned, failure=reason)
+        confirm = tuple(
+            plan_trial(
+                self._plan,
+                self._arm,
+                stage="confirm",
+                round_=0,
+                index=index,
+                nuisance=selected.nuisance,
+                train_seed=seed,
+            )
+            for index, seed in enumerate(self._plan.definition.confirm.seeds)
+        )
+        ready = round_progress(confirm, states, halving=None).ready
+        return ArmProgress(tune, confirm, ready, pruned, selected)
+
+
+def ready_units(plan: StudyPlan, arm: PlannedArm, states: States) -> ArmProgress:
+    """Return where an arm stands, computed from nothing but the plan and the journals."""
+    return ArmDesign(plan, arm).progress(states)
+
+
+def _behind(arm: ArmProgress, states: States) -> tuple[WorkUnit, ...]:
+    """Return the units that catch up with journals that lost lines of trials that need nothing else."""
+    lost = {pruning.trial.trial_id: pruning.epoch for pruning in arm.pruned}
+    wanted = {unit.trial.trial_id for unit in arm.ready}
+    units = []
+    for trial in (*arm.tune, *arm.confirm):
+        state = states.get(trial.trial_id)
+        if state is None or trial.trial_id in wanted:
+            continue
+        until = lost.get(trial.trial_id)
+        if (until is not None or state.history.is_final) and not state.is_done(until):
+            units.append(WorkUnit(trial, until))
+    return tuple(units)
+
+
+def _observations(tune: list[PlannedTrial], pruned: list[Pruning], states: States) -> list[Observation]:
+    """Return what became of trials that have all ended, in trial order."""
+    lost = {pruning.trial.trial_id: pruning for pruning in pruned}
+    observations = []
+    for trial in tune:
+        history = states[trial.trial_id].history
+        pruning = lost.get(trial.trial_id)
+        value = history.objective if history.state == "completed" and pruning is None else None
+        rungs = {pruning.epoch: pruning.objective} if pruning else {}
+        observations.append(Observation(trial.nuisance, value, rungs))
+    return observations
+
+
+def _best(
+    rule: BestTrialPerArm, tune: tuple[PlannedTrial, ...], pruned: tuple[Pruning, ...], states: States
+) -> PlannedTrial | None:
+    """Return the choice of the study's selection rule among the trials trained to the end."""
+    lost = {pruning.trial.trial_id for pruning in pruned}
+    by_id = {trial.trial_id: trial for trial in tune if trial.trial_id not in lost}
+    histories = ((trial, states[trial.trial_id].history) for trial in by_id.values())
+    chosen = rule.best(
+        Candidate(trial.trial_id, trial.index, history.objective)
+        for trial, history in histories
+        if history.state == "completed" and history.objective is not None
+    )
+    return by_id[chosen.trial_id] if chosen else None

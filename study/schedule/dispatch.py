@@ -1,0 +1,207 @@
+"""Which unit is run next. Keeps the states of all trials in memory and reads one journal again when its trial ends.
+
+The order of units decides when a study ends, never what it finds. No Ray here.
+"""
+
+from __future__ import annotations
+
+import socket
+from collections import Counter
+from dataclasses import dataclass
+
+from filelock import FileLock, Timeout
+
+from study.errors import UserError
+from study.journal.events import Event
+from study.journal.journal import JournalWriter
+from study.layout import RunFolder, TrialFolder
+from study.plan.plan import PlannedArm, StudyPlan
+from study.schedule.design import ArmDesign, ArmProgress
+from study.schedule.equal_failures import EqualFailures
+from study.schedule.halving import Pruning
+from study.schedule.hang_watch import read_hang
+from study.schedule.progress import assembled, confirm_total, tune_total
+from study.schedule.units import TrialState, WorkUnit, read_state
+from study.schedule.workload import Workload
+
+WRITER_GONE_S = 5.0
+"""How long a dead worker's lock may linger before the driver leaves the trial's journal alone."""
+
+
+@dataclass(frozen=True)
+class _Arm:
+    planned: PlannedArm
+    design: ArmDesign
+    weight: float  # multiply-adds of one epoch's image
+
+
+class Dispatcher:
+    """Hands out the units that may run now, and takes note of those that ended."""
+
+    def __init__(self, plan: StudyPlan, folder: RunFolder, states: dict[str, TrialState]) -> None:
+        self._plan = plan
+        self._definition = plan.definition
+        self._folder = folder
+        self._states = dict(states)
+        self._arms = {
+            arm.arm.arm_id: _Arm(arm, ArmDesign(plan, arm), float(arm.storage.total.multiply_adds_per_image))
+            for arm in plan.arms
+        }
+        self._tries = 1 + plan.definition.resources.retries
+        self._vain: Counter[str] = Counter()  # how often a trial's unit ended in this run and was still to be done
+        self._equal_failures = EqualFailures(self._tries)
+        self._in_flight: dict[str, WorkUnit] = {}
+        self._progress: dict[str, ArmProgress] = {}
+        for arm_id in self._arms:
+            self._look_again(arm_id)
+
+    @property
+    def states(self) -> dict[str, TrialState]:
+        """The state of every trial that has a journal, by trial id."""
+        return self._states
+
+    @property
+    def arms(self) -> dict[str, ArmProgress]:
+        """Where every arm stands, by arm id."""
+        return self._progress
+
+    @property
+    def stopped(self) -> dict[str, Event]:
+        """The failure of every arm that this run has given up on, by arm id; see ``EqualFailures``."""
+        stopped = self._equal_failures.stopped()
+        return {arm_id: failure for arm_id, failure in stopped.items() if self._progress[arm_id].ready}
+
+    @property
+    def in_flight(self) -> int:
+        """How many units were handed out and have not ended."""
+        return len(self._in_flight)
+
+    @property
+    def exhausted(self) -> bool:
+        """Whether nothing is running and nothing can be handed out: all is done, or has failed too often."""
+        return not self._in_flight and not self._candidates()
+
+    def next_unit(self) -> WorkUnit | None:
+        """Hand out a unit, None when nothing may run now.
+
+        First comes the arm with the most work left, since its rounds follow one another and decide when the study
+        ends; then the order of the study file, and that of the trials. Last come trials that would fail again.
+        """
+        candidates = self._candidates()
+        if not candidates:
+            return None
+        left = {arm_id: self._work_left(arm_id) for arm_id in self._arms}
+
+        def urgency(unit: WorkUnit) -> tuple[bool, float]:
+            arm_id = unit.trial.arm.arm_id
+            return not self._equal_failures.would_fail_again(arm_id, unit.trial.trial_id), left[arm_id]
+
+        unit = max(candidates, key=urgency)  # the first of several
+        self._in_flight[unit.trial.trial_id] = unit
+        return unit
+
+    def ended(self, unit: WorkUnit, *, crashed: bool) -> TrialState | None:
+        """Take note that a unit has ended, read its journal, and prune whoever lost by it.
+
+        Raises:
+            UserError: the trial found a full disk, on which the others would fail as well.
+        """
+        trial_id, arm_id = unit.trial.trial_id, unit.trial.arm.arm_id
+        del self._in_flight[trial_id]
+        state = read_state(self._folder.trial(trial_id).journal)
+        if crashed and (state is None or state.history.state in ("waiting", "running")):
+            state = self._journal_lost_worker(unit)
+        if state is not None:
+            self._states[trial_id] = state
+        self._look_again(arm_id)
+        if unit not in self._progress[arm_id].ready:
+            self._equal_failures.ended_well(arm_id)
+            return state
+        self._vain[trial_id] += 1
+        if state is not None and state.history.state == "failed":
+            failure = state.history.failures[-1]
+            if failure["kind"] == "disk_full":
+                raise UserError(f"{failure['host']}: {failure['message']}")
+            self._equal_failures.failed(arm_id, trial_id, failure)
+        return state
+
+    def workload(self) -> Workload:
+        """Return where the run stands, and what is at work."""
+        arms = tuple((self._arms[arm_id].planned, progress) for arm_id, progress in self._progress.items())
+        return Workload(
+            assembled(self._plan, arms, self._states),
+            {trial_id: self._folder.trial(trial_id).journal for trial_id in self._in_flight},
+        )
+
+    def _candidates(self) -> list[WorkUnit]:
+        stopped = self._equal_failures.stopped()
+        return [
+            unit
+            for arm_id, arm in self._progress.items()
+            if arm_id not in stopped
+            for unit in arm.ready
+            if unit.trial.trial_id not in self._in_flight and self._vain[unit.trial.trial_id] < self._tries
+        ]
+
+    def _look_again(self, arm_id: str) -> None:
+        self._progress[arm_id] = self._arms[arm_id].design.progress(self._states)
+        for pruning in self._progress[arm_id].pruned:
+            if self._states[pruning.trial.trial_id].history.state == "paused":
+                self._journal_pruning(pruning)
+
+    def _journal_pruning(self, pruning: Pruning) -> None:
+        journal = self._folder.trial(pruning.trial.trial_id).journal
+        with JournalWriter(journal) as writer:
+            writer.append("pruned", epoch=pruning.epoch, objective=pruning.objective)
+        state = read_state(journal)
+        if state is not None:
+            self._states[pruning.trial.trial_id] = state
+
+    def _journal_lost_worker(self, unit: WorkUnit) -> TrialState | None:
+        """Write the ``failed`` event that a worker killed from outside could not write."""
+        trial = self._folder.trial(unit.trial.trial_id)
+        failure = self._end_of_worker(trial)
+        trial.path.mkdir(parents=True, exist_ok=True)
+        try:
+            with FileLock(trial.path / "trial.lock", timeout=WRITER_GONE_S), JournalWriter(trial.journal) as writer:
+                if read_state(trial.journal) is None:
+                    writer.append("planned", **unit.trial.planned_event(self._definition.name))
+                host = state.history.host if (state := read_state(trial.journal)) else None
+                writer.append("failed", **failure, host=host or socket.gethostname())
+                trial.hang.unlink(missing_ok=True)
+        except Timeout:  # it lives on after all, and writes what becomes of the trial
+            pass
+        return read_state(trial.journal)
+
+    def _end_of_worker(self, trial: TrialFolder) -> dict[str, str]:
+        hang = read_hang(trial.hang)
+        if hang is None:
+            message = "the worker ended without a word: it was killed, ran out of memory, or its node was lost"
+            return {"kind": "crashed", "message": message, "traceback": ""}
+        place, stacks = hang
+        limit = self._definition.resources.hang_after_s
+        message = f"no sign of life for {limit:g} s (resources.hang_after_s); it hung in {place}"
+        return {"kind": "hung", "message": message, "traceback": stacks}
+
+    def _epoch(self, trial_id: str) -> int:
+        state = self._states.get(trial_id)
+        return state.history.epoch if state else 0
+
+    def _trials_total(self, arm_id: str) -> int:
+        arm, planned = self._progress[arm_id], self._arms[arm_id].planned
+        return tune_total(self._plan, planned, arm) + confirm_total(self._plan, arm)
+
+    def _work_left(self, arm_id: str) -> float:
+        arm, epochs = self._progress[arm_id], self._definition.optimization.epochs
+        over = {pruning.trial.trial_id for pruning in arm.pruned}
+        known = (*arm.tune, *arm.confirm)
+        left = sum(
+            epochs - self._epoch(trial.trial_id)
+            for trial in known
+            if trial.trial_id not in over and not self._is_final(trial.trial_id)
+        )
+        return self._arms[arm_id].weight * (left + epochs * (self._trials_total(arm_id) - len(known)))
+
+    def _is_final(self, trial_id: str) -> bool:
+        state = self._states.get(trial_id)
+        return state is not None and state.history.is_final

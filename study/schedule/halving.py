@@ -1,0 +1,75 @@
+"""Synchronous halving inside one round of one arm: who goes on is known only when all have reached the rung."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from study.definition.model import HalvingSection
+from study.plan.plan import PlannedTrial
+from study.schedule.units import TrialState, WorkUnit
+
+States = Mapping[str, TrialState]
+
+
+@dataclass(frozen=True)
+class Pruning:
+    """A trial that ends at a rung, and its objective there."""
+
+    trial: PlannedTrial
+    epoch: int
+    objective: float
+
+
+@dataclass(frozen=True)
+class RoundProgress:
+    """What is left of a round: the units to run now (none: the round is over), and who was pruned so far."""
+
+    ready: tuple[WorkUnit, ...]
+    pruned: tuple[Pruning, ...]
+
+
+def round_progress(trials: Sequence[PlannedTrial], states: States, halving: HalvingSection | None) -> RoundProgress:
+    """Return what is left of a round, from the journals' states alone.
+
+    A ``pruned`` event is a record, not an input: the decision is made again from the objectives at the rungs.
+    """
+    entrants, pruned = list(trials), list[Pruning]()
+    rungs, keep = (halving.rungs, halving.keep) if halving else ((), 1.0)
+    for rung in rungs:
+        reached = {trial.trial_id: _objective(states, trial, rung) for trial in entrants}
+        running = [trial for trial in entrants if reached[trial.trial_id] is None and not _diverged(states, trial)]
+        if running:
+            return RoundProgress(tuple(WorkUnit(trial, rung) for trial in running), tuple(pruned))
+        objectives = {key: value for key, value in reached.items() if value is not None}
+        survivors = _survivors(objectives, math.ceil(keep * len(entrants)))
+        lost = [trial for trial in entrants if trial.trial_id in objectives.keys() - survivors]
+        pruned += [Pruning(trial, rung, objectives[trial.trial_id]) for trial in lost]
+        entrants = [trial for trial in entrants if trial.trial_id in survivors]
+    ready = tuple(WorkUnit(trial) for trial in entrants if not _is_final(states, trial))
+    return RoundProgress(ready, tuple(pruned))
+
+
+def _survivors(objectives: dict[str, float], keep: int) -> set[str]:
+    """Return the ``keep`` best trials and all that tie with the last of them."""
+    ranked = sorted(objectives.values(), reverse=True)
+    if not ranked:
+        return set()
+    threshold = ranked[min(keep, len(ranked)) - 1]
+    return {key for key, value in objectives.items() if value >= threshold}
+
+
+def _objective(states: States, trial: PlannedTrial, rung: int) -> float | None:
+    state = states.get(trial.trial_id)
+    return None if state is None or _diverged(states, trial) else state.objective_at(rung)
+
+
+def _diverged(states: States, trial: PlannedTrial) -> bool:
+    state = states.get(trial.trial_id)
+    return state is not None and state.history.state == "diverged"
+
+
+def _is_final(states: States, trial: PlannedTrial) -> bool:
+    state = states.get(trial.trial_id)
+    return state is not None and state.history.is_final

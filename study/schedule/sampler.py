@@ -1,0 +1,138 @@
+"""Nuisance values of one arm, a round at a time: quasi-random first, then Optuna's TPE told every earlier result.
+
+Both are functions of their arguments alone. Values are rounded to six significant digits, so that the last bits of a
+library's arithmetic do not decide which trials a study holds.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import optuna
+from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
+from scipy.stats import qmc
+
+from search_spaces import Choice, FloatRange, NuisanceRange
+from study.plan.arm_config import Nuisance
+
+Ranges = Mapping[str, NuisanceRange]
+
+ATTEMPTS_PER_POINT = 16
+"""How often a point that repeats an earlier one is drawn again before the round is left smaller."""
+
+
+@dataclass(frozen=True)
+class Observation:
+    """What became of one trial of an earlier round.
+
+    ``value`` is the final objective (larger is better), None when the trial was pruned or diverged. ``rungs`` holds
+    the objectives of a pruned trial by epoch; without any, the trial diverged.
+    """
+
+    nuisance: Nuisance
+    value: float | None
+    rungs: Mapping[int, float]
+
+
+@dataclass(frozen=True)
+class Round:
+    """Which round of which arm, how many points it is to have, and which of the values do nothing in this arm."""
+
+    arm_id: str
+    number: int
+    size: int
+    sampler_seed: int
+    idle: frozenset[str] = frozenset()
+
+
+def sample_round(ranges: Ranges, wanted: Round, earlier: Sequence[Observation]) -> tuple[Nuisance, ...]:
+    """Return the distinct points of a round; fewer than its size only when the ranges hold no more.
+
+    The first round is the same for every arm, so that arms are first compared at paired values: values that do nothing
+    in an arm are drawn there too, but are no part of its points, which would else be one trial under several values.
+
+    Args:
+        ranges: nuisance ranges by name; with none, the only point is the empty one.
+        wanted: the round.
+        earlier: every trial of the rounds before, in trial order.
+    """
+    acting = {name: values for name, values in ranges.items() if name not in wanted.idle}
+    if not acting:
+        return ({},) if wanted.number == 0 else ()
+    drawn = _quasi_random(ranges, wanted) if wanted.number == 0 else _suggested(acting, wanted, earlier)
+    seen = {tuple(observation.nuisance.items()) for observation in earlier}
+    chosen: list[Nuisance] = []
+    for values in drawn:
+        point = {name: value for name, value in values.items() if name in acting}
+        if tuple(point.items()) not in seen:
+            seen.add(tuple(point.items()))
+            chosen.append(point)
+        if len(chosen) == wanted.size:
+            break
+    return tuple(chosen)
+
+
+def _quasi_random(ranges: Ranges, wanted: Round) -> Iterator[Nuisance]:
+    """Yield points of a scrambled Sobol sequence (Sobol 1967; scrambling after Owen 1998)."""
+    engine = qmc.Sobol(len(ranges), scramble=True, rng=np.random.default_rng(wanted.sampler_seed))
+    draws = 2 ** math.ceil(math.log2(wanted.size * ATTEMPTS_PER_POINT))  # whole powers of two keep the balance
+    for quantiles in engine.random(draws):
+        yield {
+            name: _rounded(ranges[name], ranges[name].at(float(quantile)))
+            for name, quantile in zip(sorted(ranges), quantiles, strict=True)
+        }
+
+
+def _suggested(ranges: Ranges, wanted: Round, earlier: Sequence[Observation]) -> Iterator[Nuisance]:
+    """Yield points of Optuna's TPE (Bergstra et al. 2011), told the earlier trials in trial order.
+
+    The quasi-random round is its start-up phase. A diverged trial is told as pruned before its first report, which TPE
+    ranks below every other; as ``FAIL`` it would be ignored and its neighbourhood proposed again.
+    """
+    distributions = {name: _distribution(ranges[name]) for name in sorted(ranges)}
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    sampler = optuna.samplers.TPESampler(seed=_derived_seed(wanted), n_startup_trials=1)
+    study = optuna.create_study(direction="maximize", sampler=sampler)
+    for observation in earlier:
+        study.add_trial(_told(observation, distributions))
+    for _ in range(wanted.size * ATTEMPTS_PER_POINT):
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+            trial = study.ask(distributions)
+        yield {name: _rounded(ranges[name], trial.params[name]) for name in sorted(ranges)}
+
+
+def _told(observation: Observation, distributions: dict[str, BaseDistribution]) -> optuna.trial.FrozenTrial:
+    completed = observation.value is not None
+    return optuna.trial.create_trial(
+        state=optuna.trial.TrialState.COMPLETE if completed else optuna.trial.TrialState.PRUNED,
+        params=dict(observation.nuisance),
+        distributions=distributions,
+        value=observation.value,
+        intermediate_values=dict(observation.rungs),
+    )
+
+
+def _distribution(values: NuisanceRange) -> BaseDistribution:
+    if isinstance(values, Choice):
+        return CategoricalDistribution(values.values)
+    if isinstance(values, FloatRange):
+        return FloatDistribution(values.low, values.high, log=values.log)
+    return IntDistribution(values.low, values.high, log=values.log)
+
+
+def _rounded(values: NuisanceRange, value: Any) -> float | int:
+    if not isinstance(values, FloatRange):
+        return value  # type: ignore[no-any-return]
+    return min(max(float(f"{value:.6g}"), values.low), values.high)
+
+
+def _derived_seed(wanted: Round) -> int:
+    text = f"{wanted.sampler_seed}/{wanted.arm_id}/{wanted.number}"
+    return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=4).digest(), "big")

@@ -1,0 +1,62 @@
+"""What a run folder holds that this program would train again, and where it is kept when it does."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from study.layout import RunFolder
+from study.plan.plan import read_plan
+from study.run_folder.ownership import trained_plan
+from study.schedule.progress import progress_of
+from study.schedule.units import read_states
+from trainables.config.trial import RESULTS_CHANGES, RESULTS_VERSION
+
+
+@dataclass(frozen=True)
+class EarlierResults:
+    """Trials of a run folder that count no more: how many ended, how many were begun, of which version, and why."""
+
+    ended: int
+    begun: int
+    results_version: int
+    why: str
+
+    @property
+    def trials(self) -> str:
+        """Say how many trials there are."""
+        begun = f" and {self.begun} that were begun" if self.begun else ""
+        return f"{self.ended} trials that have ended{begun}"
+
+
+def earlier_results(folder: RunFolder, fingerprint: str | None) -> EarlierResults | None:
+    """Return the trials of the folder's own plan where this program would train them all again, else None.
+
+    Args:
+        folder: holds the run, or nothing yet.
+        fingerprint: of the study's data as it is read now; None where it is not at hand.
+    """
+    if trained_plan(folder) is None:
+        return None
+    plan = read_plan(folder)
+    why = []
+    if plan.results_version < RESULTS_VERSION:
+        since = "; ".join(RESULTS_CHANGES[version] for version in range(plan.results_version + 1, RESULTS_VERSION + 1))
+        why.append(
+            f"they are results of version {plan.results_version}, and this is version {RESULTS_VERSION} ({since})"
+        )
+    if fingerprint not in (None, plan.data_fingerprint):
+        why.append("the images or labels are not those they were trained on, or this program reads them otherwise")
+    trials = [trial for trial in progress_of(plan, read_states(folder)).trials if trial.history is not None]
+    if not why or not trials:
+        return None
+    ended = sum(trial.is_done for trial in trials)
+    return EarlierResults(ended, len(trials) - ended, plan.results_version, ", and ".join(why))
+
+
+def keep_aside(folder: RunFolder) -> None:
+    """Move tables, report, study file and plan to ``earlier/<number>``; the journals stay where they are."""
+    place = folder.next_earlier()
+    place.mkdir(parents=True)
+    for path in (folder.tables, folder.report, folder.definition, folder.plan):
+        if path.exists():
+            path.rename(place / path.name)

@@ -1,0 +1,104 @@
+"""How long an epoch takes, from trials that have finished or from a short timed probe."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from math import inf
+from statistics import fmean, mean, median, quantiles
+
+from study.layout import dataset_cache
+from study.plan.plan import StudyPlan, blaming
+from study.plan.preflight import refuse_missing_device, refuse_untrainable_labels
+from study.schedule.progress import RunProgress
+
+_ENDED = ("completed", "pruned", "paused")
+"""States of trials that were started, trained and evaluated, if only as far as a rung."""
+
+_ENOUGH_EPOCHS = 2
+"""Epochs of an arm from which one can tell what they take; the first of a worker takes longer."""
+
+
+@dataclass(frozen=True)
+class Speeds:
+    """How long things take.
+
+    Attributes:
+        epoch: seconds of an epoch by arm id; guessed by multiply-adds for arms of which too few were seen.
+        beside: seconds a trial takes beside its epochs, by arm id: its start, its evaluation.
+        spread: by which factor the epochs of an arm differ, those that stand out left out; only of arms that were seen.
+        ended: how many trials have ended, or have reached a rung of halving, without ever failing.
+    """
+
+    epoch: dict[str, float]
+    beside: dict[str, float]
+    spread: dict[str, float]
+    ended: int
+
+
+def speeds_of(progress: RunProgress) -> Speeds | None:
+    """Return how long things take by the journals; None before an epoch and a trial have ended."""
+    epochs, beside = defaultdict[str, list[float]](list), defaultdict[str, list[float]](list)
+    for trial in progress.trials:
+        arm_id, history = trial.arm.arm.arm_id, trial.history
+        if history is None or history.failures:
+            continue
+        epochs[arm_id] += [float(record["seconds"]) for record in history.epochs.values()]
+        if trial.state in _ENDED and history.attempts:
+            beside[arm_id].append(max(0.0, history.busy_seconds - history.seconds) / history.attempts)
+    seen = {arm_id: values for arm_id, values in epochs.items() if len(values) >= _ENOUGH_EPOCHS}
+    if not (seen and beside):
+        return None
+    least = min(map(min, beside.values()))  # the first trial of a worker takes longer: it loads libraries
+    return Speeds(
+        epoch=_of_all_arms(progress, {arm_id: fmean(values) for arm_id, values in seen.items()}),
+        beside={
+            arm.arm.arm_id: min(found) if len(found := beside[arm.arm.arm_id]) > 1 else least
+            for arm in progress.plan.arms
+        },
+        spread={arm_id: _spread(values) for arm_id, values in seen.items()},
+        ended=sum(map(len, beside.values())),
+    )
+
+
+def _spread(seconds: Sequence[float]) -> float:
+    low, _, high = quantiles(seconds, n=4, method="inclusive")
+    return high / low if low > 0 else inf
+
+
+def measured_epoch_seconds(progress: RunProgress) -> dict[str, float] | None:
+    """Return the seconds of an epoch by arm id from trials that have ended, with start and evaluation spread over them.
+
+    An arm without such a trial is estimated from the others by its multiply-adds. None without any.
+    """
+    samples = defaultdict[str, list[float]](list)
+    for trial in progress.trials:
+        history = trial.history
+        if trial.state in _ENDED and history is not None and history.epoch and not history.failures:
+            samples[trial.arm.arm.arm_id].append(history.busy_seconds / history.epoch)
+    known = {arm_id: median(values) for arm_id, values in samples.items()}
+    return _of_all_arms(progress, known) if known else None
+
+
+def _of_all_arms(progress: RunProgress, known: Mapping[str, float]) -> dict[str, float]:
+    work = {arm.arm.arm_id: arm.storage.multiply_adds_per_image for arm in progress.plan.arms}
+    rate = mean(seconds / work[arm_id] for arm_id, seconds in known.items())
+    return {arm_id: known.get(arm_id, rate * multiply_adds) for arm_id, multiply_adds in work.items()}
+
+
+def probed_epoch_seconds(plan: StudyPlan, steps: int = 3) -> dict[str, float]:
+    """Return the seconds of an epoch by arm id from a few timed steps of every arm; trains nothing that is kept.
+
+    Raises:
+        UserError: the data cannot be prepared, this machine lacks the device, or the network cannot take a step.
+    """
+    from trainables.data import prepare_dataset
+    from trainables.training.timing import seconds_per_epoch
+
+    refuse_missing_device(plan)
+    with blaming("data"):
+        dataset = prepare_dataset(plan.definition.data, plan.definition.seeds.data_seed, dataset_cache())
+    refuse_untrainable_labels(plan, dataset.splits)
+    with blaming("network"):  # the rest is what the network does with images that are fit
+        return {arm.arm.arm_id: seconds_per_epoch(arm.config, dataset_cache(), steps) for arm in plan.arms}

@@ -1,0 +1,1 @@
+"""Output for a terminal: lines, tables, durations, and live progress."""

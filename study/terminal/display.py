@@ -1,0 +1,202 @@
+"""Lines, tables and durations for a terminal. Numbers of results are worded in ``results.report.wording``.
+
+Text is printed as it is, whatever it holds: no markup, no emoji codes, and control characters as visible escapes. Lines
+break between words; a word that is longer than the terminal is wide, such as a path, is left whole to be copied.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from rich.box import SIMPLE_HEAD
+from rich.cells import cell_len
+from rich.console import Console, JustifyMethod
+from rich.measure import Measurement
+from rich.table import Table
+from rich.text import Text
+
+from results.plain_text import visible
+
+_FILE_WIDTH = 160
+"""Columns of output that goes to a file or a pipe, where nobody knows how wide it will be read."""
+
+_JOINT = "\N{NO-BREAK SPACE}"
+
+_MINUTE, _HOUR, _DAY = 60, 3600, 86400
+
+
+def open_console() -> Console:
+    """Return a console on standard output that takes text literally."""
+    console = Console(markup=False, highlight=False, emoji=False)
+    return console if console.is_terminal else Console(width=_FILE_WIDTH, markup=False, highlight=False, emoji=False)
+
+
+def say(console: Console, line: str, style: str = "") -> None:
+    """Print a line as it is; a terminal gets it broken between words, anything else whole."""
+    text = visible(line)
+    for row in wrapped(text, console.width) if console.is_terminal else [text.replace(_JOINT, " ")]:
+        console.print(Text(row, style), soft_wrap=True)
+
+
+def complain(line: str) -> None:
+    """Say a line on standard error."""
+    say(Console(stderr=True, markup=False, highlight=False, emoji=False), line)
+
+
+def unbroken(command: str) -> str:
+    """Return a command that ``say`` never breaks, so that it can be copied."""
+    return command.replace(" ", _JOINT)
+
+
+def wrapped(text: str, width: int, indent: str = "") -> list[str]:
+    """Return text in rows of at most ``width`` columns, broken between words; longer words are left whole.
+
+    Args:
+        text: one line.
+        width: columns of the terminal.
+        indent: stands before every row but the first.
+    """
+    first, *words = re.findall(r"[ ]*[^ ]+", text) or [""]
+    rows = [first]
+    for word in words:
+        if cell_len(rows[-1] + word) <= width:
+            rows[-1] += word
+        else:
+            rows.append(indent + word.lstrip(" "))
+    return [row.replace(_JOINT, " ") for row in rows]
+
+
+def scaled(value: float) -> str:
+    """Return a large number with three digits and a decimal prefix: 2.6 M, 18.4 M, 1.2 G."""
+    for prefix, factor in (("T", 1e12), ("G", 1e9), ("M", 1e6), ("k", 1e3)):
+        if value >= factor:
+            return f"{value / factor:.3g} {prefix}"
+    return f"{value:.0f}"
+
+
+def duration(seconds: float) -> str:
+    """Return a duration in its two largest units: 45 s, 3 min 20 s, 2 h 5 min, 3 d 4 h."""
+    whole = round(seconds)
+    if whole < _MINUTE:
+        return f"{whole} s"
+    if whole < _HOUR:
+        return f"{whole // _MINUTE} min {whole % _MINUTE} s"
+    if whole < _DAY:
+        return f"{whole // _HOUR} h {whole % _HOUR // _MINUTE} min"
+    return f"{whole // _DAY} d {whole % _DAY // _HOUR} h"
+
+
+@dataclass(frozen=True)
+class Heading:
+    """The heading of a column.
+
+    Attributes:
+        text: what stands above the column.
+        numeric: numbers go to the right and are never broken over lines.
+        spare: 0 for a column that is always shown; of the others the highest goes first where there is no room.
+    """
+
+    text: str
+    numeric: bool = True
+    spare: int = 0
+
+
+def print_table(
+    console: Console, headings: Sequence[Heading], rows: Iterable[Sequence[str]], title: str | None = None
+) -> frozenset[str]:
+    """Print a table that fits the terminal without a break inside a word, and return the headings that are shown.
+
+    Where there is no room headings are broken between words, then columns are left out, then texts are broken between
+    words; where all that is not enough, each row is printed as a list.
+    """
+    cells = [[visible(cell) for cell in row] for row in rows]
+    columns = [_Column(heading, [row[index] for row in cells]) for index, heading in enumerate(headings)]
+    if title is not None:
+        say(console, title, "bold")
+    kept, made = _fitted(console, columns)
+    if made is not None:
+        console.print(made)
+    else:
+        _print_records(console, kept)
+    return frozenset(column.heading.text for column in kept)
+
+
+@dataclass(frozen=True)
+class _Column:
+    """A column of literal texts, and the columns of the terminal it takes."""
+
+    heading: Heading
+    cells: Sequence[str]
+
+    @property
+    def whole(self) -> int:
+        """Nothing broken."""
+        return max(cell_len(self.heading.text), self.tight)
+
+    @property
+    def tight(self) -> int:
+        """The heading broken between words."""
+        return max([_longest_word(self.heading.text), *map(cell_len, self.cells)])
+
+    @property
+    def least(self) -> int:
+        """Texts broken between words too."""
+        return self.tight if self.heading.numeric else max(map(_longest_word, (self.heading.text, *self.cells)))
+
+
+def _longest_word(text: str) -> int:
+    return max(map(cell_len, text.split()), default=0)
+
+
+def _fitted(console: Console, columns: list[_Column]) -> tuple[list[_Column], Table | None]:
+    """Return the columns that are shown, and the table if there is room for one."""
+    kept = list(columns)
+    while True:
+        for widths in ([column.whole for column in kept], [column.tight for column in kept]):
+            made = _table(kept, widths)
+            if _width(console, made) <= console.width:
+                return kept, made
+        spare = max(kept, key=lambda column: column.heading.spare)
+        if not spare.heading.spare:
+            break
+        kept.remove(spare)
+    widths = [column.least for column in kept]
+    room = console.width - _width(console, _table(kept, widths))
+    if room < 0:
+        return kept, None
+    for index, column in enumerate(kept):
+        more = min(room, column.tight - widths[index])
+        widths[index] += more
+        room -= more
+    return kept, _table(kept, widths)
+
+
+def _table(columns: Sequence[_Column], widths: Sequence[int]) -> Table:
+    made = Table(box=SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
+    for column, width in zip(columns, widths, strict=True):
+        justify: JustifyMethod = "right" if column.heading.numeric else "left"
+        made.add_column(_broken(column.heading.text, width), justify=justify, width=width)
+    for row in zip(*(column.cells for column in columns), strict=True):
+        made.add_row(*map(_broken, row, widths))
+    return made
+
+
+def _broken(text: str, width: int) -> Text:
+    """Return a cell broken between words; rich breaks words too where characters are two columns wide."""
+    return Text("\n".join(wrapped(text, width)))
+
+
+def _width(console: Console, made: Table) -> int:
+    """Return the columns of the terminal that the table takes when nothing in it is folded."""
+    return Measurement.get(console, console.options.update_width(10_000), made).maximum
+
+
+def _print_records(console: Console, columns: Sequence[_Column]) -> None:
+    first, *others = columns
+    for row, name in enumerate(first.cells):
+        say(console, name, "bold")
+        for column in others:
+            if column.cells[row]:
+                say(console, f"  {column.heading.text}: {column.cells[row]}")

@@ -1,0 +1,113 @@
+"""Progress of a run while it goes on: a few lines on a terminal, a line now and then where there is none."""
+
+from __future__ import annotations
+
+import threading
+import time
+from contextlib import ExitStack
+from types import TracebackType
+from typing import Self
+
+from rich.console import Console
+
+from study.schedule.workload import Workload
+from study.status.status import StudyStatus, study_status
+from study.terminal.display import duration, say
+from study.terminal.live_block import LiveBlock, bar, can_redraw
+
+_REFRESH_S = 1.0
+_LINE_EVERY_S = 20.0
+_LINES_BESIDE_TRIALS = 6
+"""Lines of the terminal that are left for everything but the trials at work."""
+
+
+class LiveProgress:
+    """Shows what ``modstudy status`` would say, by the same figures. Use as a context manager around the run.
+
+    Args:
+        console: where to.
+        hint: how to open MLflow; empty where nothing is mirrored.
+    """
+
+    def __init__(self, console: Console, hint: str = "") -> None:
+        self._console = console
+        self._hint = hint
+        self._block = LiveBlock(console) if can_redraw(console) else None
+        self._started = time.monotonic()
+        self._workload: Workload | None = None
+        self._workers = 1
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._loop, name="live-progress", daemon=True)
+        self._stack = ExitStack()
+
+    def update(self, workload: Workload) -> None:
+        """Take the newest workload; the listener of a run."""
+        self._workload = workload
+        self._workers = max(self._workers, len(workload.in_flight))
+
+    def __enter__(self) -> Self:
+        if self._block is not None:
+            self._stack.enter_context(self._block)
+        elif self._hint:
+            say(self._console, self._hint)
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._stop.set()
+        self._thread.join()
+        self._stack.close()
+
+    def _loop(self) -> None:
+        every = _LINE_EVERY_S if self._block is None else _REFRESH_S
+        self._show()
+        while not self._stop.wait(every):
+            self._show()
+
+    def _show(self) -> None:
+        workload = self._workload
+        elapsed = time.monotonic() - self._started
+        if workload is None:
+            if self._block is not None:
+                self._block.show([f"starting workers, {duration(elapsed)} so far", self._hint])
+            return
+        status = study_status(workload.now(), time.time(), "alive", self._workers)
+        if self._block is None:
+            say(self._console, ", ".join([_counts(status), *_times(status, elapsed), *_best(status)]))
+        else:
+            self._block.show([*live_lines(self._console, status, elapsed), self._hint])
+
+
+def live_lines(console: Console, status: StudyStatus, elapsed: float) -> list[str]:
+    """Return the lines of a terminal: trials done as a bar and in words, times, trials at work, best so far."""
+    width, height = console.size
+    counts, most_trials = _counts(status), height - _LINES_BESIDE_TRIALS
+    drawn = bar(console, status.done, status.total, width - len(counts) - 2)
+    running = [
+        f"{trial.arm} {trial.stage} {trial.index}: {trial.epoch} of {trial.epochs} epochs done"
+        for trial in status.running
+    ]
+    shown = running if len(running) <= most_trials else running[: max(0, most_trials - 1)]
+    hidden = len(running) - len(shown)
+    more = [f"{'and ' if shown else ''}{hidden} {'more ' if shown else ''}trials at work"] if hidden else []
+    return [f"{drawn} {counts}".strip(), ", ".join(_times(status, elapsed)), *shown, *more, *_best(status)]
+
+
+def _counts(status: StudyStatus) -> str:
+    failed = sum(arm.failed for arm in status.arms)
+    return f"{status.done} of {status.total} trials done" + (f", {failed} failed" if failed else "")
+
+
+def _times(status: StudyStatus, elapsed: float) -> list[str]:
+    left = status.seconds_left
+    return [f"{duration(elapsed)} so far", *([f"about {duration(left)} left"] if left else [])]
+
+
+def _best(status: StudyStatus) -> list[str]:
+    found = [(arm.objective, arm.name) for arm in status.arms if arm.objective is not None]
+    if not found:
+        return []
+    objective, name = max(found, key=lambda pair: pair[0])  # the first of equal ones
+    return [f"best so far: {name}, {objective:.4f} {status.objective}"]

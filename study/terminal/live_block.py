@@ -1,0 +1,128 @@
+"""A few lines at the bottom of a terminal that are drawn again and again, and leave nothing behind.
+
+The cursor waits on an empty line above the lines, not below them. When a window becomes narrower, terminals break long
+lines anew and keep the cursor with its text, so what is below the cursor is the whole block however it was broken, and
+erasing down from the cursor leaves no debris. What others write meanwhile begins on the empty line.
+"""
+
+from __future__ import annotations
+
+import io
+import sys
+import threading
+from collections.abc import Sequence
+from types import TracebackType
+from typing import Self, TextIO
+
+from rich.cells import cell_len, set_cell_size
+from rich.console import Console
+
+from results.plain_text import visible
+from study.terminal.display import wrapped
+
+_ERASE_LINE, _NEXT, _ERASE_BELOW, _UP = "\r\x1b[K", "\r\n", "\x1b[J", "\x1b[{}A\r"
+_HIDE_CURSOR, _SHOW_CURSOR = "\x1b[?25l", "\x1b[?25h"
+_WRAP_OFF, _WRAP_ON = "\x1b[?7l", "\x1b[?7h"
+_MOST_BAR = 24
+
+
+def can_redraw(console: Console) -> bool:
+    """Whether the output is a terminal on which the cursor can be moved."""
+    return console.is_terminal and not console.is_dumb_terminal
+
+
+class LiveBlock:
+    """Shows lines until the block ends; text written to standard output or error meanwhile stays, above them."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._out, self._err = sys.stdout, sys.stderr
+        self._lines: Sequence[str] = ()
+        self._lock = threading.RLock()
+
+    def __enter__(self) -> Self:
+        self._out, self._err = sys.stdout, sys.stderr
+        self._out.write(_HIDE_CURSOR)
+        sys.stdout = _Aside(self, self._out)
+        if self._err.isatty():
+            sys.stderr = _Aside(self, self._err)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        with self._lock:
+            sys.stdout, sys.stderr = self._out, self._err
+            self._erase()
+            self._out.write(_SHOW_CURSOR)
+            self._out.flush()
+
+    def show(self, lines: Sequence[str]) -> None:
+        """Replace the lines."""
+        with self._lock:
+            self._lines = lines
+            self._draw()
+
+    def write_above(self, text: str, stream: TextIO) -> None:
+        """Write whole lines where the block began, and the block below them."""
+        with self._lock:
+            self._erase()
+            self._out.flush()
+            stream.write(text)
+            stream.flush()
+            self._draw()
+
+    def _draw(self) -> None:
+        width, height = self._console.size
+        rows = [row for line in self._lines for row in fold(line, width - 1)][: max(0, height - 2)]
+        self._erase()
+        if rows:
+            below = "".join(f"{_NEXT}{row}" for row in rows)
+            # Where the window was made narrower just now, the terminal cuts the rows instead of breaking them.
+            self._out.write(f"{_WRAP_OFF}{below}{_WRAP_ON}{_UP.format(len(rows))}")
+        self._out.flush()
+
+    def _erase(self) -> None:
+        """Erase from the empty line down; not in one, since tmux takes erasing a whole screen for scrolling it away."""
+        self._out.write(f"{_ERASE_LINE}{_NEXT}{_ERASE_BELOW}{_UP.format(1)}")
+
+
+class _Aside(io.TextIOBase):
+    """Stands in for a stream of the terminal; hands on whole lines to be written above the block."""
+
+    def __init__(self, block: LiveBlock, stream: TextIO) -> None:
+        self._block = block
+        self._stream = stream
+        self._begun = ""
+
+    def write(self, text: str) -> int:
+        whole, end, self._begun = (self._begun + text).rpartition("\n")
+        if end:
+            self._block.write_above(whole + end, self._stream)
+        return len(text)
+
+    def isatty(self) -> bool:
+        return self._stream.isatty()
+
+    def fileno(self) -> int:
+        return self._stream.fileno()
+
+    @property
+    def encoding(self) -> str:  # type: ignore[override]
+        return self._stream.encoding
+
+
+def fold(line: str, width: int) -> list[str]:
+    """Return a line in rows of at most ``width`` columns, broken between words; what does not fit is cut."""
+    rows = wrapped(visible(line), width, indent="  ")
+    return [row if cell_len(row) <= width else f"{set_cell_size(row, width - 1)}…" for row in rows]
+
+
+def bar(console: Console, done: float, total: float, room: int) -> str:
+    """Return a bar of at most ``room`` columns, filled as far as ``done`` is of ``total``; empty if that is too few."""
+    full, empty = ("━", "─") if console.encoding.lower().startswith("utf") else ("#", "-")
+    width = min(room, _MOST_BAR)
+    if width < 3 or total <= 0:
+        return ""
+    filled = int(width * min(1.0, done / total))
+    return full * filled + empty * (width - filled)

@@ -1,0 +1,222 @@
+import math
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from results.analysis.confirmed import confirmed_results
+from results.analysis.selection import BestTrialPerArm
+from results.analysis.summary import summarize
+from results.analysis.task_estimates import task_estimates
+from results.report.wording import estimate, format_summary, percent, reading, size, summary_note
+from results.tables.metrics import HEADLINE_METRICS
+from results.tables.schema import SCHEMAS
+from results.tables.store import read_table, write_tables
+
+
+def summary_of(study):
+    return summarize(study.trials, study.task_metrics, study.storage)
+
+
+def row(summary, arm):
+    return summary[summary["arm"] == arm].iloc[0]
+
+
+def slow_seed_means(study, arm, metric, split="test"):
+    """Mean over tasks by seed, by a plain loop over rows."""
+    values = {}
+    for line in study.task_metrics.to_dict("records"):
+        identity = (line["arm"], line["stage"], line["split"], line["metric"], line["average"])
+        if identity == (arm, "confirm", split, metric, "query"):
+            values.setdefault(line["train_seed"], []).append(line["value"])
+    return {seed: sum(own) / len(own) for seed, own in values.items()}
+
+
+def test_one_row_an_arm_in_the_order_of_the_storage_table(study):
+    summary = summary_of(study)
+    assert summary["arm"].tolist() == study.storage["arm"].unique().tolist()
+    assert summary.columns.tolist() == SCHEMAS["summary"].names
+    assert set(summary["split"]) == {"test"}
+    assert set(summary["seeds"]) == {"1,2,3"}
+    assert set(summary["selection_rule"]) == {BestTrialPerArm().statement}
+
+
+@pytest.mark.parametrize("metric", HEADLINE_METRICS)
+def test_means_equal_a_slow_loop(study, metric):
+    summary = summary_of(study)
+    for arm in summary["arm"]:
+        expected = slow_seed_means(study, arm, metric)
+        found = row(summary, arm)
+        assert found[f"{metric}_mean"] == pytest.approx(sum(expected.values()) / 3)
+        assert min(expected.values()) - 1e-12 <= found[f"{metric}_low"] < found[f"{metric}_high"]
+
+
+def test_differences_are_paired_by_seed(study):
+    summary = summary_of(study)
+    late, shared = (slow_seed_means(study, arm, "triplet_accuracy") for arm in ("late", "shared"))
+    differences = [late[seed] - shared[seed] for seed in (1, 2, 3)]
+    found = row(summary, "late")
+    assert found["delta_shared_mean"] == pytest.approx(sum(differences) / 3)
+    assert found["delta_shared_t_low"] < found["delta_shared_low"] < found["delta_shared_mean"]
+    assert math.isnan(row(summary, "shared")["delta_shared_mean"])
+    assert row(summary, "shared")["delta_separate_mean"] == -row(summary, "separate")["delta_shared_mean"]
+
+
+def test_worst_task_is_the_lowest_mean_of_a_task(study):
+    own = study.task_metrics.query("arm == 'late' and split == 'test' and metric == 'map_at_r' and average == 'query'")
+    expected = min(own[own["task"] == task]["value"].mean() for task in own["task"].unique())
+    assert row(summary_of(study), "late")["map_at_r_worst_task_mean"] == pytest.approx(expected)
+
+
+def test_an_arm_without_confirm_results_keeps_its_row(study):
+    summary = summary_of(study.without(arm="late", stage="confirm"))
+    late = row(summary, "late")
+    assert (late["n_seeds"], late["seeds"], late["added_parameters"]) == (0, "", 6272)
+    assert math.isnan(late["triplet_accuracy_mean"])
+    assert math.isnan(late["on_front_probability"])
+    assert row(summary, "all")["n_seeds"] == 3
+
+
+def test_a_study_that_has_just_begun_has_rows_without_numbers(study):
+    summary = summarize(study.trials.head(0), study.task_metrics.head(0), study.storage)
+    assert len(summary) == 7
+    assert summary["triplet_accuracy_mean"].isna().all()
+    assert set(summary["n_seeds"]) == {0}
+
+
+def test_one_seed_has_no_interval_and_says_so(study):
+    for seed in (2, 3):
+        confirmed = study.trials["train_seed"] == seed
+        study = type(study)(study.trials[~confirmed], study.task_metrics, study.storage, study.failures)
+    late = row(summary_of(study), "late")
+    assert late["n_seeds"] == 1
+    assert late["triplet_accuracy_mean"] > 0.8
+    assert math.isnan(late["triplet_accuracy_low"])
+    assert math.isnan(late["delta_shared_t_low"])
+    text = next(line for line in format_summary(summary_of(study)) if line["arm"] == "late")
+    assert text["triplet accuracy"].endswith("[-]")
+    assert text["on front"] == "-"
+
+
+def test_confirm_trials_of_a_former_choice_do_not_count(study):
+    """After a study was extended, another tune trial may win; the old confirm trials are still in the folder."""
+    trials = study.trials.copy()
+    old = (trials["arm"] == "late") & (trials["stage"] == "confirm")
+    trials.loc[old, "learning_rate"] = 0.5
+    summary = summarize(trials, study.task_metrics, study.storage)
+    assert row(summary, "late")["n_seeds"] == 0
+    assert row(summary, "all")["n_seeds"] == 3
+
+
+def test_a_seed_counts_once(study):
+    double = study.trials[study.trials["stage"] == "confirm"].tail(1).assign(trial_id="feed", seconds=1.0)
+    with pytest.raises(
+        ValueError, match=r"arm late.network_per_task: trials .*, feed share nuisance values and train_seed 3"
+    ):
+        summarize(pd.concat([study.trials, double]), study.task_metrics, study.storage)
+
+
+def test_validation_results_of_confirm_trials_do_not_enter(study):
+    expected = summary_of(study)
+    study.task_metrics.loc[study.task_metrics["split"] == "validation", "value"] = 0.0
+    pd.testing.assert_frame_equal(summary_of(study), expected)
+
+
+def test_a_trial_that_lacks_a_task_gets_no_mean(study):
+    metrics = study.task_metrics
+    lost = (metrics["arm"] == "late") & (metrics["task"] == "hat") & (metrics["train_seed"] == 2)
+    confirmed = confirmed_results(study.trials, metrics[~lost], BestTrialPerArm())
+    late = row(summary_of(study), "late")["arm_id"]
+    by_seed = confirmed.by_seed()
+    assert np.isnan(by_seed.loc[late, 2])
+    assert by_seed.drop(index=late).notna().all(axis=None)
+
+
+def test_a_task_undefined_for_all_is_left_out(study):
+    study.task_metrics.loc[study.task_metrics["task"] == "hat", "value"] = np.nan
+    confirmed = confirmed_results(study.trials, study.task_metrics, BestTrialPerArm())
+    assert confirmed.by_task().columns.tolist() == [t for t in study.task_metrics["task"].unique() if t != "hat"]
+    assert confirmed.by_seed().notna().all(axis=None)
+
+
+def test_front_probability_and_storage(study):
+    summary = summary_of(study)
+    assert row(summary, "shared")["on_front_probability"] == 1
+    assert row(summary, "embedding+disjoint(0)-frozen")["on_front_probability"] < 0.5
+    late = row(summary, "late")
+    assert late["added_parameters"] == 6272
+    assert late["added_share"] == pytest.approx(6272 / 2_953_664)
+    assert late["bytes_fp32"] == 4 * (2_953_664 + 6272)
+    assert row(summary, "separate")["added_share"] == pytest.approx(6)
+
+
+def test_summary_does_not_depend_on_the_order_of_rows(study):
+    shuffled = (frame.sample(frac=1, random_state=0) for frame in (study.trials, study.task_metrics))
+    again = summarize(*shuffled, study.storage)
+    pd.testing.assert_frame_equal(again, summary_of(study), check_exact=False, rtol=1e-12)
+
+
+def test_summary_is_the_same_from_disk(tmp_path, study):
+    summary = summary_of(study)
+    write_tables(
+        tmp_path,
+        {"trials": study.trials, "task_metrics": study.task_metrics, "storage": study.storage, "summary": summary},
+    )
+    again = summarize(*(read_table(tmp_path, name) for name in ("trials", "task_metrics", "storage")))
+    pd.testing.assert_frame_equal(again, summary)
+    pd.testing.assert_frame_equal(read_table(tmp_path, "summary"), summary)
+
+
+def test_task_estimates_equal_a_slow_loop(study):
+    confirmed = confirmed_results(study.trials, study.task_metrics, BestTrialPerArm())
+    tasks = task_estimates(confirmed, summary_of(study), "recall_at_1", "class")
+    assert len(tasks) == 49
+    for line in tasks.to_dict("records"):
+        own = study.task_metrics[
+            (study.task_metrics["arm"] == line["arm"])
+            & (study.task_metrics["task"] == line["task"])
+            & (study.task_metrics["split"] == "test")
+            & (study.task_metrics["metric"] == "recall_at_1")
+            & (study.task_metrics["average"] == "class")
+        ]
+        assert line["mean"] == pytest.approx(own["value"].mean())
+        assert line["low"] <= line["mean"] <= line["high"]
+        assert line["chance"] == 0.5
+
+
+def test_summary_in_words(study):
+    lines = format_summary(summary_of(study))
+    assert {tuple(line) for line in lines} == {tuple(lines[0])}
+    late = next(line for line in lines if line["arm"] == "late")
+    assert late["added parameters"] == "6,272"
+    assert late["added"] == "0.21 %"
+    assert late["size fp32"] == "11.8 MB"
+    assert "best_trial_per_arm" in summary_note(summary_of(study))
+    assert "seeds 1, 2, 3" in summary_note(summary_of(study))
+
+
+def test_readings_follow_the_interval():
+    assert reading("late", "shared", 0.1, 0.05, 0.15) == "late beats shared by 0.100 [0.050, 0.150]"
+    assert reading("late", "shared", -0.1, -0.15, -0.05) == "late stays below shared by 0.100 [0.050, 0.150]"
+    assert "cannot be told apart: +0.100 [-0.010, +0.210]" in reading("late", "shared", 0.1, -0.01, 0.21)
+    assert "nothing can be said" in reading("late", "shared", 0.1, None, None)
+    assert "nothing can be said" in reading("late", "shared", 0.1, math.nan, math.nan)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        (size(999), "999 B"),
+        (size(11_814_656), "11.8 MB"),
+        (size(2_500_000_000_000), "2,500 GB"),
+        (percent(6.0), "600 %"),
+        (percent(0.0021), "0.21 %"),
+        (percent(0.0), "0 %"),
+        (percent(None), "-"),
+        (estimate(0.5, None, None), "0.500 [-]"),
+        (estimate(math.nan, 0.1, 0.2), "-"),
+        (estimate(-0.5, -0.6, -0.4, signed=True), "-0.500 [-0.600, -0.400]"),
+    ],
+)
+def test_numbers_in_words(text, expected):
+    assert text == expected

@@ -1,0 +1,78 @@
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from study.definition.model import StudyDefinition
+from study.layout import RunFolder
+from study.plan.cost import concurrent_trials, expected_epochs, image_bytes, study_cost, usable_cpus
+from study.plan.plan import StudyPlan
+from study.schedule.progress import progress_of
+from study.schedule.units import read_states
+from study.status.timing import measured_epoch_seconds, probed_epoch_seconds
+
+
+def changed(plan: StudyPlan, **sections: object) -> StudyDefinition:
+    return StudyDefinition.model_validate({**plan.definition.plain(), **sections})
+
+
+def test_epochs_without_halving(plan: StudyPlan) -> None:
+    assert expected_epochs(plan.definition, 3) == (3 + 2) * 2
+
+
+def test_epochs_with_halving(plan: StudyPlan) -> None:
+    halving = {"rungs": [1, 4], "keep": 0.5}
+    search = {"trials_per_arm": 6, "round_size": 4, "halving": halving}
+    definition = changed(plan, search=search, optimization={"epochs": 10})
+    first_round = 4 * 1 + 2 * 3 + 1 * 6
+    second_round = 2 * 1 + 1 * 3 + 1 * 6
+    assert expected_epochs(definition, definition.search.trials_per_arm) == first_round + second_round + 2 * 10
+
+
+def test_concurrency_follows_cpus_and_the_limit(plan: StudyPlan) -> None:
+    assert concurrent_trials(plan.definition) == usable_cpus()
+    assert concurrent_trials(changed(plan, resources={"cpus": 1, "max_concurrent": 1})) == 1
+    assert concurrent_trials(changed(plan, resources={"cpus": 10_000})) == 1
+
+
+def test_bytes_of_decoded_images(plan: StudyPlan) -> None:
+    assert image_bytes(plan.definition) == (24 + 12 + 12) * 48 * 48 * 3
+
+
+def test_bytes_of_real_images(plan: StudyPlan, celeba10k: Path) -> None:
+    data = {"source": {"kind": "parquet", "path": str(celeba10k)}, "tasks": ["Smiling"], "image_size": 10}
+    assert image_bytes(changed(plan, data=data)) % (10 * 10 * 3) == 0
+
+
+def test_cost_without_and_with_times(plan: StudyPlan) -> None:
+    cost = study_cost(plan, None, None)
+    assert (cost.seconds, cost.wall_seconds, cost.source) == (None, None, None)
+    assert (cost.tune_trials, cost.confirm_trials) == (3, 2)
+    weights = 5 * sum(arm.storage.bytes_fp32 for arm in plan.arms)
+    assert cost.disk_bytes > weights + image_bytes(plan.definition)
+    timed = study_cost(plan, {arm.arm.arm_id: 2.0 for arm in plan.arms}, "probe")
+    assert timed.seconds == {arm.arm.arm_id: 20.0 for arm in plan.arms}
+    assert timed.wall_seconds == pytest.approx(60.0 / timed.concurrent)
+
+
+def test_times_from_finished_trials_are_scaled_to_other_arms(
+    plan: StudyPlan, folder: RunFolder, journaling: Any
+) -> None:
+    assert measured_epoch_seconds(progress_of(plan, {})) is None
+    trial = progress_of(plan, {}).arms[0][1].tune[0]
+    journaling.start(trial, epochs=2)
+    journaling.end(trial)
+    seconds = measured_epoch_seconds(progress_of(plan, read_states(folder)))
+    assert seconds is not None
+    shared, separate, _ = (seconds[arm.arm.arm_id] for arm in plan.arms)
+    assert shared > 0
+    assert separate == pytest.approx(2 * shared)  # two networks for two tasks
+
+
+def test_times_from_a_probe(plan: StudyPlan, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MODSTUDY_CACHE", str(tmp_path / "cache"))
+    seconds = probed_epoch_seconds(plan, steps=1)
+    assert set(seconds) == {arm.arm.arm_id for arm in plan.arms}
+    assert all(value > 0 for value in seconds.values())

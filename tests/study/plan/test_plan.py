@@ -1,0 +1,163 @@
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from study.definition.loading import load_study
+from study.definition.model import StudyDefinition
+from study.errors import UserError
+from study.journal.journal import JournalWriter
+from study.layout import RunFolder
+from study.plan.plan import StudyPlan, compile_plan, plan_trial, read_plan, write_plan
+from trainables.config.trial import TrialConfig
+
+
+def changed(definition: StudyDefinition, **sections: object) -> StudyDefinition:
+    return StudyDefinition.model_validate({**definition.plain(), **sections})
+
+
+def test_arms_become_trial_configurations(plan: StudyPlan) -> None:
+    configs = {arm.arm.name: arm.config for arm in plan.arms}
+    assert list(configs) == ["shared", "separate", "late"]
+    assert configs["shared"].modulation.points == ()
+    assert configs["shared"].network_groups == (("Smiling", "Glasses"),)
+    assert configs["separate"].network_groups == (("Smiling",), ("Glasses",))
+    assert configs["late"].modulation.points == ("res4", "res5", "fc")
+    assert configs["late"].modulation.groups == (("Smiling",), ("Glasses",))
+    assert {config.train_seed for config in configs.values()} == {0}
+
+
+def test_the_storage_of_arms_is_known(plan: StudyPlan) -> None:
+    storage = {arm.arm.name: arm.storage for arm in plan.arms}
+    assert storage["shared"].added_parameters == 0
+    assert storage["separate"].added_parameters == storage["shared"].parameters
+    assert 0 < storage["late"].added_parameters < 200
+
+
+def test_duplicates_are_counted(study_file: Path) -> None:
+    definition = load_study(study_file)
+    block = {"placement": ["none", "late"], "initialization": ["ones", "normal(1,0.1)"]}
+    plan = compile_plan(changed(definition, space={"blocks": [block]}))
+    assert (len(plan.arms), plan.duplicates) == (3, 1)
+    assert plan.definition.tune_trials_per_arm == 1  # nothing to tune
+
+
+def test_fixed_nuisance_values_go_into_every_trial(study_file: Path) -> None:
+    space = {"catalog": "default", "nuisance": {"margin": [0.1, 0.3]}, "fixed": {"learning_rate": 0.004}}
+    plan = compile_plan(changed(load_study(study_file), space=space))
+    assert {arm.config.optimization.learning_rate for arm in plan.arms} == {0.004}
+
+
+def test_a_trial_gets_its_values_seed_and_splits(plan: StudyPlan) -> None:
+    values = {"learning_rate": 0.002, "margin": 0.3, "weight_decay": 0.1, "images_per_batch": 9}
+    trial = plan_trial(plan, plan.arms[0], stage="confirm", round_=0, index=1, nuisance=values, train_seed=7)
+    config = trial.config
+    assert (config.optimization.learning_rate, config.loss.margin, config.optimization.weight_decay) == (
+        0.002,
+        0.3,
+        0.1,
+    )
+    assert (config.batches.images, config.train_seed) == (9, 7)
+    assert config.evaluation.splits == ("validation", "test")
+    tune = plan_trial(plan, plan.arms[0], stage="tune", round_=0, index=1, nuisance=values, train_seed=0)
+    assert tune.config.evaluation.splits == ("validation",)
+
+
+def test_the_trial_id_holds_what_decides_the_result_and_nothing_else(plan: StudyPlan) -> None:
+    def id_of(plan: StudyPlan, index: int = 0, rate: float = 0.002, seed: int = 0) -> str:
+        values = {"learning_rate": rate}
+        arm = plan.arms[2]
+        return plan_trial(plan, arm, stage="tune", round_=index, index=index, nuisance=values, train_seed=seed).trial_id
+
+    same = compile_plan(changed(plan.definition, name="other", search={"trials_per_arm": 9, "sampler_seed": 5}))
+    assert id_of(plan) == id_of(plan, index=3) == id_of(same)
+    other_data = replace(plan, data_fingerprint="0" * 32)
+    assert len({id_of(plan), id_of(plan, rate=0.003), id_of(plan, seed=1), id_of(other_data)}) == 4
+
+
+def test_values_that_make_no_trial_are_refused(plan: StudyPlan) -> None:
+    with pytest.raises(UserError, match=r"^optimization\.learning_rate: should be greater than 0, got -1.0"):
+        plan_trial(plan, plan.arms[0], stage="tune", round_=0, index=0, nuisance={"learning_rate": -1.0}, train_seed=0)
+
+
+@pytest.mark.parametrize(
+    ("section", "value", "problem"),
+    [
+        ("network", {"backbone": "simplnet"}, "network.backbone: unknown 'simplnet'; did you mean 'simplenet'?"),
+        (
+            "space",
+            {"blocks": [{"placement": [["res4", "fcc"]]}]},
+            "space.blocks[0].placement: unknown stage 'fcc'; did you mean 'fc'?",
+        ),
+        (
+            "space",
+            {"blocks": [{"grouping": [{"groups": [["Smiling"], ["Glases"]]}]}]},
+            "space.blocks[0].grouping: unknown task 'Glases'; did you mean 'Glasses'?",
+        ),
+        (
+            "data",
+            {"source": {"kind": "generated"}, "tasks": ["Smilling"], "image_size": 48},
+            "data.tasks: generated faces have no task 'Smilling'; did you mean 'Smiling'?",
+        ),
+        (
+            "data",
+            {"source": {"kind": "generated"}, "tasks": ["Smiling"], "image_size": 20},
+            "data.image_size must be at least 48 for simplenet, got 20",
+        ),
+    ],
+)
+def test_names_that_do_not_fit_backbone_or_data_are_refused(
+    study_file: Path, section: str, value: object, problem: str
+) -> None:
+    definition = changed(load_study(study_file), **{section: value})
+    with pytest.raises(UserError) as caught:
+        compile_plan(definition)
+    assert str(caught.value) == problem
+
+
+def test_missing_images_are_named(study_file: Path, tmp_path: Path) -> None:
+    data = {"source": {"kind": "parquet", "path": str(tmp_path / "none")}, "tasks": ["a"]}
+    with pytest.raises(UserError, match=r"^data\.source\.path: .*/none is not a folder$"):
+        compile_plan(changed(load_study(study_file), data=data))
+
+
+def test_a_written_plan_reads_back_the_same(plan: StudyPlan, tmp_path: Path) -> None:
+    folder = RunFolder(tmp_path / "run")
+    write_plan(plan, folder)
+    assert read_plan(folder) == plan
+    document = json.loads(folder.plan.read_text())
+    assert [arm["name"] for arm in document["arms"]] == ["shared", "separate", "late"]
+    total = document["arms"][2]["storage"][-1]
+    assert (total["component"], total["added_parameters"]) == ("total", plan.arms[2].storage.added_parameters)
+
+
+def test_another_selection_rule_or_halving_is_refused_once_there_are_trials(plan: StudyPlan, tmp_path: Path) -> None:
+    folder = RunFolder(tmp_path / "run")
+    write_plan(plan, folder)
+    other = replace(plan, definition=changed(plan.definition, selection={"metric": "map_at_r"}))
+    write_plan(other, folder)  # nothing has been decided yet
+    write_plan(plan, folder)
+    with JournalWriter(folder.trial("t").journal) as journal:
+        journal.append("planned")
+    with pytest.raises(UserError, match=r"^selection: .*give the changed study another name"):
+        write_plan(other, folder)
+    write_plan(plan, folder)
+    assert read_plan(folder) == plan
+
+
+def test_a_folder_without_a_plan(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="no study has been run here"):
+        read_plan(RunFolder(tmp_path))
+
+
+def test_the_planned_event_rebuilds_the_trial(plan: StudyPlan) -> None:
+    trial = plan_trial(
+        plan, plan.arms[2], stage="tune", round_=1, index=2, nuisance={"learning_rate": 0.002}, train_seed=0
+    )
+    event = json.loads(json.dumps(trial.planned_event("tiny")))
+    assert TrialConfig.model_validate(event["config"]) == trial.config
+    assert (event["stage"], event["round"], event["index"]) == ("tune", 1, 2)
+    assert event["arm"] == trial.arm.plain()

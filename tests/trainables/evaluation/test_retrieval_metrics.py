@@ -1,0 +1,173 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from sklearn.metrics import average_precision_score
+
+from trainables.evaluation import retrieval_metrics
+from trainables.evaluation.retrieval_metrics import (
+    RANK_METRICS,
+    average_over,
+    chance_levels,
+    correct_triplets,
+    metrics_of_ranks,
+    rank_metrics,
+    relevant_ranks,
+    squared_distances,
+)
+
+
+def slow_metrics(distances, labels):
+    """Every metric by loops over one query at a time, ties pessimistic."""
+    values = {name: [] for name in RANK_METRICS}
+    classes = []
+    for query, label in enumerate(labels):
+        others = [i for i in range(len(labels)) if i != query and labels[i] >= 0]
+        relevant = sum(labels[i] == label for i in others)
+        if label < 0 or not relevant:
+            continue
+        ranking = sorted(others, key=lambda i: (distances[query, i], labels[i] == label))
+        hits = [labels[i] == label for i in ranking]
+        precision = [sum(hits[: i + 1]) / (i + 1) for i in range(len(hits))]
+        for k in (1, 5, 10):
+            values[f"recall_at_{k}"].append(float(any(hits[:k])))
+        values["mean_average_precision"].append(
+            sum(p for p, hit in zip(precision, hits, strict=True) if hit) / relevant
+        )
+        values["map_at_r"].append(
+            sum(p * hit for p, hit in list(zip(precision, hits, strict=True))[:relevant]) / relevant
+        )
+        values["r_precision"].append(sum(hits[:relevant]) / relevant)
+        classes.append(label)
+    return values, classes
+
+
+def random_case(seed, images=40, classes=4, unlabelled=0.2, levels=None):
+    generator = np.random.default_rng(seed)
+    labels = generator.integers(0, classes, images)
+    labels[generator.random(images) < unlabelled] = -1
+    values = generator.normal(size=(images, 3))
+    if levels:  # few distinct places: many exact ties
+        values = generator.integers(0, levels, (images, 3))
+    return torch.tensor(values, dtype=torch.float32), labels
+
+
+CASES = {
+    "no ties": {"levels": None},
+    "many ties": {"levels": 2},
+    "all equal": {"levels": 1},
+    "singletons": {"classes": 25},
+    "binary, few": {"classes": 2, "images": 6, "unlabelled": 0},
+}
+
+
+@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("case", CASES, ids=str)
+@pytest.mark.parametrize("chunk_elements", [1, 200, 2**21])
+def test_equals_plain_loops(seed, case, chunk_elements, monkeypatch):
+    monkeypatch.setattr(retrieval_metrics, "CHUNK_ELEMENTS", chunk_elements)
+    embeddings, labels = random_case(seed, **CASES[case])
+    expected, classes = slow_metrics(squared_distances(embeddings, embeddings), labels)
+    found = rank_metrics(embeddings, labels)
+    for name in RANK_METRICS:
+        np.testing.assert_allclose(found.values[name], expected[name], rtol=1e-12, err_msg=name)
+    np.testing.assert_array_equal(found.classes, classes)
+    assert found.unanswerable == (labels >= 0).sum() - len(classes)
+
+
+def test_average_precision_equals_scikit_learn_without_ties():
+    embeddings, labels = random_case(7, images=80, unlabelled=0)
+    found = rank_metrics(embeddings, labels).values["mean_average_precision"]
+    distances = squared_distances(embeddings, embeddings)
+    for query in range(len(labels)):
+        others = np.arange(len(labels)) != query
+        reference = average_precision_score(labels[others] == labels[query], -distances[query, others])
+        assert found[query] == pytest.approx(reference, abs=1e-12)
+
+
+@pytest.mark.parametrize(("gallery", "relevant"), [(1, 1), (5, 1), (5, 5), (12, 3), (20, 15)])
+def test_chance_equals_simulation(gallery, relevant):
+    generator = np.random.default_rng(gallery * 100 + relevant)
+    shuffles = 20_000
+    hits = np.tile(np.arange(gallery) < relevant, (shuffles, 1))
+    _, ranks = np.nonzero(generator.permuted(hits, axis=1))
+    simulated = metrics_of_ranks(ranks, np.full(shuffles, relevant))
+    chance = chance_levels(np.array([relevant]), gallery)
+    for name in RANK_METRICS:
+        error = 5 * simulated[name].std() / shuffles**0.5 + 1e-12
+        assert chance[name][0] == pytest.approx(simulated[name].mean(), abs=error), name
+
+
+def test_random_embeddings_score_at_chance():
+    generator = np.random.default_rng(0)
+    embeddings = torch.tensor(generator.normal(size=(1500, 8)), dtype=torch.float32)
+    found = rank_metrics(embeddings, (generator.random(1500) < 0.25).astype(np.int64))
+    for name in RANK_METRICS:
+        for average in ("query", "class"):
+            value = average_over(found.values[name], found.classes, average)
+            assert value == pytest.approx(average_over(found.chance[name], found.classes, average), abs=0.04)
+
+
+def test_ranks_of_a_case_worked_by_hand():
+    distances = np.array([[0.0, 3.0, 1.0, 1.0, 2.0]], dtype=np.float32)
+    relevant = np.array([[True, True, True, False, False]])
+    ranks = relevant_ranks(distances, relevant, np.array([0]))
+    assert ranks.tolist() == [1, 3]  # the irrelevant image at distance 1 comes first
+
+
+def test_equal_images_are_exactly_equal_and_near_ones_keep_their_order():
+    generator = torch.Generator().manual_seed(0)
+    different = torch.nn.functional.normalize(torch.randn(40, 257, generator=generator), dim=1)
+    gallery = different[torch.randint(0, 40, (333,), generator=generator)]
+    distances = squared_distances(gallery[:71], gallery)
+    np.testing.assert_array_equal(distances == 0, (gallery[:71, None] == gallery).all(dim=2).numpy())
+    steps = torch.tensor([[0.0], [1e-6], [2e-6], [3e-6]])
+    near = torch.cat([torch.ones(4, 1), steps], dim=1)
+    np.testing.assert_allclose(squared_distances(near[:1], near)[0], steps[:, 0].double() ** 2, rtol=0.02)
+
+
+def test_perfect_and_collapsed_embeddings():
+    labels = np.array([0, 0, 0, 1, 1, 1])
+    perfect = rank_metrics(torch.tensor(labels[:, None], dtype=torch.float32), labels)
+    assert all((perfect.values[name] == 1).all() for name in RANK_METRICS)
+    collapsed = rank_metrics(torch.ones(6, 4), labels)
+    assert collapsed.values["recall_at_1"].tolist() == [0] * 6
+    assert (collapsed.values["mean_average_precision"] < collapsed.chance["mean_average_precision"]).all()
+
+
+def test_negative_zero_and_tiny_distances_keep_their_order():
+    distances = np.array([[9, 1e-38, -0.0, 1e-45, 0.0]], dtype=np.float32)
+    ranks = relevant_ranks(distances, np.array([[False, False, True, False, False]]), np.array([0]))
+    assert ranks.tolist() == [1]  # after the irrelevant image at the same distance 0, before 1e-45
+
+
+@pytest.mark.parametrize("value", [np.nan, -np.nan, np.inf])
+def test_what_is_not_finite_is_refused(value):
+    embeddings, labels = random_case(0, unlabelled=0)
+    embeddings[3, 1] = value
+    with pytest.raises(ValueError, match="1 of 40 images have NaN or infinity, the first is image 3"):
+        rank_metrics(embeddings, labels)
+    with pytest.raises(ValueError, match="1 of 40 images"):
+        correct_triplets(embeddings, np.array([[0, 1, 2]]))
+    distances = np.array([[0, value, 1]], dtype=np.float32)
+    with pytest.raises(ValueError, match="distances must be finite"):
+        relevant_ranks(distances, np.array([[True, True, False]]), np.array([0]))
+
+
+@pytest.mark.parametrize("labels", [[-1, -1, -1], [0, 1, 2], [0, -1, -1]])
+def test_no_query_is_an_error(labels):
+    with pytest.raises(ValueError, match="no query: none of the"):
+        rank_metrics(torch.eye(3), np.array(labels))
+
+
+def test_correct_triplets_are_strict():
+    embeddings = torch.tensor([[0.0], [1.0], [-1.0], [3.0]])
+    triplets = np.array([[0, 1, 3], [0, 3, 1], [0, 1, 2], [1, 1, 1]])
+    assert correct_triplets(embeddings, triplets).tolist() == [True, False, False, False]
+
+
+def test_averages_by_query_and_by_class():
+    values, classes = np.array([1.0, 1.0, 1.0, 0.0]), np.array([7, 7, 7, 2])
+    assert average_over(values, classes, "query") == 0.75
+    assert average_over(values, classes, "class") == 0.5

@@ -1,0 +1,167 @@
+"""The ledger against the network really built, the file really saved, and work really counted."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+from torch.utils.flop_counter import FlopCounterMode
+
+from trainables.config.network import NetworkConfig
+from trainables.config.trial import DataConfig, InitializationConfig, ModulationConfig, TrialConfig
+from trainables.networks.ledger import storage_ledger
+from trainables.networks.multi_task import build_model
+
+TASKS = ("a", "b", "c", "d")
+STAGES = ("conv1", "res2", "res3", "res4", "res5", "fc")
+EACH = tuple((task,) for task in TASKS)
+PAIRS = (("a", "c"), ("b", "d"))
+GROUPINGS = [(EACH, (TASKS,)), (PAIRS, (TASKS,)), ((TASKS,), (TASKS,)), (EACH, PAIRS), (PAIRS, PAIRS), (EACH, EACH)]
+
+
+def _config(
+    points: tuple[str, ...], groups: Any = EACH, network_groups: Any = (TASKS,), **settings: Any
+) -> TrialConfig:
+    return TrialConfig(
+        data=DataConfig(tasks=TASKS, image_size=48),
+        network=NetworkConfig(width=0.125),
+        modulation=ModulationConfig(points=points, groups=groups, **settings),
+        network_groups=network_groups,
+    )
+
+
+def _released(points: tuple[str, ...], tasks: int = 7, **settings: Any) -> TrialConfig:
+    names = tuple(f"task{index}" for index in range(tasks))
+    network = NetworkConfig(width=settings.pop("width", 1.0))
+    groups = {"network_groups": tuple((name,) for name in names)} if settings.pop("separate", False) else {}
+    data = DataConfig(tasks=names, image_size=150)
+    return TrialConfig(data=data, network=network, modulation=ModulationConfig(points=points), **groups)
+
+
+@pytest.mark.parametrize("trainable", [True, False])
+@pytest.mark.parametrize("points", [(), ("fc",), ("res4", "res5", "fc"), ("res3",), ("conv1", "res5"), STAGES])
+@pytest.mark.parametrize(("groups", "network_groups"), GROUPINGS)
+def test_the_ledger_equals_the_built_network_and_the_saved_file(
+    tmp_path: Path, points: tuple[str, ...], groups: Any, network_groups: Any, trainable: bool
+) -> None:
+    config = _config(points, groups, network_groups, initialization=InitializationConfig(trainable=trainable))
+    ledger, model = storage_ledger(config), build_model(config).eval()
+    bare = build_model(_config(()))
+    save_file(model.state_dict(), tmp_path / "weights.safetensors")
+    saved = load_file(tmp_path / "weights.safetensors")
+
+    assert ledger.parameters == sum(parameter.numel() for parameter in model.parameters())
+    assert ledger.buffers == sum(buffer.numel() for buffer in model.buffers())
+    assert ledger.base_parameters == sum(parameter.numel() for parameter in bare.parameters())
+    assert ledger.added_parameters == ledger.parameters - ledger.base_parameters
+    assert ledger.bytes_fp32 == sum(tensor.numel() * tensor.element_size() for tensor in saved.values())
+    assert ledger.bytes_fp16 == sum(tensor.numel() * tensor.element_size() for tensor in _halved(saved))
+    with FlopCounterMode(display=False) as counter, torch.no_grad():
+        model.embed_tasks(torch.randn(1, 3, 48, 48))
+    assert 2 * ledger.multiply_adds_per_image == counter.get_total_flops()
+
+
+def _halved(saved: dict[str, torch.Tensor]) -> list[torch.Tensor]:
+    return [tensor.half() for tensor in saved.values()]
+
+
+@pytest.mark.parametrize(
+    ("points", "groups", "network_groups", "vectors"),
+    [
+        ((), EACH, (TASKS,), 1),
+        (("fc",), EACH, (TASKS,), 1),
+        (("res5",), EACH, (TASKS,), 4),
+        (("res5", "fc"), PAIRS, (TASKS,), 2),
+        (("res5",), (TASKS,), (TASKS,), 1),
+        ((), EACH, EACH, 4),
+        (("fc",), EACH, PAIRS, 2),
+        (("res5",), EACH, PAIRS, 4),
+    ],
+)
+def test_an_index_stores_one_vector_a_distinct_branch(
+    points: tuple[str, ...], groups: Any, network_groups: Any, vectors: int
+) -> None:
+    config = _config(points, groups, network_groups, initialization=InitializationConfig(kind="normal", std=0.5))
+    ledger = storage_ledger(config)
+    assert ledger.embeddings_per_image == vectors
+    total = ledger.rows("study", "id", "arm")[-1]
+    assert total["index_bytes_per_image_fp32"] == vectors * 32 * 4
+    assert total["index_bytes_per_image_fp16"] == vectors * 32 * 2
+    if points != ("fc",):  # there the vectors of a network's tasks come from one stored vector
+        embedded = build_model(config).eval().embed_tasks(torch.randn(1, 3, 48, 48))
+        assert len(torch.unique(embedded.squeeze(1), dim=0)) == vectors
+
+
+@pytest.mark.parametrize(
+    ("points", "per_task"),
+    [
+        (("fc",), 256),
+        (("res5", "fc"), 384),
+        (("res4", "res5", "fc"), 512),
+        (("res3", "res4", "res5", "fc"), 640),
+        (STAGES[1:], 704),
+        (STAGES, 736),
+    ],
+)
+@pytest.mark.parametrize("tasks", [1, 7, 40])
+def test_added_parameters_of_the_released_network(points: tuple[str, ...], per_task: int, tasks: int) -> None:
+    ledger = storage_ledger(_released(points, tasks))
+    assert ledger.base_parameters == 2_953_664
+    assert ledger.added_parameters_per_task == per_task
+    assert ledger.added_parameters == tasks * per_task
+    assert ledger.parameters == 2_953_664 + tasks * per_task
+
+
+def test_work_of_the_released_network() -> None:
+    bare = storage_ledger(_released(()))
+    work = {row["component"]: row["multiply_adds_per_image"] / 1e6 for row in bare.rows("", "", "")}
+    assert work == pytest.approx(
+        {
+            "conv1": 18.9,
+            "res2": 392.9 + 2 * 196.4,
+            "res3": 371.7 + 2 * 180.6,
+            "res4": 160.6 + 2 * 37.7,
+            "res5": 28.9 + 2 * 7.2,
+            "fc": 1.6,
+            "total": 1818.7,
+        },
+        abs=0.15,
+    )
+    late = storage_ledger(_released(("res4", "res5", "fc")))
+    tail = round(1e6 * (work["res5"] + work["fc"]))
+    assert late.multiply_adds_per_image == bare.multiply_adds_per_image + 6 * tail
+    assert storage_ledger(_released(("fc",))).multiply_adds_per_image == bare.multiply_adds_per_image
+
+
+def test_separate_networks_add_all_networks_but_one() -> None:
+    ledger = storage_ledger(_released((), separate=True))
+    assert ledger.added_parameters == 6 * 2_953_664
+    assert ledger.added_parameters_per_task == 2_953_664
+    assert storage_ledger(_released((), tasks=1, separate=True)).added_parameters_per_task == 0
+
+
+def test_a_group_shares_what_its_vectors_cost() -> None:
+    assert storage_ledger(_config(("res5",), PAIRS)).added_parameters_per_task == 16 * 2 / 4
+
+
+@pytest.mark.parametrize("points", [(), ("res4", "fc")])
+@pytest.mark.parametrize(("groups", "network_groups"), GROUPINGS)
+def test_the_rows_of_components_add_up_to_the_total(points: tuple[str, ...], groups: Any, network_groups: Any) -> None:
+    *parts, total = storage_ledger(_config(points, groups, network_groups)).rows("study", "id", "arm")
+    assert [(row["kind"], row["component"]) for row in parts] == [
+        *(("stage", stage) for stage in STAGES),
+        *(("modulation", point) for point in points),
+    ]
+    assert (total["kind"], total["component"]) == ("total", "total")
+    assert {(row["study"], row["arm_id"], row["arm"]) for row in (*parts, total)} == {("study", "id", "arm")}
+    figures = set(total) - {"study", "arm_id", "arm", "kind", "component"}
+    assert {figure: sum(row[figure] for row in parts) for figure in figures} == {key: total[key] for key in figures}
+
+
+def test_nothing_is_allocated_and_faults_are_refused() -> None:
+    assert storage_ledger(_released(STAGES, width=300)).parameters > 10**11
+    with pytest.raises(ValueError, match=r"modulation\.points: unknown 'res6'"):
+        storage_ledger(_released(("res6",)))

@@ -1,0 +1,168 @@
+"""Which settings of a trial can change its result, given the others. Nothing here imports torch.
+
+A key of ``TrialConfig`` that is not named in ``ACTS`` always can. A setting that acts only under some others needs a
+line here; ``tests/trainables/config/test_acting.py`` trains with two values of each to check it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+if TYPE_CHECKING:
+    from trainables.config.trial import TrialConfig
+
+Rule = Callable[["TrialConfig"], bool]
+
+
+@dataclass(frozen=True)
+class FormTraits:
+    """What of ``modulation`` a form looks at.
+
+    Attributes:
+        vectors: It starts from an initialization, has an activation, and a magnitude that ``loss.mask_l1`` holds small.
+        sized: It takes a number.
+        trained: It has parameters, which ``initialization.trainable`` may freeze.
+    """
+
+    vectors: bool = False
+    sized: bool = False
+    trained: bool = True
+
+
+FORM_TRAITS: dict[str, FormTraits] = {
+    "scale": FormTraits(vectors=True),
+    "scale_shift": FormTraits(vectors=True),
+    "low_rank": FormTraits(sized=True),
+    "projection": FormTraits(),
+    "squeeze_excite": FormTraits(sized=True),
+    "own": FormTraits(),
+    "batch_norm": FormTraits(),
+    "batch_norm_statistics": FormTraits(trained=False),
+    "batch_norm_bias": FormTraits(),
+    "batch_norm_affine": FormTraits(),
+    "parallel_adapter": FormTraits(),
+    "low_rank_convolution": FormTraits(sized=True),
+    "filter_mixing": FormTraits(),
+    "task_routing": FormTraits(trained=False),
+    "weight_mask": FormTraits(),
+}
+"""The project's own forms. One registered from elsewhere may look at everything."""
+
+OWN_METHODS = frozenset(
+    (
+        "equal",
+        "rlw",
+        "dwa",
+        "uncertainty",
+        "famo",
+        "gradnorm",
+        "pcgrad",
+        "cagrad",
+        "mgda",
+        "upgrad",
+        "dualproj",
+        "imtl_g",
+        "aligned_mtl",
+        "graddrop",
+        "gradvac",
+        "nash_mtl",
+    )
+)
+"""The project's own balancing methods. One registered from elsewhere may look at the settings of any."""
+
+
+def _never(_: TrialConfig) -> bool:
+    return False
+
+
+def _modulated(trial: TrialConfig) -> bool:
+    return bool(trial.modulation.points)
+
+
+def _form_is(trait: Literal["vectors", "sized", "trained"]) -> Rule:
+    def rule(trial: TrialConfig) -> bool:
+        traits = FORM_TRAITS.get(trial.modulation.form, FormTraits(vectors=True, sized=True))
+        return _modulated(trial) and bool(getattr(traits, trait))
+
+    return rule
+
+
+def _starts_as(kind: str) -> Rule:
+    def rule(trial: TrialConfig) -> bool:
+        return _form_is("vectors")(trial) and trial.modulation.initialization.kind == kind
+
+    return rule
+
+
+def _balanced_by(method: str) -> Rule:
+    def rule(trial: TrialConfig) -> bool:
+        return trial.balancing.method == method or trial.balancing.method not in OWN_METHODS
+
+    return rule
+
+
+ACTS: dict[str, Rule] = {
+    "data.max_corrupt_share": _never,  # decides whether a study starts; what was dropped is in the fingerprint
+    "data.max_duplicate_share": _never,
+    "data.max_pixels": _never,  # images that it alone refuses or admits are in the fingerprint
+    "data.fit": lambda trial: trial.data.source.kind != "generated",  # drawn faces are square
+    "network.points": lambda trial: _modulated(trial) or not trial.network.imported,
+    "network.folder": _never,
+    "modulation.form": _modulated,
+    "modulation.size": _form_is("sized"),
+    "modulation.activation": _form_is("vectors"),
+    "modulation.groups": _modulated,
+    "modulation.initialization.kind": _form_is("vectors"),
+    "modulation.initialization.trainable": _form_is("trained"),
+    "modulation.initialization.value": _starts_as("constant"),
+    "modulation.initialization.mean": _starts_as("normal"),
+    "modulation.initialization.std": _starts_as("normal"),
+    "modulation.initialization.low": _starts_as("uniform"),
+    "modulation.initialization.high": _starts_as("uniform"),
+    "modulation.initialization.off": _starts_as("disjoint"),
+    "modulation.initialization.keep": _starts_as("binary"),
+    # The penalty on masks that are not trained is a constant.
+    "loss.mask_l1": lambda trial: _form_is("vectors")(trial) and trial.modulation.initialization.trainable,
+    "balancing.cagrad_c": _balanced_by("cagrad"),
+    # The first two epochs have equal weights.
+    "balancing.dwa_temperature": lambda trial: _balanced_by("dwa")(trial) and trial.optimization.epochs > 2,
+    "balancing.famo_learning_rate": _balanced_by("famo"),
+    "balancing.famo_weight_decay": _balanced_by("famo"),
+    "balancing.gradnorm_alpha": _balanced_by("gradnorm"),
+    "balancing.gradnorm_learning_rate": _balanced_by("gradnorm"),
+    "balancing.nash_max_norm": _balanced_by("nash_mtl"),
+    "optimization.decay_per_epoch": lambda trial: (
+        trial.optimization.schedule == "exponential" and trial.optimization.epochs > 1
+    ),
+    # Monitoring: looks at the training and leaves no trace in it.
+    "evaluation.validate_every": _never,
+    "agreement.every_epochs": _never,
+    "agreement.images": _never,
+}
+"""Dotted key -> whether it can change the result of a trial with these settings."""
+
+
+def acts(trial: TrialConfig, key: str) -> bool:
+    """Return whether the setting with this dotted key can change the trial's result, the others being as they are."""
+    return ACTS[key](trial) if key in ACTS else True
+
+
+def without_idle(trial: TrialConfig, values: Mapping[str, Any], above: str = "") -> dict[str, Any]:
+    """Return ``values``, a part of the trial as plain values, without what cannot act and without what that empties.
+
+    Args:
+        trial: Decides what acts.
+        values: The trial's sections, or those below ``above``.
+        above: Dotted key of the section that ``values`` is, ending in a dot; empty for the whole trial.
+    """
+    kept: dict[str, Any] = {}
+    for name, value in values.items():
+        key = above + name
+        if any(known.startswith(f"{key}.") for known in ACTS):
+            inner = without_idle(trial, value, f"{key}.")
+            kept |= {name: inner} if inner else {}
+        elif acts(trial, key):
+            kept[name] = value
+    return kept

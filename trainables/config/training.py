@@ -1,0 +1,79 @@
+"""The sections on training: batches, augmentation, loss, balancing, optimization. Nothing here imports torch."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field, model_validator
+
+from trainables.foundation.section import Section
+
+
+class AugmentationConfig(Section):
+    """Random changes of training images: horizontal ``flip``, and shifts by up to ``crop`` pixels (``0``: none)."""
+
+    flip: bool = False
+    crop: int = Field(0, ge=0)
+
+
+class BatchConfig(Section):
+    """``all_tasks``: ``images`` images a step, every task on every image, triplets formed inside the batch.
+
+    ``triplets``: ``images`` slots a step, a multiple of 3 x tasks, split evenly over tasks into anchor, positive,
+    negative. ``released``: the same slots, sampled exactly as the released code does. With these two schemes
+    ``passes: separate`` runs anchors, negatives and positives through the network one after another, each with batch
+    statistics of their own, as CSN does.
+    """
+
+    scheme: Literal["all_tasks", "triplets", "released"] = "all_tasks"
+    images: int = Field(48, ge=3)
+    passes: Literal["mixed", "separate"] = "mixed"
+
+    @model_validator(mode="after")
+    def _separate_passes_need_slots(self) -> BatchConfig:
+        if self.passes == "separate" and self.scheme == "all_tasks":
+            raise ValueError("passes: separate needs anchors of their own, so scheme triplets or released")
+        return self
+
+
+class LossConfig(Section):
+    """Triplet margin on distances of embeddings, and penalties on what they are made of.
+
+    As published, Conditional Similarity Networks have ``distance`` euclidean, ``normalize`` false, ``embedding_l2``
+    0.005 and ``mask_l1`` 0.0005. See ``trainables.losses.penalties`` for the two penalties; 0 = off.
+    """
+
+    margin: float = Field(0.2, gt=0)
+    distance: Literal["squared", "euclidean"] = "squared"
+    normalize: bool = True
+    embedding_l2: float = Field(0.0, ge=0)
+    mask_l1: float = Field(0.0, ge=0)
+
+
+class BalancingConfig(Section):
+    """How the losses of the tasks become one step; the settings carry the name of the method they belong to."""
+
+    method: str = "equal"
+    cagrad_c: float = Field(0.4, ge=0)
+    dwa_temperature: float = Field(2.0, gt=0)
+    famo_learning_rate: float = Field(0.025, gt=0)
+    famo_weight_decay: float = Field(0.001, ge=0)
+    gradnorm_alpha: float = Field(1.5, ge=0)
+    gradnorm_learning_rate: float = Field(0.025, gt=0)
+    nash_max_norm: float = Field(1.0, ge=0)
+
+
+class OptimizationConfig(Section):
+    """``released``: rate x0.1 after 39 % and 79 % of the epochs (the released 39/40/21 of 100). ``cosine``: to zero.
+
+    ``exponential``: x ``decay_per_epoch`` after every epoch (CSN: 0.985). ``steps_per_epoch`` None means one pass over
+    the training images.
+    """
+
+    optimizer: Literal["adagrad", "adam", "adamw", "sgd"] = "adam"
+    learning_rate: float = Field(1e-3, gt=0)
+    weight_decay: float = Field(0.0, ge=0)
+    schedule: Literal["constant", "cosine", "released", "exponential"] = "cosine"
+    decay_per_epoch: float = Field(0.985, gt=0, le=1)
+    epochs: int = Field(5, ge=1)
+    steps_per_epoch: int | None = Field(None, ge=1)

@@ -1,0 +1,1 @@
+"""Measurements that explain a result: update agreement and inter-task affinity."""

@@ -1,0 +1,1 @@
+"""Triplet accuracy and rank metrics of all tasks on one split."""

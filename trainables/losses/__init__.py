@@ -1,0 +1,1 @@
+"""Triplet losses, penalties, and the balancing of tasks."""

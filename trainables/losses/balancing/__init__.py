@@ -1,0 +1,48 @@
+"""Task balancing: how the losses of the tasks become one step of training. ``docs/balancing.md`` lists the methods."""
+
+from __future__ import annotations
+
+from trainables.config.trial import TrialConfig
+from trainables.foundation.extensions import find
+from trainables.losses.balancing import bargaining, famo, gradnorm, sign_dropout, surgery, vaccine, weighting  # noqa: F401
+from trainables.losses.balancing.balancer import BALANCERS, Balancer, BalancerFactory, Objective, register_balancer
+from trainables.networks.multi_task import MultiTaskModel
+
+__all__ = [
+    "BALANCERS",
+    "Balancer",
+    "Objective",
+    "balancer_named",
+    "build_balancer",
+    "check_balancing",
+    "register_balancer",
+]
+
+
+def balancer_named(method: str) -> BalancerFactory:
+    """Return what makes the balancer of a method.
+
+    Raises:
+        ValueError: the method is unknown.
+    """
+    return find("balancing.method", method, BALANCERS, "modstudy.balancers")
+
+
+def check_balancing(config: TrialConfig) -> None:
+    """Check before any weight exists that the method can balance the tasks of a trial.
+
+    Raises:
+        ValueError: it cannot, or is unknown.
+    """
+    factory = balancer_named(config.balancing.method)
+    if isinstance(factory, type) and issubclass(factory, Balancer):
+        factory.check(config)
+
+
+def build_balancer(model: MultiTaskModel, config: TrialConfig) -> Balancer:
+    """Return the balancer of a trial; the model is on its device.
+
+    Raises:
+        ValueError: the method is unknown.
+    """
+    return balancer_named(config.balancing.method)(model, config)

@@ -1,0 +1,122 @@
+"""What every way of balancing tasks has in common: from the losses of a step to the gradient of every parameter."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from trainables.config.trial import TrialConfig
+from trainables.losses.triplet import TripletLoss
+from trainables.networks.multi_task import MultiTaskModel
+
+
+@dataclass(frozen=True)
+class Objective:
+    """What a step is to make smaller; everything carries its graph.
+
+    Attributes:
+        triplets: The losses of the tasks, and which of them have a valid triplet in the step.
+        penalties: Scalars by name, already times their coefficients. They belong to no task: every method adds their
+            plain gradient, like a weight decay.
+    """
+
+    triplets: TripletLoss
+    penalties: Mapping[str, Tensor] = field(default_factory=dict)
+
+    @property
+    def total(self) -> Tensor:
+        """Scalar: mean over the tasks with a valid triplet, plus the penalties."""
+        return self.plus_penalties(self.triplets.loss)
+
+    @property
+    def present(self) -> Tensor:
+        """(T,) whether the task has a valid triplet in this step."""
+        return self.triplets.valid > 0
+
+    def plus_penalties(self, loss: Tensor) -> Tensor:
+        """Return ``loss`` plus all penalties; the very same tensor if there are none."""
+        for penalty in self.penalties.values():
+            loss = loss + penalty
+        return loss
+
+
+class Balancer(ABC):
+    """Turns the losses of the tasks into the ``.grad`` of every parameter, and keeps what it learns on the way.
+
+    All methods are scaled so that equal treatment of n tasks with a valid triplet means weight 1/n: a learning rate
+    then means about the same for all of them. A task without a valid triplet is left out of the step.
+
+    Attributes:
+        unsolved: Steps since it was last set to 0 that went with equal weights, since no others were found; None where
+            nothing is solved for.
+    """
+
+    def __init__(self, model: MultiTaskModel, config: TrialConfig) -> None:
+        self.model = model
+        self.tasks = len(config.data.tasks)
+        self.settings = config.balancing
+        self.seed = config.train_seed
+        self.device = next(model.parameters()).device
+        self.unsolved: int | None = None
+
+    @classmethod  # noqa: B027 - most take every trial
+    def check(cls, config: TrialConfig) -> None:
+        """Raise ValueError, naming ``balancing.method``, for a trial whose tasks the method cannot balance."""
+
+    @abstractmethod
+    def backward(self, objective: Objective, step: int) -> Tensor | None:
+        """Set ``.grad`` of the model's parameters, which hold none.
+
+        Args:
+            objective: Of this step.
+            step: Steps done so far; seeds what is random.
+
+        Returns:
+            (T,) what the gradient of each task is multiplied with, 0 for an absent task; None if the method has no
+            weights.
+        """
+
+    def after_step(self, objective: Objective, losses_again: Callable[[], Tensor]) -> None:  # noqa: B027 - most do nothing
+        """Learn from the step just taken; ``losses_again`` gives the losses (T,) of the same batch after it."""
+
+    def end_epoch(self) -> None:  # noqa: B027 - most do nothing
+        """Take note that an epoch is over."""
+
+    def parameters(self) -> list[nn.Parameter]:
+        """Return what the trial's optimizer is to train, without decay, besides the model."""
+        return []
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return all that coming steps depend on: tensors and plain values."""
+        return {}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Go on where ``state_dict`` was called."""
+        for name, value in state.items():
+            setattr(self, name, value.to(self.device) if isinstance(value, torch.Tensor) else value)
+
+
+BalancerFactory = Callable[[MultiTaskModel, TrialConfig], Balancer]
+
+BALANCERS: dict[str, BalancerFactory] = {}
+"""Name -> function of the model, on its device, and the trial."""
+
+
+def register_balancer(name: str) -> Callable[[BalancerFactory], BalancerFactory]:
+    """Return a decorator that makes a method known as ``balancing.method: name``.
+
+    Raises:
+        ValueError: when it is applied, if the name is taken by another method.
+    """
+
+    def register(factory: BalancerFactory) -> BalancerFactory:
+        if BALANCERS.setdefault(name, factory) is not factory:
+            raise ValueError(f"balancing method {name!r} is registered already")
+        return factory
+
+    return register

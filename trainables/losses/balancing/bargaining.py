@@ -1,0 +1,66 @@
+"""Nash-MTL: the step as the outcome of a bargaining game between the tasks (Navon et al. 2022, algorithm 1)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from functools import lru_cache, partial
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor
+
+from trainables.config.trial import TrialConfig
+from trainables.losses.balancing.balancer import register_balancer
+from trainables.losses.balancing.surgery import GramianBalancer
+from trainables.networks.multi_task import MultiTaskModel
+
+if TYPE_CHECKING:
+    from torchjd.aggregation import NashMTL
+
+
+@register_balancer("nash_mtl")
+class NashBargaining(GramianBalancer):
+    """Weights a with G a = 1 / a, by TorchJD with the published settings, divided by the number of tasks.
+
+    The published weights are those of a sum. Its norm is sqrt(n), whatever the size of the gradients, and is held at
+    ``balancing.nash_max_norm`` or below, with the published 1 always there. So this is the one method whose step does
+    not shrink with the gradients.
+    The solver starts from the weights of the step before, which is the state kept (1 at the start). Whatever it cannot
+    solve keeps these weights too; absent tasks keep theirs.
+    """
+
+    def __init__(self, model: MultiTaskModel, config: TrialConfig) -> None:
+        super().__init__(model, config)
+        self.previous = torch.ones(self.tasks, dtype=torch.float64)
+        self._solvers: Callable[[int], NashMTL] = lru_cache(maxsize=None)(
+            partial(_solver, max_norm=self.settings.nash_max_norm)
+        )
+
+    def weigh(self, gramian: Tensor, present: list[int]) -> Tensor:
+        """Solve for the present tasks.
+
+        The library takes gradients and looks at nothing but their inner products; so it gets small vectors that have
+        the same ones.
+        """
+        values, vectors = torch.linalg.eigh(gramian.double())
+        rows = vectors * values.clamp_min(0).sqrt()
+        aggregator = self._solvers(len(present))
+        aggregator.reset()
+        aggregator.weighting.prvs_alpha = self.previous[present].numpy()
+        weights: Tensor = aggregator.weighting(rows)
+        self.previous[present] = torch.as_tensor(aggregator.weighting.prvs_alpha, dtype=torch.float64)
+        return weights / len(present)
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return the weights from which the next solution starts."""
+        return {"previous": self.previous}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Set the weights from which the next solution starts."""
+        self.previous = state["previous"].clone()
+
+
+def _solver(tasks: int, max_norm: float) -> NashMTL:
+    from torchjd.aggregation import NashMTL
+
+    return NashMTL(n_tasks=tasks, max_norm=max_norm)

@@ -1,0 +1,61 @@
+"""FAMO: weights learned from how much each loss fell in the step before (Liu, Feng, Stone, Liu 2023, algorithm 2)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from trainables.config.trial import TrialConfig
+from trainables.losses.balancing.balancer import Objective, register_balancer
+from trainables.losses.balancing.weighting import WeightedLosses, softmax_over
+from trainables.networks.multi_task import MultiTaskModel
+
+EPSILON = 1e-8
+"""Added to a loss before its logarithm, as in the released code (github.com/Cranial-XIX/FAMO)."""
+
+
+@register_balancer("famo")
+class Famo(WeightedLosses):
+    """Weights of task t: c z_t / (L_t + eps), z = softmax(w), c such that the weights sum to 1; over the present tasks.
+
+    That is the gradient of c sum(z_t log(L_t + eps)). After the step the losses L' of the same batch are taken again,
+    in training mode and without a trace in the running statistics, and Adam (rate 0.025, L2 decay 0.001) moves w by the
+    gradient of sum(z_t (log L_t - log L'_t)): down for a task that fell more than others. w starts at 0 and Adam sees a
+    gradient of 0 for absent tasks.
+    """
+
+    def __init__(self, model: MultiTaskModel, config: TrialConfig) -> None:
+        super().__init__(model, config)
+        self._logits = torch.zeros(self.tasks, device=self.device, requires_grad=True)
+        self._optimizer = torch.optim.Adam(
+            [self._logits], lr=self.settings.famo_learning_rate, weight_decay=self.settings.famo_weight_decay
+        )
+
+    def weights(self, objective: Objective, step: int) -> Tensor:  # noqa: ARG002 - part of the interface
+        """Weigh by logits and losses."""
+        shares = softmax_over(self._logits.detach(), objective.present)
+        raw = shares / (objective.triplets.per_task.detach() + EPSILON)
+        return raw / raw.sum().clamp_min(torch.finfo(raw.dtype).tiny)
+
+    def after_step(self, objective: Objective, losses_again: Callable[[], Tensor]) -> None:
+        """Move the logits by what the step did to each loss."""
+        before, after = objective.triplets.per_task.detach(), losses_again()
+        fallen = (before + EPSILON).log() - (after + EPSILON).log()
+        shares = self._logits.masked_fill(~objective.present, -torch.inf).softmax(dim=0)
+        if objective.present.any():
+            fallen = torch.where(objective.present, fallen, 0.0)
+            (self._logits.grad,) = torch.autograd.grad(shares, self._logits, fallen)
+            self._optimizer.step()
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return the logits and what their optimizer knows."""
+        return {"logits": self._logits.detach(), "optimizer": self._optimizer.state_dict()}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Set the logits in place, since their optimizer holds them."""
+        with torch.no_grad():
+            self._logits.copy_(state["logits"])
+        self._optimizer.load_state_dict(state["optimizer"])

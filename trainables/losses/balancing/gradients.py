@@ -1,0 +1,77 @@
+"""Methods that look at the gradient of every task: a backward pass each through one forward pass."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+
+import torch
+from torch import Tensor, nn
+
+from trainables.config.trial import TrialConfig
+from trainables.losses.balancing.balancer import Balancer, Objective
+from trainables.losses.gradients import gradients_of
+from trainables.networks.multi_task import MultiTaskModel
+
+
+class GradientBalancer(Balancer):
+    """Combines the gradients of the tasks for the backbone weights; every other parameter gets its plain gradient.
+
+    The parameters of the backbones (of all networks together) are what the tasks share, and their gradients are the
+    rows (n, P) of the present tasks. Modulation parameters belong to their tasks: they get the gradient of the mean
+    loss, as with ``equal``, and take no part in the conflict. Memory: n x P numbers besides the usual.
+    """
+
+    def __init__(self, model: MultiTaskModel, config: TrialConfig) -> None:
+        super().__init__(model, config)
+        shared = [parameter for network in model.members for parameter in network.backbone.parameters()]
+        self._shared = [parameter for parameter in shared if parameter.requires_grad]
+        known = {id(parameter) for parameter in shared}
+        self._own = [each for each in model.parameters() if each.requires_grad and id(each) not in known]
+
+    @abstractmethod
+    def combine(self, rows: Tensor, present: list[int], step: int) -> tuple[Tensor, Tensor | None]:
+        """Return the combined gradient (P,) of ``rows`` (n, P), and the weights (n,) if the method has any.
+
+        ``present`` names the n tasks of the rows by position, rising; there is at least one.
+        """
+
+    def backward(self, objective: Objective, step: int) -> Tensor | None:
+        """Differentiate every present task on its own and combine."""
+        present: list[int] = torch.nonzero(objective.present).flatten().tolist()
+        if not present:
+            torch.autograd.backward(objective.total)
+            return torch.zeros(self.tasks, device=self.device)
+        rows, own = self._rows(objective, present)
+        combined, weights = self.combine(rows, present, step)
+        self._set(self._shared, combined)
+        self._set(self._own, own / len(present))
+        if objective.penalties:
+            torch.autograd.backward(objective.plus_penalties(torch.zeros((), device=self.device)))
+        if weights is None:
+            return None
+        found = torch.zeros(self.tasks, dtype=weights.dtype, device=self.device)
+        found[present] = weights
+        return found
+
+    def _rows(self, objective: Objective, present: list[int]) -> tuple[Tensor, Tensor]:
+        """Return the gradients (n, P) of the shared parameters and the sum (Q,) of those of the others."""
+        parameters = [*self._shared, *self._own]
+        split = sum(parameter.numel() for parameter in self._shared)
+        rows = torch.empty(len(present), split, device=self.device)
+        own = torch.zeros(sum(parameter.numel() for parameter in self._own), device=self.device)
+        losses = objective.triplets.per_task
+        for row, task in enumerate(present):
+            more = row + 1 < len(present) or bool(objective.penalties)
+            flat = [gradient.reshape(-1) for gradient in gradients_of(losses[task], parameters, retain_graph=more)]
+            if self._shared:
+                torch.cat(flat[: len(self._shared)], out=rows[row])
+            if self._own:
+                own += torch.cat(flat[len(self._shared) :])
+        return rows, own
+
+    @staticmethod
+    def _set(parameters: list[nn.Parameter], flat: Tensor) -> None:
+        """Give every parameter its part of a flat gradient, in the parameter's own memory layout."""
+        sizes = [parameter.numel() for parameter in parameters]
+        for parameter, part in zip(parameters, torch.split(flat, sizes), strict=True):
+            parameter.grad = torch.empty_like(parameter).copy_(part.view(parameter.shape))

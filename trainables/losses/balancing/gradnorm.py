@@ -1,0 +1,83 @@
+"""GradNorm: weights that bring the gradients of all tasks to comparable size (Chen et al. 2018, algorithm 1)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from trainables.config.trial import TrialConfig
+from trainables.losses.balancing.balancer import Objective, register_balancer
+from trainables.losses.balancing.shared_layers import last_weight_for_all, weights_for_all
+from trainables.losses.balancing.weighting import WeightedLosses
+from trainables.losses.gradients import gradients_of
+from trainables.networks.multi_task import MultiTaskModel, assemble_model
+
+EPSILON = 1e-12
+"""Bounds what is divided by from below."""
+
+
+@register_balancer("gradnorm")
+class GradNorm(WeightedLosses):
+    """Weights w_t / n, w starting at 1 and summing to the number of tasks T.
+
+    W is the last layer that all tasks train (``shared_layers``), G_t = w_t |grad_W L_t|, r_t the relative inverse
+    training rate (L_t / L_t(0)) over its mean, L_t(0) the loss in the first step in which the task was present.
+    The target of G_t is mean(G) r_t^alpha, a constant; Adam moves w by the gradient of sum |G_t - target_t|, which is
+    sign(G_t - target_t) |grad_W L_t|. Then w is clamped at 0 and rescaled to sum T. Means are over the present tasks,
+    and the gradient of an absent one is 0. A step goes with the weights from before its update, as in the algorithm.
+    """
+
+    def __init__(self, model: MultiTaskModel, config: TrialConfig) -> None:
+        super().__init__(model, config)
+        self._layer = last_weight_for_all(model, config.data.image_size)
+        self._weights = torch.ones(self.tasks, device=self.device)
+        self._first = torch.full((self.tasks,), torch.nan, device=self.device)
+        self._optimizer = torch.optim.Adam([self._weights], lr=self.settings.gradnorm_learning_rate)
+
+    @classmethod
+    def check(cls, config: TrialConfig) -> None:
+        """Refuse tasks that train no layer together."""
+        weights_for_all(assemble_model(config))
+
+    def weights(self, objective: Objective, step: int) -> Tensor:  # noqa: ARG002 - part of the interface
+        """Return the weights of this step, and learn those of the next."""
+        present = objective.present
+        used = self._weights / present.sum().clamp_min(1)
+        losses = objective.triplets.per_task.detach()
+        self._first = torch.where(self._first.isnan() & present, losses, self._first)
+        if present.any():
+            self._learn(self._norms(objective), losses, present)
+        return used
+
+    def _learn(self, norms: Tensor, losses: Tensor, present: Tensor) -> None:
+        count = present.sum()
+        rates = torch.where(present, losses / self._first.clamp_min(EPSILON), 0.0)
+        relative = rates * count / rates.sum().clamp_min(EPSILON)
+        weighted = self._weights * norms
+        target = weighted.sum() / count * relative**self.settings.gradnorm_alpha
+        self._weights.grad = torch.where(present, (weighted - target).sign() * norms, 0.0)
+        self._optimizer.step()
+        self._weights.clamp_(min=0)
+        self._weights *= self.tasks / self._weights.sum().clamp_min(EPSILON)
+
+    def _norms(self, objective: Objective) -> Tensor:
+        """Return (T,) norms of the gradients of the shared layer, 0 for absent tasks."""
+        norms = torch.zeros(self.tasks, device=self.device)
+        for task in torch.nonzero(objective.present).flatten().tolist():
+            loss = objective.triplets.per_task[task]
+            (gradient,) = gradients_of(loss, [self._layer], retain_graph=True)
+            norms[task] = gradient.norm()
+        return norms
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return the weights, the first losses, and what the optimizer of the weights knows."""
+        return {"weights": self._weights, "first": self._first, "optimizer": self._optimizer.state_dict()}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Set the weights in place, since their optimizer holds them."""
+        self._weights.copy_(state["weights"])
+        self._first.copy_(state["first"])
+        self._optimizer.load_state_dict(state["optimizer"])

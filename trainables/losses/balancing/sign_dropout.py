@@ -1,0 +1,22 @@
+"""GradDrop: of every number of the gradient only one sign is kept, drawn by its share (Chen et al. 2020)."""
+
+from __future__ import annotations
+
+from torch import Tensor
+
+from trainables.losses.balancing.balancer import register_balancer
+from trainables.losses.balancing.gradients import GradientBalancer
+from trainables.losses.balancing.surgery import drawing
+
+
+@register_balancer("graddrop")
+class SignDropout(GradientBalancer):
+    """TorchJD's GradDrop (algorithm 1, lines 10 to 15; no leak) on the gradients, the sum divided by their number."""
+
+    def combine(self, rows: Tensor, present: list[int], step: int) -> tuple[Tensor, None]:  # noqa: ARG002
+        """Draw from the stream of the step."""
+        from torchjd.aggregation import GradDrop
+
+        with drawing(self.seed, step, rows.device):
+            kept: Tensor = GradDrop()(rows)
+        return kept / len(rows), None

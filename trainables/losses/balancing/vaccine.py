@@ -1,0 +1,46 @@
+"""GradVac: gradients are brought to the similarity they usually have (Wang, Tsvetkov, Firat, Cao 2021, algorithm 1)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from trainables.config.trial import TrialConfig
+from trainables.losses.balancing.balancer import register_balancer
+from trainables.losses.balancing.surgery import GramianBalancer
+from trainables.networks.multi_task import MultiTaskModel
+
+
+@register_balancer("gradvac")
+class GradientVaccine(GramianBalancer):
+    """Weights of TorchJD's GradVac divided by the number of tasks, since they are those of a sum.
+
+    The state is the moving average (T, T) of the cosines, of which absent tasks keep their part.
+    """
+
+    def __init__(self, model: MultiTaskModel, config: TrialConfig) -> None:
+        super().__init__(model, config)
+        self.similarities = torch.zeros(self.tasks, self.tasks)
+
+    def weigh(self, gramian: Tensor, present: list[int]) -> Tensor:
+        """Weigh the present tasks, with their part of the moving average."""
+        from torchjd.aggregation import GradVacWeighting
+
+        weighting = GradVacWeighting()
+        weighting(torch.eye(len(present)))  # makes the buffer
+        rows, columns = torch.meshgrid(torch.tensor(present), torch.tensor(present), indexing="ij")
+        weighting.load_state_dict({"_phi_t": self.similarities[rows, columns]})
+        weights: Tensor = weighting(gramian / gramian.trace())
+        self.similarities[rows, columns] = weighting.state_dict()["_phi_t"]
+        return weights / len(present)
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return the moving average."""
+        return {"similarities": self.similarities}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Set the moving average."""
+        self.similarities = state["similarities"].clone()

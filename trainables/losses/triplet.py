@@ -1,0 +1,138 @@
+"""Triplet margin losses, every task with equal weight."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+
+from trainables.losses.distances import UNIT_SQUARED, Distance
+
+
+@dataclass(frozen=True)
+class TripletLoss:
+    """A loss and what it was made of, on the device. ``loss`` and ``per_task`` carry their graph.
+
+    ``loss``: scalar, the mean over tasks that have a valid triplet (0, with zero gradient, if none has).
+    ``per_task``: (T,) mean over the task's valid triplets, 0 for a task without any.
+    ``valid``, ``active``: (T,) int64, how many triplets there were, and how many of them violated the margin.
+    """
+
+    loss: torch.Tensor
+    per_task: torch.Tensor
+    valid: torch.Tensor
+    active: torch.Tensor
+
+    @property
+    def active_share(self) -> torch.Tensor:
+        """(T,) share of the valid triplets that violate the margin; 0 for a task without any."""
+        return self.active / self.valid.clamp_min(1)
+
+
+def triplet_margin_loss(
+    embeddings: torch.Tensor, tasks: int, margin: float, distance: Distance = UNIT_SQUARED
+) -> TripletLoss:
+    """Return the loss of given triplets: mean of max(0, d(a, p) - d(a, n) + margin).
+
+    Args:
+        embeddings: (tasks * K * 3, D); task after task, and inside a task anchor, positive, negative in
+            turn, as ``TripletBatches`` lays them out.
+        tasks: number of tasks T, each with the same number K of triplets.
+        margin: in units of the distance.
+        distance: d.
+
+    Raises:
+        ValueError: the batch does not divide into triplets of every task.
+    """
+    if not len(embeddings) or len(embeddings) % (3 * tasks):
+        raise ValueError(f"a batch of {len(embeddings)} does not divide into triplets of {tasks} tasks")
+    with _full_precision(embeddings):
+        anchor, positive, negative = _at_least_fp32(embeddings).reshape(tasks, -1, 3, embeddings.shape[1]).unbind(dim=2)
+        near, far = (distance.rows(anchor, other) for other in (positive, negative))
+        hinge = (near - far + margin).clamp_min(0)
+        per_task = hinge.mean(dim=1)
+    return TripletLoss(
+        loss=per_task.mean(),
+        per_task=per_task,
+        valid=torch.full((tasks,), hinge.shape[1], device=hinge.device),
+        active=(hinge > 0).sum(dim=1),
+    )
+
+
+def batch_triplet_loss(
+    embeddings: torch.Tensor, labels: torch.Tensor, margin: float, distance: Distance = UNIT_SQUARED
+) -> TripletLoss:
+    """Return the mean hinge over every valid triplet in the batch, of every task, exactly.
+
+    A triplet (a, p, n) of a task is valid when all three images are labelled, a and p are different images of one class
+    and n is of another. The mean is over all valid triplets, not only the active ones (as the released code does).
+
+    The sum of max(0, d_ap + margin - d_an) is linear in the distances once it is known which triplets are active:
+    d_ap counts once for every negative of a nearer than d_ap + margin, and d_an counts minus once for every positive
+    beyond d_an - margin. So sorting each anchor's distances gives a weight for every pair, and the loss is
+    sum(weight * distance) + margin * active, with its exact gradient: B^2 log B work, never B^3.
+
+    Args:
+        embeddings: (T, B, D).
+        labels: (B, T) integers, -1 = unlabelled.
+        margin: in units of the distance.
+        distance: d.
+    """
+    with _full_precision(embeddings):
+        values = _at_least_fp32(embeddings)
+        distances = distance.pairs(values)
+        positive, negative = _valid_pairs(labels)
+        nearer, farther = _active_counts(distances.detach(), positive, negative, margin)
+        valid = (positive.sum(dim=-1) * negative.sum(dim=-1)).sum(dim=-1)
+        active = nearer.sum(dim=(1, 2))
+        scale = 1 / valid.clamp_min(1).to(values.dtype)
+        weights = (nearer - farther).to(values.dtype) * scale[:, None, None]
+        per_task = (weights * distances).sum(dim=(1, 2)) + margin * active * scale
+        loss = per_task.sum() / (valid > 0).sum().clamp_min(1)
+    return TripletLoss(loss=loss, per_task=per_task, valid=valid, active=active)
+
+
+def _valid_pairs(labels: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return (T, B, B) masks: which column is a positive, and which a negative, of the anchor in the row."""
+    classes = labels.T
+    labelled = classes >= 0
+    both = labelled[:, :, None] & labelled[:, None, :]
+    same = classes[:, :, None] == classes[:, None, :]
+    itself = torch.eye(classes.shape[1], dtype=torch.bool, device=classes.device)
+    return both & same & ~itself, both & ~same
+
+
+def _active_counts(
+    distances: torch.Tensor, positive: torch.Tensor, negative: torch.Tensor, margin: float
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Count, for every pair (T, B, B), the active triplets it takes part in as (a, p) and as (a, n).
+
+    A triplet that lies exactly on the margin is not active: at equal thresholds positives are sorted before negatives,
+    by the lowest bit of an integer key. Rounding may make the distance of equal images slightly negative; the clamp
+    keeps its bits ordered and changes no count, since every d_ap + margin is above it.
+    """
+    threshold = torch.where(positive, distances + margin, distances).clamp_min(0)
+    keys = torch.where(positive | negative, _ordered_bits(threshold) * 2 + negative, torch.iinfo(torch.int64).max)
+    order = keys.argsort(dim=-1)
+    negatives_before = negative.gather(-1, order).cumsum(dim=-1)
+    positives_before = positive.gather(-1, order).cumsum(dim=-1)
+    nearer = torch.empty_like(order).scatter_(-1, order, negatives_before) * positive
+    passed = torch.empty_like(order).scatter_(-1, order, positives_before)
+    farther = (positive.sum(dim=-1, keepdim=True) - passed) * negative
+    return nearer, farther
+
+
+def _ordered_bits(values: torch.Tensor) -> torch.Tensor:
+    """Return int64 below 2^62 that order exactly like the non-negative float32 or float64 values."""
+    if values.dtype == torch.float64:
+        return (values * 2.0**-512).view(torch.int64)  # exact, and leaves the two highest bits free
+    return values.view(torch.int32).long()
+
+
+def _full_precision(embeddings: torch.Tensor) -> torch.autocast:
+    """Return a context without autocast: bf16 distances would have three digits."""
+    return torch.autocast(embeddings.device.type, enabled=False)
+
+
+def _at_least_fp32(embeddings: torch.Tensor) -> torch.Tensor:
+    return embeddings if embeddings.dtype == torch.float64 else embeddings.float()

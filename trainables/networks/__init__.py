@@ -1,0 +1,1 @@
+"""Backbones, modulation, the networks built from them, and their storage ledger."""

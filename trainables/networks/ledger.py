@@ -1,0 +1,264 @@
+"""What an arm costs to store, to index with and to run, known before anything is trained or allocated."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any, Literal
+
+import torch
+from torch import Tensor, nn
+
+from trainables.config.network import NetworkConfig
+from trainables.config.trial import TrialConfig
+from trainables.networks.backbones import build_backbone
+from trainables.networks.modulation import Modulation
+from trainables.networks.multi_task import MultiTaskModel, assemble_model
+
+BYTES_FP32, BYTES_FP16 = 4, 2
+
+
+@dataclass(frozen=True)
+class Component:
+    """Figures of one stage or modulation point over all networks of the arm, or of the whole model.
+
+    Those of all components add up to those of the whole in every figure; so what an index stores stands at the stage
+    that gives the embedding, and is 0 elsewhere.
+
+    Attributes:
+        name: The stage; for a modulation the stage it is at.
+        kind: What the component is.
+        parameters: Scalars, frozen modulation vectors included. 32 mask bits count as one.
+        buffers: Batch-norm running statistics, which are saved but not counted as parameters.
+        added_parameters: Parameters over one network without modulation.
+        added_parameters_per_task: What one more task brings if tasks stay grouped as finely as they are: a task's
+            share of the modulation vectors and, with several networks, a further task's share of the further networks.
+        embeddings_per_image: Vectors an index stores for one image and all tasks: one where tasks differ by the last
+            modulation at most, for that is applied to the stored vector when a query comes; else one a branch.
+        index_numbers_per_image: The numbers in these vectors.
+        multiply_adds_per_image: Of convolutions and linear layers, for one image and all tasks: the trunk once, the
+            stages after it once a branch, and what a form multiplies with matrices. Products with vectors (under 2 % of
+            the time) and the making of a group's weights (once, not once an image) are left out.
+        mask_bits: Values of one bit; 32 of them count as one parameter.
+        mask_words: The parameters they count as, rounded up.
+        fixed_bytes: Stored alike at any precision: mask bits, eight a byte in every tensor, and whole numbers (step
+            counts of torch's batch norm).
+    """
+
+    name: str
+    kind: Literal["stage", "modulation", "total"]
+    parameters: int
+    buffers: int
+    added_parameters: int
+    added_parameters_per_task: float
+    embeddings_per_image: int = 0
+    index_numbers_per_image: int = 0
+    multiply_adds_per_image: int = 0
+    mask_bits: int = 0
+    mask_words: int = 0
+    fixed_bytes: int = 0
+
+    def stored_bytes(self, number: int) -> int:
+        """Return the bytes of the saved tensors at ``number`` bytes a number."""
+        return number * (self.parameters - self.mask_words + self.buffers) + self.fixed_bytes
+
+    def row(self) -> dict[str, Any]:
+        """Return the figures in the columns of the ``storage`` table."""
+        return {
+            "component": self.name,
+            "kind": self.kind,
+            "parameters": self.parameters,
+            "added_parameters": self.added_parameters,
+            "added_parameters_per_task": self.added_parameters_per_task,
+            "bytes_fp32": self.stored_bytes(BYTES_FP32),
+            "bytes_fp16": self.stored_bytes(BYTES_FP16),
+            "mask_bits": self.mask_bits,
+            "embeddings_per_image": self.embeddings_per_image,
+            "index_bytes_per_image_fp32": BYTES_FP32 * self.index_numbers_per_image,
+            "index_bytes_per_image_fp16": BYTES_FP16 * self.index_numbers_per_image,
+            "multiply_adds_per_image": self.multiply_adds_per_image,
+        }
+
+
+@dataclass(frozen=True)
+class StorageLedger:
+    """All storage figures of an arm.
+
+    ``bytes_fp32`` and ``bytes_fp16`` are those of the tensors in the saved file, hence of parameters and batch-norm
+    running statistics; ``parameters`` counts parameters alone. See ``Component`` for the other figures.
+    """
+
+    components: tuple[Component, ...]
+
+    @property
+    def total(self) -> Component:
+        """The whole model: the sum of all components."""
+        return Component(
+            name="total",
+            kind="total",
+            parameters=sum(part.parameters for part in self.components),
+            buffers=sum(part.buffers for part in self.components),
+            added_parameters=sum(part.added_parameters for part in self.components),
+            added_parameters_per_task=sum(part.added_parameters_per_task for part in self.components),
+            embeddings_per_image=sum(part.embeddings_per_image for part in self.components),
+            index_numbers_per_image=sum(part.index_numbers_per_image for part in self.components),
+            multiply_adds_per_image=sum(part.multiply_adds_per_image for part in self.components),
+            mask_bits=sum(part.mask_bits for part in self.components),
+            mask_words=sum(part.mask_words for part in self.components),
+            fixed_bytes=sum(part.fixed_bytes for part in self.components),
+        )
+
+    @property
+    def parameters(self) -> int:
+        """Scalars of all networks and modulation vectors, frozen ones included."""
+        return self.total.parameters
+
+    @property
+    def buffers(self) -> int:
+        """Batch-norm running statistics of all networks."""
+        return self.total.buffers
+
+    @property
+    def base_parameters(self) -> int:
+        """Parameters of one network without modulation."""
+        return self.parameters - self.added_parameters
+
+    @property
+    def added_parameters(self) -> int:
+        """Parameters over one network without modulation."""
+        return self.total.added_parameters
+
+    @property
+    def added_parameters_per_task(self) -> float:
+        """What one more task brings, see ``Component``."""
+        return self.total.added_parameters_per_task
+
+    @property
+    def bytes_fp32(self) -> int:
+        """Bytes of the saved tensors, running statistics included, at 4 bytes a number."""
+        return self.total.stored_bytes(BYTES_FP32)
+
+    @property
+    def bytes_fp16(self) -> int:
+        """The same at 2 bytes a number."""
+        return self.total.stored_bytes(BYTES_FP16)
+
+    @property
+    def embeddings_per_image(self) -> int:
+        """Vectors an index stores for one image and all tasks, see ``Component``."""
+        return self.total.embeddings_per_image
+
+    @property
+    def multiply_adds_per_image(self) -> int:
+        """For one image and all tasks, see ``Component``."""
+        return self.total.multiply_adds_per_image
+
+    def rows(self, study: str, arm_id: str, arm: str) -> list[dict[str, Any]]:
+        """Return the arm's rows of the ``storage`` table: stages, modulation points, then the total."""
+        names = {"study": study, "arm_id": arm_id, "arm": arm}
+        return [names | component.row() for component in (*self.components, self.total)]
+
+
+def storage_ledger(config: TrialConfig) -> StorageLedger:
+    """Return the storage figures of a trial's model from its configuration alone; allocates no weights.
+
+    Raises:
+        ValueError: If the backbone or a modulation point is unknown, or the images are too small.
+    """
+    model = assemble_model(config)
+    work = dict(_stage_multiply_adds(config.network, config.data.image_size))
+    stages = [_stage(model, name, multiply_adds) for name, multiply_adds in work.items()]
+    shapes = {shape.name: shape for shape in model.members[0].backbone.shapes}
+    modulations = [
+        _modulation(model, point, shapes[point].height * shapes[point].width) for point in model.modulation_points
+    ]
+    return StorageLedger((*stages, *modulations))
+
+
+def _stage(model: MultiTaskModel, name: str, multiply_adds: int) -> Component:
+    networks = len(model.members)
+    backbone = model.members[0].backbone
+    parameters = _numbers(backbone.stage_parameters(name))
+    numbers, counters = _split(backbone.stage_buffers(name))
+    added = (networks - 1) * parameters
+    runs = sum(1 if name in network.trunk else network.branches for network in model.members)
+    # How often the last stage runs is how many vectors must be stored: its own modulation can wait for the query.
+    embeddings = runs if name == backbone.shapes[-1].name else 0
+    return Component(
+        name=name,
+        kind="stage",
+        parameters=networks * parameters,
+        buffers=networks * _numbers(numbers),
+        fixed_bytes=networks * sum(counter.nbytes for counter in counters),
+        added_parameters=added,
+        added_parameters_per_task=added / (len(model.tasks) - 1) if networks > 1 else 0.0,
+        embeddings_per_image=embeddings,
+        index_numbers_per_image=embeddings * model.embedding_size,
+        multiply_adds_per_image=runs * multiply_adds,
+    )
+
+
+def _modulation(model: MultiTaskModel, point: str, pixels: int) -> Component:
+    modulations = [network.points()[point] for network in model.members]
+    masks = [bits for modulation in modulations for bits in modulation.mask_bits()]
+    words = -(-sum(masks) // 32)
+    stored = [tensor for modulation in modulations for tensor in _stored(modulation, modulation.named_parameters())]
+    buffers = [tensor for modulation in modulations for tensor in _stored(modulation, modulation.named_buffers())]
+    numbers, counters = _split(buffers)
+    parameters = _numbers(stored) + words
+    others = max(1, len(model.tasks) - 1) if modulations[0].keeps_first else len(model.tasks)
+    return Component(
+        name=point,
+        kind="modulation",
+        parameters=parameters,
+        buffers=_numbers(numbers),
+        added_parameters=parameters,
+        added_parameters_per_task=parameters / others,
+        multiply_adds_per_image=sum(
+            network.branches * network.points()[point].multiply_adds(pixels) for network in model.members
+        ),
+        mask_bits=sum(masks),
+        mask_words=words,
+        fixed_bytes=sum(-(-bits // 8) for bits in masks) + sum(counter.nbytes for counter in counters),
+    )
+
+
+def _stored(modulation: Modulation, named: Iterable[tuple[str, Tensor]]) -> list[Tensor]:
+    """Return the tensors that are stored as they are, not as bits."""
+    unstored = modulation.unstored()
+    return [tensor for name, tensor in named if name not in unstored]
+
+
+def _split(buffers: Iterable[Tensor]) -> tuple[list[Tensor], list[Tensor]]:
+    """Return buffers of floating-point numbers, and those of whole ones."""
+    known = list(buffers)
+    return [b for b in known if b.is_floating_point()], [b for b in known if not b.is_floating_point()]
+
+
+def _numbers(tensors: Iterable[Tensor]) -> int:
+    return sum(tensor.numel() for tensor in tensors)
+
+
+@lru_cache(maxsize=64)
+def _stage_multiply_adds(network: NetworkConfig, image_size: int) -> tuple[tuple[str, int], ...]:
+    """Return each stage's multiply-adds for one image: numbers in a layer's output times weights that make each."""
+    counts: list[int] = []
+
+    def count(layer: nn.Module, _: tuple[Tensor, ...], output: Tensor) -> None:
+        if isinstance(layer, nn.Conv2d | nn.Linear):
+            counts.append(output.numel() * layer.weight[0].numel())
+
+    with torch.device("meta"), torch.no_grad():
+        backbone = build_backbone(network, image_size).eval()
+        for module in backbone.modules():
+            module.register_forward_hook(count)
+        work: list[tuple[str, int]] = []
+
+        def stage_ends(name: str, features: Tensor) -> Tensor:
+            work.append((name, sum(counts)))
+            counts.clear()
+            return features
+
+        backbone.run(torch.empty(1, 3, image_size, image_size), stage_ends)
+    return tuple(work)

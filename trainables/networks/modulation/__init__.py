@@ -1,0 +1,59 @@
+"""Forms of modulation by name. A new one is a module with a class and one call of ``register_form``."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from trainables.foundation.extensions import find
+from trainables.networks.modulation.base import Modulation, Site
+from trainables.networks.modulation.masks import TaskRouting, WeightMask
+from trainables.networks.modulation.matrices import LowRank, Projection, SqueezeExcite
+from trainables.networks.modulation.normalization import BatchNorm, BatchNormAffine, BatchNormBias, BatchNormStatistics
+from trainables.networks.modulation.own import Own
+from trainables.networks.modulation.vectors import ACTIVATIONS, Scale, ScaleShift
+from trainables.networks.modulation.weight_changes import FilterMixing, LowRankConvolution, ParallelAdapter
+
+__all__ = ["ACTIVATIONS", "FORMS", "Modulation", "Scale", "Site", "build_modulation", "register_form"]
+
+Form = Callable[[Site], Modulation]
+
+FORMS: dict[str, Form] = {
+    "scale": Scale,
+    "scale_shift": ScaleShift,
+    "low_rank": LowRank,
+    "projection": Projection,
+    "squeeze_excite": SqueezeExcite,
+    "own": Own,
+    "batch_norm": BatchNorm,
+    "batch_norm_statistics": BatchNormStatistics,
+    "batch_norm_bias": BatchNormBias,
+    "batch_norm_affine": BatchNormAffine,
+    "parallel_adapter": ParallelAdapter,
+    "low_rank_convolution": LowRankConvolution,
+    "filter_mixing": FilterMixing,
+    "task_routing": TaskRouting,
+    "weight_mask": WeightMask,
+}
+"""Name -> what makes the form at a site."""
+
+
+def register_form(name: str, form: Form) -> None:
+    """Make a form known under a name that study files may use.
+
+    Raises:
+        ValueError: The name is taken by another form.
+    """
+    if FORMS.setdefault(name, form) is not form:
+        raise ValueError(f"form {name!r} is registered already")
+
+
+def build_modulation(site: Site) -> Modulation:
+    """Return the form that the site's settings name, unset; frozen where ``initialization.trainable`` is false.
+
+    Raises:
+        ValueError: The form is unknown or does not fit the site.
+    """
+    modulation = find("modulation.form", site.settings.form, FORMS, "modstudy.forms")(site)
+    if not site.settings.initialization.trainable:
+        modulation.requires_grad_(requires_grad=False)
+    return modulation

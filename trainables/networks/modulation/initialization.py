@@ -1,0 +1,61 @@
+"""Random streams of a trial, and how modulation vectors start."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+import torch
+from torch import Tensor
+
+from trainables.config.trial import InitializationConfig
+from trainables.foundation.seeds import named_seed
+
+
+def random_stream(seed: int, *names: str) -> torch.Generator:
+    """Return a CPU generator of its own for each name under a seed.
+
+    What one stream draws never moves another, so arms that differ in modulation start from equal backbone weights.
+    """
+    return torch.Generator().manual_seed(named_seed(seed, *names))
+
+
+@torch.no_grad()
+def initialize_vectors(vectors: Tensor, initialization: InitializationConfig, generator: torch.Generator) -> None:
+    """Fill modulation vectors ``(groups, C)`` in place; only the random kinds draw from ``generator``.
+
+    Raises:
+        ValueError: If the kind is ``disjoint`` and there are more groups than channels.
+    """
+    match initialization.kind:
+        case "ones":
+            vectors.fill_(1)
+        case "constant":
+            vectors.fill_(initialization.value)
+        case "normal":
+            vectors.normal_(initialization.mean, initialization.std, generator=generator)
+        case "uniform":
+            vectors.uniform_(initialization.low, initialization.high, generator=generator)
+        case "disjoint":
+            vectors.fill_(initialization.off)
+            for group, (start, end) in enumerate(disjoint_blocks(*vectors.shape)):
+                vectors[group, start:end] = 1
+        case "binary":
+            channels = vectors.shape[1]
+            vectors.zero_()
+            for row in vectors:
+                row[torch.randperm(channels, generator=generator)[: max(1, round(initialization.keep * channels))]] = 1
+
+
+def disjoint_blocks(groups: int, channels: int) -> list[tuple[int, int]]:
+    """Return each group's channels as (first, one past the last): all channels, each once, sizes differ by at most 1.
+
+    Raises:
+        ValueError: If there are more groups than channels.
+    """
+    if groups > channels:
+        raise ValueError(
+            f"modulation.initialization: disjoint blocks need a channel for every group, "
+            f"got {groups} groups for {channels} channels"
+        )
+    bounds = [group * channels // groups for group in range(groups + 1)]
+    return list(pairwise(bounds))

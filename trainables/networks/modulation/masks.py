@@ -1,0 +1,131 @@
+"""Forms stored as one bit a unit or a weight: ``task_routing`` and ``weight_mask``."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Mapping
+
+import numpy as np
+import torch
+import torch.nn.functional as F  # noqa: N812 - the name everybody knows it by
+from torch import Tensor, nn
+
+from trainables.networks.modulation.base import Site
+from trainables.networks.modulation.inside import AdaptedLayer, InsideModulation, LayerAdapter, is_norm, norm_channels
+from trainables.networks.modulation.routing import by_group
+from trainables.networks.modulation.vectors import MASK_THRESHOLD, above_threshold
+
+FIRST_SCORE = 1e-2
+"""Start of every score, as released for Piggyback: above the threshold, so all weights are on."""
+
+
+class UnitRouting(LayerAdapter):
+    """A fixed random half of the units is on for a group: y = m x behind the norm, m in {0, 1}."""
+
+    mask: Tensor
+
+    def __init__(self, layer: nn.Module, groups: int) -> None:
+        super().__init__()
+        self.register_buffer("mask", torch.empty(groups, norm_channels(layer), dtype=torch.bool))
+
+    def initialize(self, layer: nn.Module, generator: torch.Generator) -> None:  # noqa: ARG002 - only C matters
+        """Switch on half of the units of every group, drawn without replacement."""
+        groups, channels = self.mask.shape
+        self.mask.fill_(value=False)
+        for group in range(groups):
+            self.mask[group, torch.randperm(channels, generator=generator)[: channels - channels // 2]] = True
+
+    def forward(self, layer: AdaptedLayer, features: Tensor, groups: Tensor) -> Tensor:
+        """Switch the group's other units off."""
+        normalised = layer.plain(features)
+        rows = F.embedding(groups, self.mask.to(normalised.dtype))
+        return normalised * rows[(..., *[None] * (normalised.ndim - rows.ndim))]
+
+
+class WeightScores(LayerAdapter):
+    """A trained score per group and weight; a weight is on for a group where its score is above the threshold."""
+
+    def __init__(self, layer: nn.Module, groups: int) -> None:
+        super().__init__()
+        self.scores = nn.Parameter(torch.empty(groups, layer.get_parameter("weight").numel()))
+
+    def initialize(self, layer: nn.Module, generator: torch.Generator) -> None:  # noqa: ARG002 - nothing is drawn
+        """Switch every weight on."""
+        nn.init.constant_(self.scores, FIRST_SCORE)
+
+    def forward(self, layer: AdaptedLayer, features: Tensor, groups: Tensor) -> Tensor:
+        """Run each group's rows through the layer with the group's other weights at 0."""
+        shared = layer.layer.get_parameter("weight")
+
+        def run(group: int, rows: Tensor) -> Tensor:
+            return layer.plain(rows, {"weight": shared * above_threshold(self.scores[group]).view_as(shared)})
+
+        return by_group(features, groups, run)
+
+
+class _OneBit(InsideModulation):
+    """Adapters that are stored as bits, under the name of one of their tensors."""
+
+    tensor: str
+
+    @abstractmethod
+    def _bits(self, name: str) -> Tensor:
+        """Return the mask (groups, ...) of an adapter, bool."""
+
+    def unstored(self) -> set[str]:
+        """The tensors that the bits replace."""
+        return {f"adapters.{name}.{self.tensor}" for name in self.adapters}
+
+    def packed(self) -> dict[str, Tensor]:
+        """Return eight bits a byte for every adapter, ``(ceil(bits / 8),)`` uint8."""
+        return {
+            f"adapters.{name}.bits": torch.from_numpy(np.packbits(self._bits(name).cpu().numpy(), axis=None))
+            for name in self.adapters
+        }
+
+    def mask_bits(self) -> list[int]:
+        """One bit a group and mask entry, layer by layer."""
+        return [getattr(adapter, self.tensor).numel() for adapter in self.adapters.values()]
+
+    def unpack(self, packed: Mapping[str, Tensor]) -> None:
+        """Take up the bits."""
+        for name, adapter in self.adapters.items():
+            target = getattr(adapter, self.tensor)
+            bits = np.unpackbits(packed[f"adapters.{name}.bits"].numpy(), count=target.numel())
+            on = torch.from_numpy(bits).bool().view(target.shape).to(target.device)
+            with torch.no_grad():
+                target.copy_(on if target.dtype == torch.bool else on * FIRST_SCORE)
+
+
+class TaskRouting(_OneBit):
+    """A fixed random half of the units of every norm is on for a group (Task Routing, Strezoski et al., ICCV 2019).
+
+    Behind the norm and before the ReLU, as released; one bit a unit, nothing is learned. Their code writes the
+    masks into the data, past the gradient; here gradients obey them.
+    """
+
+    tensor = "mask"
+
+    def adapter(self, layer: nn.Module, site: Site) -> LayerAdapter | None:
+        """Adapt every layer that normalises."""
+        return UnitRouting(layer, site.groups) if is_norm(layer) else None
+
+    def _bits(self, name: str) -> Tensor:
+        return self.adapters[name].get_buffer("mask")
+
+
+class WeightMask(_OneBit):
+    """A learned binary mask over the weights of every layer (Piggyback, Mallya et al., ECCV 2018): one bit a weight.
+
+    There the shared weights are pretrained and frozen; here they are trained along. Scores are trained with a
+    straight-through gradient and not stored.
+    """
+
+    tensor = "scores"
+
+    def adapter(self, layer: nn.Module, site: Site) -> LayerAdapter | None:
+        """Adapt every convolution and linear layer."""
+        return WeightScores(layer, site.groups) if isinstance(layer, nn.Conv2d | nn.Linear) else None
+
+    def _bits(self, name: str) -> Tensor:
+        return self.adapters[name].get_parameter("scores") > MASK_THRESHOLD

@@ -1,0 +1,102 @@
+"""Forms made of one vector a group: ``scale`` (C numbers) and ``scale_shift`` (2 C numbers)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+import torch.nn.functional as F  # noqa: N812 - the name everybody knows it by
+from torch import Tensor, nn
+
+from trainables.foundation.names import look_up
+from trainables.networks.modulation.base import Modulation, Site
+from trainables.networks.modulation.initialization import disjoint_blocks, initialize_vectors
+
+MASK_THRESHOLD = 5e-3
+"""Above it a score counts as 1 (Piggyback, Mallya et al. 2018, released code)."""
+
+
+def above_threshold(scores: Tensor) -> Tensor:
+    """Return 1 where a score is above ``MASK_THRESHOLD``, else 0; the gradient passes straight through."""
+    hard = (scores > MASK_THRESHOLD).to(scores.dtype)
+    return hard + (scores - scores.detach())
+
+
+def _twice_sigmoid(vectors: Tensor) -> Tensor:
+    return 2 * vectors.sigmoid()
+
+
+def _as_they_are(vectors: Tensor) -> Tensor:
+    return vectors
+
+
+ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
+    "relu": torch.relu,
+    "none": _as_they_are,
+    "sigmoid": torch.sigmoid,
+    "twice_sigmoid": _twice_sigmoid,
+    "softplus": F.softplus,
+    "threshold": above_threshold,
+}
+"""What is applied to a vector before it is used. Released: ``relu``. ``twice_sigmoid`` is 1 at 0."""
+
+
+class Scale(Modulation):
+    """One factor per group and channel: y = a(s) x, a the activation (released ``train_mm.py``: a ReLU)."""
+
+    def __init__(self, site: Site) -> None:
+        super().__init__()
+        self.activation = site.settings.activation
+        self.initialization = site.settings.initialization
+        look_up("modulation.activation", self.activation, ACTIVATIONS)
+        if self.initialization.kind == "disjoint":
+            disjoint_blocks(site.groups, site.channels)  # refuses what would not fit before anything is planned on it
+        self.vectors = nn.Parameter(torch.empty(site.groups, site.channels))
+
+    def initialize(self, generator: torch.Generator) -> None:
+        """Set the vectors; raises ValueError for more disjoint blocks than channels."""
+        initialize_vectors(self.vectors, self.initialization, generator)
+
+    def factors(self) -> Tensor:
+        """Return what channels are multiplied with, ``(groups, C)``."""
+        return ACTIVATIONS[self.activation](self.vectors)
+
+    def forward(self, features: Tensor, groups: Tensor) -> Tensor:
+        """Multiply each channel by its group's factor."""
+        return features * rows_of(self.factors(), features, groups)
+
+    def magnitude(self, groups: Tensor) -> Tensor:
+        """Return the sum of the absolute factors of each group."""
+        return F.embedding(groups, self.factors()).abs().sum(dim=-1)
+
+    def dead_channels(self) -> int:
+        """Return how many factors the ReLU holds at 0."""
+        return int((self.vectors <= 0).sum()) if self.activation == "relu" else 0
+
+
+class ScaleShift(Scale):
+    """FiLM: y = a(s) x + b, b starting at 0 (Perez et al., AAAI 2018, with free vectors in place of a generator)."""
+
+    def __init__(self, site: Site) -> None:
+        super().__init__(site)
+        self.shifts = nn.Parameter(torch.empty(site.groups, site.channels))
+
+    def initialize(self, generator: torch.Generator) -> None:
+        """Set the vectors as ``Scale`` does, and the shifts to 0."""
+        super().initialize(generator)
+        nn.init.zeros_(self.shifts)
+
+    def forward(self, features: Tensor, groups: Tensor) -> Tensor:
+        """Multiply each channel by its group's factor and add its group's shift."""
+        return super().forward(features, groups) + rows_of(self.shifts, features, groups)
+
+    def dead_channels(self) -> int:
+        """Return 0: a channel whose factor is 0 still has a shift that learns."""
+        return 0
+
+
+def rows_of(vectors: Tensor, features: Tensor, groups: Tensor) -> Tensor:
+    """Return each row's vector of ``(groups, C)``, shaped to broadcast against ``features``, in their precision."""
+    # The backward pass of `embedding` sums in a fixed order, that of plain indexing does not with several threads.
+    rows = F.embedding(groups, vectors).to(features.dtype)
+    return rows[(..., *[None] * (features.ndim - rows.ndim))]

@@ -1,0 +1,185 @@
+"""The model of a trial: one retrieval network for each group of tasks that shares one."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import cast
+
+import torch
+from torch import Tensor, nn
+
+from trainables.config.trial import TrialConfig
+from trainables.foundation.names import look_up
+from trainables.networks.backbones import build_backbone, stage_shapes
+from trainables.networks.modulation import Modulation
+from trainables.networks.retrieval import RetrievalNetwork, normalize
+
+__all__ = ["MultiTaskModel", "RetrievalNetwork", "assemble_model", "build_model", "normalize"]
+
+
+class MultiTaskModel(nn.Module):
+    """One retrieval network for each network group; a fully shared model has one."""
+
+    def __init__(self, networks: Sequence[RetrievalNetwork], tasks: Sequence[str]) -> None:
+        super().__init__()
+        self.tasks = tuple(tasks)
+        self.networks = nn.ModuleList(networks)
+        self.network_of = {
+            task: index for task in self.tasks for index, network in enumerate(networks) if task in network.tasks
+        }
+
+    @property
+    def members(self) -> list[RetrievalNetwork]:
+        """The networks, in the order of the configuration's network groups."""
+        return cast("list[RetrievalNetwork]", list(self.networks))
+
+    @property
+    def embedding_size(self) -> int:
+        """D, the length of an embedding."""
+        return self.members[0].backbone.shapes[-1].channels
+
+    @property
+    def modulation_points(self) -> tuple[str, ...]:
+        """Names of the modulated stages, in the backbone's order."""
+        return tuple(self.members[0].points())
+
+    def initialize(self, seed: int) -> None:
+        """Set all parameters and buffers; ValueError if an initialization does not fit the number of groups."""
+        for index, network in enumerate(self.members):
+            network.initialize(seed, index)
+
+    def embed_tasks(self, images: Tensor, task_names: Sequence[str] | None = None) -> Tensor:
+        """Embed every image for every task; see ``RetrievalNetwork.embed_tasks``.
+
+        Args:
+            images: ``(B, 3, H, W)``.
+            task_names: Tasks wanted, in this order; None means all, in the order of the configuration.
+
+        Returns:
+            Embeddings, unit vectors if ``loss.normalize``, ``(T, B, D)``.
+
+        Raises:
+            ValueError: If a task is unknown.
+        """
+        wanted = self.tasks if task_names is None else tuple(task_names)
+        involved = {look_up("task", task, self.network_of) for task in wanted}
+        embedded: dict[str, Tensor] = {}
+        for index in sorted(involved):
+            network = self.members[index]
+            own = [task for task in network.tasks if task in wanted]
+            embedded.update(zip(own, network.embed_tasks(images, own), strict=True))
+        return torch.stack([embedded[task] for task in wanted])
+
+    def embed_mixed(self, images: Tensor, task_index: Tensor) -> Tensor:
+        """Embed each image for its own task, in one forward pass of each network that has tasks in the batch.
+
+        Args:
+            images: ``(B, 3, H, W)``.
+            task_index: ``(B,)`` indices into ``tasks``, int64.
+
+        Returns:
+            Embeddings, unit vectors if ``loss.normalize``, ``(B, D)``.
+        """
+        if len(self.networks) == 1:
+            return self.members[0].embed_mixed(images, task_index)
+        network_of_task = torch.tensor([self.network_of[task] for task in self.tasks], device=images.device)
+        place = {task: place for network in self.members for place, task in enumerate(network.tasks)}
+        place_of_task = torch.tensor([place[task] for task in self.tasks], device=images.device)
+        rows, parts = [], []
+        for index, network in enumerate(self.members):
+            chosen = (network_of_task[task_index] == index).nonzero().squeeze(1)
+            if len(chosen):
+                rows.append(chosen)
+                parts.append(network.embed_mixed(images[chosen], place_of_task[task_index[chosen]]))
+        return torch.cat(parts)[torch.cat(rows).argsort()]
+
+    def stage_parameters(self) -> dict[str, list[nn.Parameter]]:
+        """Return by stage the shared parameters of all networks together, without modulation."""
+        backbones = [network.backbone for network in self.members]
+        return {
+            shape.name: [parameter for backbone in backbones for parameter in backbone.stage_parameters(shape.name)]
+            for shape in backbones[0].shapes
+        }
+
+    def stored_state(self) -> dict[str, Tensor]:
+        """Return the state as it is stored: masks as packed bits, without the scores that only training needs."""
+        state = dict(self.state_dict())
+        for prefix, modulation in self._modulations().items():
+            for name in modulation.unstored():
+                del state[prefix + name]
+            state |= {prefix + name: bits for name, bits in modulation.packed().items()}
+        return state
+
+    def load_stored_state(self, state: Mapping[str, Tensor]) -> None:
+        """Take up what ``stored_state`` returned.
+
+        Raises:
+            RuntimeError: A tensor is missing, unexpected or of another shape.
+        """
+        state = dict(state)
+        kept = self.state_dict()
+        for prefix, modulation in self._modulations().items():
+            packed = modulation.packed()
+            modulation.unpack({name: state.pop(prefix + name) for name in packed})
+            state |= {prefix + name: kept[prefix + name] for name in modulation.unstored()}
+        self.load_state_dict(state)
+
+    def _modulations(self) -> dict[str, Modulation]:
+        """Return every modulation by the prefix of its names in the state."""
+        return {
+            f"networks.{index}.modulations.{point.replace('.', '/')}.": modulation  # as NamedModules writes it
+            for index, network in enumerate(self.members)
+            for point, modulation in network.points().items()
+        }
+
+    def dead_channels(self) -> dict[str, int]:
+        """Return by modulation point how many channels are dead, over all groups and networks."""
+        return {
+            point: sum(network.points()[point].dead_channels() for network in self.members)
+            for point in self.modulation_points
+        }
+
+
+def assemble_model(config: TrialConfig) -> MultiTaskModel:
+    """Return the model on the meta device: every name and shape, no memory.
+
+    Raises:
+        ValueError: If the backbone or a modulation point is unknown, a point is named twice, or images are too small.
+    """
+    stages = {shape.name: shape for shape in stage_shapes(config.network, config.data.image_size)}
+    points = config.modulation.points
+    for point in points:
+        look_up("modulation.points", point, stages)
+    if len(set(points)) != len(points):
+        raise ValueError(f"modulation.points must be distinct, got {list(points)}")
+    with torch.device("meta"):
+        networks = [
+            RetrievalNetwork(
+                build_backbone(config.network, config.data.image_size),
+                [task for task in config.data.tasks if task in group],
+                config.modulation,
+                normalized=config.loss.normalize,
+            )
+            for group in config.network_groups
+        ]
+    return MultiTaskModel(networks, config.data.tasks)
+
+
+def build_model(config: TrialConfig, generator: torch.Generator | None = None) -> MultiTaskModel:
+    """Return the model on the CPU with its start values; the global random state is neither read nor moved.
+
+    Every backbone, and every modulation point of every network, has a random stream of its own under ``train_seed``.
+    So at one seed all arms start from the same backbone (with several networks the first of them does), and a point
+    starts alike whatever other points are modulated.
+
+    Args:
+        config: The trial.
+        generator: Draws the seed of these streams; None means they hang on ``train_seed``.
+
+    Raises:
+        ValueError: As ``assemble_model``, or if an initialization does not fit the number of groups.
+    """
+    seed = config.train_seed if generator is None else int(torch.randint(2**62, (), generator=generator))
+    model = assemble_model(config).to_empty(device="cpu")
+    model.initialize(seed)
+    return model

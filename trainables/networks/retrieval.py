@@ -1,0 +1,199 @@
+"""The network that retrieves: backbone, modulation at the ends of stages, L2 normalisation if asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import ExitStack
+from typing import cast
+
+import torch
+from torch import Tensor, nn
+
+from trainables.config.trial import ModulationConfig
+from trainables.foundation.names import look_up
+from trainables.networks.backbones import Backbone
+from trainables.networks.backbones.norm_calls import SoundNorms
+from trainables.networks.modulation import Modulation, Site, build_modulation
+from trainables.networks.modulation.initialization import random_stream
+from trainables.networks.named_modules import NamedModules
+
+NORM_EPSILON = 1e-10
+
+
+def at_least_fp32(embeddings: Tensor) -> Tensor:
+    """Return the embeddings as they are, in at least fp32."""
+    return embeddings.to(torch.promote_types(embeddings.dtype, torch.float32))
+
+
+def normalize(embeddings: Tensor) -> Tensor:
+    """Return rows of unit length, ``(..., D)``, in at least fp32; a row of zeros stays zero.
+
+    The epsilon bounds the squared norm from below, as in the released code (``tf.nn.l2_normalize``).
+    """
+    embeddings = at_least_fp32(embeddings)
+    squared_norm = embeddings.square().sum(dim=-1, keepdim=True)
+    return embeddings * squared_norm.clamp_min(NORM_EPSILON).rsqrt()
+
+
+class RetrievalNetwork(nn.Module):
+    """One backbone whose tasks differ by modulation alone.
+
+    A *branch* is what the tasks of one modulation group share; without modulation there is one. Stages up to the first
+    modulated one are the *trunk*, equal for all tasks and run once an image; a form that acts inside its stages leaves
+    that first one to the branches. A backbone that is not staged runs as a whole: it is all trunk while only its
+    embedding is modulated, and else nothing.
+
+    Attributes:
+        captured: Where to put what the last stage gives, before its own modulation and before normalisation, at every
+            pass; None: nowhere.
+    """
+
+    def __init__(
+        self, backbone: Backbone, tasks: Sequence[str], modulation: ModulationConfig, *, normalized: bool = True
+    ) -> None:
+        super().__init__()
+        self.tasks = tuple(tasks)
+        self._finish = normalize if normalized else at_least_fp32
+        self.backbone = backbone
+        groups = modulation.groups if modulation.points else (self.tasks,)
+        groups = tuple(group for group in groups if set(group) & set(tasks))
+        self.branches = len(groups)
+        self.branch_of = {task: branch for branch, group in enumerate(groups) for task in group if task in tasks}
+        self.captured: list[Tensor] | None = None
+        self.modulations = NamedModules(self._build_modulations(modulation))
+        stages = [shape.name for shape in backbone.shapes]
+        trunk_length = self._trunk_length(stages)
+        self.trunk, self.tail = tuple(stages[:trunk_length]), tuple(stages[trunk_length:])
+
+    def _build_modulations(self, settings: ModulationConfig) -> dict[str, Modulation]:
+        """Return the form at every point where it finds something to change.
+
+        Raises:
+            ValueError: The form is unknown, does not fit a stage, or finds nothing to change at any of the points.
+        """
+        built = {
+            shape.name: build_modulation(
+                Site(shape.name, self.branches, shape.channels, settings, self.backbone.layers(shape.name))
+            )
+            for shape in self.backbone.shapes
+            if shape.name in settings.points
+        }
+        acting = {point: modulation for point, modulation in built.items() if modulation.acts()}
+        if built and not acting:
+            raise ValueError(f"modulation.form: {settings.form!r} finds no layer of its kind in {', '.join(built)}")
+        return acting
+
+    def _trunk_length(self, stages: list[str]) -> int:
+        if not self.modulations:
+            return len(stages)
+        first = next(iter(self.modulations))
+        length = stages.index(first) + (0 if self.points()[first].inside else 1)
+        return length if self.backbone.staged or length == len(stages) else 0
+
+    def initialize(self, seed: int, index: int) -> None:
+        """Set all parameters and buffers from streams under ``seed``, named after the network's index and the point."""
+        self.backbone.initialize(random_stream(seed, "backbone", str(index)))
+        for point, modulation in self.points().items():
+            modulation.initialize(random_stream(seed, "modulation", point, str(index)))
+
+    def points(self) -> dict[str, Modulation]:
+        """Return the modulation by stage name, in the backbone's order."""
+        return cast("dict[str, Modulation]", dict(self.modulations.items()))
+
+    def embed_tasks(self, images: Tensor, task_names: Sequence[str] | None = None) -> Tensor:
+        """Embed every image for every task.
+
+        In training all branches pass the later stages as one batch, so that batch norm sees the tasks mixed, as in the
+        released code (every branch weighs the same, however many tasks it serves). With running statistics branches do
+        not meet, and they run one after another: same cost, less memory, and the very operations of a network without
+        modulation.
+
+        Args:
+            images: ``(B, 3, H, W)``.
+            task_names: Tasks wanted, in this order; None means all of the network.
+
+        Returns:
+            Embeddings, unit vectors if normalised, ``(T, B, D)``.
+
+        Raises:
+            ValueError: If a task is unknown.
+        """
+        wanted = [look_up("task", task, self.branch_of) for task in (self.tasks if task_names is None else task_names)]
+        distinct = sorted(set(wanted))
+        groups = torch.tensor(distinct, device=images.device)
+        with SoundNorms():
+            features = self._run_trunk(images)
+            embed = self._embed_together if self.training else self._embed_in_turn
+            embedded = embed(features, groups)
+        by_branch = dict(zip(distinct, embedded, strict=True))
+        return torch.stack([by_branch[branch] for branch in wanted])
+
+    def embed_mixed(self, images: Tensor, task_index: Tensor) -> Tensor:
+        """Embed each image for its own task in one forward pass.
+
+        Args:
+            images: ``(B, 3, H, W)``.
+            task_index: ``(B,)`` indices into ``tasks``, int64.
+
+        Returns:
+            Embeddings, unit vectors if normalised, ``(B, D)``.
+        """
+        groups = torch.tensor([self.branch_of[task] for task in self.tasks], device=images.device)[task_index]
+        with SoundNorms():
+            features = self._run_trunk(images)
+            return self._run_tail(self._modulate(features, groups), groups)
+
+    def _run_trunk(self, images: Tensor) -> Tensor:
+        features = images
+        if self.backbone.staged:
+            for stage in self.trunk:
+                features = self._noted(stage, self.backbone.stages[stage](features))
+        elif self.trunk:
+            features = self.backbone.run(images, self._noted)
+        return features
+
+    def _run_tail(self, features: Tensor, groups: Tensor) -> Tensor:
+        """Run what follows the trunk and its modulation, up to the embedding; ``groups`` is ``(N,)`` or ``(1,)``."""
+        points = self.points()
+
+        def at_point(stage: str, output: Tensor) -> Tensor:
+            output = self._noted(stage, output)
+            modulation = points.get(stage)
+            return output if modulation is None or modulation.inside else modulation(output, groups)
+
+        with ExitStack() as serving:
+            for stage in self.tail:
+                if stage in points:
+                    serving.enter_context(points[stage].serving(groups))
+            if self.backbone.staged:
+                for stage in self.tail:
+                    features = at_point(stage, self.backbone.stages[stage](features))
+            elif self.tail:
+                features = self.backbone.run(features, at_point)
+        return self._finish(features)
+
+    def _noted(self, stage: str, output: Tensor) -> Tensor:
+        if self.captured is not None and stage == self.backbone.shapes[-1].name:
+            self.captured.append(output)
+        return output
+
+    def _modulate(self, features: Tensor, groups: Tensor) -> Tensor:
+        """Apply what modulates the trunk's output, if anything does."""
+        if not self.trunk or self.trunk[-1] not in self.modulations:
+            return features
+        modulated: Tensor = self.modulations[self.trunk[-1]](features, groups)
+        return modulated
+
+    def _embed_together(self, features: Tensor, groups: Tensor) -> Sequence[Tensor]:
+        """Embed trunk features ``(B, ...)`` for groups ``(G,)`` as one batch; returns G tensors ``(B, D)``."""
+        # Broadcast, not repeated: the backward pass then keeps one copy of the trunk's features instead of G.
+        spread = self._modulate(features.unsqueeze(0), groups.unsqueeze(1))
+        rows = spread.expand(len(groups), *features.shape).flatten(0, 1)
+        if features.ndim == 4 and features.is_contiguous(memory_format=torch.channels_last):
+            rows = rows.contiguous(memory_format=torch.channels_last)
+        embedded = self._run_tail(rows, groups.repeat_interleave(len(features)))
+        return embedded.view(len(groups), len(features), -1).unbind()
+
+    def _embed_in_turn(self, features: Tensor, groups: Tensor) -> Sequence[Tensor]:
+        """As ``_embed_together``, one branch at a time."""
+        return [self._run_tail(self._modulate(features, group), group) for group in groups.unsqueeze(1)]

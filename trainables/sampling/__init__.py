@@ -1,0 +1,1 @@
+"""Which images make up a training step, and which triplets evaluate a task."""

@@ -1,0 +1,153 @@
+"""Triplets of one task: which images may be anchor, positive and negative, and frozen lists of them for evaluation."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import logging
+import lzma
+import re
+import struct
+import uuid
+import zipfile
+import zlib
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from trainables.foundation.seeds import named_seed
+
+Integers = NDArray[np.int64]
+
+_log = logging.getLogger(__name__)
+
+_DAMAGE = (
+    *(zipfile.BadZipFile, zlib.error, lzma.LZMAError, struct.error, SyntaxError),
+    *(OSError, RuntimeError, ValueError, TypeError, AttributeError, LookupError, OverflowError, MemoryError, EOFError),
+)
+"""What reading an array raises that is not as it was written."""
+
+
+class TripletPool:
+    """The labelled images of one task in one split, ordered by class, ready to complete anchors to triplets.
+
+    An anchor is any image whose class has at least two members, of every class (the released code takes only images
+    that have the attribute; binary tasks then never learn what the negatives have in common). The positive is drawn
+    uniformly from the other images of its class, the negative uniformly from the images of all other classes.
+    """
+
+    def __init__(self, labels: Integers, task: str, split: str) -> None:
+        """Index the task.
+
+        Args:
+            labels: (N,) of one task, -1 = unlabelled.
+            task: its name, for messages.
+            split: the split's name, for messages.
+
+        Raises:
+            ValueError: no triplet can be formed; names task and split.
+        """
+        labelled = np.flatnonzero(labels >= 0)
+        self._by_class = labelled[np.argsort(labels[labelled], kind="stable")]
+        classes, starts, sizes = np.unique(labels[self._by_class], return_index=True, return_counts=True)
+        if len(classes) < 2 or sizes.max() < 2:
+            raise ValueError(
+                f"task {task!r} on split {split!r}: triplets need two classes, one of them with two images, but of "
+                f"{len(labels)} images {len(labelled)} are labelled, in classes of sizes {sizes.tolist()[:10]}"
+            )
+        self._start = np.repeat(starts, sizes)
+        self._size = np.repeat(sizes, sizes)
+        self._position = np.empty(len(labels), dtype=np.int64)
+        self._position[self._by_class] = np.arange(len(labelled))
+        self.anchors: Integers = np.sort(self._by_class[self._size >= 2])
+
+    def complete(self, anchors: Integers, uniform: NDArray[np.float64]) -> Integers:
+        """Return triplets (M, 3) of image rows: anchor, positive, negative.
+
+        Args:
+            anchors: (M,), taken from ``self.anchors``.
+            uniform: (2, M) numbers in [0, 1), which decide positive and negative. Drawn by the caller, so that NumPy's
+                and torch's generators serve alike. ``floor(u * n)`` stays below n for every double u below 1.
+        """
+        own = self._position[anchors]
+        start, size = self._start[own], self._size[own]
+        positive = start + (uniform[0] * (size - 1)).astype(np.int64)
+        positive += positive >= own
+        negative = (uniform[1] * (len(self._by_class) - size)).astype(np.int64)
+        negative += np.where(negative >= start, size, 0)
+        return np.stack([anchors, self._by_class[positive], self._by_class[negative]], axis=1)
+
+
+def draw_triplets(pool: TripletPool, count: int, generator: np.random.Generator) -> Integers:
+    """Return ``count`` triplets (count, 3), anchors uniform over the pool's anchors, with replacement."""
+    anchors = pool.anchors[generator.integers(0, len(pool.anchors), size=count)]
+    return pool.complete(anchors, generator.random((2, count)))
+
+
+@dataclass(frozen=True)
+class TripletStore:
+    """Frozen triplet lists, one ``.npz`` a list in ``folder``, drawn with ``data_seed`` when first asked for.
+
+    A file's name carries a hash of everything that decides its content (labels included), so a list can never be taken
+    for another, and every trial on the same data reads the same triplets. One that is damaged is drawn again.
+    """
+
+    folder: Path
+    data_seed: int
+
+    def load_or_draw(self, split: str, task: str, labels: Integers, count: int) -> Integers:
+        """Return the frozen list (count, 3) of rows of the split.
+
+        Args:
+            split: name of the split.
+            task: name of the task.
+            labels: (N,) labels of the task; -1 keeps an image out.
+            count: how many triplets.
+
+        Raises:
+            ValueError: no triplet can be formed.
+        """
+        path = self._path(split, task, labels, count)
+        found = _read(path, count, len(labels))
+        if found is None:
+            pool = TripletPool(labels, task, split)
+            generator = np.random.default_rng(named_seed(self.data_seed, "triplets", split, task))
+            found = draw_triplets(pool, count, generator)
+            _write(path, found)
+        return found
+
+    def _path(self, split: str, task: str, labels: Integers, count: int) -> Path:
+        identity = hashlib.blake2b(repr((self.data_seed, split, task, count)).encode(), digest_size=8)
+        identity.update(np.ascontiguousarray(labels, dtype="<i8").tobytes())
+        readable = re.sub(r"[^A-Za-z0-9-]+", "_", f"{split}-{task}")[:60]
+        return self.folder / f"{readable}-{count}-{identity.hexdigest()}.npz"
+
+
+def _write(path: Path, triplets: Integers) -> None:
+    """Write under another name, then rename: of trials that start together, all writing the same bytes, one wins."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.stem}-{uuid.uuid4().hex}.npz")
+    try:
+        np.savez(temporary, triplets=triplets)  # an archive, whose checksum is compared when it is read
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def _read(path: Path, count: int, images: int) -> Integers | None:
+    """Return the stored list, None where there is none or it is damaged."""
+    if not path.exists():
+        return None
+    content = io.BytesIO(path.read_bytes())
+    try:
+        with np.load(content, allow_pickle=False) as stored:
+            triplets: Integers = stored["triplets"]
+    except _DAMAGE as error:
+        _log.warning("%s: not a readable list of triplets (%s); it is drawn again", path, error)
+        return None
+    if triplets.shape != (count, 3) or triplets.dtype != np.int64 or triplets.min() < 0 or triplets.max() >= images:
+        _log.warning("%s: holds %s %s, no %d triplets; it is drawn again", path, triplets.dtype, triplets.shape, count)
+        return None
+    return triplets

@@ -1,0 +1,1 @@
+"""Image files without their metadata: what of a file decides its pixels."""

@@ -1,0 +1,155 @@
+"""From the bytes of an image file to ``size x size x 3`` uint8 RGB: decode, orient, flatten, fit, resize."""
+
+from __future__ import annotations
+
+import io
+import struct
+import zlib
+from typing import Literal
+
+import numpy as np
+from PIL import Image, UnidentifiedImageError, features
+
+from trainables.config.trial import MAX_PIXELS
+from trainables.sources.reading.file_kinds import not_an_image
+from trainables.sources.reading.metadata.bare_images import bare_image
+from trainables.sources.reading.metadata.tiff_directory import exif_orientation, xmp_orientation
+from trainables.sources.source import Pixels
+
+DECODER_VERSION = 2
+"""Raised whenever a change of the code changes pixels, or which images and labels are read; part of fingerprints."""
+
+FORMATS = (
+    *("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF", "PPM", "JPEG2000"),
+    *(("AVIF",) if features.check("avif") else ()),
+)
+"""Raster formats decoded inside Pillow. Others (EPS starts Ghostscript) are not for images from elsewhere."""
+
+# Pillow's limit is the whole process's, and fixed. Here ``max_pixels`` is looked at before anything is decoded.
+Image.MAX_IMAGE_PIXELS = None
+
+Fit = Literal["crop", "pad", "stretch"]
+
+# What Pillow's readers raise on broken bytes; anything else is a bug of ours and must be seen.
+_DECODING_ERRORS = (
+    OSError,
+    SyntaxError,
+    ValueError,
+    TypeError,
+    EOFError,
+    IndexError,
+    KeyError,
+    OverflowError,
+    NotImplementedError,
+    RuntimeError,  # of the reader of AVIF
+    struct.error,
+    zlib.error,
+)
+
+# What undoes each EXIF orientation.
+_TURNS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+
+_WHITE = (255, 255, 255)
+_SIXTEEN_BIT_MODES = ("I", "I;16", "I;16B", "I;16L", "I;16N")
+
+
+class UndecodableImageError(ValueError):
+    """The bytes are not an image that can be used; the message says why."""
+
+
+def decode_image(data: bytes, size: int, fit: Fit, max_pixels: int = MAX_PIXELS) -> Pixels:
+    """Decode an image file to RGB at ``size x size``.
+
+    The orientation in EXIF or XMP is applied; nothing else of them, of profiles, comments and resolutions is looked at.
+    Transparency is laid on white, grey, palette, CMYK and 16-bit images become 8-bit RGB. ``crop`` takes the central
+    square, ``pad`` adds white borders, ``stretch`` ignores the proportions; the resize is antialiased (Lanczos).
+
+    Returns:
+        uint8 array (size, size, 3).
+
+    Raises:
+        UndecodableImageError: the bytes are broken, of an unsupported format, or hold more than ``max_pixels``.
+    """
+    bare = bare_image(data)
+    try:
+        with Image.open(io.BytesIO(bare.data), formats=FORMATS) as image:
+            _refuse_huge(image, max_pixels)
+            orientation = bare.orientation or _orientation(image)
+            # JPEG only: decode at the smallest eighth of the scale that still leaves three times the wanted pixels.
+            image.draft(None, (3 * size, 3 * size))
+            return np.asarray(_fit(_to_rgb(_turned(image, orientation)), size, fit))
+    except UndecodableImageError:
+        raise
+    except UnidentifiedImageError as error:
+        raise UndecodableImageError(not_an_image(data, FORMATS)) from error
+    except _DECODING_ERRORS as error:
+        raise UndecodableImageError(f"{type(error).__name__}: {error}") from error
+
+
+def stored_sides(data: bytes) -> tuple[int, int]:
+    """Return width and height as the header of an image file says, 0 and 0 where it cannot be read."""
+    try:
+        with Image.open(io.BytesIO(bare_image(data).data), formats=FORMATS) as image:
+            return image.size
+    except _DECODING_ERRORS:  # it is named as corrupt when it is decoded
+        return 0, 0
+
+
+def _refuse_huge(image: Image.Image, max_pixels: int) -> None:
+    if image.width * image.height > max_pixels:
+        raise UndecodableImageError(
+            f"{image.width} x {image.height} pixels are more than the {max_pixels} of data.max_pixels; a larger value "
+            "there decodes it, at 3 bytes a pixel or more"
+        )
+
+
+def _orientation(image: Image.Image) -> int | None:
+    """Return how the picture is turned, as EXIF or XMP say that Pillow found beside it."""
+    exif, xmp = image.info.get("exif"), image.info.get("xmp")
+    found = exif_orientation(exif) if isinstance(exif, bytes) else None
+    if found is None and isinstance(xmp, bytes) and image.format != "AVIF":  # which says it in boxes of its own alone
+        found = xmp_orientation(xmp)
+    return found
+
+
+def _turned(image: Image.Image, orientation: int | None) -> Image.Image:
+    turn = _TURNS.get(orientation or 1)
+    return image if turn is None else image.transpose(turn)
+
+
+def _to_rgb(image: Image.Image) -> Image.Image:
+    if image.mode in _SIXTEEN_BIT_MODES:  # Pillow would clip, not scale
+        grey = np.asarray(image).astype(np.int64).clip(0, 65535) >> 8
+        return Image.fromarray(grey.astype(np.uint8)).convert("RGB")
+    if image.mode == "F":
+        raise UndecodableImageError("floating-point pixels have no defined range")
+    if image.has_transparency_data:
+        layer = image.convert("RGBA")
+        return Image.alpha_composite(Image.new("RGBA", layer.size, (*_WHITE, 255)), layer).convert("RGB")
+    return image.convert("RGB")
+
+
+def _fit(image: Image.Image, size: int, fit: Fit) -> Image.Image:
+    width, height = image.size
+    if fit == "pad":
+        scale = size / max(width, height)
+        inner = (max(1, round(width * scale)), max(1, round(height * scale)))
+        canvas = Image.new("RGB", (size, size), _WHITE)
+        canvas.paste(_resize(image, inner, (0, 0, width, height)), ((size - inner[0]) // 2, (size - inner[1]) // 2))
+        return canvas
+    side = min(width, height)
+    left, top = (width - side) / 2, (height - side) / 2
+    box = (left, top, left + side, top + side) if fit == "crop" else (0.0, 0.0, float(width), float(height))
+    return _resize(image, (size, size), box)
+
+
+def _resize(image: Image.Image, size: tuple[int, int], box: tuple[float, float, float, float]) -> Image.Image:
+    return image.resize(size, Image.Resampling.LANCZOS, box=box, reducing_gap=3.0)

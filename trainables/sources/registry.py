@@ -1,0 +1,184 @@
+"""The kinds of image sources: an open registry, so that a new source is one file and one registration.
+
+A kind is a ``SourceConfig``: its keys in the study file, and ``open``, which returns an ``ImageSource``
+(``trainables.sources.source``). Built-in kinds are named by the place of their class, which is imported when a study
+names the kind; other packages call ``register_source``, or name their class in the entry point group
+``modstudy.sources``.
+"""
+
+from __future__ import annotations
+
+import importlib
+import importlib.metadata
+import json
+from abc import ABC, abstractmethod
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+from pydantic import SerializeAsAny, ValidationError, ValidationInfo, WithJsonSchema, WrapValidator
+from pydantic_core import InitErrorDetails, PydanticCustomError
+
+from trainables.foundation.names import look_up
+from trainables.foundation.section import Section
+
+if TYPE_CHECKING:
+    from trainables.config.trial import DataConfig
+    from trainables.sources.source import ImageSource
+
+ENTRY_POINTS = "modstudy.sources"
+
+
+class SourceConfig(Section, ABC):
+    """The keys of one kind of source, and what can be asked of them without decoding an image.
+
+    A subclass narrows ``kind`` to a ``Literal`` of its own, with that as default. Keys of type ``Path`` are resolved
+    against the study file.
+    """
+
+    kind: str
+
+    @abstractmethod
+    def open(self, data: DataConfig, data_seed: int, cache: Path | None) -> ImageSource:
+        """Return the source, validated.
+
+        Args:
+            data: the section that this source is part of.
+            data_seed: decides what is drawn (pictures, splits that nobody published).
+            cache: where hashes of image files may be kept; None keeps none.
+
+        Raises:
+            ValueError: files, columns or tasks do not fit together.
+        """
+
+    @abstractmethod
+    def count_images(self) -> int:
+        """Return how many images there are at most, from names and footers alone.
+
+        Raises:
+            ValueError: the files are not there.
+        """
+
+    @abstractmethod
+    def known_tasks(self) -> tuple[str, ...]:
+        """Return the names that ``data.tasks`` may hold (not those of the form ``Task=Value``).
+
+        Raises:
+            ValueError: the files are not there.
+        """
+
+    @property
+    def place(self) -> str:
+        """Where the data lies, for messages."""
+        return str(getattr(self, "path", self.kind))
+
+    @property
+    def title(self) -> str:
+        """The name of the data where it is listed beside others."""
+        path = getattr(self, "path", None)
+        return f"{self.kind} images" if path is None else Path(path).name
+
+    @classmethod
+    def detect(cls, folder: Path) -> SourceConfig | None:  # noqa: ARG003 - most kinds can be told from their files
+        """Return the source that a folder holds, if its files are laid out as this kind's."""
+        return None
+
+    @classmethod
+    def path_keys(cls) -> tuple[str, ...]:
+        """Return the keys that hold a path."""
+        return tuple(name for name, field in cls.model_fields.items() if field.annotation in (Path, Path | None))
+
+
+SOURCES: dict[str, type[SourceConfig] | str] = {
+    "generated": "trainables.sources.builtin:GeneratedFaces",
+    "parquet": "trainables.sources.builtin:ParquetImages",
+    "celeba": "trainables.sources.celeba.source:CelebaImages",
+    "zappos50k": "trainables.sources.zappos.source:Zappos50kImages",
+    "table": "trainables.sources.table.source:TableImages",
+}
+"""Every kind with its class, or with ``module:class`` where it is to be imported only when needed."""
+
+
+def register_source(section: type[SourceConfig]) -> None:
+    """Make a kind known by the default of its ``kind``.
+
+    Raises:
+        ValueError: the kind is taken by another class.
+    """
+    kind = str(section.model_fields["kind"].default)
+    if SOURCES.setdefault(kind, section) is not section:
+        raise ValueError(f"data.source.kind: {kind!r} is registered already, by {SOURCES[kind]}")
+
+
+def source_section(kind: str) -> type[SourceConfig]:
+    """Return the class of a kind.
+
+    Raises:
+        ValueError: nobody registered it; the message gives the nearest known kind.
+    """
+    if kind not in SOURCES:
+        for entry in importlib.metadata.entry_points(group=ENTRY_POINTS):
+            SOURCES.setdefault(entry.name, entry.value)
+    found = look_up("data.source.kind", kind, SOURCES)
+    if isinstance(found, str):
+        module, _, name = found.partition(":")
+        found = SOURCES[kind] = getattr(importlib.import_module(module), name)
+    return found
+
+
+def detect_source(folder: Path) -> SourceConfig:
+    """Return the source that a folder holds.
+
+    Raises:
+        ValueError: its files are laid out as no kind's.
+    """
+    for kind in SOURCES:
+        found = source_section(kind).detect(folder)
+        if found is not None:
+            return found
+    raise ValueError(f"{folder}: holds data of no known kind; kinds: {', '.join(SOURCES)}")
+
+
+def parse_source(value: Any, *, as_json: bool = False) -> SourceConfig:
+    """Return the section that ``value`` (a mapping with ``kind``) describes.
+
+    Args:
+        value: keys and values.
+        as_json: values come from JSON, where strict types still allow lists for tuples and text for paths.
+
+    Raises:
+        PydanticCustomError: no mapping, or of no known kind.
+        ValidationError: keys or values are wrong; locations start with the kind, as in a tagged union.
+    """
+    if isinstance(value, SourceConfig):
+        return value
+    if not isinstance(value, dict):
+        raise PydanticCustomError("dict_type", "Input should be a valid dictionary")
+    if "kind" not in value:
+        raise PydanticCustomError("union_tag_not_found", "Unable to extract tag using discriminator 'kind'")
+    kind = str(value["kind"])
+    try:
+        section = source_section(kind)
+    except ValueError as error:
+        known = ", ".join(repr(name) for name in SOURCES)
+        context = {"tag": kind, "expected_tags": known}
+        raise PydanticCustomError("union_tag_invalid", "{tag} is none of {expected_tags}", context) from error
+    try:
+        if as_json:
+            return section.model_validate_json(json.dumps(value), strict=True)
+        return section.model_validate(value)
+    except ValidationError as error:
+        raise ValidationError.from_exception_data(error.title, [_below(kind, d) for d in error.errors()]) from error
+
+
+def _below(kind: str, detail: Any) -> InitErrorDetails:
+    return InitErrorDetails(
+        type=detail["type"], loc=(kind, *detail["loc"]), input=detail["input"], ctx=detail.get("ctx", {})
+    )
+
+
+def _validate(value: Any, _handler: Any, info: ValidationInfo) -> SourceConfig:
+    return parse_source(value, as_json=info.mode == "json")
+
+
+Source = Annotated[SerializeAsAny[SourceConfig], WrapValidator(_validate), WithJsonSchema({"type": "object"})]
+"""The type of ``data.source``: any registered kind, told apart by ``kind``."""

@@ -1,0 +1,1 @@
+"""Image files listed in a CSV file, or sorted into folders."""

@@ -1,0 +1,1 @@
+"""A model in training: steps, epochs, checkpoints and weights."""

@@ -1,0 +1,207 @@
+"""A model in training: weights, optimizer and batches, advanced one step or one epoch at a time."""
+
+from __future__ import annotations
+
+from contextlib import AbstractContextManager
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from trainables.config.trial import TrialConfig
+from trainables.data import Split
+from trainables.data.preprocessing import preprocessed, to_device
+from trainables.foundation.global_stream import global_stream
+from trainables.foundation.pulse import beat
+from trainables.foundation.seeds import named_seed
+from trainables.losses.balancing import Objective, build_balancer
+from trainables.losses.distances import chosen_distance
+from trainables.losses.penalties import captured_embeddings, mask_l1, shared_embedding_l2, triplet_embedding_l2
+from trainables.losses.triplet import TripletLoss, batch_triplet_loss, triplet_margin_loss
+from trainables.networks.multi_task import MultiTaskModel, build_model
+from trainables.sampling.batches import Batch, build_batches
+from trainables.training.augmentation import augment
+from trainables.training.checkpoint import Checkpoint
+from trainables.training.optimization import build_optimizer, schedule_factor, set_learning_rate
+from trainables.training.runtime import Runtime
+from trainables.training.step_record import StepRecord, epoch_metrics
+
+CHECK_EVERY = 50
+"""Steps between two looks at the losses on an accelerator, where every look waits for the device."""
+
+
+class DivergedError(RuntimeError):
+    """The loss or an embedding is not finite: a result of the trial's settings, so repeating it is of no use."""
+
+
+class Learner:
+    """Everything that training changes, and the step that changes it.
+
+    Attributes:
+        model: On the trial's device, in its memory layout.
+        balancer: Makes the gradient of a step from the losses of the tasks.
+        optimizer: Over the trainable parameters; frozen modulation vectors are not given to it.
+        batches: The stream of training steps.
+        steps_done: Optimization steps since the start of the trial.
+    """
+
+    def __init__(self, config: TrialConfig, split: Split, runtime: Runtime) -> None:
+        self.model = runtime.place(build_model(config))
+        self.balancer = build_balancer(self.model, config)
+        decayed, undecayed = _decayed_and_undecayed(self.model)
+        self.optimizer = build_optimizer(config.optimization, decayed, [*undecayed, *self.balancer.parameters()])
+        labels = np.array(split.labels)
+        self.batches = build_batches(config, labels, split.triplets)
+        self.steps_done = 0
+        self._config = config
+        self._runtime = runtime
+        self._images = split.images
+        self._labels = torch.from_numpy(labels).to(runtime.device)
+
+    def run_epoch(self, epoch: int) -> dict[str, float]:
+        """Take the steps of one epoch and return its metrics: means over the steps, counts over the epoch.
+
+        Raises:
+            DivergedError: a loss is not finite; names ``epoch`` (1-based) and step.
+        """
+        self.model.train()
+        first_rate = self._learning_rate()
+        steps: list[StepRecord] = []
+        check_every = 1 if self._runtime.device.type == "cpu" else CHECK_EVERY
+        beat()
+        for batch in self.batches.epoch():
+            steps.append(self.take_step(batch))
+            beat()
+            if len(steps) % check_every == 0:
+                _check_finite(steps[-check_every:], epoch, len(steps))
+        _check_finite(steps[-check_every:], epoch, len(steps))
+        self.balancer.end_epoch()
+        metrics = epoch_metrics(steps, self._config.data.tasks)
+        if self.balancer.unsolved is not None:
+            metrics["balancing/unsolved_steps"] = float(self.balancer.unsolved)
+            self.balancer.unsolved = 0
+        return {"optimization/learning_rate": first_rate, **metrics}
+
+    def take_step(self, batch: Batch) -> StepRecord:
+        """Take one optimization step; its record comes back detached, on the device."""
+        set_learning_rate(self.optimizer, self._learning_rate())
+        with self._stream_of_step():
+            objective = self._objective(batch)
+            self.optimizer.zero_grad(set_to_none=True)
+            weights = self.balancer.backward(objective, self.steps_done)
+            self.optimizer.step()
+            self.balancer.after_step(objective, lambda: self._losses_again(batch))
+        self.steps_done += 1
+        return StepRecord.of(objective, weights)
+
+    def state(self) -> dict[str, Any]:
+        """Return all that the coming steps depend on, as the fields of a ``Checkpoint``."""
+        return {
+            "step": self.steps_done,
+            "model": self.model.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "sampler": self.batches.state_dict(),
+            "balancer": self.balancer.state_dict(),
+        }
+
+    def load_state(self, found: Checkpoint) -> None:
+        """Go on where ``state`` was taken."""
+        self.steps_done = found.step
+        self.model.load_state_dict(found.model)
+        self.optimizer.load_state_dict(found.optimizer)
+        self.batches.load_state_dict(found.sampler)
+        self.balancer.load_state_dict(found.balancer)
+
+    def _objective(self, batch: Batch) -> Objective:
+        """Run the network under autocast, if set, and losses and penalties in fp32."""
+        settings = self._config.loss
+        if not settings.embedding_l2:
+            return Objective(self._losses(batch), self._mask_penalty())
+        with captured_embeddings(self.model) as outputs:
+            losses = self._losses(batch)
+        if batch.task_index is None:
+            length = shared_embedding_l2(self.model, outputs, len(batch.rows))
+        else:
+            length = triplet_embedding_l2(outputs, self._config.batches.passes)
+        return Objective(losses, {"embedding_l2": settings.embedding_l2 * length, **self._mask_penalty()})
+
+    def _mask_penalty(self) -> dict[str, Tensor]:
+        """Return the penalty on masks where there is something to learn from it: not on masks that are not trained."""
+        weight = self._config.loss.mask_l1
+        penalty = weight * mask_l1(self.model) if weight else None
+        return {"mask_l1": penalty} if penalty is not None and penalty.requires_grad else {}
+
+    def _losses(self, batch: Batch) -> TripletLoss:
+        runtime, margin, distance = self._runtime, self._config.loss.margin, chosen_distance(self._config.loss)
+        images = self._read(batch)
+        if batch.task_index is None:
+            with runtime.autocast():
+                by_task = self.model.embed_tasks(images)
+            labels = self._labels[torch.from_numpy(batch.rows).to(runtime.device)]
+            return batch_triplet_loss(by_task, labels, margin, distance)
+        with runtime.autocast():
+            embedded = self._embed_slots(images, batch.task_index.to(runtime.device))
+        return triplet_margin_loss(embedded, len(self._config.data.tasks), margin, distance)
+
+    def _read(self, batch: Batch) -> Tensor:
+        """Return the images of a step, augmented, as the network reads them."""
+        config = self._config
+        pixels = to_device(self._images[batch.rows], self._runtime.device)
+        pixels = augment(pixels, config.augmentation, config.train_seed, self.steps_done)
+        return preprocessed(pixels, config.compute.channels_last, config.data.preprocessing)
+
+    def _embed_slots(self, images: Tensor, task_index: Tensor) -> Tensor:
+        """Embed slots laid out anchor, positive, negative in turn, in one pass or in CSN's three."""
+        if self._config.batches.passes == "mixed":
+            return self.model.embed_mixed(images, task_index)
+        embedded: dict[int, Tensor] = {}
+        for role in (0, 2, 1):  # anchor, far, close: the order of CSN's tripletnet.py, in which statistics move
+            embedded[role] = self.model.embed_mixed(images[role::3], task_index[role::3])
+        return torch.stack([embedded[role] for role in range(3)], dim=1).flatten(0, 1)
+
+    def _stream_of_step(self) -> AbstractContextManager[None]:
+        """For dropout and the like in networks of the user's: by step, so that a resumed trial draws the same."""
+        return global_stream(named_seed(self._config.train_seed, "step", str(self.steps_done)), self._runtime.device)
+
+    def _losses_again(self, batch: Batch) -> Tensor:
+        """Return the losses (T,) of the step's batch with the weights of now; running statistics stay as they are.
+
+        The stream of the step starts again: dropout draws the masks it drew before, so the weights alone differ.
+        """
+        kept = [(buffer, buffer.clone()) for buffer in self.model.buffers()]
+        with torch.no_grad(), self._stream_of_step():
+            losses = self._losses(batch).per_task
+            for buffer, value in kept:
+                buffer.copy_(value)
+        return losses
+
+    @property
+    def learning_rate(self) -> float:
+        """The rate of the next step."""
+        return self._learning_rate()
+
+    def _learning_rate(self) -> float:
+        settings = self._config.optimization
+        return settings.learning_rate * schedule_factor(settings, self.steps_done, self.batches.steps_per_epoch)
+
+
+def _decayed_and_undecayed(model: MultiTaskModel) -> tuple[list[nn.Parameter], list[nn.Parameter]]:
+    """Split the parameters into layer weights with their copies, and biases with what else modulates."""
+    decayed: list[nn.Parameter] = []
+    undecayed: list[nn.Parameter] = []
+    for network in model.members:
+        for parameter in network.backbone.parameters():
+            (decayed if parameter.ndim > 1 else undecayed).append(parameter)
+        for modulation in network.points().values():
+            own = {id(parameter) for parameter in modulation.decayed_parameters()}
+            decayed += modulation.decayed_parameters()
+            undecayed += [parameter for parameter in modulation.parameters() if id(parameter) not in own]
+    return decayed, undecayed
+
+
+def _check_finite(steps: list[StepRecord], epoch: int, last_step: int) -> None:
+    finite = torch.stack([step.total for step in steps]).isfinite().tolist()
+    if not all(finite):
+        step = last_step - len(steps) + 1 + finite.index(False)
+        raise DivergedError(f"the loss is not finite in epoch {epoch}, step {step}: a lower learning rate may help")
