@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
 
+from platformdirs import user_cache_path
+
 from study.errors import naming
 
 RUNS = Path("runs")
@@ -129,7 +131,7 @@ def dataset_cache() -> Path:
     """Return where decoded images are kept on this node: ``MODSTUDY_CACHE``, else the user's cache folder."""
     if chosen := os.environ.get("MODSTUDY_CACHE"):
         return Path(chosen).expanduser().resolve()
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache").expanduser() / "modstudy"
+    return user_cache_path("modstudy", appauthor=False)
 
 
 def write_atomically(path: Path, text: str) -> None:

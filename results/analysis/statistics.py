@@ -11,7 +11,6 @@ Statements about which arm is better are therefore made from Student's t.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -73,8 +72,11 @@ def student_mean(values: NDArray[np.float64], level: float = LEVEL) -> Interval:
     mean, n = float(values.mean()), len(values)
     if n < 2:
         return Interval(mean, None, None, n)
-    half = float(stats.t.ppf((1 + level) / 2, n - 1)) * float(values.std(ddof=1)) / math.sqrt(n)
-    return Interval(mean, mean - half, mean + half, n)
+    if (values == values[0]).all():  # SciPy divides by the standard error
+        return Interval(mean, mean, mean, n)
+    # about the mean, since SciPy warns where values differ by less than their rounding
+    bounds = stats.ttest_1samp(values - mean, 0).confidence_interval(level)
+    return Interval(mean, mean + float(bounds.low), mean + float(bounds.high), n)
 
 
 def paired_difference(ours: Mapping[int, float], theirs: Mapping[int, float]) -> PairedDifference | None:

@@ -13,9 +13,9 @@ import traceback
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from functools import cache
-from importlib import import_module
 from importlib.metadata import version
 from pathlib import Path
+from pkgutil import resolve_name
 from types import TracebackType
 from typing import Any, Literal
 
@@ -230,6 +230,5 @@ def software_versions() -> dict[str, str]:
 
 @cache
 def _load(path: str) -> TrialRunner:
-    module, _, name = path.partition(":")
-    runner: TrialRunner = getattr(import_module(module), name)
+    runner: TrialRunner = resolve_name(path)
     return runner

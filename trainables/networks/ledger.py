@@ -8,7 +8,8 @@ from functools import lru_cache
 from typing import Any, Literal
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
+from torch.utils.flop_counter import FlopCounterMode
 
 from trainables.config.network import NetworkConfig
 from trainables.config.trial import TrialConfig
@@ -37,9 +38,10 @@ class Component:
         embeddings_per_image: Vectors an index stores for one image and all tasks: one where tasks differ by the last
             modulation at most, for that is applied to the stored vector when a query comes; else one a branch.
         index_numbers_per_image: The numbers in these vectors.
-        multiply_adds_per_image: Of convolutions and linear layers, for one image and all tasks: the trunk once, the
-            stages after it once a branch, and what a form multiplies with matrices. Products with vectors (under 2 % of
-            the time) and the making of a group's weights (once, not once an image) are left out.
+        multiply_adds_per_image: Of convolutions and matrix products (linear layers, attention), for one image and all
+            tasks: the trunk once, the stages after it once a branch, and what a form multiplies with matrices. Products
+            with modulation vectors (under 2 % of the time) and the computation of a group's weights (once, not once an
+            image) are left out.
         mask_bits: Values of one bit; 32 of them count as one parameter.
         mask_words: The parameters they count as, rounded up.
         fixed_bytes: Stored alike at any precision: mask bits, eight a byte in every tensor, and whole numbers (step
@@ -242,23 +244,21 @@ def _numbers(tensors: Iterable[Tensor]) -> int:
 
 @lru_cache(maxsize=64)
 def _stage_multiply_adds(network: NetworkConfig, image_size: int) -> tuple[tuple[str, int], ...]:
-    """Return each stage's multiply-adds for one image: numbers in a layer's output times weights that make each."""
-    counts: list[int] = []
-
-    def count(layer: nn.Module, _: tuple[Tensor, ...], output: Tensor) -> None:
-        if isinstance(layer, nn.Conv2d | nn.Linear):
-            counts.append(output.numel() * layer.weight[0].numel())
-
+    """Return each stage's multiply-adds for one image, counted by torch on the meta device, operation by operation."""
+    work: list[tuple[str, int]] = []
     with torch.device("meta"), torch.no_grad():
         backbone = build_backbone(network, image_size).eval()
-        for module in backbone.modules():
-            module.register_forward_hook(count)
-        work: list[tuple[str, int]] = []
+        with FlopCounterMode(display=False, custom_mapping={torch.ops.aten.mv: _matrix_vector}) as counter:
 
-        def stage_ends(name: str, features: Tensor) -> Tensor:
-            work.append((name, sum(counts)))
-            counts.clear()
-            return features
+            def stage_ends(name: str, features: Tensor) -> Tensor:
+                before = sum(count for _, count in work)
+                work.append((name, counter.get_total_flops() // 2 - before))
+                return features
 
-        backbone.run(torch.empty(1, 3, image_size, image_size), stage_ends)
+            backbone.run(torch.empty(1, 3, image_size, image_size), stage_ends)
     return tuple(work)
+
+
+def _matrix_vector(matrix: tuple[int, int], *_: Any, **__: Any) -> int:
+    """Return the operations of a matrix times a vector, two a multiply-add; torch counts those of two matrices."""
+    return 2 * matrix[0] * matrix[1]

@@ -63,6 +63,20 @@ def test_student_interval_equals_scipys_paired_test():
     assert difference.student.mean == difference.bootstrap.mean == pytest.approx(0.14 / 3)
 
 
+@given(accuracies)
+def test_student_interval_is_the_formula(values):
+    half = stats.t.ppf(0.975, len(values) - 1) * np.std(values, ddof=1) / math.sqrt(len(values))
+    interval = student_mean(np.array(values))
+    assert interval.mean == np.mean(values)
+    assert interval.low == pytest.approx(np.mean(values) - half, abs=1e-12)
+    assert interval.high == pytest.approx(np.mean(values) + half, abs=1e-12)
+
+
+def test_values_that_differ_by_rounding_alone_have_an_interval():
+    interval = student_mean(np.array([0.1 + 0.2, 0.3, 0.3]))
+    assert 0.3 - 1e-15 < interval.low < interval.mean < interval.high < 0.3 + 1e-15
+
+
 def test_no_common_seed_gives_no_difference():
     assert paired_difference({1: 0.5}, {2: 0.5}) is None
 

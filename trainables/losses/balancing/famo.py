@@ -25,6 +25,10 @@ class Famo(WeightedLosses):
     in training mode and without a trace in the running statistics, and Adam (rate 0.025, L2 decay 0.001) moves w by the
     gradient of sum(z_t (log L_t - log L'_t)): down for a task that fell more than others. w starts at 0 and Adam sees a
     gradient of 0 for absent tasks.
+
+    ``torchjd.scalarization.FAMO`` gives the same weights while all tasks are present. It is not used since it divides
+    by the loss of an absent task, 0, so that this task takes the whole step, and since its ``state_dict`` lacks Adam's
+    moments, without which a resumed trial differs.
     """
 
     def __init__(self, model: MultiTaskModel, config: TrialConfig) -> None:

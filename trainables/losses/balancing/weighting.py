@@ -55,6 +55,9 @@ class DynamicWeightAverage(WeightedLosses):
     w_t = softmax_t(r_t / temperature) over the present tasks, r_t the mean loss of the last epoch over that of the one
     before; equal weights in the first two epochs. The published weights sum to T; here to 1, see ``Balancer``. An
     epoch's mean is over the steps in which the task was present; a task that was in none keeps its last one.
+
+    ``torchjd.scalarization.DWA`` gives the same weights, times T, while all tasks are present. It is not used since it
+    counts the loss of an absent task as 0, gives that task a weight, and has no ``state_dict`` to resume from.
     """
 
     def __init__(self, model: MultiTaskModel, config: TrialConfig) -> None:

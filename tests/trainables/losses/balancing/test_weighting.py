@@ -100,6 +100,21 @@ def test_dwa_averages_over_the_steps_in_which_a_task_was_present(balancer):
     assert found.means[-1].tolist() == [2.0, 2.0, 8.0]
 
 
+def test_torchjd_has_no_absent_tasks_and_no_state_to_resume_from():
+    """Why DWA and FAMO are our own: once these fail, the library may serve."""
+    dwa, famo = DWA(2.0), FAMO(3)
+    dwa(torch.tensor([1.0, 2.0, 4.0]))
+    dwa(torch.tensor([3.0, 0.0, 12.0]))  # the second task is absent
+    dwa.step()
+    assert dwa._previous_averages[0].tolist() == [2.0, 1.0, 8.0]  # it was 2.0 in the one step that had it
+    losses = torch.tensor([1.0, 0.0, 4.0], requires_grad=True)
+    famo(losses).backward()
+    assert losses.grad[1] > 0.99  # all of the step goes to the absent task
+    famo.update(torch.tensor([0.9, 0.0, 3.9]))
+    assert list(dwa.state_dict()) == []
+    assert list(famo.state_dict()) == ["_w", "min_losses"]  # Adam's moments are missing
+
+
 def test_random_weights_are_a_softmax_of_draws_of_the_step(balancer):
     values = objective(torch.ones(3), (4, 0, 4))
     weights = [balancer("rlw").weights(values, step) for step in (0, 0, 1)]
