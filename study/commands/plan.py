@@ -12,10 +12,10 @@ from typing import Any
 from results.report.wording import count, size
 from study.commands.target import Target, command_line, find_target
 from study.layout import RunFolder, dataset_cache
+from study.plan.checks import refuse_untrainable
 from study.plan.cost import StudyCost, TimeSource, study_cost
 from study.plan.foresight import foreseen
 from study.plan.plan import StudyPlan, blaming
-from study.plan.preflight import refuse_untrainable
 from study.run_folder.ownership import refuse_another_rule, refuse_another_study
 from study.terminal.display import Heading, duration, open_console, print_table, say, scaled, unbroken
 

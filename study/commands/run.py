@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from rich.console import Console
 
@@ -16,11 +15,10 @@ from study.commands.results import mlflow_hint, print_report, tracker_of, write_
 from study.commands.target import Target, command_line, find_target
 from study.errors import UserError
 from study.interruption import EXIT_INTERRUPTED
-from study.layout import RunFolder, dataset_cache
-from study.plan.data_record import write_data_record
+from study.layout import RunFolder
+from study.plan.checks import prepare_images, refuse_missing_device, refuse_untrainable
 from study.plan.foresight import foreseen
-from study.plan.plan import StudyPlan, blaming, write_plan
-from study.plan.preflight import refuse_missing_device, refuse_untrainable, refuse_untrainable_labels
+from study.plan.plan import StudyPlan, write_plan
 from study.plan.run_files import mend_plan, write_study_as_run
 from study.run_folder.ownership import WAYS_OUT, refuse_another_rule, refuse_another_study
 from study.schedule.progress import progress_of, read_progress
@@ -31,9 +29,6 @@ from study.terminal.display import open_console, say, unbroken
 from study.terminal.live import LiveProgress
 from study.tracking.background_sync import BackgroundSync
 from study.tune.runner import RunOptions, RunSummary, run_lock, run_study
-
-if TYPE_CHECKING:  # torch comes with it
-    from trainables.data import Dataset
 
 EXIT_FAILED = 1
 
@@ -131,38 +126,6 @@ def _announce(console: Console, target: Target, plan: StudyPlan, command: RunCom
         )
     if lacking := unmonitored(progress):
         say(console, monitoring_line(lacking, command_line("run", command.given, command.runs)))
-
-
-def prepare_images(plan: StudyPlan, folder: RunFolder) -> None:
-    """Decode the images before any trial starts, so that data no study could be made of is refused here.
-
-    Raises:
-        UserError: data that does not fit together, too many corrupt or duplicate images, or a full disk.
-    """
-    from trainables.data import prepare_dataset, prepared_manifest
-
-    with blaming("data"):
-        try:
-            dataset = prepare_dataset(plan.definition.data, plan.definition.seeds.data_seed, dataset_cache())
-        except OSError as error:
-            raise UserError(f"data: the images cannot be prepared: {error}") from error
-        if manifest := prepared_manifest(dataset.fingerprint, dataset_cache()):
-            write_data_record(folder, manifest)
-    refuse_untrainable_labels(plan, dataset.splits)
-    _check_selection(plan, dataset)
-
-
-def _check_selection(plan: StudyPlan, dataset: Dataset) -> None:
-    """Refuse a selection that looks at labels of a task that comes as triplets alone, before anything is trained."""
-    selection = plan.definition.selection
-    if (selection.metric, selection.average) == ("triplet_accuracy", "query"):
-        return
-    for column, task in enumerate(plan.definition.data.tasks):
-        if (dataset.splits["validation"].labels[:, column] < 0).all():
-            raise UserError(
-                f"selection.metric: {selection.metric} averaged over {selection.average} needs labels, but no"
-                f" validation image of task {task!r} has one; triplet_accuracy averaged over query needs triplets only"
-            )
 
 
 @contextmanager

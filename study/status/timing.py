@@ -9,8 +9,8 @@ from math import inf
 from statistics import fmean, mean, median, quantiles
 
 from study.layout import dataset_cache
+from study.plan.checks import refuse_missing_device, refuse_untrainable_labels
 from study.plan.plan import StudyPlan, blaming
-from study.plan.preflight import refuse_missing_device, refuse_untrainable_labels
 from study.schedule.progress import RunProgress
 
 _ENDED = ("completed", "pruned", "paused")

@@ -16,9 +16,9 @@ from PIL import Image
 from typer.testing import CliRunner, Result
 
 from study.cli import app
-from study.commands.run import prepare_images
 from study.definition.loading import load_study
 from study.layout import RunFolder
+from study.plan.checks import prepare_images
 from study.plan.plan import compile_plan
 from trainables.run import run_trial
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from study.commands.run import _check_selection
 from study.definition.model import StudyDefinition
 from study.errors import UserError
+from study.plan.checks import refuse_unlabelled_selection
 from study.plan.plan import StudyPlan
 from trainables.data.dataset import Dataset, Split
 
@@ -29,6 +29,6 @@ def _dataset(labels: list[list[int]]) -> Dataset:
 @pytest.mark.parametrize("selection", [{"metric": "recall_at_1"}, {"average": "class"}])
 def test_labels_that_are_not_there_are_missed_in_time(selection: dict[str, str]) -> None:
     with pytest.raises(UserError, match=r"selection.metric: .* needs labels, but no .* task 'Smiling'"):
-        _check_selection(_plan(**selection), _dataset([[0, -1], [1, -1]]))
-    _check_selection(_plan(**selection), _dataset([[0, 1], [1, -1]]))
-    _check_selection(_plan(), _dataset([[0, -1], [1, -1]]))
+        refuse_unlabelled_selection(_plan(**selection), _dataset([[0, -1], [1, -1]]))
+    refuse_unlabelled_selection(_plan(**selection), _dataset([[0, 1], [1, -1]]))
+    refuse_unlabelled_selection(_plan(), _dataset([[0, -1], [1, -1]]))

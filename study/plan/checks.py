@@ -1,4 +1,4 @@
-"""What a plan can know of its trials before one is trained: it refuses what would end them all at their start."""
+"""Checks before a run: refuse what would end every trial at its start, and decode the images."""
 
 from __future__ import annotations
 
@@ -7,11 +7,13 @@ from typing import TYPE_CHECKING
 
 from search_spaces.nuisance import Choice, IntRange
 from study.errors import UserError
-from study.layout import dataset_cache
+from study.layout import RunFolder, dataset_cache
+from study.plan.data_record import write_data_record
 from study.plan.plan import StudyPlan, blaming
 from trainables.config.trial import TrialConfig
 
 if TYPE_CHECKING:  # torch comes with it
+    from trainables.data import Dataset
     from trainables.evaluation.measure import LabelsAndTriplets
 
 
@@ -67,6 +69,42 @@ def refuse_missing_device(plan: StudyPlan) -> None:
 
     with blaming("compute.device"):
         choose_device(plan.definition.compute.device)
+
+
+def prepare_images(plan: StudyPlan, folder: RunFolder) -> None:
+    """Decode the images before any trial starts, so that unusable data is refused before anything is trained.
+
+    Raises:
+        UserError: data that does not fit together, too many corrupt or duplicate images, or a full disk.
+    """
+    from trainables.data import prepare_dataset, prepared_manifest
+
+    with blaming("data"):
+        try:
+            dataset = prepare_dataset(plan.definition.data, plan.definition.seeds.data_seed, dataset_cache())
+        except OSError as error:
+            raise UserError(f"data: the images cannot be prepared: {error}") from error
+        if manifest := prepared_manifest(dataset.fingerprint, dataset_cache()):
+            write_data_record(folder, manifest)
+    refuse_untrainable_labels(plan, dataset.splits)
+    refuse_unlabelled_selection(plan, dataset)
+
+
+def refuse_unlabelled_selection(plan: StudyPlan, dataset: Dataset) -> None:
+    """Refuse a selection metric that needs labels where the validation images of a task have none.
+
+    Raises:
+        UserError: names the metric and the task.
+    """
+    selection = plan.definition.selection
+    if (selection.metric, selection.average) == ("triplet_accuracy", "query"):
+        return
+    for column, task in enumerate(plan.definition.data.tasks):
+        if (dataset.splits["validation"].labels[:, column] < 0).all():
+            raise UserError(
+                f"selection.metric: {selection.metric} averaged over {selection.average} needs labels, but no"
+                f" validation image of task {task!r} has one; triplet_accuracy averaged over query needs triplets only"
+            )
 
 
 def _with_largest_batch(plan: StudyPlan) -> tuple[TrialConfig, bool]:
