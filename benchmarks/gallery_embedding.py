@@ -13,8 +13,10 @@ import argparse
 import torch
 
 from benchmarks.measure import interleave
+from trainables.config.data import DataConfig
+from trainables.config.modulation import ModulationConfig
 from trainables.config.network import NetworkConfig
-from trainables.config.trial import DataConfig, ModulationConfig, TrialConfig
+from trainables.config.trial import TrialConfig
 from trainables.networks.ledger import storage_ledger
 from trainables.networks.multi_task import build_model
 

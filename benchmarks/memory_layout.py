@@ -24,7 +24,7 @@ from benchmarks.measure import interleave
 from trainables.config.trial import TrialConfig
 from trainables.data import Split
 from trainables.networks.backbones import channels_last_norm
-from trainables.sampling.batches import Batch
+from trainables.sampling.batch import Batch
 from trainables.training.learner import Learner
 from trainables.training.runtime import trial_runtime
 

@@ -23,7 +23,7 @@ from PIL import Image
 from benchmarks.measure import interleave
 from trainables.config.trial import TrialConfig
 from trainables.data import Split
-from trainables.sampling.batches import Batch
+from trainables.sampling.batch import Batch
 from trainables.training.learner import Learner
 from trainables.training.runtime import trial_runtime
 

@@ -21,12 +21,13 @@ from statistics import median
 import numpy as np
 import psutil
 
+from trainables.config.data import DataConfig
 from trainables.config.network import NetworkConfig
 from trainables.config.training import BatchConfig, OptimizationConfig
-from trainables.config.trial import DataConfig, TrialConfig
+from trainables.config.trial import TrialConfig
 from trainables.data import prepare_dataset
 from trainables.outcome import EpochRecord
-from trainables.sources.builtin import GeneratedFaces
+from trainables.sources.faces.source import GeneratedFaces
 
 
 def configuration(images: int, seed: int) -> TrialConfig:

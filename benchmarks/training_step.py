@@ -21,7 +21,7 @@ from benchmarks.measure import interleave
 from trainables.config.trial import TrialConfig
 from trainables.data import Split
 from trainables.networks.modulation import FORMS
-from trainables.sampling.batches import Batch
+from trainables.sampling.batch import Batch
 from trainables.training.learner import Learner
 from trainables.training.runtime import trial_runtime
 

@@ -30,7 +30,8 @@ from study.plan.arm_config import NUISANCE_KEYS
 from trainables.config.network import NetworkConfig
 from trainables.networks.backbones import BACKBONES, stage_shapes
 from trainables.sources.faces.attributes import FACE_TASKS
-from trainables.sources.registry import SOURCES, SourceConfig, source_section
+from trainables.sources.registry import SOURCES, source_section
+from trainables.sources.source import SourceConfig
 
 DOCS = Path(__file__).resolve().parent
 SET_BY_THE_STUDY = {"evaluation.splits", "compute.threads", "balancing.method"}

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from search_spaces.factors.forms import FORMS
+from trainables.config.data import DataConfig
+from trainables.config.modulation import ModulationConfig
 from trainables.config.network import NetworkConfig
-from trainables.config.trial import DataConfig, ModulationConfig, TrialConfig
+from trainables.config.trial import TrialConfig
 from trainables.networks.backbones import stage_shapes
 from trainables.networks.ledger import storage_ledger
 from trainables.networks.modulation import FORMS as MADE_FORMS

@@ -71,7 +71,7 @@ def measure_affinity(
     """
     from trainables.data import prepare_dataset
     from trainables.diagnostics.affinity_pilot import run_affinity_pilot
-    from trainables.training.learner import DivergedError
+    from trainables.outcome import DivergedError
 
     space = SearchSpace((Block(placement=(PlacementRule("none"),)),), fixed=definition.space.fixed)
     plan = compile_plan(definition.model_copy(update={"space": space}))

@@ -12,6 +12,10 @@ Average = Literal["query", "class"]
 AVERAGES: tuple[Average, ...] = ("query", "class")
 
 
+class DivergedError(RuntimeError):
+    """The loss or an embedding is not finite: a result of the trial's settings, so repeating it is of no use."""
+
+
 @dataclass(frozen=True)
 class EpochRecord:
     """One epoch: ``epoch`` epochs are done (1-based), it took ``seconds`` (never part of a result).

@@ -9,12 +9,14 @@ from pathlib import Path
 import torch
 
 from trainables.config.acting import OWN_METHODS
+from trainables.config.data import DataConfig
 from trainables.config.network import NetworkConfig
-from trainables.config.trial import DataConfig, TrialConfig
+from trainables.config.trial import TrialConfig
 from trainables.evaluation.measure import LabelsAndTriplets, check_measurable
 from trainables.networks.backbones import build_backbone
 from trainables.networks.backbones.pretrained import check_pretrained
 from trainables.networks.multi_task import assemble_model
+from trainables.sampling.batch import TrainingLabels
 from trainables.sampling.batches import build_batches
 from trainables.sampling.triplets import TripletPool
 from trainables.sources.source import SPLITS, Labels
@@ -37,7 +39,7 @@ def read_labels(data: DataConfig, data_seed: int, cache: Path) -> dict[str, Spli
     Raises:
         ValueError: files, columns or tasks do not fit together.
     """
-    source = data.source.open(data, data_seed, cache)
+    source = data.open(data_seed, cache)
     return {split: SplitLabels(source.labels(split), source.triplets(split)) for split in SPLITS}
 
 
@@ -50,7 +52,8 @@ def check_trainable(config: TrialConfig, splits: Mapping[str, LabelsAndTriplets]
             without labels.
     """
     train = splits["train"]
-    build_batches(config, train.labels, train.triplets)
+    training = TrainingLabels(config.data.tasks, train.labels, train.triplets)
+    build_batches(config.batches, training, config.train_seed)
     for name in ("validation", "test"):
         check_measurable(splits[name], name, config.data.tasks, config.evaluation, config.data_seed)
     if config.agreement.every_epochs:

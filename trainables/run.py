@@ -15,13 +15,16 @@ from pathlib import Path
 
 from torch import Tensor
 
-from trainables.config.trial import TrialConfig, trial_id
+from trainables.config.identity import trial_id
+from trainables.config.trial import TrialConfig
 from trainables.data import prepare_dataset
 from trainables.diagnostics.agreement_probe import AgreementProbe
 from trainables.evaluation.evaluator import VALIDATION, SplitEvaluator
-from trainables.outcome import EpochRecord, TaskMetric, TrialOutcome
-from trainables.training.checkpoint import Checkpoint, load_checkpoint, save_checkpoint, temporary_path
-from trainables.training.learner import DivergedError, Learner
+from trainables.foundation.files import temporary_path
+from trainables.outcome import DivergedError, EpochRecord, TaskMetric, TrialOutcome
+from trainables.sampling.triplets import TripletStore
+from trainables.training.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
+from trainables.training.learner import Learner
 from trainables.training.records import TrialRecords
 from trainables.training.runtime import Runtime, peak_memory_bytes, trial_runtime
 from trainables.training.weights import read_weights, save_weights
@@ -88,7 +91,8 @@ class _Trial:
         self._runtime = runtime
         self._id = trial_id(config, dataset.fingerprint)
         self._learner = Learner(config, dataset.splits["train"], runtime)
-        self._evaluator = SplitEvaluator(config, dataset, cache)
+        store = TripletStore.in_cache(cache, dataset.fingerprint, config.data_seed)
+        self._evaluator = SplitEvaluator(dataset, config.evaluation, store, config.compute, config.data.preprocessing)
         self._probe = (
             AgreementProbe(config, dataset.splits["train"], runtime) if config.agreement.every_epochs else None
         )

@@ -13,11 +13,12 @@ from study.commands.target import find_target
 from study.layout import RunFolder, dataset_cache
 from study.plan.plan import blaming
 from study.terminal.display import Heading, open_console, print_table, say
-from trainables.config.trial import DataConfig
+from trainables.config.data import DataConfig
 from trainables.sources.registry import detect_source
 
 if TYPE_CHECKING:
-    from trainables.data import DatasetCheck, TaskCounts
+    from trainables.data import TaskCounts
+    from trainables.sampling.checks import DatasetCheck
 
 EXIT_MUST_FIX = 1
 _NAMED = 10
@@ -38,7 +39,7 @@ def check_data(given: Path, runs: Path) -> int:
     Raises:
         UserError: files, columns or tasks do not fit together, or the folder holds data of no known kind.
     """
-    from trainables.data import check_dataset
+    from trainables.sampling.checks import check_dataset
 
     console = open_console()
     data, data_seed, named = _data_of(given, runs)

@@ -23,7 +23,8 @@ from study.errors import UserError, nearest
 from study.layout import RUNS, write_atomically
 from study.plan.plan import blaming, compile_plan
 from study.terminal.display import open_console, say
-from trainables.sources.registry import SourceConfig, detect_source
+from trainables.sources.registry import detect_source
+from trainables.sources.source import SourceConfig
 
 if TYPE_CHECKING:
     from trainables.sources.table.class_folders import ClassFolders

@@ -15,9 +15,12 @@ from search_spaces.nuisance import Choice
 from search_spaces.parsing import parse_space
 from search_spaces.space import SearchSpace
 from study.definition.secrets import holds_secret, redact_address
+from trainables.config.data import DataConfig
+from trainables.config.evaluation import AgreementConfig, EvaluationConfig
 from trainables.config.network import NetworkConfig
+from trainables.config.runtime import ComputeConfig
 from trainables.config.training import AugmentationConfig, BalancingConfig, BatchConfig, LossConfig, OptimizationConfig
-from trainables.config.trial import AgreementConfig, ComputeConfig, DataConfig, EvaluationConfig, check_sections_agree
+from trainables.config.trial import check_sections_agree
 from trainables.foundation.section import Section
 
 LONGEST_NAME = 100

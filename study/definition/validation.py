@@ -12,7 +12,8 @@ from pydantic_core import ErrorDetails
 from study.definition.model import StudyDefinition
 from study.definition.secrets import redact, redact_address
 from study.errors import nearest
-from trainables.sources.registry import SOURCES, SourceConfig, source_section
+from trainables.sources.registry import SOURCES, source_section
+from trainables.sources.source import SourceConfig
 
 Location = Sequence[str | int]
 

@@ -14,8 +14,8 @@ import numpy as np
 from study.definition.yaml_writer import one_line
 from study.errors import UserError
 from study.plan.plan import blaming
-from trainables.config.trial import DataConfig
-from trainables.sources.registry import SourceConfig
+from trainables.config.data import DataConfig
+from trainables.sources.source import SourceConfig
 
 if TYPE_CHECKING:
     from trainables.sampling.task_findings import TaskFinding
@@ -70,7 +70,7 @@ def look_at(source: SourceConfig) -> Draft:
     chosen = tuple(finding for finding in findings if finding in best)
     with blaming("data"):
         data = DataConfig(source=source, tasks=tuple(finding.name for finding in chosen))
-        images = source.open(data, 0, None)
+        images = data.open(0)
         labels = {split: images.labels(split) for split in SPLITS}
     return Draft(
         source=source,

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 from study.errors import UserError
 from study.plan.plan import blaming
-from trainables.sources.registry import SourceConfig, detect_source
+from trainables.sources.registry import detect_source
+from trainables.sources.source import SourceConfig
 
 if TYPE_CHECKING:
     from trainables.sources.table.class_folders import ClassFolders

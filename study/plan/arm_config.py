@@ -7,7 +7,8 @@ from typing import Any
 
 from search_spaces.arms import Arm
 from study.definition.model import StudyDefinition
-from trainables.config.trial import InitializationConfig, ModulationConfig, TrialConfig
+from trainables.config.modulation import InitializationConfig, ModulationConfig
+from trainables.config.trial import TrialConfig
 
 Nuisance = Mapping[str, float | int]
 

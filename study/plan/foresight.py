@@ -31,7 +31,7 @@ def foreseen(plan: StudyPlan, *, elsewhere: bool = False) -> tuple[str, ...]:
     """
     definition = plan.definition
     with blaming("data"):
-        source = definition.data.source.open(definition.data, definition.seeds.data_seed, None)
+        source = definition.data.open(definition.seeds.data_seed, None)
         return (
             *(() if elsewhere else _machine(definition)),
             *_enlarged(definition, source),

@@ -20,8 +20,9 @@ from study.plan.arm_config import NUISANCE_KEYS, Nuisance, arm_config, with_valu
 from study.run_folder.ownership import refuse_another_rule, refuse_another_study
 from study.run_folder.plan_file import damaged, read_document
 from trainables.config.acting import acts
+from trainables.config.identity import RESULTS_VERSION, trial_id
 from trainables.config.network import with_known_content
-from trainables.config.trial import RESULTS_VERSION, TrialConfig, trial_id
+from trainables.config.trial import TrialConfig
 from trainables.networks.ledger import StorageLedger
 
 Stage = Literal["tune", "confirm"]

@@ -10,7 +10,7 @@ from study.errors import UserError
 from study.journal.journal import read_histories
 from study.layout import RunFolder, write_atomically
 from study.plan.plan import LAST_UNRECORDED_VERSION, compile_plan, planned_definition, write_plan
-from trainables.config.trial import RESULTS_VERSION
+from trainables.config.identity import RESULTS_VERSION
 
 _LOG = logging.getLogger(__name__)
 

@@ -11,7 +11,7 @@ from study.definition.model import StudyDefinition
 from study.errors import UserError
 from study.layout import RunFolder
 from study.run_folder.plan_file import DamagedPlanError, read_document
-from trainables.config.trial import RESULTS_VERSION
+from trainables.config.identity import RESULTS_VERSION
 
 WAYS_OUT = "give this study another name, or its runs another place (--runs-dir)"
 

@@ -9,7 +9,7 @@ from study.plan.plan import read_plan
 from study.run_folder.ownership import trained_plan
 from study.schedule.progress import progress_of
 from study.schedule.units import read_states
-from trainables.config.trial import RESULTS_CHANGES, RESULTS_VERSION
+from trainables.config.identity import RESULTS_CHANGES, RESULTS_VERSION
 
 
 @dataclass(frozen=True)

@@ -12,8 +12,10 @@ from hypothesis import HealthCheck, assume, example, given, settings
 from hypothesis import strategies as st
 from safetensors import safe_open
 
+from trainables.config.data import DataConfig
+from trainables.config.modulation import InitializationConfig, ModulationConfig, Partition
 from trainables.config.network import NetworkConfig
-from trainables.config.trial import DataConfig, InitializationConfig, ModulationConfig, Partition, TrialConfig
+from trainables.config.trial import TrialConfig
 from trainables.networks.ledger import storage_ledger
 from trainables.networks.modulation import FORMS
 from trainables.networks.multi_task import MultiTaskModel, build_model

@@ -7,8 +7,10 @@ import torch
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
+from trainables.config.data import DataConfig
+from trainables.config.modulation import ModulationConfig
 from trainables.config.network import NetworkConfig
-from trainables.config.trial import DataConfig, ModulationConfig, TrialConfig
+from trainables.config.trial import TrialConfig
 from trainables.networks.backbones import build_backbone
 from trainables.networks.multi_task import assemble_model
 

@@ -13,8 +13,10 @@ from typing import Any
 import pytest
 import torch
 
+from trainables.config.data import DataConfig
+from trainables.config.modulation import InitializationConfig, ModulationConfig
 from trainables.config.network import NetworkConfig
-from trainables.config.trial import DataConfig, InitializationConfig, ModulationConfig, TrialConfig
+from trainables.config.trial import TrialConfig
 from trainables.losses.triplet import triplet_margin_loss
 from trainables.networks.multi_task import MultiTaskModel, build_model
 

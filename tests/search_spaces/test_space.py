@@ -13,7 +13,9 @@ from search_spaces import CATALOG, Arm, Block, FloatRange, GroupingRule, Initial
 from search_spaces.factors.grouping import GROUPINGS
 from search_spaces.factors.initialization import PUBLISHED
 from search_spaces.factors.placement import PLACEMENTS, PlacementRule
-from trainables.config.trial import DataConfig, InitializationConfig, ModulationConfig, TrialConfig
+from trainables.config.data import DataConfig
+from trainables.config.modulation import InitializationConfig, ModulationConfig
+from trainables.config.trial import TrialConfig
 
 STAGES = ("conv1", "res2", "res3", "res4", "res5", "fc")
 TASKS = ("smile", "bald", "hat")

@@ -20,7 +20,7 @@ from study.definition.loading import load_study
 from study.layout import RunFolder
 from study.plan.checks import prepare_images
 from study.plan.plan import StudyPlan, compile_plan
-from trainables.config.trial import trial_id
+from trainables.config.identity import trial_id
 
 STUDY = """
 name: shoes

@@ -19,10 +19,16 @@ from study.plan.plan import compile_plan, plan_trial
 from trainables.config.trial import TrialConfig
 from trainables.outcome import EpochRecord
 from trainables.run import run_trial
-from trainables.sampling.batches import build_batches
+from trainables.sampling.batch import TrainingLabels
+from trainables.sampling.batches import build_batches as batches_of
 from trainables.training.optimization import schedule_factor
 
 ATTRIBUTES = ("Smiling", "Oval_Face", "5_o_Clock_Shadow", "Bald", "Arched_Eyebrows", "Big_Lips", "Big_Nose")
+
+
+def build_batches(config, labels, listed=None):
+    training = TrainingLabels(config.data.tasks, labels, listed or {})
+    return batches_of(config.batches, training, config.train_seed, config.optimization.steps_per_epoch)
 
 
 def values_of(name: str) -> dict[str, Any]:

@@ -17,10 +17,11 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
-from trainables.config.trial import DataConfig, TrialConfig
+from trainables.config.data import DataConfig
+from trainables.config.trial import TrialConfig
 from trainables.outcome import TrialOutcome
 from trainables.run import run_trial
-from trainables.sources.builtin import ParquetImages
+from trainables.sources.parquet.source import ParquetImages
 
 IMAGE_TYPE = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
 

@@ -22,7 +22,7 @@ from safetensors.torch import load_file
 from trainables.config.trial import TrialConfig
 from trainables.data import prepare_dataset
 from trainables.data.dataset import MANIFEST, Manifest
-from trainables.foundation.file_hash import file_checksum
+from trainables.foundation.files import file_checksum
 from trainables.foundation.pulse import heard_by
 from trainables.outcome import EpochRecord, TrialOutcome
 from trainables.run import run_trial

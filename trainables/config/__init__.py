@@ -1,6 +1,11 @@
 """Every setting of one trial, a section a module. Imports no torch."""
 
+from trainables.config.data import DataConfig
+from trainables.config.evaluation import AgreementConfig, EvaluationConfig
+from trainables.config.identity import RESULTS_VERSION, trial_id, trial_identity
+from trainables.config.modulation import InitializationConfig, ModulationConfig, Partition
 from trainables.config.network import NetworkConfig, WeightsConfig
+from trainables.config.runtime import ComputeConfig
 from trainables.config.training import (
     AugmentationConfig,
     BalancingConfig,
@@ -8,19 +13,7 @@ from trainables.config.training import (
     LossConfig,
     OptimizationConfig,
 )
-from trainables.config.trial import (
-    RESULTS_VERSION,
-    AgreementConfig,
-    ComputeConfig,
-    DataConfig,
-    EvaluationConfig,
-    InitializationConfig,
-    ModulationConfig,
-    Partition,
-    TrialConfig,
-    trial_id,
-    trial_identity,
-)
+from trainables.config.trial import TrialConfig
 
 __all__ = [
     "RESULTS_VERSION",

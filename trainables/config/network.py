@@ -7,7 +7,7 @@ from typing import Any
 
 from pydantic import Field, JsonValue, model_validator
 
-from trainables.foundation.file_hash import file_hash
+from trainables.foundation.files import file_hash
 from trainables.foundation.section import Section
 
 

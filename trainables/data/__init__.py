@@ -10,20 +10,17 @@ from trainables.data.cache import (
 from trainables.data.dataset import Dataset, Manifest, Split
 from trainables.data.description import DatasetDescription, TaskCounts, describe_dataset
 from trainables.data.duplicates import DuplicateImages
-from trainables.sampling.checks import DatasetCheck, check_dataset
 from trainables.sources.source import SPLITS, UNLABELLED
 
 __all__ = [
     "SPLITS",
     "UNLABELLED",
     "Dataset",
-    "DatasetCheck",
     "DatasetDescription",
     "DuplicateImages",
     "Manifest",
     "Split",
     "TaskCounts",
-    "check_dataset",
     "data_fingerprint",
     "describe_dataset",
     "prepare_dataset",

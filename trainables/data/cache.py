@@ -23,7 +23,7 @@ import numpy as np
 from filelock import FileLock
 from numpy.typing import NDArray
 
-from trainables.config.trial import DataConfig
+from trainables.config.data import DataConfig
 from trainables.data.dataset import (
     MANIFEST,
     DamagedCacheError,
@@ -36,7 +36,7 @@ from trainables.data.dataset import (
 )
 from trainables.data.duplicates import find_duplicates, pixel_hash
 from trainables.data.pixel_limit import acting_limit
-from trainables.foundation.file_hash import file_checksum
+from trainables.foundation.files import file_checksum
 from trainables.sources.source import SPLITS, CorruptImage, ImageSource, Labels
 
 CACHE_FOLDER = "datasets-v2"
@@ -61,7 +61,7 @@ def data_fingerprint(data: DataConfig, data_seed: int, cache: Path | None = None
     Raises:
         ValueError: files, columns or tasks do not fit together.
     """
-    return _fingerprint(data.source.open(data, data_seed, cache), data)
+    return _fingerprint(data.open(data_seed, cache), data)
 
 
 def require_fingerprint(data: DataConfig, data_seed: int, expected: str, cache: Path | None = None) -> None:
@@ -97,7 +97,7 @@ def cache_folder(fingerprint: str, cache: Path) -> Path:
 
 def build_if_missing(data: DataConfig, data_seed: int, cache: Path) -> tuple[Manifest, Dataset]:
     """Return manifest and arrays of the data, after building them if nobody has or a file of them was damaged."""
-    source = data.source.open(data, data_seed, cache)
+    source = data.open(data_seed, cache)
     fingerprint = _fingerprint(source, data)
     folder = cache_folder(fingerprint, cache)
     try:

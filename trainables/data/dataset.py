@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from trainables.data.duplicates import DuplicateImages
-from trainables.foundation.file_hash import file_checksum
+from trainables.foundation.files import file_checksum
 from trainables.foundation.sealed_json import is_sealed, read_object, seal
 from trainables.sources.source import SPLITS, CorruptImage, Labels, Pixels
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from trainables.config.trial import DataConfig
+from trainables.config.data import DataConfig
 from trainables.data.cache import build_if_missing, cache_folder
 from trainables.data.dataset import Dataset
 from trainables.sources.source import SPLITS, UNLABELLED, CorruptImage

@@ -6,8 +6,7 @@ import functools
 from dataclasses import dataclass, field
 from typing import Any
 
-from trainables.config.trial import MAX_PIXELS
-from trainables.sources.source import SPLITS, ImageSource
+from trainables.sources.source import MAX_PIXELS, SPLITS, ImageSource
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ from trainables.losses.distances import chosen_distance
 from trainables.losses.gradients import gradients_of
 from trainables.losses.triplet import TripletLoss, batch_triplet_loss, triplet_margin_loss
 from trainables.networks.multi_task import MultiTaskModel
-from trainables.sampling.batches import Batch
+from trainables.sampling.batch import Batch
 from trainables.training.runtime import Runtime
 
 

@@ -2,29 +2,46 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from torch import Tensor
 
-from trainables.config.trial import TrialConfig
+from trainables.config.evaluation import EvaluationConfig
+from trainables.config.runtime import ComputeConfig
 from trainables.data import Dataset
+from trainables.data.preprocessing import Preprocessing
 from trainables.evaluation.measure import FrozenSplit, embed_split, freeze_split, retrieval_metrics, triplet_metrics
 from trainables.evaluation.retrieval_metrics import TRIPLET_ACCURACY
 from trainables.networks.multi_task import MultiTaskModel
-from trainables.outcome import TaskMetric, mean_over_tasks, select
+from trainables.outcome import DivergedError, TaskMetric, mean_over_tasks, select
 from trainables.sampling.triplets import TripletStore
-from trainables.training.learner import DivergedError
 
 VALIDATION = "validation"
 
 
 class SplitEvaluator:
-    """Embeds a split and measures it. The frozen triplets lie in the cache, for all trials on the node."""
+    """Embeds a split and measures it."""
 
-    def __init__(self, config: TrialConfig, dataset: Dataset, cache: Path) -> None:
-        self._config = config
+    def __init__(
+        self,
+        dataset: Dataset,
+        settings: EvaluationConfig,
+        store: TripletStore,
+        compute: ComputeConfig,
+        preprocessing: Preprocessing,
+    ) -> None:
+        """Measure splits of a data set.
+
+        Args:
+            dataset: all its splits.
+            settings: how many images and triplets.
+            store: keeps the frozen triplets for all trials on the node.
+            compute: precision and memory layout.
+            preprocessing: what turns pixels into the network's numbers.
+        """
+        self._settings = settings
+        self._compute = compute
+        self._preprocessing: Preprocessing = preprocessing
         self._dataset = dataset
-        self._store = TripletStore(cache / "triplets" / dataset.fingerprint, config.data_seed)
+        self._store = store
         self._frozen: dict[str, FrozenSplit] = {}
 
     def embed(self, model: MultiTaskModel, split: str) -> Tensor:
@@ -33,7 +50,7 @@ class SplitEvaluator:
         Raises:
             DivergedError: one of them is not finite.
         """
-        embeddings = embed_split(model, self.freeze(split), self._config.compute, self._config.data.preprocessing)
+        embeddings = embed_split(model, self.freeze(split), self._compute, self._preprocessing)
         if not embeddings.isfinite().all():
             raise DivergedError(f"embeddings of the {split} images are not finite: a lower learning rate may help")
         return embeddings
@@ -56,6 +73,6 @@ class SplitEvaluator:
         """Return the images and triplets on which a split is measured."""
         if split not in self._frozen:
             self._frozen[split] = freeze_split(
-                self._dataset.splits[split], split, self._config.data.tasks, self._config.evaluation, self._store
+                self._dataset.splits[split], split, self._dataset.tasks, self._settings, self._store
             )
         return self._frozen[split]

@@ -11,7 +11,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from trainables.config.trial import ComputeConfig, EvaluationConfig
+from trainables.config.evaluation import EvaluationConfig
+from trainables.config.runtime import ComputeConfig
 from trainables.data.preprocessing import Preprocessing, to_network_input
 from trainables.evaluation.retrieval_metrics import (
     RANK_METRICS,

@@ -9,12 +9,12 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 
-from trainables.config.trial import ModulationConfig
+from trainables.config.modulation import ModulationConfig
 from trainables.foundation.names import look_up
+from trainables.foundation.random_streams import random_stream
 from trainables.networks.backbones import Backbone
 from trainables.networks.backbones.norm_calls import SoundNorms
 from trainables.networks.modulation import Modulation, Site, build_modulation
-from trainables.networks.modulation.initialization import random_stream
 from trainables.networks.named_modules import NamedModules
 
 NORM_EPSILON = 1e-10

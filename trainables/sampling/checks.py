@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from trainables.config.trial import DataConfig
+from trainables.config.data import DataConfig
 from trainables.data.cache import build_if_missing
 from trainables.data.dataset import Dataset
 from trainables.data.description import DatasetDescription, describe_dataset
@@ -40,7 +40,7 @@ def check_dataset(data: DataConfig, data_seed: int, cache: Path) -> DatasetCheck
         )
     if excess := manifest.duplicates.excess(data.max_duplicate_share):
         problems.append(excess)
-    notes = list(data.source.open(data, data_seed, cache).notes())
+    notes = list(data.open(data_seed, cache).notes())
     if manifest.triplets_dropped:
         notes.append(f"{manifest.triplets_dropped} published triplets name an image that cannot be decoded")
     return DatasetCheck(described, manifest.duplicates, (*problems, *_tasks_without_triplets(dataset)), tuple(notes))

@@ -6,10 +6,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from trainables.config.trial import DataConfig
+from trainables.config.data import DataConfig
 from trainables.sampling.listed_triplets import triplet_items
-from trainables.sources.registry import SourceConfig
-from trainables.sources.source import SPLITS, ImageSource, Labels
+from trainables.sources.source import SPLITS, ImageSource, Labels, SourceConfig
 
 _MOST_CLASSES = 100
 _FEWEST_A_CLASS = 5
@@ -57,7 +56,7 @@ def find_tasks(source: SourceConfig, data_seed: int) -> tuple[TaskFinding, ...]:
 
 
 def _open(source: SourceConfig, tasks: tuple[str, ...], data_seed: int) -> ImageSource:
-    return source.open(DataConfig(source=source, tasks=tasks), data_seed, None)
+    return DataConfig(source=source, tasks=tasks).open(data_seed)
 
 
 def _findings(tasks: tuple[str, ...], images: ImageSource) -> list[TaskFinding]:

@@ -5,29 +5,20 @@ from __future__ import annotations
 import hashlib
 import io
 import logging
-import lzma
 import re
-import struct
 import uuid
-import zipfile
-import zlib
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from trainables.foundation.damage import DAMAGE
 from trainables.foundation.seeds import named_seed
 
 Integers = NDArray[np.int64]
 
 _log = logging.getLogger(__name__)
-
-_DAMAGE = (
-    *(zipfile.BadZipFile, zlib.error, lzma.LZMAError, struct.error, SyntaxError),
-    *(OSError, RuntimeError, ValueError, TypeError, AttributeError, LookupError, OverflowError, MemoryError, EOFError),
-)
-"""What reading an array raises that is not as it was written."""
 
 
 class TripletPool:
@@ -97,6 +88,11 @@ class TripletStore:
     folder: Path
     data_seed: int
 
+    @classmethod
+    def in_cache(cls, cache: Path, fingerprint: str, data_seed: int) -> TripletStore:
+        """Return the store that all trials on a node share for the data of this fingerprint."""
+        return cls(cache / "triplets" / fingerprint, data_seed)
+
     def load_or_draw(self, split: str, task: str, labels: Integers, count: int) -> Integers:
         """Return the frozen list (count, 3) of rows of the split.
 
@@ -144,7 +140,7 @@ def _read(path: Path, count: int, images: int) -> Integers | None:
     try:
         with np.load(content, allow_pickle=False) as stored:
             triplets: Integers = stored["triplets"]
-    except _DAMAGE as error:
+    except DAMAGE as error:
         _log.warning("%s: not a readable list of triplets (%s); it is drawn again", path, error)
         return None
     if triplets.shape != (count, 3) or triplets.dtype != np.int64 or triplets.min() < 0 or triplets.max() >= images:

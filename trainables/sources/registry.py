@@ -11,86 +11,21 @@ from __future__ import annotations
 import importlib
 import importlib.metadata
 import json
-from abc import ABC, abstractmethod
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 from pydantic import SerializeAsAny, ValidationError, ValidationInfo, WithJsonSchema, WrapValidator
 from pydantic_core import InitErrorDetails, PydanticCustomError
 
 from trainables.foundation.names import look_up
-from trainables.foundation.section import Section
-
-if TYPE_CHECKING:
-    from trainables.config.trial import DataConfig
-    from trainables.sources.source import ImageSource
+from trainables.sources.source import SourceConfig
 
 ENTRY_POINTS = "modstudy.sources"
 
 
-class SourceConfig(Section, ABC):
-    """The keys of one kind of source, and what can be asked of them without decoding an image.
-
-    A subclass narrows ``kind`` to a ``Literal`` of its own, with that as default. Keys of type ``Path`` are resolved
-    against the study file.
-    """
-
-    kind: str
-
-    @abstractmethod
-    def open(self, data: DataConfig, data_seed: int, cache: Path | None) -> ImageSource:
-        """Return the source, validated.
-
-        Args:
-            data: the section that this source is part of.
-            data_seed: decides what is drawn (pictures, splits that nobody published).
-            cache: where hashes of image files may be kept; None keeps none.
-
-        Raises:
-            ValueError: files, columns or tasks do not fit together.
-        """
-
-    @abstractmethod
-    def count_images(self) -> int:
-        """Return how many images there are at most, from names and footers alone.
-
-        Raises:
-            ValueError: the files are not there.
-        """
-
-    @abstractmethod
-    def known_tasks(self) -> tuple[str, ...]:
-        """Return the names that ``data.tasks`` may hold (not those of the form ``Task=Value``).
-
-        Raises:
-            ValueError: the files are not there.
-        """
-
-    @property
-    def place(self) -> str:
-        """Where the data lies, for messages."""
-        return str(getattr(self, "path", self.kind))
-
-    @property
-    def title(self) -> str:
-        """The name of the data where it is listed beside others."""
-        path = getattr(self, "path", None)
-        return f"{self.kind} images" if path is None else Path(path).name
-
-    @classmethod
-    def detect(cls, folder: Path) -> SourceConfig | None:  # noqa: ARG003 - most kinds can be told from their files
-        """Return the source that a folder holds, if its files are laid out as this kind's."""
-        return None
-
-    @classmethod
-    def path_keys(cls) -> tuple[str, ...]:
-        """Return the keys that hold a path."""
-        return tuple(name for name, field in cls.model_fields.items() if field.annotation in (Path, Path | None))
-
-
 SOURCES: dict[str, type[SourceConfig] | str] = {
-    "generated": "trainables.sources.builtin:GeneratedFaces",
-    "parquet": "trainables.sources.builtin:ParquetImages",
+    "generated": "trainables.sources.faces.source:GeneratedFaces",
+    "parquet": "trainables.sources.parquet.source:ParquetImages",
     "celeba": "trainables.sources.celeba.source:CelebaImages",
     "zappos50k": "trainables.sources.zappos.source:Zappos50kImages",
     "table": "trainables.sources.table.source:TableImages",

@@ -1,13 +1,21 @@
-"""What the cache needs to know of a source of images: labels, classes, images in order, and what identifies them."""
+"""The contract of a source of images.
+
+A kind of source is a ``SourceConfig`` (its keys in a study file), which opens an ``ImageSource`` for a ``ReadRequest``:
+labels, classes, images in order, and what identifies them. Nothing here knows the rest of a trial, or the cache.
+"""
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, Protocol
+from pathlib import Path
+from typing import Any, Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
+
+from trainables.foundation.section import Section
 
 Pixels = NDArray[np.uint8]
 """One image (image_size, image_size, 3), or many with the image index in front."""
@@ -24,6 +32,33 @@ SPLIT_SPELLINGS = {
 """How file names and tables name the splits, in capitals or not."""
 
 UNLABELLED = -1
+
+MAX_PIXELS = 50_000_000
+"""Larger images are refused before they are decoded: a small file can hold a picture that fills the memory."""
+
+Fit = Literal["crop", "pad", "stretch"]
+"""How an image that is not square becomes one: its central square, with white borders, or without its proportions."""
+
+
+@dataclass(frozen=True)
+class ReadRequest:
+    """What a trial asks of a source.
+
+    Attributes:
+        tasks: names of tasks, in the order of the labels' columns.
+        image_size: side of the decoded images in pixels.
+        fit: how an image becomes square.
+        max_pixels: an image of more counts as undecodable.
+        data_seed: decides what is drawn: pictures, and splits that were never published.
+        cache: folder that keeps hashes of image files; None keeps none.
+    """
+
+    tasks: tuple[str, ...]
+    image_size: int
+    fit: Fit = "crop"
+    max_pixels: int = MAX_PIXELS
+    data_seed: int = 0
+    cache: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -77,3 +112,58 @@ class ImageSource(Protocol):
     def notes(self) -> tuple[str, ...]:
         """Return what somebody who uses the data should know of it, a sentence each."""
         return ()
+
+
+class SourceConfig(Section, ABC):
+    """The keys of one kind of source, and what can be asked of them without decoding an image.
+
+    A subclass narrows ``kind`` to a ``Literal`` of its own, with that as default. Keys of type ``Path`` are resolved
+    against the study file.
+    """
+
+    kind: str
+
+    @abstractmethod
+    def open(self, request: ReadRequest) -> ImageSource:
+        """Return the source, validated against what a trial asks of it.
+
+        Raises:
+            ValueError: files, columns or tasks do not fit together.
+        """
+
+    @abstractmethod
+    def count_images(self) -> int:
+        """Return how many images there are at most, from names and footers alone.
+
+        Raises:
+            ValueError: the files are not there.
+        """
+
+    @abstractmethod
+    def known_tasks(self) -> tuple[str, ...]:
+        """Return the names that ``data.tasks`` may hold (not those of the form ``Task=Value``).
+
+        Raises:
+            ValueError: the files are not there.
+        """
+
+    @property
+    def place(self) -> str:
+        """Where the data lies, for messages."""
+        return str(getattr(self, "path", self.kind))
+
+    @property
+    def title(self) -> str:
+        """The name of the data where it is listed beside others."""
+        path = getattr(self, "path", None)
+        return f"{self.kind} images" if path is None else Path(path).name
+
+    @classmethod
+    def detect(cls, folder: Path) -> SourceConfig | None:  # noqa: ARG003 - most kinds can be told from their files
+        """Return the source that a folder holds, if its files are laid out as this kind's."""
+        return None
+
+    @classmethod
+    def path_keys(cls) -> tuple[str, ...]:
+        """Return the keys that hold a path."""
+        return tuple(name for name, field in cls.model_fields.items() if field.annotation in (Path, Path | None))

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from trainables.config.training import AugmentationConfig
-from trainables.networks.modulation.initialization import random_stream
+from trainables.foundation.random_streams import random_stream
 
 
 def augment(pixels: Tensor, config: AugmentationConfig, train_seed: int, step: int) -> Tensor:

@@ -1,41 +1,16 @@
-"""What a trial needs to go on where it stopped, and how files are written so that a crash never leaves half of one."""
+"""What a trial needs to resume where it stopped."""
 
 from __future__ import annotations
 
 import io
-import logging
-import lzma
-import os
-import pickle
-import struct
-import zipfile
-import zlib
-from collections.abc import Callable
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import torch
 
-_log = logging.getLogger(__name__)
-
-DAMAGE = (
-    zipfile.BadZipFile,
-    zlib.error,
-    lzma.LZMAError,
-    struct.error,
-    pickle.UnpicklingError,
-    OSError,  # a seek outside the bytes; the disk itself is read before
-    RuntimeError,
-    ValueError,
-    TypeError,
-    AttributeError,
-    LookupError,
-    OverflowError,
-    MemoryError,  # a length that was damaged
-    EOFError,
-)
-"""What parsing bytes raises that are not what was written."""
+from trainables.foundation.damage import DAMAGE, compare_checksums, set_aside
+from trainables.foundation.files import write_atomically
 
 
 @dataclass(frozen=True)
@@ -63,40 +38,6 @@ class Checkpoint:
     balancer: dict[str, Any]
     peak_memory_bytes: int
     records: dict[str, Any]
-
-
-def write_atomically(path: Path, write: Callable[[IO[bytes]], object]) -> None:
-    """Write a file under a temporary name in the same folder, flush it to the disk and rename it.
-
-    Whoever opens ``path`` finds the old content or the new, also after a crash or a power cut.
-    """
-    temporary = temporary_path(path)
-    try:
-        with temporary.open("wb") as file:
-            write(file)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    except BaseException:  # a full disk: leave it the room that the half file takes
-        temporary.unlink(missing_ok=True)
-        raise
-    folder = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(folder)  # the rename itself
-    finally:
-        os.close(folder)
-
-
-def temporary_path(path: Path) -> Path:
-    """Return the name ``write_atomically`` uses: fixed, so that what a crash left behind is overwritten later."""
-    return path.with_name(f".{path.name}.tmp")
-
-
-def set_aside(path: Path, what: str, damage: BaseException) -> None:
-    """Rename a damaged file to ``<name>.unreadable`` and log a warning: what was in it is computed again."""
-    aside = path.with_name(f"{path.name}.unreadable")
-    path.replace(aside)
-    _log.warning("%s %s cannot be read (%s); kept as %s, the trial starts over", what, path, damage, aside.name)
 
 
 def save_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
@@ -128,19 +69,6 @@ def load_checkpoint(path: Path, trial_id: str) -> Checkpoint | None:
             "a workspace serves one trial; give another workspace or remove the file"
         )
     return checkpoint
-
-
-def compare_checksums(content: bytes) -> None:
-    """Compare what ``torch.save`` wrote with its checksums; ``torch.load`` looks at none.
-
-    Raises:
-        ValueError: a checksum does not match.
-        zipfile.BadZipFile: and others of ``DAMAGE``, where it is no whole archive.
-    """
-    with zipfile.ZipFile(io.BytesIO(content)) as archive:
-        broken = archive.testzip()
-    if broken is not None:
-        raise ValueError(f"checksum of {broken} does not match")
 
 
 def _parse(content: bytes) -> Checkpoint:

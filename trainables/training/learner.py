@@ -20,7 +20,9 @@ from trainables.losses.distances import chosen_distance
 from trainables.losses.penalties import captured_embeddings, mask_l1, shared_embedding_l2, triplet_embedding_l2
 from trainables.losses.triplet import TripletLoss, batch_triplet_loss, triplet_margin_loss
 from trainables.networks.multi_task import MultiTaskModel, build_model
-from trainables.sampling.batches import Batch, build_batches
+from trainables.outcome import DivergedError
+from trainables.sampling.batch import Batch, TrainingLabels
+from trainables.sampling.batches import build_batches
 from trainables.training.augmentation import augment
 from trainables.training.checkpoint import Checkpoint
 from trainables.training.optimization import build_optimizer, schedule_factor, set_learning_rate
@@ -29,10 +31,6 @@ from trainables.training.step_record import StepRecord, epoch_metrics
 
 CHECK_EVERY = 50
 """Steps between two looks at the losses on an accelerator, where every look waits for the device."""
-
-
-class DivergedError(RuntimeError):
-    """The loss or an embedding is not finite: a result of the trial's settings, so repeating it is of no use."""
 
 
 class Learner:
@@ -52,7 +50,8 @@ class Learner:
         decayed, undecayed = _decayed_and_undecayed(self.model)
         self.optimizer = build_optimizer(config.optimization, decayed, [*undecayed, *self.balancer.parameters()])
         labels = np.array(split.labels)
-        self.batches = build_batches(config, labels, split.triplets)
+        training = TrainingLabels(config.data.tasks, labels, split.triplets)
+        self.batches = build_batches(config.batches, training, config.train_seed, config.optimization.steps_per_epoch)
         self.steps_done = 0
         self._config = config
         self._runtime = runtime

@@ -16,7 +16,7 @@ from typing import TypeVar
 import torch
 import torch.utils.deterministic
 
-from trainables.config.trial import ComputeConfig
+from trainables.config.runtime import ComputeConfig
 
 Placed = TypeVar("Placed", bound=torch.nn.Module)
 

@@ -12,8 +12,9 @@ from statistics import median
 
 from trainables.config.trial import TrialConfig
 from trainables.data import prepare_dataset
-from trainables.evaluation.evaluator import VALIDATION, SplitEvaluator
-from trainables.evaluation.measure import embed_split
+from trainables.evaluation.evaluator import VALIDATION
+from trainables.evaluation.measure import embed_split, freeze_split
+from trainables.sampling.triplets import TripletStore
 from trainables.training.learner import Learner
 from trainables.training.runtime import Runtime, trial_runtime
 
@@ -36,7 +37,8 @@ def seconds_per_epoch(config: TrialConfig, cache: Path, steps: int = 3) -> float
         learner = Learner(config, dataset.splits["train"], runtime)
         stream = chain.from_iterable(learner.batches.epoch() for _ in repeat(None))
         times = [_seconds(runtime, partial(learner.take_step, batch)) for batch in islice(stream, steps + 1)]
-        frozen = SplitEvaluator(config, dataset, cache).freeze(VALIDATION)
+        store = TripletStore.in_cache(cache, dataset.fingerprint, config.data_seed)
+        frozen = freeze_split(dataset.splits[VALIDATION], VALIDATION, dataset.tasks, config.evaluation, store)
         few = replace(frozen, rows=frozen.rows[:PROBED_IMAGES])
         embed = partial(embed_split, learner.model, few, config.compute, config.data.preprocessing)
         embedding = _seconds(runtime, embed)

@@ -13,8 +13,9 @@ from safetensors import SafetensorError
 from torch import Tensor
 
 from trainables.config.trial import TrialConfig
+from trainables.foundation.damage import DAMAGE, set_aside
+from trainables.foundation.files import write_atomically
 from trainables.networks.multi_task import MultiTaskModel
-from trainables.training.checkpoint import DAMAGE, set_aside, write_atomically
 from trainables.training.records import TrialRecords
 
 _CHECKSUM = "crc32"

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from search_spaces.factors.initialization import PARAMETERS, PUBLISHED, InitializationLevel, parse_initialization
-from trainables.config.trial import InitializationConfig
+from trainables.config.modulation import InitializationConfig
 
 numbers = st.floats(-1e6, 1e6)
 

@@ -21,7 +21,7 @@ from study.plan.plan import compile_plan, read_plan, write_plan
 from study.schedule.progress import progress_of, read_progress
 from study.schedule.units import read_states
 from study.status.earlier import keep_aside
-from trainables.config.trial import RESULTS_VERSION
+from trainables.config.identity import RESULTS_VERSION
 
 MADE_BY_VERSION_2 = Path(__file__).parent / "run_of_version_2"
 RETRAINED = "10 trials that have ended would be trained again: they are results of version 2"

@@ -77,10 +77,10 @@ def test_a_trial_has_one_writer(order, tmp_path, monkeypatch):
 def test_kinds_of_failure(tmp_path):
     import torch
 
-    from trainables.config.trial import DataConfig
+    from trainables.config.data import DataConfig
     from trainables.data import prepare_dataset
-    from trainables.run import DivergedError
-    from trainables.sources.builtin import ParquetImages
+    from trainables.outcome import DivergedError
+    from trainables.sources.parquet.source import ParquetImages
 
     assert failure_kind(DivergedError("loss")) == "diverged"
     assert failure_kind(MemoryError()) == "out_of_memory"

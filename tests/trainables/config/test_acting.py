@@ -13,7 +13,8 @@ from safetensors.numpy import load_file
 
 from search_spaces.factors.forms import FORMS as SPACE_FORMS
 from trainables.config.acting import ACTS, FORM_TRAITS, OWN_METHODS, acts
-from trainables.config.trial import TrialConfig, trial_id, trial_identity
+from trainables.config.identity import trial_id, trial_identity
+from trainables.config.trial import TrialConfig
 from trainables.foundation.section import Section
 from trainables.losses.balancing import BALANCERS
 from trainables.networks.modulation import FORMS

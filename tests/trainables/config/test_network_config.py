@@ -8,8 +8,11 @@ from typing import Any
 
 import pytest
 
+from trainables.config.data import DataConfig
+from trainables.config.identity import trial_id
+from trainables.config.modulation import ModulationConfig
 from trainables.config.network import NetworkConfig, WeightsConfig, content_hash, with_known_content
-from trainables.config.trial import DataConfig, ModulationConfig, TrialConfig, trial_id
+from trainables.config.trial import TrialConfig
 
 
 def _id(network: NetworkConfig, modulated: tuple[str, ...] = ("stem",)) -> str:

@@ -13,11 +13,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from trainables.config.trial import DataConfig
+from trainables.config.data import DataConfig
 from trainables.data import data_fingerprint, describe_dataset, prepare_dataset
 from trainables.data.cache import CACHE_FOLDER
-from trainables.foundation import file_hash
-from trainables.sources.builtin import GeneratedFaces
+from trainables.foundation import files
+from trainables.sources.faces.source import GeneratedFaces
 
 FACES = DataConfig(
     source=GeneratedFaces(train_images=40, validation_images=5, test_images=5), tasks=("Smiling",), image_size=16
@@ -185,9 +185,9 @@ def test_a_process_that_uses_the_cache_is_not_disturbed_when_another_rebuilds_it
 
 def test_an_undamaged_cache_is_read_for_its_checksums_once_a_process(tmp_path):
     prepare_dataset(FACES, 0, tmp_path)
-    read = file_hash._checksum_once.cache_info().misses
+    read = files._checksum_once.cache_info().misses
     prepare_dataset(FACES, 0, tmp_path)
-    assert file_hash._checksum_once.cache_info().misses == read
+    assert files._checksum_once.cache_info().misses == read
 
 
 def test_fingerprint_covers_what_changes_pixels_or_labels(write_folder, config_of):

@@ -16,7 +16,8 @@ from trainables.data.preprocessing import to_network_input
 from trainables.diagnostics.affinity_pilot import run_affinity_pilot
 from trainables.diagnostics.affinity_probe import AffinityProbe
 from trainables.losses.triplet import batch_triplet_loss, triplet_margin_loss
-from trainables.training.learner import DivergedError, Learner
+from trainables.outcome import DivergedError
+from trainables.training.learner import Learner
 from trainables.training.runtime import trial_runtime
 
 TASKS = ("Smiling", "Mouth_Open", "Hat")

@@ -7,7 +7,8 @@ import pytest
 import torch
 from torch import nn
 
-from trainables.config.trial import ComputeConfig, EvaluationConfig
+from trainables.config.evaluation import EvaluationConfig
+from trainables.config.runtime import ComputeConfig
 from trainables.data.preprocessing import to_network_input
 from trainables.evaluation import measure as evaluation
 from trainables.evaluation.measure import embed_split, evaluate, freeze_split, triplet_metrics

@@ -13,8 +13,10 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
+from trainables.config.data import DataConfig
+from trainables.config.modulation import ModulationConfig
 from trainables.config.network import NetworkConfig, WeightsConfig
-from trainables.config.trial import DataConfig, ModulationConfig, TrialConfig
+from trainables.config.trial import TrialConfig
 from trainables.networks.backbones import Backbone, build_backbone, stage_shapes
 from trainables.networks.ledger import storage_ledger
 

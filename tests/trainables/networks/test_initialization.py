@@ -7,8 +7,9 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from trainables.config.trial import InitializationConfig
-from trainables.networks.modulation.initialization import disjoint_blocks, initialize_vectors, random_stream
+from trainables.config.modulation import InitializationConfig
+from trainables.foundation.random_streams import random_stream
+from trainables.networks.modulation.initialization import disjoint_blocks, initialize_vectors
 
 
 def _start(groups: int = 3, channels: int = 2000, seed: int = 0, **settings) -> torch.Tensor:

@@ -11,8 +11,9 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
+from trainables.config.modulation import InitializationConfig, ModulationConfig
 from trainables.config.network import NetworkConfig
-from trainables.config.trial import InitializationConfig, ModulationConfig, TrialConfig
+from trainables.config.trial import TrialConfig
 from trainables.networks.insertion import insert_modulation
 from trainables.networks.ledger import storage_ledger
 from trainables.networks.multi_task import MultiTaskModel, build_model, normalize

@@ -9,8 +9,10 @@ import torch
 import torch.nn.functional as F  # noqa: N812
 from torch.utils.flop_counter import FlopCounterMode
 
+from trainables.config.data import DataConfig
+from trainables.config.modulation import InitializationConfig, ModulationConfig
 from trainables.config.network import NetworkConfig
-from trainables.config.trial import DataConfig, InitializationConfig, ModulationConfig, TrialConfig
+from trainables.config.trial import TrialConfig
 from trainables.networks.ledger import StorageLedger, storage_ledger
 from trainables.networks.modulation import FORMS
 from trainables.networks.multi_task import MultiTaskModel, build_model

@@ -10,8 +10,10 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch.utils.flop_counter import FlopCounterMode
 
+from trainables.config.data import DataConfig
+from trainables.config.modulation import InitializationConfig, ModulationConfig
 from trainables.config.network import NetworkConfig
-from trainables.config.trial import DataConfig, InitializationConfig, ModulationConfig, TrialConfig
+from trainables.config.trial import TrialConfig
 from trainables.networks.ledger import storage_ledger
 from trainables.networks.multi_task import build_model
 

@@ -7,9 +7,9 @@ import math
 import pytest
 import torch
 
-from trainables.config.trial import InitializationConfig, ModulationConfig
+from trainables.config.modulation import InitializationConfig, ModulationConfig
+from trainables.foundation.random_streams import random_stream
 from trainables.networks.modulation import ACTIVATIONS, FORMS, Modulation, Scale, Site, build_modulation, register_form
-from trainables.networks.modulation.initialization import random_stream
 from trainables.networks.modulation.routing import by_group
 from trainables.networks.modulation.vectors import ScaleShift
 

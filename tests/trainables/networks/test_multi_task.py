@@ -7,8 +7,10 @@ from typing import Any
 import pytest
 import torch
 
+from trainables.config.data import DataConfig
+from trainables.config.modulation import InitializationConfig, ModulationConfig
 from trainables.config.network import NetworkConfig
-from trainables.config.trial import DataConfig, InitializationConfig, ModulationConfig, TrialConfig
+from trainables.config.trial import TrialConfig
 from trainables.networks.multi_task import MultiTaskModel, build_model, normalize
 
 TASKS = ("a", "b", "c", "d")

@@ -21,7 +21,7 @@ from trainables.networks.backbones.norm_calls import SoundNorms
 from trainables.networks.insertion import insert_modulation
 from trainables.networks.modulation import FORMS
 from trainables.networks.multi_task import MultiTaskModel, build_model
-from trainables.sampling.batches import Batch
+from trainables.sampling.batch import Batch
 from trainables.training.learner import Learner
 from trainables.training.runtime import trial_runtime
 

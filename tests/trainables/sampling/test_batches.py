@@ -9,9 +9,16 @@ import torch
 
 from trainables.config.trial import TrialConfig
 from trainables.foundation.seeds import named_seed
-from trainables.sampling.batches import AllTasksBatches, build_batches
+from trainables.sampling.all_tasks import AllTasksBatches
+from trainables.sampling.batch import TrainingLabels
+from trainables.sampling.batches import build_batches as batches_of
 
 TASKS = ("Smiling", "Bald")
+
+
+def build_batches(config, labels, listed=None):
+    training = TrainingLabels(config.data.tasks, labels, listed or {})
+    return batches_of(config.batches, training, config.train_seed, config.optimization.steps_per_epoch)
 
 
 def make_labels(images=50, seed=0):

@@ -7,13 +7,20 @@ from dataclasses import dataclass, field
 import numpy as np
 import pytest
 
-from trainables.config.trial import EvaluationConfig, TrialConfig
+from trainables.config.evaluation import EvaluationConfig
+from trainables.config.trial import TrialConfig
 from trainables.evaluation.measure import freeze_split
-from trainables.sampling.batches import build_batches
+from trainables.sampling.batch import TrainingLabels
+from trainables.sampling.batches import build_batches as batches_of
 from trainables.sampling.triplets import TripletStore
 
 LISTED = np.array([[0, 1, 9], [2, 3, 8], [4, 5, 7], [0, 6, 9], [1, 0, 8]])
 LABELS = np.stack([np.repeat([0, 1], 5), np.full(10, -1)], axis=1)
+
+
+def build_batches(config, labels, listed=None):
+    training = TrainingLabels(config.data.tasks, labels, listed or {})
+    return batches_of(config.batches, training, config.train_seed, config.optimization.steps_per_epoch)
 
 
 def config(scheme="triplets"):

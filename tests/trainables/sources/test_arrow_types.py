@@ -17,9 +17,9 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
-from trainables.config.trial import DataConfig
+from trainables.config.data import DataConfig
 from trainables.data import data_fingerprint, prepare_dataset
-from trainables.sources.builtin import ParquetImages
+from trainables.sources.parquet.source import ParquetImages
 
 SPLITS = ("train", "validation", "test")
 SPELLINGS = ("red", None, "blue", "nan")

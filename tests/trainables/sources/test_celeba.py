@@ -6,7 +6,7 @@ import zipfile
 import numpy as np
 import pytest
 
-from trainables.config.trial import DataConfig
+from trainables.config.data import DataConfig
 from trainables.data import data_fingerprint, prepare_dataset
 from trainables.sources.celeba.source import CelebaImages
 from trainables.sources.reading.pixels import decode_image

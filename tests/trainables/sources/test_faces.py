@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 from scipy.stats import pearsonr
 
-from trainables.config.trial import DataConfig
+from trainables.config.data import DataConfig
 from trainables.data import prepare_dataset
-from trainables.sources.builtin import GeneratedFaces
 from trainables.sources.faces.appearance import draw_appearance
 from trainables.sources.faces.attributes import FACE_TASKS, draw_attributes
-from trainables.sources.faces.generator import FaceSource, draw_face, render_face
+from trainables.sources.faces.generator import draw_face, render_face
+from trainables.sources.faces.source import GeneratedFaces
 
 ALL = tuple(FACE_TASKS)
 
@@ -24,7 +24,7 @@ def config(tasks=ALL, *, images=30, size=32):
 @pytest.fixture(scope="module")
 def labels():
     source = GeneratedFaces(train_images=6000)
-    return FaceSource(DataConfig(tasks=ALL), source, 0).labels("train")
+    return DataConfig(source=source, tasks=ALL).open(data_seed=0).labels("train")
 
 
 def test_there_are_at_least_eight_tasks_and_every_class_occurs(labels):

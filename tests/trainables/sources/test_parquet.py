@@ -10,7 +10,6 @@ import pytest
 from PIL import Image
 
 from trainables.data import data_fingerprint, prepare_dataset
-from trainables.sources.parquet.source import ParquetSource
 
 
 def numbers(split):
@@ -173,7 +172,7 @@ def test_reading_holds_a_row_group_and_not_the_file(write_folder, shard, config_
     pq.write_table(table, path, row_group_size=4, use_dictionary=False, compression="none")
     del table
     config = config_of(folder)
-    source = ParquetSource(config, config.source)
+    source = config.open(data_seed=0)
     before = pa.total_allocated_bytes()
     held = max(pa.total_allocated_bytes() - before for _ in source.images("train"))
     assert path.stat().st_size > 4_000_000
@@ -206,7 +205,7 @@ def test_text_columns_and_missing_labels(write_folder, config_of, tmp_path):
     assert dataset.splits["validation"].labels[:, 1].tolist() == [3, -1, 4, 1]
     assert dataset.splits["test"].labels[:, 1].tolist() == [0, 2, 4, 4]
     data = config_of(folder, ("score=rd",))
-    source = data.source.open(data, 0, None)
+    source = data.open(0, None)
     with pytest.raises(ValueError, match=r"'score=rd': no cell holds 'rd'; did you mean 'red'\?"):
         source.labels("train")
 

@@ -3,9 +3,9 @@ from __future__ import annotations
 import numpy as np
 import pyarrow.parquet as pq
 
-from trainables.config.trial import DataConfig
+from trainables.config.data import DataConfig
 from trainables.data import describe_dataset, prepare_dataset
-from trainables.sources.builtin import ParquetImages
+from trainables.sources.parquet.source import ParquetImages
 from trainables.sources.reading.pixels import decode_image
 
 

@@ -13,10 +13,11 @@ from pydantic import Field
 from study.definition.loading import dump_study, load_study
 from study.errors import UserError
 from study.plan.cost import image_bytes
-from trainables.config.trial import DataConfig, TrialConfig
+from trainables.config.data import DataConfig
+from trainables.config.trial import TrialConfig
 from trainables.data import prepare_dataset
-from trainables.sources.registry import SOURCES, SourceConfig, detect_source, register_source, source_section
-from trainables.sources.source import ImageSource
+from trainables.sources.registry import SOURCES, detect_source, register_source, source_section
+from trainables.sources.source import ImageSource, SourceConfig
 
 
 class Stripes(SourceConfig):
@@ -26,8 +27,8 @@ class Stripes(SourceConfig):
     images: int = Field(6, ge=1)
     folder: Path | None = None
 
-    def open(self, data, data_seed, cache):  # noqa: ARG002
-        return StripesSource(data, self.images)
+    def open(self, request):
+        return StripesSource(request, self.images)
 
     def count_images(self):
         return 3 * self.images
@@ -37,8 +38,8 @@ class Stripes(SourceConfig):
 
 
 class StripesSource(ImageSource):
-    def __init__(self, data, images):
-        self._size, self._images, self._tasks = data.image_size, images, data.tasks
+    def __init__(self, request, images):
+        self._size, self._images, self._tasks = request.image_size, images, request.tasks
 
     def identity(self):
         return {"kind": "stripes", "size": self._size, "images": self._images}

@@ -8,10 +8,11 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
-from trainables.config.trial import DataConfig
-from trainables.data import check_dataset, data_fingerprint, prepare_dataset
-from trainables.sources.builtin import ParquetImages
+from trainables.config.data import DataConfig
+from trainables.data import data_fingerprint, prepare_dataset
+from trainables.sampling.checks import check_dataset
 from trainables.sources.parquet.shards import find_shards
+from trainables.sources.parquet.source import ParquetImages
 from trainables.sources.registry import detect_source
 
 HASH = ("0a1b2c3d4e5f6071", "ffeeddccbbaa9988", "1234567890abcdef")

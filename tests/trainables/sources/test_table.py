@@ -5,7 +5,7 @@ import os
 import pytest
 from pydantic import ValidationError
 
-from trainables.config.trial import DataConfig
+from trainables.config.data import DataConfig
 from trainables.data import data_fingerprint, prepare_dataset
 from trainables.sources.table.source import TableImages
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from trainables.config.trial import DataConfig
+from trainables.config.data import DataConfig
 from trainables.data import data_fingerprint, prepare_dataset
 from trainables.sampling.checks import check_dataset
 from trainables.sources.reading.text_files import read_table

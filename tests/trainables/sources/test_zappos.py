@@ -7,8 +7,9 @@ from itertools import permutations
 import numpy as np
 import pytest
 
-from trainables.config.trial import DataConfig
-from trainables.data import check_dataset, data_fingerprint, prepare_dataset
+from trainables.config.data import DataConfig
+from trainables.data import data_fingerprint, prepare_dataset
+from trainables.sampling.checks import check_dataset
 from trainables.sources.reading.pixels import decode_image
 from trainables.sources.zappos.labels import inches
 from trainables.sources.zappos.source import Zappos50kImages

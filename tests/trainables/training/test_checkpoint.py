@@ -9,13 +9,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from trainables.training.checkpoint import (
-    Checkpoint,
-    load_checkpoint,
-    save_checkpoint,
-    temporary_path,
-    write_atomically,
-)
+from trainables.foundation.files import temporary_path, write_atomically
+from trainables.training.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 
 
 def _checkpoint(trial_id: str = "a" * 16) -> Checkpoint:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from trainables.config.trial import ComputeConfig
+from trainables.config.runtime import ComputeConfig
 from trainables.training.runtime import choose_device, peak_memory_bytes, trial_runtime
 
 

@@ -10,8 +10,8 @@ import torch
 from torch import Tensor, nn
 
 from trainables.config.trial import TrialConfig
+from trainables.foundation.random_streams import random_stream
 from trainables.losses.balancing.balancer import Balancer, Objective, register_balancer
-from trainables.networks.modulation.initialization import random_stream
 from trainables.networks.multi_task import MultiTaskModel
 
 

@@ -13,8 +13,8 @@ from safetensors.torch import load
 from torch import Tensor, nn
 
 from trainables.config.network import WeightsConfig
-from trainables.foundation.file_hash import bytes_hash
-from trainables.training.checkpoint import DAMAGE, compare_checksums
+from trainables.foundation.damage import DAMAGE, compare_checksums
+from trainables.foundation.files import bytes_hash
 
 KEY = "network.weights.path"
 _WRAPPERS = {"module.": "torch.nn.DataParallel", "_orig_mod.": "torch.compile"}

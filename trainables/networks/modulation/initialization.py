@@ -1,4 +1,4 @@
-"""Random streams of a trial, and how modulation vectors start."""
+"""How modulation vectors start."""
 
 from __future__ import annotations
 
@@ -7,16 +7,7 @@ from itertools import pairwise
 import torch
 from torch import Tensor
 
-from trainables.config.trial import InitializationConfig
-from trainables.foundation.seeds import named_seed
-
-
-def random_stream(seed: int, *names: str) -> torch.Generator:
-    """Return a CPU generator of its own for each name under a seed.
-
-    What one stream draws never moves another, so arms that differ in modulation start from equal backbone weights.
-    """
-    return torch.Generator().manual_seed(named_seed(seed, *names))
+from trainables.config.modulation import InitializationConfig
 
 
 @torch.no_grad()

@@ -7,14 +7,12 @@ from typing import Literal
 
 import numpy as np
 
-from trainables.config.trial import DataConfig
 from trainables.foundation.names import nearest
 from trainables.sources.celeba.layout import CelebaLayout, find_celeba, is_celeba
 from trainables.sources.celeba.lists import attribute_names, read_attributes, read_identities, read_partition
 from trainables.sources.reading.cells import NO_YES
 from trainables.sources.reading.listing import ListedSource, Listing, SplitListing
-from trainables.sources.registry import SourceConfig
-from trainables.sources.source import SPLITS, Labels
+from trainables.sources.source import SPLITS, Labels, ReadRequest, SourceConfig
 
 IDENTITY = "identity"
 """The task of telling people apart; the official splits share no person."""
@@ -26,10 +24,10 @@ class CelebaImages(SourceConfig):
     kind: Literal["celeba"] = "celeba"
     path: Path
 
-    def open(self, data: DataConfig, data_seed: int, cache: Path | None) -> ListedSource:  # noqa: ARG002
+    def open(self, request: ReadRequest) -> ListedSource:
         """Return the images of the official partition."""
         layout = find_celeba(self.path)
-        return ListedSource(data, read_celeba(layout, data.tasks), layout.open_images(), cache)
+        return ListedSource(request, read_celeba(layout, request.tasks), layout.open_images())
 
     def count_images(self) -> int:
         """Return the images the list of attributes names."""

@@ -2,71 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 
-from trainables.config.trial import DataConfig
-from trainables.foundation.names import nearest
-from trainables.sources.builtin import GeneratedFaces
 from trainables.sources.faces.appearance import Appearance, Scenery, draw_appearance
-from trainables.sources.faces.attributes import FACE_TASKS, Attributes, draw_attributes
+from trainables.sources.faces.attributes import Attributes, draw_attributes
 from trainables.sources.faces.canvas import Canvas, Pose
 from trainables.sources.faces.features import draw_age_lines, draw_eyes, draw_glasses, draw_mouth, draw_nose
 from trainables.sources.faces.head import draw_beard, draw_behind_head, draw_front_hair, draw_hat, draw_head
-from trainables.sources.source import SPLITS, CorruptImage, ImageSource, Labels, Pixels
+from trainables.sources.source import SPLITS, Pixels
 
 GENERATOR_VERSION = 2
 """Raised whenever a change here changes a picture or a label; part of the fingerprint of drawn faces."""
 
 _SUPERSAMPLING = 3
-
-
-class FaceSource(ImageSource):
-    """Drawn faces as a source of images. An index means the same face however many are asked for.
-
-    Raises:
-        ValueError: a task that drawn faces do not have.
-    """
-
-    def __init__(self, data: DataConfig, source: GeneratedFaces, data_seed: int) -> None:
-        for task in data.tasks:
-            if task not in FACE_TASKS:
-                raise ValueError(f"data.tasks: generated faces have no task {task!r}{nearest(task, FACE_TASKS)}")
-        self._tasks = data.tasks
-        self._image_size = data.image_size
-        self._counts = {
-            "train": source.train_images,
-            "validation": source.validation_images,
-            "test": source.test_images,
-        }
-        self._seed = data_seed
-
-    def identity(self) -> dict[str, Any]:
-        """Return the settings that decide pictures and labels (``fit`` does not: the pictures are square)."""
-        return {
-            "kind": "generated",
-            "generator": GENERATOR_VERSION,
-            "image_size": self._image_size,
-            "tasks": list(self._tasks),
-            "images": self._counts,
-            "data_seed": self._seed,
-        }
-
-    def classes(self) -> dict[str, tuple[str, ...]]:
-        """Return the class names of the chosen tasks."""
-        return {task: FACE_TASKS[task] for task in self._tasks}
-
-    def labels(self, split: str) -> Labels:
-        """Return the labels of a split; every face is labelled."""
-        faces = (draw_attributes(_random_stream(self._seed, split, row)) for row in range(self._counts[split]))
-        return np.array([[face.label(task) for task in self._tasks] for face in faces], dtype=np.int64)
-
-    def images(self, split: str) -> Iterator[Pixels | CorruptImage]:
-        """Draw the faces of a split in order."""
-        for row in range(self._counts[split]):
-            yield draw_face(_random_stream(self._seed, split, row), self._image_size)[0]
 
 
 def draw_face(rng: np.random.Generator, image_size: int) -> tuple[Pixels, Attributes]:
@@ -85,7 +35,7 @@ def render_face(attributes: Attributes, look: Appearance, rng: np.random.Generat
     return _photograph(small, look.scenery, rng)
 
 
-def _random_stream(seed: int, split: str, row: int) -> np.random.Generator:
+def face_stream(seed: int, split: str, row: int) -> np.random.Generator:
     """Return the random numbers of one face; the split takes part, so that splits share no face."""
     return np.random.default_rng((seed, SPLITS.index(split), row))
 

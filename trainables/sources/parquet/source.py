@@ -7,27 +7,62 @@ import math
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from trainables.config.trial import DataConfig
-from trainables.foundation.file_hash import file_hash
-from trainables.sources.builtin import ParquetImages
+from trainables.foundation.files import file_hash
 from trainables.sources.parquet.arrow_types import may_be_fractions, whole_numbers
 from trainables.sources.parquet.cells import label_shards, rows_of
 from trainables.sources.parquet.files import open_parquet, read_columns, row_count
-from trainables.sources.parquet.schema import TASK_RULE, check_alike, read_schema
-from trainables.sources.parquet.shards import find_shards, unused_files
+from trainables.sources.parquet.schema import TASK_RULE, check_alike, read_schema, task_columns
+from trainables.sources.parquet.shards import count_rows, find_shards, has_shards, unused_files
 from trainables.sources.reading.cells import LabelledColumn, split_task
 from trainables.sources.reading.decoding import decoding_pool
 from trainables.sources.reading.missing import MISSING, MissingValues
 from trainables.sources.reading.pixels import DECODER_VERSION, UndecodableImageError, decode_image, stored_sides
-from trainables.sources.source import SPLITS, UNLABELLED, CorruptImage, ImageSource, Labels, Pixels
+from trainables.sources.source import (
+    SPLITS,
+    UNLABELLED,
+    CorruptImage,
+    ImageSource,
+    Labels,
+    Pixels,
+    ReadRequest,
+    SourceConfig,
+)
 
 _BATCH_ROWS = 256
+
+
+class ParquetImages(SourceConfig):
+    """A folder in the Hugging Face Parquet image layout: ``{train,validation,test}-*.parquet``.
+
+    ``missing``: texts that stand for no value in columns of text.
+    """
+
+    kind: Literal["parquet"] = "parquet"
+    path: Path
+    missing: tuple[str, ...] = MISSING
+
+    def open(self, request: ReadRequest) -> ImageSource:
+        """Return the images in the files."""
+        return ParquetSource(request, self)
+
+    def count_images(self) -> int:
+        """Return the rows of all files."""
+        return count_rows(self.path)
+
+    def known_tasks(self) -> tuple[str, ...]:
+        """Return the columns beside the image column."""
+        return task_columns(find_shards(self.path)["train"][0])
+
+    @classmethod
+    def detect(cls, folder: Path) -> ParquetImages | None:
+        """Return the source if there are Parquet files where splits are looked for."""
+        return cls(path=folder) if has_shards(folder) else None
 
 
 class ParquetSource(ImageSource):
@@ -37,25 +72,25 @@ class ParquetSource(ImageSource):
         ValueError: a split, shard or column is missing, or of the wrong type; the message names file, column and rule.
     """
 
-    def __init__(self, data: DataConfig, source: ParquetImages) -> None:
-        self._data = data
+    def __init__(self, request: ReadRequest, source: ParquetImages) -> None:
+        self._request = request
         self._source = source
         self._shards = find_shards(source.path)
-        self._schemas = {path: read_schema(path, data.tasks) for split in SPLITS for path in self._shards[split]}
+        self._schemas = {path: read_schema(path, request.tasks) for split in SPLITS for path in self._shards[split]}
         self._columns = check_alike(self._schemas)
         plain = {name: column.names for name, column in self._columns.items() if column.holds in ("numbers", "nothing")}
-        self._names = {task: plain[task] for task in data.tasks if task in plain}
+        self._names = {task: plain[task] for task in request.tasks if task in plain}
         self._paths = list(self._schemas)
-        self._missing = {task: MissingValues(source.missing) for task in data.tasks}
+        self._missing = {task: MissingValues(source.missing) for task in request.tasks}
 
     def identity(self) -> dict[str, Any]:
         """Hash every file; neither folder nor file names take part, the order of shards in a split does."""
         return {
             "kind": "parquet",
             "decoder": DECODER_VERSION,
-            "image_size": self._data.image_size,
-            "fit": self._data.fit,
-            "tasks": list(self._data.tasks),
+            "image_size": self._request.image_size,
+            "fit": self._request.fit,
+            "tasks": list(self._request.tasks),
             "files": {split: self._hashes(self._shards[split]) for split in SPLITS},
             **self._own_missing(),
         }
@@ -72,7 +107,7 @@ class ParquetSource(ImageSource):
         """Return the study's own words for "missing", where labels are others with them than with the usual ones."""
         if set(self._source.missing) == set(MISSING):
             return {}
-        usual = self._labelled({task: MissingValues(MISSING) for task in self._data.tasks})
+        usual = self._labelled({task: MissingValues(MISSING) for task in self._request.tasks})
         same = all(
             column.classes == usual[task].classes and np.array_equal(column.labels, usual[task].labels)
             for task, column in self._from_cells.items()
@@ -81,12 +116,12 @@ class ParquetSource(ImageSource):
 
     def classes(self) -> dict[str, tuple[str, ...]]:
         """Return ClassLabel and boolean names as declared, and the values found in any split for all other columns."""
-        return {task: self._classes_of(task) for task in self._data.tasks}
+        return {task: self._classes_of(task) for task in self._request.tasks}
 
     def labels(self, split: str) -> Labels:
         """Return the class indices of a split; null and -1 become -1."""
         columns = []
-        for task in self._data.tasks:
+        for task in self._request.tasks:
             if task not in self._names:
                 columns.append(rows_of(self._from_cells[task].labels, self._row_counts, self._shards[split]))
                 continue
@@ -151,7 +186,7 @@ class ParquetSource(ImageSource):
         if not data:
             return CorruptImage(*where, path=stored, reason="no bytes are stored for this image")
         try:
-            return decode_image(data, self._data.image_size, self._data.fit, self._data.max_pixels)
+            return decode_image(data, self._request.image_size, self._request.fit, self._request.max_pixels)
         except UndecodableImageError as error:
             return CorruptImage(*where, path=stored, reason=str(error))
 
@@ -173,7 +208,7 @@ class ParquetSource(ImageSource):
 
     def _labelled(self, missing: dict[str, MissingValues]) -> dict[str, LabelledColumn]:
         names = {name: column.names for name, column in self._columns.items()}
-        tasks = [task for task in self._data.tasks if task not in self._names]
+        tasks = [task for task in self._request.tasks if task not in self._names]
         return {task: label_shards(self._paths, task, names, missing[task]) for task in tasks}
 
     @functools.cached_property

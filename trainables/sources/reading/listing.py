@@ -6,17 +6,15 @@ import hashlib
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from trainables.config.trial import DataConfig
 from trainables.sources.reading.content_hashes import content_hashes
 from trainables.sources.reading.decoding import decoding_pool
 from trainables.sources.reading.image_files import ImageFiles
 from trainables.sources.reading.pixels import DECODER_VERSION, UndecodableImageError, decode_image, stored_sides
-from trainables.sources.source import SPLITS, CorruptImage, ImageSource, Labels, Pixels
+from trainables.sources.source import SPLITS, CorruptImage, ImageSource, Labels, Pixels, ReadRequest
 
 _READ_AHEAD = 256
 
@@ -51,8 +49,8 @@ class Listing:
 class ListedSource(ImageSource):
     """Images named by a list. One that is named but not there counts as corrupt."""
 
-    def __init__(self, data: DataConfig, listing: Listing, files: ImageFiles, cache: Path | None) -> None:
-        """Check that every split has an image; ``cache`` keeps the hashes of the files.
+    def __init__(self, request: ReadRequest, listing: Listing, files: ImageFiles) -> None:
+        """Check that every split has an image.
 
         Raises:
             ValueError: a split is empty.
@@ -60,22 +58,21 @@ class ListedSource(ImageSource):
         for split in SPLITS:
             if not listing.splits[split].names:
                 raise ValueError(f"{listing.file}: split {split!r} has no image")
-        self._data = data
+        self._request = request
         self._listing = listing
         self._files = files
-        self._cache = cache
 
     def identity(self) -> dict[str, Any]:
         """Return classes, labels and published triplets as read, and the hash of every image in its place."""
         parts = {split: self._listing.splits[split] for split in SPLITS}
         names = [name for part in parts.values() for name in part.names]
-        hashes = iter(content_hashes(self._files, names, self._cache))
+        hashes = iter(content_hashes(self._files, names, self._request.cache))
         return {
             "kind": "files",
             "decoder": DECODER_VERSION,
-            "image_size": self._data.image_size,
-            "fit": self._data.fit,
-            "tasks": list(self._data.tasks),
+            "image_size": self._request.image_size,
+            "fit": self._request.fit,
+            "tasks": list(self._request.tasks),
             "classes": {task: list(names) for task, names in self._listing.classes.items()},
             "splits": {
                 split: {
@@ -139,7 +136,8 @@ class ListedSource(ImageSource):
         part = self._listing.splits[split]
         name = part.names[row]
         try:
-            return decode_image(self._files.read(name), self._data.image_size, self._data.fit, self._data.max_pixels)
+            asked = self._request
+            return decode_image(self._files.read(name), asked.image_size, asked.fit, asked.max_pixels)
         except UndecodableImageError as error:
             reason = f"{name}: {error}"
         except FileNotFoundError:

@@ -10,11 +10,10 @@ from typing import Literal
 import numpy as np
 from PIL import Image, UnidentifiedImageError, features
 
-from trainables.config.trial import MAX_PIXELS
 from trainables.sources.reading.file_kinds import not_an_image
 from trainables.sources.reading.metadata.bare_images import bare_image
 from trainables.sources.reading.metadata.tiff_directory import exif_orientation, xmp_orientation
-from trainables.sources.source import Pixels
+from trainables.sources.source import MAX_PIXELS, Pixels
 
 DECODER_VERSION = 2
 """Raised whenever a change of the code changes pixels, or which images and labels are read; part of fingerprints."""

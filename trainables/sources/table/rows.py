@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,14 +24,12 @@ from trainables.sources.reading.own_split import draw_split
 from trainables.sources.reading.text_files import TextTable, read_table, refuse_duplicates
 from trainables.sources.source import SPLIT_SPELLINGS, SPLITS
 from trainables.sources.table.columns import image_columns
-
-if TYPE_CHECKING:
-    from trainables.sources.table.source import TableImages
+from trainables.sources.table.keys import TableKeys
 
 _SPLIT_OF = {spelling: split for split, spellings in SPLIT_SPELLINGS.items() for spelling in spellings}
 
 
-def read_rows(source: TableImages, tasks: tuple[str, ...], data_seed: int, files: FolderFiles) -> Listing:
+def read_rows(source: TableKeys, tasks: tuple[str, ...], data_seed: int, files: FolderFiles) -> Listing:
     """Return the images of a table.
 
     Args:
@@ -70,13 +67,13 @@ def read_rows(source: TableImages, tasks: tuple[str, ...], data_seed: int, files
     )
 
 
-def _missing_in(source: TableImages, column: str) -> MissingValues:
+def _missing_in(source: TableKeys, column: str) -> MissingValues:
     """Return what is missing in a column: a word that its order lists is a value."""
     order = source.labels[column].order if column in source.labels else ()
     return MissingValues([word for word in source.missing if word not in order])
 
 
-def _image_names(source: TableImages, table: TextTable, files: FolderFiles) -> list[str]:
+def _image_names(source: TableKeys, table: TextTable, files: FolderFiles) -> list[str]:
     column, missing = source.image_column, MissingValues(source.missing)
     if column not in table.columns:
         found = image_columns(table)
@@ -96,7 +93,7 @@ def _image_names(source: TableImages, table: TextTable, files: FolderFiles) -> l
     return names
 
 
-def _label(source: TableImages, table: TextTable, task: str, missing: MissingValues) -> LabelledColumn:
+def _label(source: TableKeys, table: TextTable, task: str, missing: MissingValues) -> LabelledColumn:
     known = source.tasks_of(table)
     column, value = split_task(task, known)
     if column not in known:
@@ -114,7 +111,7 @@ def _label(source: TableImages, table: TextTable, task: str, missing: MissingVal
 
 
 def _splits(
-    source: TableImages, table: TextTable, data_seed: int, names: Sequence[str]
+    source: TableKeys, table: TextTable, data_seed: int, names: Sequence[str]
 ) -> tuple[NDArray[np.str_], tuple[str | None, ...]]:
     """Return the split (N,) of every image, and notes on how it came about."""
     name = source.split_column or ("split" if "split" in table.columns else None)
@@ -129,7 +126,7 @@ def _splits(
 
 
 def _drawn(
-    source: TableImages, table: TextTable, data_seed: int, names: Sequence[str]
+    source: TableKeys, table: TextTable, data_seed: int, names: Sequence[str]
 ) -> tuple[NDArray[np.str_], tuple[str | None, ...]]:
     """Draw the split. An image without a value in the column of groups is in a group of its own."""
     groups: list[str] = list(names)

@@ -7,12 +7,11 @@ from typing import Literal
 
 from pydantic import model_validator
 
-from trainables.config.trial import DataConfig
 from trainables.sources.reading.cells import MultiValued
 from trainables.sources.reading.image_files import FolderFiles
 from trainables.sources.reading.listing import ListedSource
 from trainables.sources.reading.text_files import read_table
-from trainables.sources.registry import SourceConfig
+from trainables.sources.source import ReadRequest, SourceConfig
 from trainables.sources.zappos.csn_triplets import CONDITIONS, find_released, read_released
 from trainables.sources.zappos.labels import ZapposLabels
 from trainables.sources.zappos.layout import (
@@ -46,17 +45,17 @@ class Zappos50kImages(SourceConfig):
             raise ValueError(f"heel_bins must be rising edges in inches, got {list(self.heel_bins)}")
         return self
 
-    def open(self, data: DataConfig, data_seed: int, cache: Path | None) -> ListedSource:
+    def open(self, request: ReadRequest) -> ListedSource:
         """Return the images of all three splits."""
         tree = read_tree(choose_images(self.path, self.images))
-        released = read_released(self.path, data.tasks) if self.triplets == "released" else None
+        released = read_released(self.path, request.tasks) if self.triplets == "released" else None
         listed = set(released.lists["train"]) if released else set()
         labels = ZapposLabels(self.path, self.multi_valued, self.heel_bins, listed)
         if released is not None:
-            listing = by_released_triplets(tree, labels, data.tasks, released)
+            listing = by_released_triplets(tree, labels, request.tasks, released)
         else:
-            listing = by_product(tree, labels, data.tasks, data_seed)
-        return ListedSource(data, listing, FolderFiles(tree.folder), cache)
+            listing = by_product(tree, labels, request.tasks, request.data_seed)
+        return ListedSource(request, listing, FolderFiles(tree.folder))
 
     def count_images(self) -> int:
         """Return the images in the tree."""

@@ -1,11 +1,14 @@
-"""What lies in a file, in a few digits."""
+"""Files: hashes and checksums of their content, and writing one so that a crash never leaves half of it."""
 
 from __future__ import annotations
 
 import functools
 import hashlib
+import os
 import zlib
+from collections.abc import Callable
 from pathlib import Path
+from typing import IO
 
 _CHUNK_BYTES = 2**20
 
@@ -29,6 +32,33 @@ def file_checksum(path: Path) -> str:
     """
     status = path.stat()
     return _checksum_once(path.resolve(), status.st_ino, status.st_size, status.st_mtime_ns)
+
+
+def write_atomically(path: Path, write: Callable[[IO[bytes]], object]) -> None:
+    """Write a file under a temporary name in the same folder, flush it to the disk and rename it.
+
+    Whoever opens ``path`` finds the old content or the new, also after a crash or a power cut.
+    """
+    temporary = temporary_path(path)
+    try:
+        with temporary.open("wb") as file:
+            write(file)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    except BaseException:  # a full disk: leave it the room that the half file takes
+        temporary.unlink(missing_ok=True)
+        raise
+    folder = os.open(path.parent, os.O_RDONLY)
+    try:
+        os.fsync(folder)  # the rename itself
+    finally:
+        os.close(folder)
+
+
+def temporary_path(path: Path) -> Path:
+    """Return the name ``write_atomically`` uses: fixed, so that what a crash left behind is overwritten later."""
+    return path.with_name(f".{path.name}.tmp")
 
 
 @functools.lru_cache(maxsize=1024)

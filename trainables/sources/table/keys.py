@@ -1,0 +1,93 @@
+"""The keys of a CSV file with a row an image and a column a task."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field, field_validator, model_validator
+
+from trainables.foundation.section import Section
+from trainables.sources.reading.cells import CellKind, MultiValued, plain_number
+from trainables.sources.reading.missing import MISSING
+from trainables.sources.reading.own_split import SHARES
+from trainables.sources.reading.text_files import TextTable
+from trainables.sources.source import SourceConfig
+
+
+class TableLabel(Section):
+    """How the cells of one column become classes.
+
+    ``class``: every value a class. ``multi_label``: values split by ``separator``, taken as ``multi_valued`` says, or
+    one by one as binary tasks ``column=value``. ``ordinal``: classes in the order of ``order``, or else of the numbers
+    they are, joined between the edges ``bins`` where given.
+    """
+
+    kind: CellKind = "class"
+    separator: str = Field(";", min_length=1)
+    multi_valued: MultiValued = "combination"
+    order: tuple[str, ...] = ()
+    bins: tuple[float, ...] = ()
+
+    @model_validator(mode="after")
+    def _order_fits(self) -> TableLabel:
+        if (self.order or self.bins) and self.kind != "ordinal":
+            raise ValueError(f"order and bins are for kind 'ordinal', got kind {self.kind!r}")
+        if self.order and self.bins:
+            raise ValueError("order and bins exclude each other")
+        if list(self.bins) != sorted(set(self.bins)):
+            raise ValueError(f"bins must be rising edges, got {list(self.bins)}")
+        if len(set(map(_as_number, self.order))) != len(self.order):
+            raise ValueError(f"the values of order must be distinct, also as numbers, got {list(self.order)}")
+        return self
+
+
+def _as_number(text: str) -> float | str:
+    try:
+        return plain_number(text)
+    except ValueError:
+        return text
+
+
+class TableKeys(SourceConfig):
+    """The keys of a CSV file (UTF-8, with a header) beside images, and what follows from them alone.
+
+    Image paths are relative to ``images``, or else to the file's folder, and must stay inside. ``split_column`` holds
+    train, validation (val, valid, dev) or test; empty takes a column called ``split`` if there is one, and else draws
+    ``shares`` with ``data_seed``, whole groups of ``group_column`` at a time.
+    """
+
+    kind: Literal["table"] = "table"
+    path: Path
+    images: Path | None = None
+    image_column: str = "image"
+    split_column: str | None = None
+    group_column: str | None = None
+    shares: tuple[float, float, float] = SHARES
+    delimiter: str = ","
+    missing: tuple[str, ...] = MISSING
+    labels: dict[str, TableLabel] = Field(default_factory=dict)
+
+    @field_validator("delimiter")
+    @classmethod
+    def _delimiter_can_split(cls, delimiter: str) -> str:
+        if len(delimiter) != 1 or delimiter in '"\r\n':
+            rule = 'must be one character, no quote and no line break (a tab is "\\t", in double quotes)'
+            raise ValueError(f"{rule}, got {delimiter!r}")
+        return delimiter
+
+    @model_validator(mode="after")
+    def _shares_sum_to_one(self) -> TableKeys:
+        if min(self.shares) <= 0 or abs(sum(self.shares) - 1) > 1e-9:
+            raise ValueError(f"shares must be three positive numbers that sum to 1, got {list(self.shares)}")
+        return self
+
+    @property
+    def folder(self) -> Path:
+        """Where the images lie."""
+        return self.path.parent if self.images is None else self.images
+
+    def tasks_of(self, table: TextTable) -> tuple[str, ...]:
+        """Return the names that ``data.tasks`` may hold, of a table that has been read."""
+        others = {self.image_column, self.split_column, "split"}
+        return tuple(name for name in table.columns if name not in others)
