@@ -1,4 +1,4 @@
-# The README's commands: `make study`, `make test`, `make test-long`. Each makes .venv when it is missing or stale.
+# The README's commands: `make study`, `make test`, `make test-long`. Each creates .venv if it is missing or stale.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
@@ -7,49 +7,49 @@ INPUTS := pyproject.toml constraints.txt Makefile
 .DEFAULT_GOAL := help
 .PHONY: help study test test-long check format install install-dev
 
-help: ## this list
+help: ## list the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 study: install ## run the default study on generated images and print the trade-off table
 	@$(BIN)/modstudy run default
 
-test: check ## lint, types, layering and all tests but the long ones
+test: check ## lint, type checks, import layering and all tests except the long ones
 	$(BIN)/python -m pytest
 
-test-long: install-dev ## tests that need several nodes, a browser or a database server, or take their time
+test-long: install-dev ## tests that need several nodes, a browser or a database server, or that take long
 	tests/system-packages.sh
 	$(BIN)/python -m pytest -m long
 
-check: install-dev ## lint, types and layering only
+check: install-dev ## lint, type checks and import layering only
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-format: install-dev ## format and fix what the linter can
+format: install-dev ## format the code and apply automatic lint fixes
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-install: ## make .venv with the pinned packages
+install: ## create .venv with the pinned packages
 	@$(call ensure,runtime,.)
 
-install-dev: ## the same with the tools for tests and lint
+install-dev: ## the same, with the test and lint tools
 	@$(call ensure,dev,".[dev]")
 
-# $(call ensure,<stamp>,<what to install>): nothing happens while the stamp in .venv holds the hash of the inputs, the
-# interpreter and the folder. Anything else (new pins, another Python, a moved checkout) makes .venv afresh; runtime
-# and dev share it, so going from one to the other only adds packages.
+# $(call ensure,<stamp>,<what to install>) does nothing while the stamp in .venv matches the hash of the inputs, the
+# interpreter and the folder. Any difference (new pins, another Python, a moved checkout) recreates .venv. Runtime and dev
+# share it, so switching from one to the other only adds packages.
 define ensure
 set -eu; \
-$(PYTHON) -c 'import sys; ok = (3, 11) <= sys.version_info[:2] <= (3, 13); ok or sys.exit("modulation-study needs CPython 3.11 to 3.13, and $(PYTHON) is " + sys.version.split()[0] + ": run make with PYTHON=python3.12, say")'; \
+$(PYTHON) -c 'import sys; ok = (3, 11) <= sys.version_info[:2] <= (3, 13); ok or sys.exit("modulation-study needs CPython 3.11 to 3.13, and $(PYTHON) is " + sys.version.split()[0] + ": run make with another one, for example PYTHON=python3.12")'; \
 want="$$( { cat $(INPUTS); $(PYTHON) -VV; pwd; } | cksum)"; \
 if [ "$$(cat $(VENV)/.stamp 2>/dev/null)" != "$$want" ] || ! $(BIN)/python -c '' 2>/dev/null; then \
-  echo "Making $(VENV) ..."; rm -rf $(VENV); $(PYTHON) -m venv $(VENV); \
+  echo "Creating $(VENV) ..."; rm -rf $(VENV); $(PYTHON) -m venv $(VENV); \
   $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --upgrade pip; \
   echo "$$want" > $(VENV)/.stamp; \
 fi; \
 if [ ! -e $(VENV)/.$(1) ]; then \
-  echo "Installing the pinned packages ($(1)); the first time this takes a few minutes ..."; \
+  echo "Installing the pinned packages ($(1)); this takes a few minutes the first time ..."; \
   $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --build-constraint constraints.txt --editable $(2); \
   touch $(VENV)/.$(1); \
 fi

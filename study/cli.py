@@ -1,4 +1,4 @@
-"""The command line. Every command imports its work when it is called, so that help is quick."""
+"""The command line. Each command imports its implementation when called, so that help is fast."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ EXIT_USER_ERROR = 2
 
 
 class StudyGroup(TyperGroup):
-    """Says what the user can put right in one line, and ends quietly on Ctrl-C. Bugs of ours still crash."""
+    """Reports errors that the user can fix in one line and exits quietly on Ctrl-C; bugs still crash."""
 
     def invoke(self, ctx: Any) -> Any:
         """Run the command."""
@@ -29,9 +29,9 @@ class StudyGroup(TyperGroup):
         except UserError as error:
             complain(f"error: {redact(str(error))}")
             ctx.exit(EXIT_USER_ERROR)
-        except BrokenPipeError:  # the reader of our output has seen enough
+        except BrokenPipeError:  # the reader of our output has stopped reading
             raise
-        except OSError as error:  # a disk that is full, a folder that may not be written: the user's to put right
+        except OSError as error:  # a full disk, a folder that is not writable: the user can fix it
             complain(f"error: {redact(system_error_line(error))}")
             ctx.exit(EXIT_USER_ERROR)
         except KeyboardInterrupt:
@@ -44,17 +44,17 @@ app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
-    help="Where should task-specific modulation go, how should it start, which tasks should share it, and what does "
-    "each added parameter buy? Start with: modstudy run default",
+    help="Study where to place task-specific modulation in a retrieval network, how to initialize it, which tasks "
+    "should share it, and what each added parameter buys. To start: modstudy run default",
 )
 
 StudyArgument = Annotated[
-    Path, typer.Argument(metavar="STUDY", help="A study file, a built-in study (default, smoke), or a run's folder.")
+    Path, typer.Argument(metavar="STUDY", help="A study file, a built-in study (default, smoke), or a run folder.")
 ]
 
 
 def _as_given(context: typer.Context, parameter: typer.CallbackParam, value: Path) -> Path:
-    """Tell ``--runs-dir runs``, which means this very folder, from the default, which means the study file's."""
+    """Distinguish ``--runs-dir runs``, relative to the current folder, from the default, beside the study file."""
     source = context.get_parameter_source(str(parameter.name))
     given = source is not None and source.name != "DEFAULT"
     return value.resolve() if given and value == RUNS else value
@@ -64,7 +64,7 @@ RunsOption = Annotated[
     Path,
     typer.Option(
         "--runs-dir",
-        help="Where the folders of runs lie; by default runs/ beside the study file (built-in studies: here).",
+        help="Folder of the run folders. Default: runs/ beside the study file (built-in studies: runs/ here).",
         show_default=False,
         callback=_as_given,
     ),
@@ -75,11 +75,11 @@ JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 @app.command(epilog="Example: modstudy plan study.yaml --probe")
 def plan(
     study: StudyArgument,
-    probe: Annotated[bool, typer.Option("--probe", help="Time a few steps of every arm.")] = False,
+    probe: Annotated[bool, typer.Option("--probe", help="Time a few training steps of every arm.")] = False,
     as_json: JsonOption = False,
     runs_dir: RunsOption = RUNS,
 ) -> None:
-    """Show arms, trials, added parameters, disk and expected time, and train nothing."""
+    """Show arms, trials, added parameters, disk space and estimated time, without training."""
     from study.commands.plan import show_plan
 
     show_plan(study, runs_dir, probe=probe, as_json=as_json)
@@ -89,17 +89,24 @@ def plan(
 def run(  # noqa: PLR0913, PLR0917 - a parameter for each option of the command
     study: StudyArgument,
     address: Annotated[
-        str | None, typer.Option(help="A Ray cluster (auto: the one running here); by default one on this machine.")
+        str | None,
+        typer.Option(help="Address of a Ray cluster (auto: the one running here). Default: start Ray on this machine."),
     ] = None,
-    workers: Annotated[int | None, typer.Option(min=1, help="Trials at once at most; never changes a result.")] = None,
-    tracking: Annotated[bool, typer.Option("--tracking/--no-tracking", help="Keep MLflow up to date.")] = True,
+    workers: Annotated[
+        int | None, typer.Option(min=1, help="Maximum number of concurrent trials; does not affect results.")
+    ] = None,
+    tracking: Annotated[
+        bool, typer.Option("--tracking/--no-tracking", help="Mirror the study to MLflow while it runs.")
+    ] = True,
     retrain: Annotated[
         bool,
-        typer.Option("--retrain", help="Train again what an older version trained, or what lacks its monitoring."),
+        typer.Option(
+            "--retrain", help="Retrain trials of an older results version, and trials whose monitoring is missing."
+        ),
     ] = False,
     runs_dir: RunsOption = RUNS,
 ) -> None:
-    """Run what is missing of a study, and report it. Stop with Ctrl-C; the same command goes on."""
+    """Run a study's remaining trials and write the report. Ctrl-C stops; rerun the command to resume."""
     from study.commands.run import RunCommand
     from study.commands.run import run as run_command
 
@@ -108,7 +115,7 @@ def run(  # noqa: PLR0913, PLR0917 - a parameter for each option of the command
 
 @app.command(epilog="Example: modstudy status runs/default")
 def status(study: StudyArgument, as_json: JsonOption = False, runs_dir: RunsOption = RUNS) -> None:
-    """Show what is done, running, waiting and failed, and why."""
+    """Show which trials are done, running, waiting or failed, and why."""
     from study.commands.status import show_status
 
     show_status(study, runs_dir, as_json=as_json)
@@ -116,7 +123,7 @@ def status(study: StudyArgument, as_json: JsonOption = False, runs_dir: RunsOpti
 
 @app.command(epilog="Example: modstudy collect runs/default")
 def collect(study: StudyArgument, runs_dir: RunsOption = RUNS) -> None:
-    """Write the Parquet tables from the journals; also while the study runs."""
+    """Write the Parquet tables from the journals, also while the study runs."""
     from study.commands.results import collect_run
 
     collect_run(study, runs_dir)
@@ -124,7 +131,7 @@ def collect(study: StudyArgument, runs_dir: RunsOption = RUNS) -> None:
 
 @app.command(epilog="Example: modstudy sync runs/default")
 def sync(study: StudyArgument, runs_dir: RunsOption = RUNS) -> None:
-    """Bring MLflow up to date with the journals; doing it twice changes nothing."""
+    """Bring MLflow up to date with the journals; safe to repeat."""
     from study.commands.results import sync_run
 
     sync_run(study, runs_dir)
@@ -132,7 +139,7 @@ def sync(study: StudyArgument, runs_dir: RunsOption = RUNS) -> None:
 
 @app.command(epilog="Example: modstudy report runs/default")
 def report(study: StudyArgument, runs_dir: RunsOption = RUNS) -> None:
-    """Collect, write report.md with table and figures, and print the trade-off table."""
+    """Collect the tables, write report.md with figures, and print the trade-off table."""
     from study.commands.results import report_run
 
     report_run(study, runs_dir)
@@ -142,11 +149,11 @@ def report(study: StudyArgument, runs_dir: RunsOption = RUNS) -> None:
 def ui(
     study: StudyArgument,
     port: Annotated[
-        int | None, typer.Option(min=1, max=65535, help="The port on this machine; by default one that is free.")
+        int | None, typer.Option(min=1, max=65535, help="Port on this machine. Default: a free port.")
     ] = None,
     runs_dir: RunsOption = RUNS,
 ) -> None:
-    """Open MLflow on a run: print links to the tree of runs and to the arms compared. Stop with Ctrl-C."""
+    """Start MLflow for a run and print links to its run tree and arm comparison. Ctrl-C stops it."""
     from study.commands.ui import open_mlflow
 
     open_mlflow(study, runs_dir, port)
@@ -156,22 +163,22 @@ class DataGroup(TyperGroup):
     """``modstudy data STUDY`` is ``modstudy data show STUDY``."""
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
-        """Take ``show`` where no command is named."""
+        """Use ``show`` if no command is named."""
         return super().resolve_command(ctx, args if args[0] in self.commands else ["show", *args])
 
 
 data = typer.Typer(
     cls=DataGroup,
     no_args_is_help=True,
-    context_settings={"ignore_unknown_options": True},  # options of ``show`` may stand before the study
-    help="What images and labels hold. Without a command: show. Example: modstudy data study.yaml",
+    context_settings={"ignore_unknown_options": True},  # options of ``show`` may precede the study
+    help="Inspect images and labels. Default command: show. Example: modstudy data study.yaml",
 )
 app.add_typer(data, name="data")
 
 
 @data.command(epilog="Example: modstudy data show study.yaml")
 def show(study: StudyArgument, runs_dir: RunsOption = RUNS) -> None:
-    """Show what the images and labels of a study hold: counts by class, unlabelled, corrupt."""
+    """Count the images of a study by class, unlabelled and corrupt ones included."""
     from study.commands.data import show_data
 
     show_data(study, runs_dir)
@@ -180,11 +187,11 @@ def show(study: StudyArgument, runs_dir: RunsOption = RUNS) -> None:
 @data.command(epilog="Example: modstudy data check study.yaml")
 def check(
     source: Annotated[
-        Path, typer.Argument(metavar="SOURCE", help="A study file, or a folder of data whose kind is found by looking.")
+        Path, typer.Argument(metavar="SOURCE", help="A study file, or a data folder, whose kind is detected.")
     ],
     runs_dir: RunsOption = RUNS,
 ) -> None:
-    """Say what must be put right before a study on this data starts (then exit 1), and what to know of it."""
+    """Check data for a study. Exit with status 1 if something must be fixed first."""
     from study.commands.data_check import check_data
 
     raise typer.Exit(check_data(source, runs_dir))
@@ -196,17 +203,17 @@ def new(
         str,
         typer.Argument(
             metavar="FILE|BUILT-IN",
-            help="The study file to write for the images in --data; or a built-in study to copy to the next argument.",
+            help="Study file to write for the images in --data, or built-in study to copy to the next argument.",
         ),
     ],
     copy: Annotated[
-        Path | None, typer.Argument(metavar="COPY", help="The study file to write from a built-in study.")
+        Path | None, typer.Argument(metavar="COPY", help="Study file to write from a built-in study.")
     ] = None,
     data: Annotated[
-        Path | None, typer.Option(help="Where the images lie: a folder, or a CSV file that names them.")
+        Path | None, typer.Option(help="Location of the images: a folder, or a CSV file that lists them.")
     ] = None,
 ) -> None:
-    """Write a study file of your own: from a look at your images, or from a built-in study."""
+    """Write a study file, either for your images or as a copy of a built-in study."""
     from study.commands.new import new_study
 
     new_study(first, copy, data)
@@ -216,12 +223,12 @@ def new(
 def affinity(
     study: StudyArgument,
     out: Annotated[
-        Path | None, typer.Option(help="File to write; a heat map is put beside it. By default in the run's folder.")
+        Path | None, typer.Option(help="File to write, with a heat map beside it. Default: in the run folder.")
     ] = None,
-    every_steps: Annotated[int, typer.Option(min=1, help="Measure in every N-th step of the shared training.")] = 10,
+    every_steps: Annotated[int, typer.Option(min=1, help="Measure every N-th step of the shared training.")] = 10,
     runs_dir: RunsOption = RUNS,
 ) -> None:
-    """Train one shared network, measure which tasks help each other, and choose groupings for the next study."""
+    """Train one shared network, measure which tasks help each other, and select groupings for the next study."""
     from study.commands.affinity import show_affinity
 
     raise typer.Exit(show_affinity(study, runs_dir, out, every_steps))
@@ -229,7 +236,7 @@ def affinity(
 
 def main() -> None:
     """Run the command line."""
-    for stream in (sys.stdout, sys.stderr):  # where the terminal's encoding lacks a character, its escape is printed
+    for stream in (sys.stdout, sys.stderr):  # characters that the terminal cannot encode are printed as escapes
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
     hear_signals_in_the_whole_process()
