@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Container
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import pandas as pd
+if TYPE_CHECKING:  # a plan is worded without pandas, which takes half a second to load
+    import pandas as pd
 
 ABSENT = "-"
 """Printed where a number does not exist, such as an interval over one seed."""
@@ -131,4 +132,6 @@ def settings(value: Any) -> str:
 
 
 def _absent(value: Any) -> bool:
-    return value is None or value is pd.NA or (isinstance(value, float) and math.isnan(value))
+    if value is None or isinstance(value, float):
+        return value is None or math.isnan(value)
+    return type(value).__name__ == "NAType"  # pandas' missing number, told without loading pandas

@@ -15,7 +15,6 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from scipy.special import digamma
 
 from trainables.outcome import Average
 
@@ -147,6 +146,8 @@ def chance_levels(relevant: Integers, gallery: int) -> dict[str, Floats]:
         chance[name] = 1 - misses.prod(axis=1)
     companions = (relevant - 1) / max(gallery - 1, 1)
     for name, depths in (("mean_average_precision", np.full_like(relevant, gallery)), ("map_at_r", relevant)):
+        from scipy.special import digamma
+
         harmonic = digamma(depths + 1) + np.euler_gamma
         chance[name] = (harmonic + (depths - harmonic) * companions) / gallery
     chance["r_precision"] = relevant / gallery

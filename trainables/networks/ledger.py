@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Literal
@@ -14,8 +14,10 @@ from torch.utils.flop_counter import FlopCounterMode
 from trainables.config.network import NetworkConfig
 from trainables.config.trial import TrialConfig
 from trainables.networks.backbones import build_backbone
+from trainables.networks.backbones.backbone import Backbone
 from trainables.networks.modulation import Modulation
 from trainables.networks.multi_task import MultiTaskModel, assemble_model
+from trainables.networks.shape_counter import ShapeCounter
 
 BYTES_FP32, BYTES_FP16 = 4, 2
 
@@ -244,18 +246,29 @@ def _numbers(tensors: Iterable[Tensor]) -> int:
 
 @lru_cache(maxsize=64)
 def _stage_multiply_adds(network: NetworkConfig, image_size: int) -> tuple[tuple[str, int], ...]:
-    """Return each stage's multiply-adds for one image, counted by torch on the meta device, operation by operation."""
-    work: list[tuple[str, int]] = []
+    """Return each stage's multiply-adds for one image, counted on the meta device, operation by operation.
+
+    Operations beyond those of plain convolutional networks, such as attention, are counted by torch.
+    """
     with torch.device("meta"), torch.no_grad():
         backbone = build_backbone(network, image_size).eval()
-        with FlopCounterMode(display=False, custom_mapping={torch.ops.aten.mv: _matrix_vector}) as counter:
+        with ShapeCounter() as quick:
+            work = _by_stage(backbone, image_size, lambda: quick.multiply_adds)
+        if not quick.complete:
+            with FlopCounterMode(display=False, custom_mapping={torch.ops.aten.mv: _matrix_vector}) as counter:
+                work = _by_stage(backbone, image_size, lambda: counter.get_total_flops() // 2)
+    return work
 
-            def stage_ends(name: str, features: Tensor) -> Tensor:
-                before = sum(count for _, count in work)
-                work.append((name, counter.get_total_flops() // 2 - before))
-                return features
 
-            backbone.run(torch.empty(1, 3, image_size, image_size), stage_ends)
+def _by_stage(backbone: Backbone, image_size: int, counted: Callable[[], int]) -> tuple[tuple[str, int], ...]:
+    """Return how far ``counted`` advances in each stage."""
+    work: list[tuple[str, int]] = []
+
+    def stage_ends(name: str, features: Tensor) -> Tensor:
+        work.append((name, counted() - sum(count for _, count in work)))
+        return features
+
+    backbone.run(torch.empty(1, 3, image_size, image_size), stage_ends)
     return tuple(work)
 
 

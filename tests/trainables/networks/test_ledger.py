@@ -14,8 +14,10 @@ from trainables.config.data import DataConfig
 from trainables.config.modulation import InitializationConfig, ModulationConfig
 from trainables.config.network import NetworkConfig
 from trainables.config.trial import TrialConfig
+from trainables.networks.backbones import build_backbone
 from trainables.networks.ledger import storage_ledger
 from trainables.networks.multi_task import build_model
+from trainables.networks.shape_counter import ShapeCounter
 
 TASKS = ("a", "b", "c", "d")
 STAGES = ("conv1", "res2", "res3", "res4", "res5", "fc")
@@ -167,3 +169,24 @@ def test_nothing_is_allocated_and_faults_are_refused() -> None:
     assert storage_ledger(_released(STAGES, width=300)).parameters > 10**11
     with pytest.raises(ValueError, match=r"modulation\.points: unknown 'res6'"):
         storage_ledger(_released(("res6",)))
+
+
+@pytest.mark.parametrize("backbone", ["simplenet", "csn_resnet18"])
+def test_networks_of_this_package_are_counted_from_shapes_alone(backbone: str) -> None:
+    network = build_backbone(NetworkConfig(backbone=backbone), 64).eval()
+    with FlopCounterMode(display=False) as expected, torch.no_grad():
+        embedded = network(torch.randn(1, 3, 64, 64))
+    network, images = network.to("meta"), torch.empty(1, 3, 64, 64, device="meta")
+    with torch.no_grad(), ShapeCounter() as counter:
+        found = network(images)
+    assert counter.complete
+    assert found.shape == embedded.shape
+    assert 2 * counter.multiply_adds == expected.get_total_flops()
+
+
+@pytest.mark.parametrize("call", [torch.matmul, torch.einsum])
+def test_products_that_shapes_do_not_tell_are_left_to_torch(call: Any) -> None:
+    matrix = torch.empty(4, 4, device="meta")
+    with ShapeCounter() as counter:
+        call(*(("ij,jk->ik",) if call is torch.einsum else ()), matrix, matrix)
+    assert not counter.complete

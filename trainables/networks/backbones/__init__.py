@@ -51,6 +51,8 @@ def build_backbone(network: NetworkConfig, image_size: int) -> Backbone:
     with torch.device("meta"):
         backbone = make(network, image_size)
     backbone.weights = network.weights
+    if device.type == "meta":
+        return backbone  # it is there already, and moving it would load sympy
     return backbone.to_empty(device=device)
 
 
