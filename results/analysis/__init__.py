@@ -1,4 +1,4 @@
-"""From tables to numbers: which trial an arm is judged by, its mean and interval, and the trade-off.
+"""From tables to numbers: the selected trial of an arm, means and intervals over seeds, the trade-off.
 
-Pure functions of data frames: they draw and write nothing. May import ``results.tables``.
+Pure functions of data frames: they draw and write nothing. May import ``tables``.
 """

@@ -1,1 +1,4 @@
-"""From numbers to matplotlib figures. May import ``results.analysis`` and ``results.tables``; computes nothing."""
+"""From numbers to matplotlib figures.
+
+Draws what ``analysis`` computed, and computes no result itself. May import ``analysis`` and ``tables``.
+"""

@@ -1,1 +1,4 @@
-"""The report: sections, wording and the Markdown file. The top of the package: may import every other room."""
+"""The report of a study: sections, wording and the Markdown file.
+
+The top of the package: may import every other room.
+"""

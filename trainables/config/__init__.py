@@ -1,4 +1,8 @@
-"""Every setting of one trial, a section a module. Imports no torch."""
+"""Every setting of one trial, a section a module.
+
+Plain validated data without torch. May import ``foundation`` and ``sources``. A new key goes into the section of what
+it controls; if it has no effect under some other settings, it also needs a line in ``acting``.
+"""
 
 from trainables.config.data import DataConfig
 from trainables.config.evaluation import AgreementConfig, EvaluationConfig

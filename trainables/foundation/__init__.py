@@ -1,1 +1,4 @@
-"""What every room builds on: configuration base class, registries, seeds and files. Imports no other room."""
+"""What every other room builds on: the base class of sections, registries, seeds, random streams, files.
+
+Imports no other room. Only what several rooms need belongs here.
+"""

@@ -1,1 +1,4 @@
-"""Triplet losses, penalties, and the balancing of tasks."""
+"""Triplet losses, penalties, and the balancing of tasks.
+
+May import ``networks``, ``sampling`` and the rooms below. A new balancing method is a module in ``balancing``.
+"""

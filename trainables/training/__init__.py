@@ -1,1 +1,4 @@
-"""A model in training: steps, epochs, checkpoints and weights."""
+"""A model in training: steps, epochs, checkpoints and weights.
+
+May import everything except ``run`` and ``diagnostics``.
+"""
