@@ -7,7 +7,8 @@ cursor, turns the reading direction, breaks a line or hides.
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
+from difflib import get_close_matches
 
 _MARK = "\N{HORIZONTAL ELLIPSIS}"
 _HIDDEN_SEPARATORS = ("Zl", "Zp")
@@ -51,3 +52,9 @@ def short_names(names: Iterable[str], longest: int, show: Callable[[str], str] =
         shown[name] = candidate
         taken.add(candidate)
     return shown
+
+
+def nearest(name: str, known: Collection[str]) -> str:
+    """Return the end of a message about an unknown name: the nearest known one, else all of them."""
+    close = get_close_matches(name, known, n=1)
+    return f"; did you mean {close[0]!r}?" if close else f"; known: {', '.join(known)}"

@@ -1,11 +1,10 @@
-"""Errors a user can act on, and the hint that names what was probably meant."""
+"""Errors a user can act on, and the errors of the system behind them."""
 
 from __future__ import annotations
 
-import difflib
 import errno
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -33,23 +32,6 @@ FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EFBIG})
 
 class UserError(Exception):
     """Something the user can put right. The message names the file, the key, the value and the rule."""
-
-
-def nearest(name: str, known: Iterable[str]) -> str:
-    """Return the end of an error message: the nearest known name, or all known names when none is near.
-
-    Args:
-        name: what was given.
-        known: what would have been accepted.
-
-    Returns:
-        ``"; did you mean 'x'?"``, ``"; known: a, b, c"``, or an empty text when nothing is known.
-    """
-    names = sorted(set(known))
-    close = difflib.get_close_matches(name, names, n=1, cutoff=0.6)
-    if close:
-        return f"; did you mean {close[0]!r}?"
-    return f"; known: {', '.join(names)}" if names else ""
 
 
 @contextmanager

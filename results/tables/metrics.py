@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import difflib
 from dataclasses import dataclass
 from typing import Literal
+
+from results.plain_text import nearest
 
 Direction = Literal["max", "min", "none"]
 
@@ -67,9 +68,7 @@ def metric(name: str) -> Metric:
         ValueError: The metric is unknown; the message names the nearest known one.
     """
     if name not in TASK_METRICS:
-        near = difflib.get_close_matches(name, TASK_METRICS, n=1)
-        hint = f"did you mean {near[0]!r}?" if near else f"known: {', '.join(TASK_METRICS)}"
-        raise ValueError(f"unknown metric {name!r}; {hint}")
+        raise ValueError(f"unknown metric {name!r}{nearest(name, TASK_METRICS)}")
     return TASK_METRICS[name]
 
 

@@ -5,7 +5,6 @@ Every page carries a checksum, so a damaged file is refused and never read as ot
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -14,6 +13,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from results.plain_text import nearest
 from results.tables.columns import TableSpec
 from results.tables.files import replacing
 from results.tables.schema import SCHEMA_VERSION, SCHEMAS, TABLES
@@ -99,20 +99,15 @@ def arrow_table(name: str, rows: Rows) -> pa.Table:
 
 def _spec(name: str) -> TableSpec:
     if name not in TABLES:
-        raise ValueError(f"unknown table {name!r}; {_nearest(name, TABLES)}")
+        raise ValueError(f"unknown table {name!r}{nearest(name, TABLES)}")
     return TABLES[name]
-
-
-def _nearest(name: str, known: Mapping[str, Any]) -> str:
-    near = difflib.get_close_matches(name, known, n=1)
-    return f"did you mean {near[0]!r}?" if near else f"known: {', '.join(known)}"
 
 
 def _refuse_unknown_columns(spec: TableSpec, frame: pd.DataFrame) -> None:
     known = {column.name: column for column in spec.columns}
     for name in frame.columns:
         if name not in known:
-            raise ValueError(f"table {spec.name}: unknown column {name!r}; {_nearest(str(name), known)}")
+            raise ValueError(f"table {spec.name}: unknown column {name!r}{nearest(str(name), known)}")
     missing = [c.name for c in spec.columns if not c.nullable and c.name not in frame.columns]
     if missing and len(frame):
         raise ValueError(f"table {spec.name}: missing columns {', '.join(missing)}")

@@ -19,10 +19,11 @@ from study.definition.model import LONGEST_NAME
 from study.definition.yaml_reader import compose_yaml, read_yaml
 from study.definition.yaml_writer import one_line
 from study.drafting.image_places import class_folders, source_of
-from study.errors import UserError, nearest
+from study.errors import UserError
 from study.layout import RUNS, write_atomically
 from study.plan.plan import blaming, compile_plan
 from study.terminal.display import open_console, say
+from trainables.foundation.registry import nearest
 from trainables.sources.registry import detect_source
 from trainables.sources.source import SourceConfig
 
@@ -93,7 +94,7 @@ def _refuse_existing(file: Path) -> None:
 def _from_built_in(template: str, file: Path, data: Path | None) -> str:
     templates = built_in_studies()
     if template not in templates:
-        raise UserError(f"{template}: no such built-in study{nearest(template, templates)}")
+        raise UserError(f"{template}: no such built-in study{nearest(template, sorted(templates))}")
     text = templates[template].read_text(encoding="utf-8")
     values = read_yaml(template, text)
     if needs_data(values) and data is None:

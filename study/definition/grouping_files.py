@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from study.definition.yaml_reader import read_text_file, read_yaml
-from study.errors import UserError, nearest
+from study.errors import UserError
+from trainables.foundation.registry import nearest
 
 _KEYS = ("file", "name")
 
@@ -77,5 +78,5 @@ def _groups_in_file(key: str, reference: dict[str, Any], base: Path) -> tuple[An
     if not isinstance(found, dict) or not found:
         raise UserError(f"{key}.file: {path}: holds no mapping 'groupings' of names to lists of groups")
     if name not in found:
-        raise UserError(f"{key}.name: {path} holds no grouping {name!r}{nearest(name, map(str, found))}")
+        raise UserError(f"{key}.name: {path} holds no grouping {name!r}{nearest(name, sorted(map(str, found)))}")
     return found[name], name

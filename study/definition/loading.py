@@ -17,7 +17,8 @@ from study.definition.tracking_address import against
 from study.definition.validation import first_problem
 from study.definition.yaml_reader import in_quotes, read_text_file, read_yaml, words_in
 from study.definition.yaml_writer import write_yaml
-from study.errors import UserError, nearest
+from study.errors import UserError
+from trainables.foundation.registry import nearest
 from trainables.sources.registry import source_section
 
 _EXPECTS_TEXT = re.compile("should be text|expected (task|a) name|unknown (value|activation)")
@@ -79,7 +80,7 @@ def _read_text(path: Path) -> str:
     try:
         return read_text_file(str(path), source)
     except FileNotFoundError:
-        hint = nearest(str(path), built_in) if path.name == str(path) else ""
+        hint = nearest(str(path), sorted(built_in)) if path.name == str(path) else ""
         raise UserError(f"{path}: no such study file{hint}") from None
     except OSError as error:
         raise UserError(f"{path}: cannot be read: {error.strerror}") from None

@@ -11,7 +11,7 @@ from pydantic_core import ErrorDetails
 
 from study.definition.model import StudyDefinition
 from study.definition.secrets import redact, redact_address
-from study.errors import nearest
+from trainables.foundation.registry import nearest
 from trainables.sources.registry import SOURCES, source_section
 from trainables.sources.source import SourceConfig
 
@@ -32,7 +32,7 @@ def _sentence(detail: ErrorDetails) -> str:
         case "value_error":  # raised by a validator of ours, which may name its own key
             return with_key(key, str(context["error"]))
         case "extra_forbidden":
-            rule = f"unknown key{nearest(str(detail['loc'][-1]), _keys(models))}"
+            rule = f"unknown key{nearest(str(detail['loc'][-1]), sorted(_keys(models)))}"
         case "dict_type":
             rule = f"should be a mapping, got {_short(detail['input'])}"
         case "missing":
@@ -51,7 +51,7 @@ def _sentence(detail: ErrorDetails) -> str:
 def _unknown(value: Any, expected: str) -> str:
     """Describe a word that is none of the quoted ones in ``expected``."""
     known = re.findall(r"'([^']*)'", expected)
-    return f"unknown value {_short(value)}{nearest(str(value), known)}"
+    return f"unknown value {_short(value)}{nearest(str(value), sorted(known))}"
 
 
 def _rule(message: str) -> str:

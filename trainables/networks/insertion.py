@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from torch import nn
 
 from trainables.config.modulation import ModulationConfig
-from trainables.foundation.names import look_up
 from trainables.foundation.random_streams import random_stream
+from trainables.foundation.registry import look_up
 from trainables.networks.backbones.imported.backbone import ImportedBackbone
 from trainables.networks.backbones.imported.loading import check_tensors
 from trainables.networks.backbones.imported.probe import probe_network

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from trainables.config.trial import TrialConfig
-from trainables.foundation.names import look_up
+from trainables.foundation.registry import look_up
 from trainables.networks.backbones import build_backbone, stage_shapes
 from trainables.networks.modulation import Modulation
 from trainables.networks.retrieval import RetrievalNetwork, normalize

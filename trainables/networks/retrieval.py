@@ -10,8 +10,8 @@ import torch
 from torch import Tensor, nn
 
 from trainables.config.modulation import ModulationConfig
-from trainables.foundation.names import look_up
 from trainables.foundation.random_streams import random_stream
+from trainables.foundation.registry import look_up
 from trainables.networks.backbones import Backbone
 from trainables.networks.backbones.norm_calls import SoundNorms
 from trainables.networks.modulation import Modulation, Site, build_modulation

@@ -8,8 +8,6 @@ names the kind; other packages call ``register_source``, or name their class in 
 
 from __future__ import annotations
 
-import importlib
-import importlib.metadata
 import json
 from pathlib import Path
 from typing import Annotated, Any
@@ -17,20 +15,17 @@ from typing import Annotated, Any
 from pydantic import SerializeAsAny, ValidationError, ValidationInfo, WithJsonSchema, WrapValidator
 from pydantic_core import InitErrorDetails, PydanticCustomError
 
-from trainables.foundation.names import look_up
+from trainables.foundation.registry import Registry
 from trainables.sources.source import SourceConfig
 
-ENTRY_POINTS = "modstudy.sources"
-
-
-SOURCES: dict[str, type[SourceConfig] | str] = {
+_BUILT_IN: dict[str, type[SourceConfig] | str] = {
     "generated": "trainables.sources.faces.source:GeneratedFaces",
     "parquet": "trainables.sources.parquet.source:ParquetImages",
     "celeba": "trainables.sources.celeba.source:CelebaImages",
     "zappos50k": "trainables.sources.zappos.source:Zappos50kImages",
     "table": "trainables.sources.table.source:TableImages",
 }
-"""Every kind with its class, or with ``module:class`` where it is to be imported only when needed."""
+SOURCES = Registry("kind of source", "data.source.kind", "modstudy.sources", _BUILT_IN)
 
 
 def register_source(section: type[SourceConfig]) -> None:
@@ -39,25 +34,16 @@ def register_source(section: type[SourceConfig]) -> None:
     Raises:
         ValueError: the kind is taken by another class.
     """
-    kind = str(section.model_fields["kind"].default)
-    if SOURCES.setdefault(kind, section) is not section:
-        raise ValueError(f"data.source.kind: {kind!r} is registered already, by {SOURCES[kind]}")
+    SOURCES.register(str(section.model_fields["kind"].default), section)
 
 
 def source_section(kind: str) -> type[SourceConfig]:
     """Return the class of a kind.
 
     Raises:
-        ValueError: nobody registered it; the message gives the nearest known kind.
+        ValueError: it is unknown; the message gives the nearest known kind.
     """
-    if kind not in SOURCES:
-        for entry in importlib.metadata.entry_points(group=ENTRY_POINTS):
-            SOURCES.setdefault(entry.name, entry.value)
-    found = look_up("data.source.kind", kind, SOURCES)
-    if isinstance(found, str):
-        module, _, name = found.partition(":")
-        found = SOURCES[kind] = getattr(importlib.import_module(module), name)
-    return found
+    return SOURCES.find(kind)
 
 
 def detect_source(folder: Path) -> SourceConfig:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from trainables.config.trial import TrialConfig
-from trainables.foundation.extensions import find
 from trainables.losses.balancing import bargaining, famo, gradnorm, sign_dropout, surgery, vaccine, weighting  # noqa: F401
 from trainables.losses.balancing.balancer import BALANCERS, Balancer, BalancerFactory, Objective, register_balancer
 from trainables.networks.multi_task import MultiTaskModel
@@ -25,7 +24,7 @@ def balancer_named(method: str) -> BalancerFactory:
     Raises:
         ValueError: the method is unknown.
     """
-    return find("balancing.method", method, BALANCERS, "modstudy.balancers")
+    return BALANCERS.find(method)
 
 
 def check_balancing(config: TrialConfig) -> None:

@@ -5,12 +5,14 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from trainables.config.trial import TrialConfig
+from trainables.foundation.registry import Registry
 from trainables.losses.triplet import TripletLoss
 from trainables.networks.multi_task import MultiTaskModel
 
@@ -103,8 +105,7 @@ class Balancer(ABC):
 
 BalancerFactory = Callable[[MultiTaskModel, TrialConfig], Balancer]
 
-BALANCERS: dict[str, BalancerFactory] = {}
-"""Name -> function of the model, on its device, and the trial."""
+BALANCERS: Registry[BalancerFactory] = Registry("balancing method", "balancing.method", "modstudy.balancers")
 
 
 def register_balancer(name: str) -> Callable[[BalancerFactory], BalancerFactory]:
@@ -113,10 +114,4 @@ def register_balancer(name: str) -> Callable[[BalancerFactory], BalancerFactory]
     Raises:
         ValueError: when it is applied, if the name is taken by another method.
     """
-
-    def register(factory: BalancerFactory) -> BalancerFactory:
-        if BALANCERS.setdefault(name, factory) is not factory:
-            raise ValueError(f"balancing method {name!r} is registered already")
-        return factory
-
-    return register
+    return partial(BALANCERS.register, name)

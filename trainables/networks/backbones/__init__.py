@@ -8,7 +8,7 @@ from functools import lru_cache
 import torch
 
 from trainables.config.network import NetworkConfig
-from trainables.foundation.extensions import find
+from trainables.foundation.registry import Registry
 from trainables.networks.backbones.backbone import AtPoint, Backbone, StageShape
 from trainables.networks.backbones.csn_resnet18 import csn_resnet18
 from trainables.networks.backbones.imported.loading import imported_backbone
@@ -19,8 +19,8 @@ __all__ = ["BACKBONES", "AtPoint", "Backbone", "StageShape", "build_backbone", "
 BackboneFactory = Callable[[NetworkConfig, int], Backbone]
 """Function of the network's settings and the image size (pixels)."""
 
-BACKBONES: dict[str, BackboneFactory] = {"simplenet": simplenet, "csn_resnet18": csn_resnet18}
-"""Name -> function that returns a backbone."""
+_BUILT_IN: dict[str, BackboneFactory | str] = {"simplenet": simplenet, "csn_resnet18": csn_resnet18}
+BACKBONES = Registry("backbone", "network.backbone", "modstudy.backbones", _BUILT_IN)
 
 
 def register_backbone(name: str, factory: BackboneFactory) -> None:
@@ -29,10 +29,7 @@ def register_backbone(name: str, factory: BackboneFactory) -> None:
     Raises:
         ValueError: If the name is taken, or holds a ``:`` and so would be an import path.
     """
-    if ":" in name:
-        raise ValueError(f"a backbone's name must hold no ':', got {name!r}")
-    if BACKBONES.setdefault(name, factory) is not factory:
-        raise ValueError(f"backbone {name!r} is registered already")
+    BACKBONES.register(name, factory)
 
 
 def build_backbone(network: NetworkConfig, image_size: int) -> Backbone:
@@ -43,9 +40,7 @@ def build_backbone(network: NetworkConfig, image_size: int) -> Backbone:
     Raises:
         ValueError: If the backbone is unknown or cannot be imported, or the images are too small for it.
     """
-    make: BackboneFactory = imported_backbone
-    if not network.imported:
-        make = find("network.backbone", network.backbone, BACKBONES, "modstudy.backbones")
+    make: BackboneFactory = imported_backbone if network.imported else BACKBONES.find(network.backbone)
     device = torch.get_default_device()
     # torch's layers draw their start values from the global generator when they are made, except on the meta device.
     with torch.device("meta"):

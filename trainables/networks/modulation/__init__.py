@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from trainables.foundation.extensions import find
+from trainables.foundation.registry import Registry
 from trainables.networks.modulation.base import Modulation, Site
 from trainables.networks.modulation.masks import TaskRouting, WeightMask
 from trainables.networks.modulation.matrices import LowRank, Projection, SqueezeExcite
@@ -17,7 +17,7 @@ __all__ = ["ACTIVATIONS", "FORMS", "Modulation", "Scale", "Site", "build_modulat
 
 Form = Callable[[Site], Modulation]
 
-FORMS: dict[str, Form] = {
+_BUILT_IN: dict[str, Form | str] = {
     "scale": Scale,
     "scale_shift": ScaleShift,
     "low_rank": LowRank,
@@ -34,7 +34,7 @@ FORMS: dict[str, Form] = {
     "task_routing": TaskRouting,
     "weight_mask": WeightMask,
 }
-"""Name -> what makes the form at a site."""
+FORMS = Registry("form", "modulation.form", "modstudy.forms", _BUILT_IN)
 
 
 def register_form(name: str, form: Form) -> None:
@@ -43,8 +43,7 @@ def register_form(name: str, form: Form) -> None:
     Raises:
         ValueError: The name is taken by another form.
     """
-    if FORMS.setdefault(name, form) is not form:
-        raise ValueError(f"form {name!r} is registered already")
+    FORMS.register(name, form)
 
 
 def build_modulation(site: Site) -> Modulation:
@@ -53,7 +52,7 @@ def build_modulation(site: Site) -> Modulation:
     Raises:
         ValueError: The form is unknown or does not fit the site.
     """
-    modulation = find("modulation.form", site.settings.form, FORMS, "modstudy.forms")(site)
+    modulation = FORMS.find(site.settings.form)(site)
     if not site.settings.initialization.trainable:
         modulation.requires_grad_(requires_grad=False)
     return modulation

@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F  # noqa: N812 - the name everybody knows it by
 from torch import Tensor, nn
 
-from trainables.foundation.names import look_up
+from trainables.foundation.registry import look_up
 from trainables.networks.modulation.base import Modulation, Site
 from trainables.networks.modulation.initialization import disjoint_blocks, initialize_vectors
 

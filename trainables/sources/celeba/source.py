@@ -7,7 +7,7 @@ from typing import Literal
 
 import numpy as np
 
-from trainables.foundation.names import nearest
+from trainables.foundation.registry import nearest
 from trainables.sources.celeba.layout import CelebaLayout, find_celeba, is_celeba
 from trainables.sources.celeba.lists import attribute_names, read_attributes, read_identities, read_partition
 from trainables.sources.reading.cells import NO_YES

@@ -8,7 +8,7 @@ from typing import Any, Literal
 import numpy as np
 from pydantic import Field
 
-from trainables.foundation.names import nearest
+from trainables.foundation.registry import nearest
 from trainables.sources.faces.attributes import FACE_TASKS, draw_attributes
 from trainables.sources.faces.generator import GENERATOR_VERSION, draw_face, face_stream
 from trainables.sources.source import CorruptImage, ImageSource, Labels, Pixels, ReadRequest, SourceConfig

@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 import pyarrow as pa
 
-from trainables.foundation.names import nearest
+from trainables.foundation.registry import nearest
 from trainables.sources.parquet.arrow_types import entry_type, is_number, is_text, may_be_fractions, whole_numbers
 from trainables.sources.parquet.files import open_parquet, read_columns
 from trainables.sources.parquet.image_column import find_image_column

@@ -11,7 +11,7 @@ from typing import Literal
 
 import numpy as np
 
-from trainables.foundation.names import nearest
+from trainables.foundation.registry import nearest
 from trainables.sources.reading.missing import MissingValues
 from trainables.sources.source import UNLABELLED, Labels
 

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from trainables.foundation.names import nearest
+from trainables.foundation.registry import nearest
 from trainables.sources.reading.file_kinds import foreign_kind
 
 _WIDE = {

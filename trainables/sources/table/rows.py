@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from trainables.foundation.names import nearest
+from trainables.foundation.registry import nearest
 from trainables.sources.reading.cells import (
     CellRule,
     LabelledColumn,

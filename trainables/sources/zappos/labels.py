@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from trainables.foundation.names import nearest
+from trainables.foundation.registry import nearest
 from trainables.sources.reading.cells import (
     NO_YES,
     CellRule,

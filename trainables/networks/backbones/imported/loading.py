@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from trainables.config.network import NetworkConfig
 from trainables.foundation.global_stream import global_stream
-from trainables.foundation.names import nearest
+from trainables.foundation.registry import nearest
 from trainables.networks.backbones.imported.backbone import ImportedBackbone, Maker
 from trainables.networks.backbones.imported.probe import NetworkProbe, probe_network
 

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from trainables.foundation.global_stream import global_stream
-from trainables.foundation.names import nearest
+from trainables.foundation.registry import nearest
 from trainables.networks.backbones.backbone import StageShape, is_layer
 from trainables.networks.backbones.imported.calls import Call, recorded_calls, state_of
 from trainables.networks.backbones.imported.chain import FORWARD_ERRORS, Chain, find_chain, runs_apart
