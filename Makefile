@@ -2,6 +2,7 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+PROCESSES ?= 2
 INPUTS := pyproject.toml constraints.txt Makefile
 
 .DEFAULT_GOAL := help
@@ -14,7 +15,7 @@ study: install ## run the default study on generated images and print the trade-
 	@$(BIN)/modstudy run default
 
 test: check ## lint, type checks, import layering and all tests except the long ones
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses $(PROCESSES) --dist loadgroup --no-loadscope-reorder
 
 test-long: install-dev ## tests that need several nodes, a browser or a database server, or that take long
 	tests/system-packages.sh

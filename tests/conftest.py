@@ -1,13 +1,35 @@
-"""Shared fixtures: where the real images lie, and one torch thread so that parallel runs do not fight for cores."""
+"""Shared fixtures, and how tests are divided between processes: `make test` runs them in two (pytest-xdist)."""
 
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-os.environ.setdefault("OMP_NUM_THREADS", "1")
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # so that processes do not fight for cores
+
+TinyStudy = Callable[..., dict[str, Any]]
+
+TINY_STUDY: dict[str, Any] = {
+    "name": "tiny",
+    "description": "Three arms on drawn faces.",
+    "data": {
+        "source": {"kind": "generated", "train_images": 24, "validation_images": 12, "test_images": 12},
+        "tasks": ["Smiling", "Glasses"],
+        "image_size": 48,
+    },
+    "network": {"width": 0.0625},
+    "batches": {"images": 12},
+    "optimization": {"epochs": 1},
+    "evaluation": {"triplets_per_task": 20},
+    "space": {
+        "blocks": [{"placement": ["none"], "grouping": ["per_task", "network_per_task"]}, {"placement": ["late"]}]
+    },
+    "confirm": {"seeds": [1, 2]},
+}
 
 SHARED_DATA = Path(os.environ.get("MODSTUDY_SHARED_DATA", Path(__file__).resolve().parents[2] / "shared" / "data"))
 
@@ -21,6 +43,21 @@ def _real_images(name: str) -> Path:
     return folder
 
 
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Give every file to one process, so that its fixtures are made once.
+
+    What starts Ray is marked ``xdist_group("ray")``: one process runs all of it, so that two Rays never share the
+    machine, and begins with it, as the longest group.
+    """
+    if not hasattr(config, "workerinput"):
+        return
+    grouped = [item for item in items if item.get_closest_marker("xdist_group")]
+    others = [item for item in items if not item.get_closest_marker("xdist_group")]
+    for item in others:
+        item.add_marker(pytest.mark.xdist_group(item.nodeid.partition("::")[0]))
+    items[:] = grouped + others
+
+
 @pytest.fixture(scope="session")
 def celeba10k() -> Path:
     """10,000 faces with 40 attributes and identities."""
@@ -31,3 +68,17 @@ def celeba10k() -> Path:
 def fashion_shoes() -> Path:
     """About 9,000 shoes with 7 tasks."""
     return _real_images("fashion_shoes")
+
+
+@pytest.fixture(scope="session")
+def tiny_study() -> TinyStudy:
+    """Make what the file of a study of seconds holds, with other keys in some sections."""
+
+    def make(**sections: Any) -> dict[str, Any]:
+        changed = {
+            name: {**TINY_STUDY.get(name, {}), **section} if isinstance(section, dict) else section
+            for name, section in sections.items()
+        }
+        return {**TINY_STUDY, **changed}
+
+    return make

@@ -5,8 +5,10 @@ from __future__ import annotations
 import importlib.util
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import pytest
+import yaml
 
 from study.collect.collect import collect
 from study.definition.loading import dump_study, load_study
@@ -16,21 +18,6 @@ from study.schedule.dispatch import Dispatcher
 from study.tune.execution import WorkOrder, execute
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
-
-TINY = """
-name: tiny
-data:
-  source: {kind: generated, train_images: 40, validation_images: 30, test_images: 30}
-  tasks: [Smiling, Glasses]
-  image_size: 48
-network: {width: 0.0625}
-batches: {images: 16}
-optimization: {epochs: 1}
-evaluation: {triplets_per_task: 50}
-compute: {device: cpu}
-space: {blocks: [{placement: [none], grouping: [per_task, network_per_task]}, {placement: [late]}]}
-confirm: {seeds: [1, 2]}
-"""
 
 
 @pytest.fixture(scope="session")
@@ -47,10 +34,10 @@ def generator() -> ModuleType:
 
 
 @pytest.fixture(scope="session")
-def tiny_run(tmp_path_factory: pytest.TempPathFactory) -> RunFolder:
+def tiny_run(tmp_path_factory: pytest.TempPathFactory, tiny_study: Any) -> RunFolder:
     """A finished study of three arms in ``runs/tiny``, its units executed here one after the other."""
     home = tmp_path_factory.mktemp("docs")
-    (home / "tiny.yaml").write_text(TINY, encoding="utf-8")
+    (home / "tiny.yaml").write_text(yaml.safe_dump(tiny_study(compute={"device": "cpu"})), encoding="utf-8")
     definition = load_study(home / "tiny.yaml")
     folder = RunFolder(home / "runs" / "tiny")
     plan = compile_plan(definition)

@@ -19,7 +19,7 @@ from study.layout import RunFolder, sqlite_uri
 from study.tracking.content import ledger_key, task_metric_key
 from study.tracking.keys import metric_key
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.xdist_group("ray"), pytest.mark.slow, pytest.mark.timeout(600)]
 
 STUDY = """
 name: mirrored

@@ -47,6 +47,7 @@ def fill(disk: Path) -> None:
 
 @pytest.mark.long
 @pytest.mark.timeout(1800)
+@pytest.mark.xdist_group("ray")
 def test_a_full_disk_ends_the_run_in_one_line_and_the_same_command_goes_on_when_there_is_room(
     site, undisturbed, disk, wait_for, assert_same
 ):

@@ -15,7 +15,7 @@ import time
 import psutil
 import pytest
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.xdist_group("ray"), pytest.mark.slow, pytest.mark.timeout(900)]
 
 PATIENCE_S = 300  # on a machine that is busy with other things; idle, it is a few seconds
 

@@ -13,6 +13,7 @@ from ray.cluster_utils import Cluster
 from results.tables.store import read_table
 
 pytestmark = [
+    pytest.mark.xdist_group("ray"),
     pytest.mark.long,
     pytest.mark.timeout(900),
     pytest.mark.filterwarnings(

@@ -6,40 +6,24 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
-from study.definition.loading import load_study
+from study.definition.loading import dump_study, load_study
 from study.journal.journal import JournalWriter
 from study.layout import RunFolder
 from study.plan.plan import PlannedTrial, StudyPlan, compile_plan, write_plan
 from study.schedule.progress import progress_of
 from study.schedule.units import read_states
 
-STUDY_FILE = """
-name: tiny
-description: Three arms on drawn faces.
-data:
-  source: {kind: generated, train_images: 24, validation_images: 12, test_images: 12}
-  tasks: [Smiling, Glasses]
-  image_size: 48
-network: {width: 0.0625}
-batches: {images: 12}
-optimization: {epochs: 2}
-evaluation: {triplets_per_task: 20}
-space:
-  blocks:
-    - {placement: [none], grouping: [per_task, network_per_task]}
-    - {placement: [late]}
-  nuisance:
-    learning_rate: {low: 1e-3, high: 1e-2, log: true}
-search: {trials_per_arm: 3, round_size: 2}
-confirm: {seeds: [1, 2]}
-"""
-
 
 @pytest.fixture
-def study_file(tmp_path: Path) -> Path:
+def study_file(tmp_path: Path, tiny_study: Any) -> Path:
+    """The tiny study with a rate to tune, in rounds."""
+    rate = {"learning_rate": {"low": 1e-3, "high": 1e-2, "log": True}}
+    search = {"trials_per_arm": 3, "round_size": 2}
+    document = tiny_study(optimization={"epochs": 2}, space={"nuisance": rate}, search=search)
     path = tmp_path / "tiny.yaml"
-    path.write_text(STUDY_FILE)
+    path.write_text(yaml.safe_dump(document, sort_keys=False, default_flow_style=None))
     return path
 
 
@@ -50,7 +34,7 @@ def plan(study_file: Path) -> StudyPlan:
 
 @pytest.fixture
 def folder(tmp_path: Path, plan: StudyPlan) -> RunFolder:
-    folder = RunFolder(tmp_path / "runs" / "tiny")
+    folder = RunFolder(tmp_path / "runs" / plan.definition.name)
     write_plan(plan, folder)
     return folder
 
@@ -118,3 +102,11 @@ class Journaling:
 @pytest.fixture
 def journaling(folder: RunFolder) -> Journaling:
     return Journaling(folder)
+
+
+@pytest.fixture
+def played(plan: StudyPlan, folder: RunFolder, journaling: Journaling) -> RunFolder:
+    """A run whose journals say that every trial has ended."""
+    folder.definition.write_text(dump_study(plan.definition))
+    journaling.play(plan)
+    return folder

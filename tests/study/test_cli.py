@@ -14,7 +14,7 @@ from typer.testing import CliRunner, Result
 
 from results.tables.store import read_table
 from study.cli import app
-from study.definition.loading import dump_study, load_study
+from study.definition.loading import load_study
 from study.layout import RunFolder
 from study.plan.plan import StudyPlan
 
@@ -33,14 +33,6 @@ def shell(*arguments: object, folder: Path, **environment: str) -> subprocess.Co
         check=False,
         timeout=560,
     )
-
-
-@pytest.fixture
-def played(plan: StudyPlan, folder: RunFolder, journaling: Any) -> RunFolder:
-    """The folder of a study whose journals say that all is done."""
-    folder.definition.write_text(dump_study(plan.definition))
-    journaling.play(plan)
-    return folder
 
 
 def test_help_is_quick_and_imports_nothing_heavy(tmp_path: Path) -> None:
@@ -206,6 +198,7 @@ def test_data_check_finds_the_kind_of_a_folder(tmp_path: Path, monkeypatch: Any)
     assert "holds data of no known kind; kinds: generated, parquet" in nothing.stderr
 
 
+@pytest.mark.xdist_group("ray")
 @pytest.mark.slow
 def test_a_study_from_file_to_report_and_again(study_file: Path, tmp_path: Path) -> None:
     text = study_file.read_text().replace("trials_per_arm: 3", "trials_per_arm: 1").replace("[per_task, ", "[")

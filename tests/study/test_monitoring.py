@@ -5,13 +5,11 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
-import pytest
 from typer.testing import CliRunner, Result
 
 from study.cli import app
-from study.definition.loading import dump_study, load_study
+from study.definition.loading import load_study
 from study.journal.journal import JournalWriter
 from study.layout import RunFolder
 from study.plan.plan import StudyPlan, compile_plan, write_plan
@@ -24,13 +22,6 @@ NOTE = "15 finished trials were trained before agreement asked for what"
 
 def modstudy(*arguments: object) -> Result:
     return CliRunner().invoke(app, [str(argument) for argument in arguments])
-
-
-@pytest.fixture
-def played(plan: StudyPlan, folder: RunFolder, journaling: Any) -> RunFolder:
-    folder.definition.write_text(dump_study(plan.definition))
-    journaling.play(plan)
-    return folder
 
 
 def with_sections(file: Path, text: str) -> StudyPlan:

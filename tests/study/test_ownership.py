@@ -24,13 +24,6 @@ def modstudy(*arguments: object) -> Result:
     return CliRunner().invoke(app, [str(argument) for argument in arguments])
 
 
-@pytest.fixture
-def played(plan: StudyPlan, folder: RunFolder, journaling: Any) -> RunFolder:
-    folder.definition.write_text(dump_study(plan.definition))
-    journaling.play(plan)
-    return folder
-
-
 def rewrite(file: Path, **sections: Any) -> None:
     settings = yaml.safe_load(file.read_text())
     for section, values in sections.items():

@@ -15,9 +15,8 @@ from typer.testing import CliRunner
 
 from results.plain_text import visible
 from study.cli import app
-from study.definition.loading import load_study
 from study.layout import RunFolder, sqlite_uri
-from study.plan.plan import StudyPlan, compile_plan, write_plan
+from study.plan.plan import StudyPlan
 from study.schedule.progress import progress_of
 
 TASKS = ["price=$$", "[bold red]x[/] :heart:", "a\x1b[31mb\x07", "\u202egnp.exe", "颜色 <b>", "zero\u200bwidth"]
@@ -53,18 +52,6 @@ def study_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     path = tmp_path / "hostile.yaml"
     path.write_text(yaml.safe_dump(document, allow_unicode=True), encoding="utf-8")
     return path
-
-
-@pytest.fixture
-def plan(study_file: Path) -> StudyPlan:
-    return compile_plan(load_study(study_file))
-
-
-@pytest.fixture
-def folder(tmp_path: Path, plan: StudyPlan) -> RunFolder:
-    folder = RunFolder(tmp_path / "runs" / "hostile")
-    write_plan(plan, folder)
-    return folder
 
 
 def lines_of(*command: object) -> list[str]:

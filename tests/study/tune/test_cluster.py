@@ -12,6 +12,8 @@ import pytest
 from study.errors import UserError
 from study.tune import cluster
 
+pytestmark = pytest.mark.xdist_group("ray")
+
 
 def test_a_long_folder_for_temporary_files_gives_way_to_a_short_one(tmp_path, monkeypatch):
     monkeypatch.delenv("RAY_TMPDIR", raising=False)

@@ -16,10 +16,13 @@ from study.status.remaining import work_left
 from study.tune.cluster import connected
 from study.tune.runner import RunOptions, RunSummary, run_lock, run_study
 
-pytestmark = pytest.mark.filterwarnings(
-    "ignore:.*subprocess .* is still running:ResourceWarning",  # Ray's own processes, ended by its shutdown
-    "ignore:unclosed file:ResourceWarning",  # Ray's logs
-)
+pytestmark = [
+    pytest.mark.xdist_group("ray"),
+    pytest.mark.filterwarnings(
+        "ignore:.*subprocess .* is still running:ResourceWarning",  # Ray's own processes, ended by its shutdown
+        "ignore:unclosed file:ResourceWarning",  # Ray's logs
+    ),
+]
 
 
 @pytest.fixture(scope="module")
