@@ -42,11 +42,11 @@ class ShiftOnly(Modulation):
 class WorstOnly(Balancer):
     """Trains the task with the largest loss."""
 
-    def backward(self, objective, step):
-        losses = objective.triplets.per_task
+    def backward(self, loss, step):
+        losses = loss.triplets.per_task
         weights = torch.zeros_like(losses)
         weights[losses.argmax()] = 1
-        objective.plus_penalties((weights * losses).sum()).backward()
+        loss.plus_penalties((weights * losses).sum()).backward()
         return weights
 
 

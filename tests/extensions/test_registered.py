@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from study.definition.loading import load_study
 from study.errors import UserError
 from study.plan.plan import compile_plan, plan_trial
-from trainables.losses.balancing import BALANCERS, Balancer, Objective, register_balancer
+from trainables.losses.balancing import BALANCERS, Balancer, StepLoss, register_balancer
 from trainables.networks.modulation import FORMS, Modulation, Site, register_form
 from trainables.outcome import EpochRecord
 from trainables.run import run_trial
@@ -53,10 +53,10 @@ class Shift(Modulation):
 class WorstOnly(Balancer):
     """The step of the task with the largest loss."""
 
-    def backward(self, objective: Objective, step: int) -> Tensor:  # noqa: ARG002 - nothing is random
-        losses = objective.triplets.per_task
+    def backward(self, loss: StepLoss, step: int) -> Tensor:  # noqa: ARG002 - nothing is random
+        losses = loss.triplets.per_task
         weights = nn.functional.one_hot(losses.argmax(), self.tasks).to(losses)
-        torch.autograd.backward(objective.plus_penalties((weights * losses).sum()))
+        torch.autograd.backward(loss.plus_penalties((weights * losses).sum()))
         return weights
 
 

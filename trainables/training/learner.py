@@ -15,7 +15,7 @@ from trainables.data.preprocessing import preprocessed, to_device
 from trainables.foundation.global_stream import global_stream
 from trainables.foundation.pulse import beat
 from trainables.foundation.seeds import named_seed
-from trainables.losses.balancing import Objective, build_balancer
+from trainables.losses.balancing import StepLoss, build_balancer
 from trainables.losses.distances import chosen_distance
 from trainables.losses.penalties import captured_embeddings, mask_l1, shared_embedding_l2, triplet_embedding_l2
 from trainables.losses.triplet import TripletLoss, batch_triplet_loss, triplet_margin_loss
@@ -86,13 +86,13 @@ class Learner:
         """Take one optimization step; its record comes back detached, on the device."""
         set_learning_rate(self.optimizer, self._learning_rate())
         with self._stream_of_step():
-            objective = self._objective(batch)
+            loss = self._step_loss(batch)
             self.optimizer.zero_grad(set_to_none=True)
-            weights = self.balancer.backward(objective, self.steps_done)
+            weights = self.balancer.backward(loss, self.steps_done)
             self.optimizer.step()
-            self.balancer.after_step(objective, lambda: self._losses_again(batch))
+            self.balancer.after_step(loss, lambda: self._losses_again(batch))
         self.steps_done += 1
-        return StepRecord.of(objective, weights)
+        return StepRecord.of(loss, weights)
 
     def state(self) -> dict[str, Any]:
         """Return all that the coming steps depend on, as the fields of a ``Checkpoint``."""
@@ -112,18 +112,18 @@ class Learner:
         self.batches.load_state_dict(found.sampler)
         self.balancer.load_state_dict(found.balancer)
 
-    def _objective(self, batch: Batch) -> Objective:
+    def _step_loss(self, batch: Batch) -> StepLoss:
         """Run the network under autocast, if set, and losses and penalties in fp32."""
         settings = self._config.loss
         if not settings.embedding_l2:
-            return Objective(self._losses(batch), self._mask_penalty())
+            return StepLoss(self._losses(batch), self._mask_penalty())
         with captured_embeddings(self.model) as outputs:
             losses = self._losses(batch)
         if batch.task_index is None:
             length = shared_embedding_l2(self.model, outputs, len(batch.rows))
         else:
             length = triplet_embedding_l2(outputs, self._config.batches.passes)
-        return Objective(losses, {"embedding_l2": settings.embedding_l2 * length, **self._mask_penalty()})
+        return StepLoss(losses, {"embedding_l2": settings.embedding_l2 * length, **self._mask_penalty()})
 
     def _mask_penalty(self) -> dict[str, Tensor]:
         """Return the penalty on masks where there is something to learn from it: not on masks that are not trained."""

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 if TYPE_CHECKING:
-    from trainables.losses.balancing import Objective
+    from trainables.losses.balancing import StepLoss
 
 
 @dataclass(frozen=True)
@@ -34,11 +34,11 @@ class StepRecord:
     weights: Tensor | None
 
     @classmethod
-    def of(cls, objective: Objective, weights: Tensor | None) -> StepRecord:
-        """Take down an objective and how it was balanced."""
-        losses = objective.triplets
-        penalties = {name: penalty.detach() for name, penalty in objective.penalties.items()}
-        total, per_task = objective.total.detach(), losses.per_task.detach()
+    def of(cls, loss: StepLoss, weights: Tensor | None) -> StepRecord:
+        """Return the record of a step from its loss and the weights of its tasks."""
+        losses = loss.triplets
+        penalties = {name: penalty.detach() for name, penalty in loss.penalties.items()}
+        total, per_task = loss.total.detach(), losses.per_task.detach()
         return cls(total, per_task, losses.valid, losses.active, penalties, weights)
 
 

@@ -9,7 +9,9 @@ import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import Tensor, nn
 
-from trainables.config.trial import DataConfig, ModulationConfig, NetworkConfig, TrialConfig
+from trainables.config.trial import NetworkConfig, TrialConfig
+from trainables.config.trial.data import DataConfig
+from trainables.config.trial.modulation import ModulationConfig
 from trainables.networks.ledger import storage_ledger
 
 SIZE, WIDTH, HEADS = 8, 6, 2

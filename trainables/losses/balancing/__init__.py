@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from trainables.config.trial import TrialConfig
-from trainables.losses.balancing import bargaining, famo, gradnorm, sign_dropout, surgery, vaccine, weighting  # noqa: F401
-from trainables.losses.balancing.balancer import BALANCERS, Balancer, BalancerFactory, Objective, register_balancer
+from trainables.losses.balancing import loss_weighting, task_gradients  # noqa: F401
+from trainables.losses.balancing.balancer import BALANCERS, Balancer, BalancerFactory, StepLoss, register_balancer
 from trainables.networks.multi_task import MultiTaskModel
 
 __all__ = [
     "BALANCERS",
     "Balancer",
-    "Objective",
+    "StepLoss",
     "balancer_named",
     "build_balancer",
     "check_balancing",

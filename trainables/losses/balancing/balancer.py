@@ -1,4 +1,4 @@
-"""What every way of balancing tasks has in common: from the losses of a step to the gradient of every parameter."""
+"""What all balancing methods share: from the loss of a step to the gradient of every parameter."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ from trainables.networks.multi_task import MultiTaskModel
 
 
 @dataclass(frozen=True)
-class Objective:
-    """What a step is to make smaller; everything carries its graph.
+class StepLoss:
+    """The loss of a training step; everything carries its graph.
 
     Attributes:
         triplets: The losses of the tasks, and which of them have a valid triplet in the step.
@@ -54,8 +54,8 @@ class Balancer(ABC):
     then means about the same for all of them. A task without a valid triplet is left out of the step.
 
     Attributes:
-        unsolved: Steps since it was last set to 0 that went with equal weights, since no others were found; None where
-            nothing is solved for.
+        unsolved: Steps, since it was last set to 0, that used equal weights because the solver found none; None for
+            methods without a solver.
     """
 
     def __init__(self, model: MultiTaskModel, config: TrialConfig) -> None:
@@ -71,11 +71,11 @@ class Balancer(ABC):
         """Raise ValueError, naming ``balancing.method``, for a trial whose tasks the method cannot balance."""
 
     @abstractmethod
-    def backward(self, objective: Objective, step: int) -> Tensor | None:
+    def backward(self, loss: StepLoss, step: int) -> Tensor | None:
         """Set ``.grad`` of the model's parameters, which hold none.
 
         Args:
-            objective: Of this step.
+            loss: Of this step.
             step: Steps done so far; seeds what is random.
 
         Returns:
@@ -83,11 +83,11 @@ class Balancer(ABC):
             weights.
         """
 
-    def after_step(self, objective: Objective, losses_again: Callable[[], Tensor]) -> None:  # noqa: B027 - most do nothing
+    def after_step(self, loss: StepLoss, losses_again: Callable[[], Tensor]) -> None:  # noqa: B027 - most do nothing
         """Learn from the step just taken; ``losses_again`` gives the losses (T,) of the same batch after it."""
 
     def end_epoch(self) -> None:  # noqa: B027 - most do nothing
-        """Take note that an epoch is over."""
+        """Called after the last step of an epoch."""
 
     def parameters(self) -> list[nn.Parameter]:
         """Return what the trial's optimizer is to train, without decay, besides the model."""
@@ -98,7 +98,7 @@ class Balancer(ABC):
         return {}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Go on where ``state_dict`` was called."""
+        """Restore what ``state_dict`` returned."""
         for name, value in state.items():
             setattr(self, name, value.to(self.device) if isinstance(value, torch.Tensor) else value)
 

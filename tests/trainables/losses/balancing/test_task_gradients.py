@@ -10,8 +10,8 @@ import torch
 from torchjd.aggregation import MeanWeighting, UPGradWeighting
 
 from trainables.losses.balancing import BALANCERS, build_balancer
-from trainables.losses.balancing.dual_cone import NonNegativeProjector
-from trainables.losses.balancing.surgery import Memoryless
+from trainables.losses.balancing.task_gradients.dual_cone import NonNegativeProjector
+from trainables.losses.balancing.task_gradients.gramian import Memoryless
 
 OPPOSING = torch.tensor([[1.0, 0.0], [-1.0, 1.0]])
 AGREEING = torch.tensor([[1.0, 0.0], [1.0, 1.0]])
@@ -168,7 +168,7 @@ def test_mean_weights_equal_equal(learner, scheme, penalties, groups):
         if mean:
             trained.balancer = Memoryless(trained.model, trained._config, MeanWeighting())
         batch = next(iter(trained.batches.epoch()))
-        weights = trained.balancer.backward(trained._objective(batch), 0)
+        weights = trained.balancer.backward(trained._step_loss(batch), 0)
         gradients.append({name: parameter.grad for name, parameter in trained.model.named_parameters()})
     assert weights.tolist() == pytest.approx([1 / 2, 0, 1 / 2] if scheme == "all_tasks" else [1 / 3] * 3)
     for name, gradient in gradients[0].items():

@@ -9,9 +9,9 @@ import torch
 from torch import Tensor
 
 from trainables.config.trial import TrialConfig
-from trainables.losses.balancing.balancer import Objective, register_balancer
-from trainables.losses.balancing.shared_layers import last_weight_for_all, weights_for_all
-from trainables.losses.balancing.weighting import WeightedLosses
+from trainables.losses.balancing.balancer import StepLoss, register_balancer
+from trainables.losses.balancing.loss_weighting.shared_layers import last_weight_for_all, weights_for_all
+from trainables.losses.balancing.loss_weighting.weighted import WeightedLosses
 from trainables.losses.gradients import gradients_of
 from trainables.networks.multi_task import MultiTaskModel, assemble_model
 
@@ -42,14 +42,14 @@ class GradNorm(WeightedLosses):
         """Refuse tasks that train no layer together."""
         weights_for_all(assemble_model(config))
 
-    def weights(self, objective: Objective, step: int) -> Tensor:  # noqa: ARG002 - part of the interface
+    def weights(self, loss: StepLoss, step: int) -> Tensor:  # noqa: ARG002 - part of the interface
         """Return the weights of this step, and learn those of the next."""
-        present = objective.present
+        present = loss.present
         used = self._weights / present.sum().clamp_min(1)
-        losses = objective.triplets.per_task.detach()
+        losses = loss.triplets.per_task.detach()
         self._first = torch.where(self._first.isnan() & present, losses, self._first)
         if present.any():
-            self._learn(self._norms(objective), losses, present)
+            self._learn(self._norms(loss), losses, present)
         return used
 
     def _learn(self, norms: Tensor, losses: Tensor, present: Tensor) -> None:
@@ -63,12 +63,11 @@ class GradNorm(WeightedLosses):
         self._weights.clamp_(min=0)
         self._weights *= self.tasks / self._weights.sum().clamp_min(EPSILON)
 
-    def _norms(self, objective: Objective) -> Tensor:
+    def _norms(self, loss: StepLoss) -> Tensor:
         """Return (T,) norms of the gradients of the shared layer, 0 for absent tasks."""
         norms = torch.zeros(self.tasks, device=self.device)
-        for task in torch.nonzero(objective.present).flatten().tolist():
-            loss = objective.triplets.per_task[task]
-            (gradient,) = gradients_of(loss, [self._layer], retain_graph=True)
+        for task in torch.nonzero(loss.present).flatten().tolist():
+            (gradient,) = gradients_of(loss.triplets.per_task[task], [self._layer], retain_graph=True)
             norms[task] = gradient.norm()
         return norms
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from torch import Tensor
 
 from trainables.losses.balancing.balancer import register_balancer
-from trainables.losses.balancing.gradients import GradientBalancer
-from trainables.losses.balancing.surgery import drawing
+from trainables.losses.balancing.task_gradients.balancer import GradientBalancer
+from trainables.losses.balancing.task_gradients.gramian import drawing
 
 
 @register_balancer("graddrop")

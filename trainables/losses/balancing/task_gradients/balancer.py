@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from trainables.config.trial import TrialConfig
-from trainables.losses.balancing.balancer import Balancer, Objective
+from trainables.losses.balancing.balancer import Balancer, StepLoss
 from trainables.losses.gradients import gradients_of
 from trainables.networks.multi_task import MultiTaskModel
 
@@ -35,33 +35,33 @@ class GradientBalancer(Balancer):
         ``present`` names the n tasks of the rows by position, rising; there is at least one.
         """
 
-    def backward(self, objective: Objective, step: int) -> Tensor | None:
+    def backward(self, loss: StepLoss, step: int) -> Tensor | None:
         """Differentiate every present task on its own and combine."""
-        present: list[int] = torch.nonzero(objective.present).flatten().tolist()
+        present: list[int] = torch.nonzero(loss.present).flatten().tolist()
         if not present:
-            torch.autograd.backward(objective.total)
+            torch.autograd.backward(loss.total)
             return torch.zeros(self.tasks, device=self.device)
-        rows, own = self._rows(objective, present)
+        rows, own = self._rows(loss, present)
         combined, weights = self.combine(rows, present, step)
         self._set(self._shared, combined)
         self._set(self._own, own / len(present))
-        if objective.penalties:
-            torch.autograd.backward(objective.plus_penalties(torch.zeros((), device=self.device)))
+        if loss.penalties:
+            torch.autograd.backward(loss.plus_penalties(torch.zeros((), device=self.device)))
         if weights is None:
             return None
         found = torch.zeros(self.tasks, dtype=weights.dtype, device=self.device)
         found[present] = weights
         return found
 
-    def _rows(self, objective: Objective, present: list[int]) -> tuple[Tensor, Tensor]:
+    def _rows(self, loss: StepLoss, present: list[int]) -> tuple[Tensor, Tensor]:
         """Return the gradients (n, P) of the shared parameters and the sum (Q,) of those of the others."""
         parameters = [*self._shared, *self._own]
         split = sum(parameter.numel() for parameter in self._shared)
         rows = torch.empty(len(present), split, device=self.device)
         own = torch.zeros(sum(parameter.numel() for parameter in self._own), device=self.device)
-        losses = objective.triplets.per_task
+        losses = loss.triplets.per_task
         for row, task in enumerate(present):
-            more = row + 1 < len(present) or bool(objective.penalties)
+            more = row + 1 < len(present) or bool(loss.penalties)
             flat = [gradient.reshape(-1) for gradient in gradients_of(losses[task], parameters, retain_graph=more)]
             if self._shared:
                 torch.cat(flat[: len(self._shared)], out=rows[row])

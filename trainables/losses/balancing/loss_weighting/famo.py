@@ -9,8 +9,8 @@ import torch
 from torch import Tensor
 
 from trainables.config.trial import TrialConfig
-from trainables.losses.balancing.balancer import Objective, register_balancer
-from trainables.losses.balancing.weighting import WeightedLosses, softmax_over
+from trainables.losses.balancing.balancer import StepLoss, register_balancer
+from trainables.losses.balancing.loss_weighting.weighted import WeightedLosses, softmax_over
 from trainables.networks.multi_task import MultiTaskModel
 
 EPSILON = 1e-8
@@ -38,19 +38,19 @@ class Famo(WeightedLosses):
             [self._logits], lr=self.settings.famo_learning_rate, weight_decay=self.settings.famo_weight_decay
         )
 
-    def weights(self, objective: Objective, step: int) -> Tensor:  # noqa: ARG002 - part of the interface
+    def weights(self, loss: StepLoss, step: int) -> Tensor:  # noqa: ARG002 - part of the interface
         """Weigh by logits and losses."""
-        shares = softmax_over(self._logits.detach(), objective.present)
-        raw = shares / (objective.triplets.per_task.detach() + EPSILON)
+        shares = softmax_over(self._logits.detach(), loss.present)
+        raw = shares / (loss.triplets.per_task.detach() + EPSILON)
         return raw / raw.sum().clamp_min(torch.finfo(raw.dtype).tiny)
 
-    def after_step(self, objective: Objective, losses_again: Callable[[], Tensor]) -> None:
+    def after_step(self, loss: StepLoss, losses_again: Callable[[], Tensor]) -> None:
         """Move the logits by what the step did to each loss."""
-        before, after = objective.triplets.per_task.detach(), losses_again()
+        before, after = loss.triplets.per_task.detach(), losses_again()
         fallen = (before + EPSILON).log() - (after + EPSILON).log()
-        shares = self._logits.masked_fill(~objective.present, -torch.inf).softmax(dim=0)
-        if objective.present.any():
-            fallen = torch.where(objective.present, fallen, 0.0)
+        shares = self._logits.masked_fill(~loss.present, -torch.inf).softmax(dim=0)
+        if loss.present.any():
+            fallen = torch.where(loss.present, fallen, 0.0)
             (self._logits.grad,) = torch.autograd.grad(shares, self._logits, fallen)
             self._optimizer.step()
 

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from trainables.config.trial import TrialConfig
 from trainables.losses.balancing.balancer import register_balancer
-from trainables.losses.balancing.surgery import GramianBalancer
+from trainables.losses.balancing.task_gradients.gramian import GramianBalancer
 from trainables.networks.multi_task import MultiTaskModel
 
 
@@ -18,7 +18,7 @@ from trainables.networks.multi_task import MultiTaskModel
 class GradientVaccine(GramianBalancer):
     """Weights of TorchJD's GradVac divided by the number of tasks, since they are those of a sum.
 
-    The state is the moving average (T, T) of the cosines, of which absent tasks keep their part.
+    The state is the moving average (T, T) of the cosines; the entries of absent tasks do not change.
     """
 
     def __init__(self, model: MultiTaskModel, config: TrialConfig) -> None:

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from trainables.config.trial import TrialConfig
 from trainables.losses.balancing.balancer import register_balancer
-from trainables.losses.balancing.surgery import GramianBalancer
+from trainables.losses.balancing.task_gradients.gramian import GramianBalancer
 from trainables.networks.multi_task import MultiTaskModel
 
 if TYPE_CHECKING:
@@ -22,11 +22,11 @@ if TYPE_CHECKING:
 class NashBargaining(GramianBalancer):
     """Weights a with G a = 1 / a, by TorchJD with the published settings, divided by the number of tasks.
 
-    The published weights are those of a sum. Its norm is sqrt(n), whatever the size of the gradients, and is held at
-    ``balancing.nash_max_norm`` or below, with the published 1 always there. So this is the one method whose step does
-    not shrink with the gradients.
-    The solver starts from the weights of the step before, which is the state kept (1 at the start). Whatever it cannot
-    solve keeps these weights too; absent tasks keep theirs.
+    The published weights are those of a sum. Its norm is sqrt(n) for gradients of any size, and is clipped at
+    ``balancing.nash_max_norm`` (published: 1). Unlike that of other methods, the step does not shrink with
+    the gradients.
+    The state is the weights of the previous step, from which the solver starts (1 at the start). Where it finds no
+    solution these weights are kept, and absent tasks keep theirs.
     """
 
     def __init__(self, model: MultiTaskModel, config: TrialConfig) -> None:
@@ -39,8 +39,7 @@ class NashBargaining(GramianBalancer):
     def weigh(self, gramian: Tensor, present: list[int]) -> Tensor:
         """Solve for the present tasks.
 
-        The library takes gradients and looks at nothing but their inner products; so it gets small vectors that have
-        the same ones.
+        The library takes gradients but uses only their inner products, so it gets small vectors with the same ones.
         """
         values, vectors = torch.linalg.eigh(gramian.double())
         rows = vectors * values.clamp_min(0).sqrt()

@@ -10,15 +10,15 @@ import torch
 from torch.nn import functional
 from torchjd.scalarization import DWA, FAMO
 
-from trainables.losses.balancing import BALANCERS, Objective
+from trainables.losses.balancing import BALANCERS, StepLoss
 from trainables.losses.triplet import TripletLoss
 
 
-def objective(values, valid=(4, 4, 4)):
+def step_loss(values, valid=(4, 4, 4)):
     """Losses as they are, of which ``valid`` says who is present."""
     counts = torch.tensor(valid)
     values = values * (counts > 0)
-    return Objective(TripletLoss(values.sum() / (counts > 0).sum().clamp_min(1), values, counts, counts))
+    return StepLoss(TripletLoss(values.sum() / (counts > 0).sum().clamp_min(1), values, counts, counts))
 
 
 def test_uncertainty_is_the_formula(balancer):
@@ -29,7 +29,7 @@ def test_uncertainty_is_the_formula(balancer):
     literal = sum(torch.exp(-s[t]) * x[t] ** 2 + s[t] for t in (0, 2)) / 2
     literal.backward()
     y = x.detach().clone().requires_grad_()
-    weights = found.backward(objective(y**2, (4, 0, 4)), 0)
+    weights = found.backward(step_loss(y**2, (4, 0, 4)), 0)
     torch.testing.assert_close(y.grad, x.grad)
     torch.testing.assert_close(found.log_variances.grad, s.grad)
     assert weights.tolist() == pytest.approx([np.exp(-0.5) / 2, 0, np.exp(-2) / 2])
@@ -53,7 +53,7 @@ def test_famo_is_that_of_torchjd(balancer):
     scales = torch.tensor([0.1, 1.0, 0.02])
     for step in range(6):
         ours.grad = theirs.grad = None
-        current = objective(scales * ours**2)
+        current = step_loss(scales * ours**2)
         weights = found.backward(current, step)
         reference(scales * theirs**2).backward()
         torch.testing.assert_close(ours.grad, theirs.grad)
@@ -84,7 +84,7 @@ def test_dwa_is_that_of_torchjd_with_sum_one(balancer):
         for step in range(3):
             values = torch.rand(3, generator=generator) + 0.1
             ours, theirs = (values.clone().requires_grad_() for _ in range(2))
-            found.backward(objective(ours), step)
+            found.backward(step_loss(ours), step)
             reference(theirs).backward()
             torch.testing.assert_close(3 * ours.grad, theirs.grad)
         found.end_epoch()
@@ -94,8 +94,8 @@ def test_dwa_is_that_of_torchjd_with_sum_one(balancer):
 def test_dwa_averages_over_the_steps_in_which_a_task_was_present(balancer):
     found = balancer("dwa")
     values = torch.tensor([1.0, 2.0, 4.0])
-    found.weights(objective(values), 0)
-    found.weights(objective(values * 3, (4, 0, 4)), 1)
+    found.weights(step_loss(values), 0)
+    found.weights(step_loss(values * 3, (4, 0, 4)), 1)
     found.end_epoch()
     assert found.means[-1].tolist() == [2.0, 2.0, 8.0]
 
@@ -116,7 +116,7 @@ def test_torchjd_has_no_absent_tasks_and_no_state_to_resume_from():
 
 
 def test_random_weights_are_a_softmax_of_draws_of_the_step(balancer):
-    values = objective(torch.ones(3), (4, 0, 4))
+    values = step_loss(torch.ones(3), (4, 0, 4))
     weights = [balancer("rlw").weights(values, step) for step in (0, 0, 1)]
     assert torch.equal(weights[0], weights[1])
     assert not torch.equal(weights[0], weights[2])
@@ -133,7 +133,7 @@ def test_gradnorm_is_the_algorithm(learner):
     optimizer = torch.optim.Adam([w], lr=0.025)
     first = None
     for batch in list(trained.batches.epoch()) + list(trained.batches.epoch()):
-        losses = trained._objective(batch).triplets.per_task
+        losses = trained._step_loss(batch).triplets.per_task
         first = losses.detach() if first is None else first
         norms = torch.stack(
             [torch.autograd.grad(w[t] * losses[t], layer, create_graph=True)[0].norm() for t in range(3)]

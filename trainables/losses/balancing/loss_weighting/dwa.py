@@ -1,0 +1,51 @@
+"""DWA: dynamic weight average (Liu, Johns, Davison 2019)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from trainables.config.trial import TrialConfig
+from trainables.losses.balancing.balancer import StepLoss, register_balancer
+from trainables.losses.balancing.loss_weighting.weighted import WeightedLosses, softmax_over
+from trainables.networks.multi_task import MultiTaskModel
+
+
+@register_balancer("dwa")
+class DynamicWeightAverage(WeightedLosses):
+    """Dynamic weight average (Liu, Johns, Davison 2019, equation 7).
+
+    w_t = softmax_t(r_t / temperature) over the present tasks, r_t the mean loss of the last epoch over that of the one
+    before; equal weights in the first two epochs. The published weights sum to T; here to 1, see ``Balancer``. An
+    epoch's mean is over the steps in which the task was present; a task that was in none keeps its last one.
+
+    ``torchjd.scalarization.DWA`` gives the same weights, times T, while all tasks are present. It is not used since it
+    counts the loss of an absent task as 0, gives that task a weight, and has no ``state_dict`` to resume from.
+    """
+
+    def __init__(self, model: MultiTaskModel, config: TrialConfig) -> None:
+        super().__init__(model, config)
+        self.sums, self.counts = torch.zeros(2, self.tasks, dtype=torch.float64, device=self.device)
+        self.means = torch.zeros(0, self.tasks, dtype=torch.float64, device=self.device)
+
+    def weights(self, loss: StepLoss, step: int) -> Tensor:  # noqa: ARG002 - part of the interface
+        """Weigh by the last two epochs, and add the losses to those of the running one."""
+        self.sums = self.sums + loss.triplets.per_task.detach()
+        self.counts = self.counts + loss.present
+        rates = torch.ones(self.tasks, device=self.device)
+        if len(self.means) == 2:
+            rates = (self.means[1] / self.means[0].clamp_min(1e-12)).float()
+        return softmax_over(rates / self.settings.dwa_temperature, loss.present)
+
+    def end_epoch(self) -> None:
+        """Close the running means."""
+        known = self.means[-1] if len(self.means) else torch.ones_like(self.sums)
+        mean = torch.where(self.counts > 0, self.sums / self.counts.clamp_min(1), known)
+        self.means = torch.cat([self.means, mean[None]])[-2:]
+        self.sums, self.counts = torch.zeros_like(self.sums), torch.zeros_like(self.counts)
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return the running sums and the means of the last two epochs."""
+        return {"sums": self.sums, "counts": self.counts, "means": self.means}

@@ -1,0 +1,16 @@
+"""Equal weights: no balancing."""
+
+from __future__ import annotations
+
+import torch
+
+from trainables.losses.balancing.balancer import Balancer, StepLoss, register_balancer
+
+
+@register_balancer("equal")
+class Equal(Balancer):
+    """The mean over the tasks that have a valid triplet."""
+
+    def backward(self, loss: StepLoss, step: int) -> None:  # noqa: ARG002 - part of the interface
+        """Differentiate the mean."""
+        torch.autograd.backward(loss.total)

@@ -1,0 +1,48 @@
+"""Uncertainty weighting: learned log-variances (Kendall, Gal, Cipolla 2018)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from trainables.config.trial import TrialConfig
+from trainables.losses.balancing.balancer import Balancer, StepLoss, register_balancer
+from trainables.networks.multi_task import MultiTaskModel
+
+
+@register_balancer("uncertainty")
+class Uncertainty(Balancer):
+    """Weights exp(-s_t) with learned log-variances s_t (Kendall, Gal, Cipolla 2018, equation 10 in log form).
+
+    The loss is the mean over the n present tasks of exp(-s_t) L_t + s_t, with s_t = 0 at the start, where it is the
+    equal loss. The trial's optimizer trains s at the trial's learning rate, without decay.
+    """
+
+    def __init__(self, model: MultiTaskModel, config: TrialConfig) -> None:
+        super().__init__(model, config)
+        self.log_variances = nn.Parameter(torch.zeros(self.tasks, device=self.device))
+
+    def backward(self, loss: StepLoss, step: int) -> Tensor:  # noqa: ARG002 - part of the interface
+        """Differentiate the loss, also by the log-variances."""
+        present = loss.present
+        share = present / present.sum().clamp_min(1)
+        self.log_variances.grad = None
+        terms = (-self.log_variances).exp() * loss.triplets.per_task + self.log_variances
+        torch.autograd.backward(loss.plus_penalties((share * terms).sum()))
+        return share * (-self.log_variances.detach()).exp()
+
+    def parameters(self) -> list[nn.Parameter]:
+        """Return the log-variances."""
+        return [self.log_variances]
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return the log-variances; what the optimizer knows of them is in its own state."""
+        return {"log_variances": self.log_variances.detach()}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Set the log-variances in place, since the optimizer holds them."""
+        with torch.no_grad():
+            self.log_variances.copy_(state["log_variances"])

@@ -1,0 +1,30 @@
+"""What methods share whose weights are constants of the step: one backward pass, of the weighted sum."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+
+import torch
+from torch import Tensor
+
+from trainables.losses.balancing.balancer import Balancer, StepLoss
+
+
+class WeightedLosses(Balancer):
+    """The sum of the losses times weights that are constants of the step."""
+
+    @abstractmethod
+    def weights(self, loss: StepLoss, step: int) -> Tensor:
+        """Return the weights (T,); those of absent tasks are ignored."""
+
+    def backward(self, loss: StepLoss, step: int) -> Tensor:
+        """Differentiate the weighted sum."""
+        weights = torch.where(loss.present, self.weights(loss, step), 0.0)
+        torch.autograd.backward(loss.plus_penalties((weights * loss.triplets.per_task).sum()))
+        return weights
+
+
+def softmax_over(logits: Tensor, present: Tensor) -> Tensor:
+    """Return the softmax (T,) over the present tasks, 0 for the others; all 0 if none is present."""
+    weights = logits.masked_fill(~present, -torch.inf).softmax(dim=0)
+    return torch.where(present, weights, 0.0)
