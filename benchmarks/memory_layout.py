@@ -54,7 +54,7 @@ def learner_of(backbone: str, width: float, images: int, size: int, *, channels_
         {
             "data": {"tasks": tasks, "image_size": size},
             "network": {"backbone": backbone, "width": width, "batch_norm_momentum": 1.0},
-            "batches": {"images": images},
+            "batches": {"batch_size": images},
             "compute": {"device": "cpu", "channels_last": channels_last},
         }
     )

@@ -37,7 +37,7 @@ def main() -> None:
             "data": {"tasks": [f"task{index}" for index in range(options.tasks)], "image_size": 64},
             "network": {"width": 0.25, "batch_norm_momentum": 0.05},
             "modulation": {"points": ["res4", "res5", "fc"]},
-            "batches": {"images": options.images},
+            "batches": {"batch_size": options.images},
             "optimization": {"steps_per_epoch": options.steps, "epochs": 100},
             "agreement": {"every_epochs": options.every},
             "compute": {"device": "cpu"},

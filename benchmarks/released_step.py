@@ -38,7 +38,7 @@ def configuration(options: argparse.Namespace, passes: str) -> TrialConfig:
             "data": {"tasks": tasks, "image_size": options.size, "preprocessing": "released"},
             "network": {"width": options.width},
             "modulation": {"points": ["res4", "res5", "fc"]},
-            "batches": {"scheme": "triplets", "images": 3 * TASKS * options.per_task, "passes": passes},
+            "batches": {"scheme": "triplets", "batch_size": 3 * TASKS * options.per_task, "passes": passes},
             "optimization": {"optimizer": "adagrad", "learning_rate": 0.01, "schedule": "released"},
             "compute": {"device": "cpu"},
         }

@@ -36,7 +36,7 @@ def configuration(images: int, seed: int) -> TrialConfig:
     return TrialConfig(
         data=DataConfig(source=source, tasks=("Smiling", "Hat"), image_size=48),
         network=NetworkConfig(width=1 / 32),
-        batches=BatchConfig(images=64),
+        batches=BatchConfig(batch_size=64),
         optimization=OptimizationConfig(epochs=1),
         train_seed=seed,
     )

@@ -30,7 +30,7 @@ def trial(method: str) -> TrialConfig:
         {
             "data": {"tasks": [f"task{index}" for index in range(TASKS)], "image_size": 48},
             "network": {"width": 0.25},
-            "batches": {"images": 32},
+            "batches": {"batch_size": 32},
             "balancing": {"method": method},
             "compute": {"device": "cpu", "threads": 1},
         }

@@ -47,7 +47,7 @@ def stepper(settings: dict[str, object], options: argparse.Namespace) -> Callabl
         {
             "data": {"tasks": tasks, "image_size": options.size},
             "network": {"width": options.width, "batch_norm_momentum": 0.05},
-            "batches": {"images": options.images},
+            "batches": {"batch_size": options.images},
             "compute": {"device": options.device},
             **settings,
         }

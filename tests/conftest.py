@@ -22,7 +22,7 @@ TINY_STUDY: dict[str, Any] = {
         "image_size": 48,
     },
     "network": {"width": 0.0625},
-    "batches": {"images": 12},
+    "batches": {"batch_size": 12},
     "optimization": {"epochs": 1},
     "evaluation": {"triplets_per_task": 20},
     "space": {

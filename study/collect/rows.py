@@ -38,7 +38,7 @@ def trial_row(plan: StudyPlan, progress: TrialProgress, mlflow_run_id: str | Non
         "learning_rate": config.optimization.learning_rate,
         "margin": config.loss.margin,
         "weight_decay": config.optimization.weight_decay,
-        "images_per_batch": config.batches.images,
+        "images_per_batch": config.batches.batch_size,
         "embedding_l2": config.loss.embedding_l2,
         "mask_l1": config.loss.mask_l1,
         "data_seed": config.data_seed,

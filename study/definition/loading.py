@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import re
 from importlib.resources import files
 from importlib.resources.abc import Traversable
@@ -13,6 +14,7 @@ from pydantic import ValidationError
 
 from study.definition.grouping_files import insert_groupings
 from study.definition.model import StudyDefinition
+from study.definition.renamed_keys import RenamedKey, rename_keys
 from study.definition.tracking_address import against
 from study.definition.validation import first_problem
 from study.definition.yaml_reader import in_quotes, read_text_file, read_yaml, words_in
@@ -20,6 +22,8 @@ from study.definition.yaml_writer import write_yaml
 from study.errors import UserError
 from trainables.foundation.registry import nearest
 from trainables.sources.registry import source_section
+
+_LOG = logging.getLogger(__name__)
 
 _EXPECTS_TEXT = re.compile("should be text|expected (task|a) name|unknown (value|activation)")
 _PATHS = ("network.weights.path", "network.folder")
@@ -32,7 +36,7 @@ def built_in_studies() -> dict[str, Traversable]:
 
 
 def load_study(path: Path) -> StudyDefinition:
-    """Read a study file, or a built-in study when no file of that name exists.
+    """Read a study file, or a built-in study when no file of that name exists; log a notice for each renamed key.
 
     Relative paths of images, start weights and a network's code are relative to the study file and come back absolute;
     groupings that stand in a file of their own come back as groups.
@@ -44,12 +48,18 @@ def load_study(path: Path) -> StudyDefinition:
         UserError: the file is missing, no YAML, or breaks a rule; the message is one line.
     """
     text = _read_text(path)
-    if _is_built_in(path) and needs_data(_read_mapping(str(path), text)):
-        raise UserError(
-            f"{path}: this study needs images of yours; a copy that says where they lie: "
-            f"modstudy new {path} my-{path}.yaml --data FOLDER"
-        )
-    return parse_study(path, text)
+    for key in _renamed(str(path), _read_mapping(str(path), text)):
+        _LOG.warning("%s: %s", path, key.notice)
+    return _read(path, text)
+
+
+def read_study(path: Path) -> StudyDefinition:
+    """Read a study file as ``load_study`` does, without notices: of a run folder, which the next run writes anew.
+
+    Raises:
+        UserError: as ``load_study``.
+    """
+    return _read(path, _read_text(path))
 
 
 def parse_study(path: Path, text: str) -> StudyDefinition:
@@ -59,9 +69,26 @@ def parse_study(path: Path, text: str) -> StudyDefinition:
         UserError: as ``load_study``.
     """
     values = _read_mapping(str(path), text)
+    _renamed(str(path), values)
     _resolve_paths(str(path), values, path.absolute().parent)
     insert_groupings(str(path), values, path.absolute().parent)
     return _validate(str(path), values, text)
+
+
+def _read(path: Path, text: str) -> StudyDefinition:
+    if _is_built_in(path) and needs_data(_read_mapping(str(path), text)):
+        raise UserError(
+            f"{path}: this study needs images of yours; a copy that says where they lie: "
+            f"modstudy new {path} my-{path}.yaml --data FOLDER"
+        )
+    return parse_study(path, text)
+
+
+def _renamed(name: str, values: dict[str, Any]) -> list[RenamedKey]:
+    try:
+        return rename_keys(values)
+    except ValueError as error:
+        raise UserError(f"{name}: {error}") from None
 
 
 def needs_data(values: dict[str, Any]) -> bool:
@@ -150,4 +177,5 @@ def _quote_hint(name: str, text: str, problem: str) -> str:
 def dump_study(definition: StudyDefinition) -> str:
     """Return the definition as a study file; reading it back gives an equal definition."""
     values = definition.model_dump(mode="json", exclude_unset=True)
+    rename_keys(values)
     return write_yaml(values, width=120)

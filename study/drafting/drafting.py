@@ -105,7 +105,7 @@ def draft_study(name: str, draft: Draft) -> str:
             f"  image_size: {size} # {reason}",
             f"  fit: {fit} # crop: the central square; pad: all of it, with white borders",
             "network: {width: 0.25, batch_norm_momentum: 0.05} # width 1 is the released network",
-            f"batches: {{scheme: all_tasks, images: {batch}}}",
+            f"batches: {{scheme: all_tasks, batch_size: {batch}}}",
             "optimization: {optimizer: adam, schedule: cosine, epochs: 10}",
             f"evaluation: {{triplets_per_task: 1000{', max_images: 5000' if capped else ''}}}",
             "space:",

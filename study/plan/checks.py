@@ -54,7 +54,7 @@ def refuse_untrainable_labels(plan: StudyPlan, splits: Mapping[str, LabelsAndTri
         try:
             check_trainable(config, splits)
         except ValueError as error:
-            if tuned and str(error).startswith("batches.images"):
+            if tuned and str(error).startswith("batches.batch_size"):
                 raise UserError(f"space.nuisance.images_per_batch: {error}") from error
             raise
 
@@ -114,5 +114,5 @@ def _with_largest_batch(plan: StudyPlan) -> tuple[TrialConfig, bool]:
     if drawn is None:
         return config, False
     largest = drawn.high if isinstance(drawn, IntRange) else max(drawn.values) if isinstance(drawn, Choice) else 0
-    batches = config.batches.model_copy(update={"images": max(config.batches.images, int(largest))})
+    batches = config.batches.model_copy(update={"batch_size": max(config.batches.batch_size, int(largest))})
     return config.model_copy(update={"batches": batches}), True

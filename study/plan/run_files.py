@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 
-from study.definition.loading import dump_study, load_study
+from study.definition.loading import dump_study, read_study
 from study.definition.model import StudyDefinition
 from study.errors import UserError
 from study.journal.journal import read_histories
@@ -33,7 +33,7 @@ def study_as_run(folder: RunFolder) -> StudyDefinition:
         UserError: the file breaks a rule, or both files are damaged.
     """
     if not _is_damaged(folder):
-        return load_study(folder.definition)
+        return read_study(folder.definition)
     try:
         definition = planned_definition(folder)
     except UserError as error:
@@ -85,7 +85,7 @@ def fingerprint_of_trials(folder: RunFolder) -> str | None:
 def _whole_study(folder: RunFolder) -> StudyDefinition:
     if _is_damaged(folder):
         raise UserError(f"{folder.definition} is damaged too")
-    return load_study(folder.definition)
+    return read_study(folder.definition)
 
 
 def _is_damaged(folder: RunFolder) -> bool:

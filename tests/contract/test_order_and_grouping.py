@@ -36,7 +36,7 @@ def trial(tasks: tuple[str, ...], **sections: Any) -> TrialConfig:
             "groups": tuple((task,) for task in TASKS),
             "initialization": {"kind": "normal"},
         },
-        "batches": {"images": 9},
+        "batches": {"batch_size": 9},
         "optimization": {"optimizer": "sgd", "learning_rate": 1e-2, "steps_per_epoch": 3},
         "compute": {"device": "cpu"},
     }
@@ -77,7 +77,7 @@ def test_batches_that_are_drawn_task_after_task_follow_the_order(scheme: str, sp
     """One stream serves all tasks in turn, so another order is another sample: equally distributed, not the same."""
     rows = []
     for tasks in (TASKS, TURNED):
-        config = trial(tasks, batches={"scheme": scheme, "images": 18})
+        config = trial(tasks, batches={"scheme": scheme, "batch_size": 18})
         with trial_runtime(config.compute) as runtime:
             order = [TASKS.index(task) for task in tasks]
             batches = Learner(config, Split(split.images, split.labels[:, order]), runtime).batches

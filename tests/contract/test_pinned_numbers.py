@@ -26,7 +26,7 @@ data:
   preprocessing: imagenet
 augmentation: {flip: true, crop: 4}
 network: {backbone: csn_resnet18, width: 0.25, embedding_size: 32, batch_norm_momentum: 0.05}
-batches: {scheme: triplets, images: 36, passes: separate}
+batches: {scheme: triplets, batch_size: 36, passes: separate}
 loss: {margin: 0.3, distance: euclidean, normalize: false, embedding_l2: 1e-3, mask_l1: 1e-4}
 balancing: {cagrad_c: 0.5, dwa_temperature: 1.5, famo_learning_rate: 0.05, gradnorm_alpha: 1.0}
 optimization:
@@ -111,12 +111,12 @@ TRIALS: dict[str, dict[str, Any]] = {
     "csn on its own network": {
         "network": {"backbone": "csn_resnet18", "width": 0.125},
         "modulation": {"points": ["embedding"], "initialization": {"kind": "normal", "mean": 0.9, "std": 0.7}},
-        "batches": {"scheme": "triplets", "images": 18, "passes": "separate"},
+        "batches": {"scheme": "triplets", "batch_size": 18, "passes": "separate"},
         "loss": {"distance": "euclidean", "normalize": False, "embedding_l2": 5e-3, "mask_l1": 5e-4},
     },
     "released": {
         "modulation": {"points": ["res4", "res5", "fc"]},
-        "batches": {"scheme": "released", "images": 18},
+        "batches": {"scheme": "released", "batch_size": 18},
         "data": {"preprocessing": "released"},
         "optimization": {"optimizer": "adagrad", "schedule": "released", "learning_rate": 1e-4},
     },
@@ -137,7 +137,7 @@ BASE: dict[str, Any] = {
         "image_size": 48,
     },
     "network": {"width": 0.0625, "batch_norm_momentum": 0.1},
-    "batches": {"images": 16},
+    "batches": {"batch_size": 16},
     "optimization": {"learning_rate": 5e-4, "epochs": 1, "steps_per_epoch": 3},
     "evaluation": {"triplets_per_task": TRIPLETS, "splits": ["validation", "test"]},
     "compute": {"device": "cpu", "threads": 1},

@@ -28,7 +28,7 @@ data:
   tasks: [Smiling, Hat]
   image_size: 48
 network: {width: 0.0625}
-batches: {images: 16}
+batches: {batch_size: 16}
 optimization: {optimizer: sgd, epochs: 2}
 evaluation: {triplets_per_task: 100}
 agreement: {every_epochs: 2, images: 16}

@@ -23,7 +23,7 @@ def _definition(block: dict[str, Any], **sections: Any) -> StudyDefinition:
                 "image_size": 48,
             },
             "network": {"backbone": "tiny"},
-            "batches": {"images": 12},
+            "batches": {"batch_size": 12},
             "optimization": {"epochs": 1, "steps_per_epoch": 2},
             "evaluation": {"triplets_per_task": 20},
             "compute": {"device": "cpu"},

@@ -25,7 +25,7 @@ data:
   tasks: [Smiling, Glasses]
   image_size: 48
 network: {{width: 0.0625}}
-batches: {{images: 12}}
+batches: {{batch_size: 12}}
 optimization: {{epochs: 1}}
 evaluation: {{triplets_per_task: 20}}
 compute: {{device: cpu}}

@@ -27,7 +27,7 @@ data:
   tasks: [Smiling, Glasses]
   image_size: 48
 network: {width: 0.0625}
-batches: {images: 16}
+batches: {batch_size: 16}
 optimization: {epochs: 4}
 evaluation: {triplets_per_task: 100}
 space:

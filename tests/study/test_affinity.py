@@ -28,7 +28,7 @@ data:
   tasks: [Smiling, Mouth_Open, Glasses]
   image_size: 48
 network: {width: 0.0625, batch_norm_momentum: 0.1}
-batches: {images: 24}
+batches: {batch_size: 24}
 optimization: {epochs: 2}
 space:
   blocks: [{placement: [late]}]
@@ -118,7 +118,7 @@ def test_many_tasks_are_told_of_by_their_best_and_worst_partners(
         ("epochs: 2", "epochs: 1", "every_steps must be from 1 to the 2 steps of the pilot, got 3"),
         ("Smiling", "Smilin", "data.tasks: generated faces have no task 'Smilin'; did you mean 'Smiling'?"),
         (", Mouth_Open, Glasses]", "]", "affinity needs at least two tasks, got ['Smiling']"),
-        ("images: 24", "images: 49", "batches.images is 49, but only 48 training images have a label"),
+        ("batch_size: 24", "batch_size: 49", "batches.batch_size is 49, but only 48 training images have a label"),
         (
             "{epochs: 2}\nspace:\n  blocks: [{placement: [late]}]\n  fixed: {learning_rate: 2e-3}",
             "{epochs: 2, learning_rate: 1e+38, optimizer: sgd}",

@@ -30,7 +30,7 @@ data:
   image_size: 48
   max_corrupt_share: 0
 network: {width: 0.0625}
-batches: {images: 6}
+batches: {batch_size: 6}
 optimization: {epochs: 1, steps_per_epoch: 1}
 evaluation: {triplets_per_task: 10}
 space: {blocks: [{placement: [none]}]}

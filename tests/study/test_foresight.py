@@ -24,7 +24,7 @@ data:
   tasks: [kind]
   image_size: 48
 network: {width: 0.0625}
-batches: {images: 6}
+batches: {batch_size: 6}
 space: {blocks: [{placement: [none]}]}
 confirm: {seeds: [1]}
 """

@@ -103,7 +103,7 @@ def test_moved_images_are_the_same_study_and_others_in_their_place_are_not(tmp_p
         source = {"kind": "table", "path": f"{folder}/labels.csv", "image_column": "file"}
         data = {"source": source, "tasks": ["colour"], "image_size": 48}
         file.write_text(
-            yaml.safe_dump({"name": "own", "data": data, "network": {"width": 0.0625}, "batches": {"images": 12}})
+            yaml.safe_dump({"name": "own", "data": data, "network": {"width": 0.0625}, "batches": {"batch_size": 12}})
         )
         return file
 

@@ -110,9 +110,9 @@ def test_the_released_recipe_trains_on_real_faces(few_faces: Path, tmp_path: Pat
     plan = compile_plan(on_parquet("released", few_faces))
     arm = next(arm for arm in plan.arms if arm.arm.name == "late")
     planned = plan_trial(plan, arm, stage="tune", round_=1, index=0, nuisance={}, train_seed=0)
-    values = planned.config.model_dump(mode="json")
+    values = planned.config.model_dump(mode="json", by_alias=False)
     values["data"]["image_size"], values["network"]["width"] = 48, 0.125
-    values["batches"]["images"] = 42
+    values["batches"]["batch_size"] = 42
     values["evaluation"] |= {"triplets_per_task": 50, "validate_every": 2}
     values["optimization"]["epochs"] = 3
     config = TrialConfig.model_validate(values)
@@ -143,7 +143,7 @@ def test_csn_in_the_sections_that_follow_its_main_py() -> None:
         for epoch in range(optimization.epochs)
     ]
     assert rates == pytest.approx([5e-5 * (1 - 0.015) ** epoch for epoch in range(1, 201)], rel=1e-9)
-    assert (definition.batches.images, definition.batches.passes) == (256 * 3, "separate")
+    assert (definition.batches.batch_size, definition.batches.passes) == (256 * 3, "separate")
     assert definition.augmentation.flip
 
 

@@ -105,7 +105,7 @@ def train_tiny(tmp_path: Path) -> Callable[..., TrialOutcome]:
             {
                 "data": {"source": source, "tasks": tasks, "image_size": 48, **data},
                 "network": {"width": 0.0625},
-                "batches": {"scheme": scheme, "images": 3 * len(tasks)},
+                "batches": {"scheme": scheme, "batch_size": 3 * len(tasks)},
                 "optimization": {"epochs": 1, "steps_per_epoch": 2},
                 "evaluation": {"splits": ["validation", "test"], "triplets_per_task": 20},
                 "compute": {"device": "cpu"},

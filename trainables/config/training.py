@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import Field, model_validator
+from pydantic import AliasChoices, Field, model_validator
 
 from trainables.foundation.section import Section
 
@@ -17,16 +17,18 @@ class AugmentationConfig(Section):
 
 
 class BatchConfig(Section):
-    """``all_tasks``: ``images`` images a step, every task on every image, triplets formed inside the batch.
+    """``all_tasks``: ``batch_size`` images a step, every task on every image, triplets formed inside the batch.
 
-    ``triplets``: ``images`` slots a step, a multiple of 3 x tasks, split evenly over tasks into anchor, positive,
+    ``triplets``: ``batch_size`` slots a step, a multiple of 3 x tasks, split evenly over tasks into anchor, positive,
     negative. ``released``: the same slots, sampled exactly as the released code does. With these two schemes
     ``passes: separate`` runs anchors, negatives and positives through the network one after another, each with batch
     statistics of their own, as CSN does.
     """
 
     scheme: Literal["all_tasks", "triplets", "released"] = "all_tasks"
-    images: int = Field(48, ge=3)
+    batch_size: int = Field(
+        48, ge=3, validation_alias=AliasChoices("batch_size", "images"), serialization_alias="images"
+    )
     passes: Literal["mixed", "separate"] = "mixed"
 
     @model_validator(mode="after")

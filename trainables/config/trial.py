@@ -80,8 +80,8 @@ def check_sections_agree(data: DataConfig, augmentation: AugmentationConfig, bat
         ValueError: slots that do not divide over the tasks, or a crop larger than the image; starts with the key.
     """
     block = 3 * len(data.tasks)
-    if batches.scheme != "all_tasks" and batches.images % block:
+    if batches.scheme != "all_tasks" and batches.batch_size % block:
         rule = f"must be a multiple of {block} (3 x tasks) in the scheme {batches.scheme}"
-        raise ValueError(f"batches.images {rule}, got {batches.images}")
+        raise ValueError(f"batches.batch_size {rule}, got {batches.batch_size}")
     if augmentation.crop >= data.image_size:
         raise ValueError(f"augmentation.crop must be below data.image_size {data.image_size}, got {augmentation.crop}")

@@ -6,6 +6,10 @@ from pydantic import BaseModel, ConfigDict
 
 
 class Section(BaseModel):
-    """A frozen part of a configuration that refuses unknown keys, NaN and infinity."""
+    """A frozen part of a configuration that refuses unknown keys, NaN and infinity.
 
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+    A field with another name than in older versions has that name as ``serialization_alias``: records and trial ids
+    keep it.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False, serialize_by_alias=True)

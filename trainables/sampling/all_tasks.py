@@ -25,7 +25,7 @@ class AllTasksBatches:
             ValueError: fewer rows than ``images``.
         """
         if len(rows) < images:
-            raise ValueError(f"batches.images is {images}, but only {len(rows)} training images have a label")
+            raise ValueError(f"batches.batch_size is {images}, but only {len(rows)} training images have a label")
         self.steps_per_epoch = steps_per_epoch or len(rows) // images
         self._images = images
         self._generator = torch.Generator().manual_seed(named_seed(seed, "batches"))

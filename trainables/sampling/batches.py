@@ -30,7 +30,7 @@ def build_batches(
             batch takes.
     """
     tasks, labels = training.tasks, training.labels
-    per_task = settings.images // (3 * len(tasks))
+    per_task = settings.batch_size // (3 * len(tasks))
     match settings.scheme:
         case "triplets":
             return TripletBatches(_pools(training, training.triplets), len(labels), per_task, seed, steps_per_epoch)
@@ -41,7 +41,7 @@ def build_batches(
         case "all_tasks":
             _pools(training, {})
             labelled = np.flatnonzero((labels >= 0).any(axis=1))
-            return AllTasksBatches(labelled, settings.images, seed, steps_per_epoch)
+            return AllTasksBatches(labelled, settings.batch_size, seed, steps_per_epoch)
 
 
 def _pools(training: TrainingLabels, published: Mapping[str, Integers]) -> tuple[TripletItems, ...]:

@@ -41,7 +41,7 @@ def problem_with(tmp_path: Path, text: str) -> str:
         ),
         (
             (
-                "name: x\ndata: {tasks: [Hat]}\nbatches: {scheme: triplets, images: 6}\n"
+                "name: x\ndata: {tasks: [Hat]}\nbatches: {scheme: triplets, batch_size: 6}\n"
                 "space: {catalog: default, nuisance: {images_per_batch: {low: 3, high: 30}}}\n"
             ),
             "space.nuisance.images_per_batch: the scheme triplets needs a list of multiples of 3 (3 x tasks)",
@@ -107,8 +107,8 @@ def problem_with(tmp_path: Path, text: str) -> str:
         ),
         (BASE + "compute: {threads: 2}\n", "compute.threads follows from resources.cpus; leave it out"),
         (
-            BASE + "batches: {scheme: triplets, images: 10}\n",
-            "batches.images must be a multiple of 6 (3 x tasks) in the scheme triplets, got 10",
+            BASE + "batches: {scheme: triplets, batch_size: 10}\n",
+            "batches.batch_size must be a multiple of 6 (3 x tasks) in the scheme triplets, got 10",
         ),
         (
             BASE + "search: {halving: {rungs: [5]}}\n",

@@ -60,7 +60,7 @@ def test_a_trial_gets_its_values_seed_and_splits(plan: StudyPlan) -> None:
         0.3,
         0.1,
     )
-    assert (config.batches.images, config.train_seed) == (9, 7)
+    assert (config.batches.batch_size, config.train_seed) == (9, 7)
     assert config.evaluation.splits == ("validation", "test")
     tune = plan_trial(plan, plan.arms[0], stage="tune", round_=0, index=1, nuisance=values, train_seed=0)
     assert tune.config.evaluation.splits == ("validation",)

@@ -43,7 +43,7 @@ def study_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         "description": "*What* <b>is</b> $$ [x](y) \x1b[31m?",
         "data": {"source": source, "tasks": TASKS, "image_size": 48, "max_corrupt_share": 0.5},
         "network": {"width": 0.0625},
-        "batches": {"images": 6},
+        "batches": {"batch_size": 6},
         "space": {"blocks": [{"placement": ["none", "late"]}]},
         "search": {"trials_per_arm": 1},
         "confirm": {"seeds": [1, 2]},

@@ -29,7 +29,7 @@ WHOLE_STUDY = {
         "tasks": ["Smiling", "Hat"],
         "image_size": 48,
     },
-    "batches": {"images": 12},
+    "batches": {"batch_size": 12},
     "optimization": {"epochs": EPOCHS},
     "evaluation": {"triplets_per_task": 20, "validate_every": 3},
     "space": {

@@ -33,7 +33,7 @@ def _config(**sections: Any) -> TrialConfig:
             "image_size": 48,
         },
         "network": {"width": 0.125, "batch_norm_momentum": 0.1},
-        "batches": {"images": 12},
+        "batches": {"batch_size": 12},
         "optimization": {"optimizer": "adam", "schedule": "constant", "epochs": 2},
         "compute": {"device": "cpu"},
     }
@@ -167,7 +167,7 @@ def test_the_pilot_averages_what_the_probe_says(cache: Path) -> None:
         ({"modulation": {"points": ("res5",)}}, 1, r"^affinity needs one network without modulation"),
         ({"network_groups": (("Smiling", "Hat"), ("Mouth_Open",))}, 1, r"^affinity needs one network"),
         (
-            {"batches": {"images": 3}, "train_seed": 0},
+            {"batches": {"batch_size": 3}, "train_seed": 0},
             26,
             r"^tasks 'Smiling' and '\w+' never had losses in the same of 1 measured",
         ),

@@ -32,7 +32,7 @@ def _config(network_groups: tuple[tuple[str, ...], ...]) -> TrialConfig:
             "network": {"width": 0.125},
             "modulation": {"points": ("res5",)},
             "network_groups": network_groups,
-            "batches": {"images": 12},
+            "batches": {"batch_size": 12},
             "optimization": {"learning_rate": 0.01, "optimizer": "sgd", "schedule": "constant"},
             "agreement": {"every_epochs": 1, "images": 20},
             "compute": {"device": "cpu"},
@@ -98,7 +98,7 @@ def test_alone_with_plain_descent_the_step_follows_the_gradient(cache: Path) -> 
     """
     sections = _config(APART).model_dump()
     sections["network"]["batch_norm_momentum"] = 0.5
-    sections["batches"]["images"] = 36
+    sections["batches"]["batch_size"] = 36
     sections["agreement"]["images"] = 40
     sections["optimization"] |= {"steps_per_epoch": 3, "learning_rate": 0.003}
     config = TrialConfig.model_validate(sections)

@@ -32,7 +32,7 @@ def config(network: str, **sections: Any) -> TrialConfig:
             "image_size": 32,
         },
         "network": {"backbone": f"drawing_networks:{network}", "points": ("first", "second"), "folder": FOLDER},
-        "batches": {"images": 12},
+        "batches": {"batch_size": 12},
         "optimization": {"epochs": 2, "learning_rate": 3e-3},
         "evaluation": {"triplets_per_task": 20},
         "agreement": {"every_epochs": 1, "images": 10},
@@ -90,7 +90,7 @@ def test_a_trial_neither_reads_nor_moves_the_global_streams(method: str, trained
     same_from_everywhere(lambda: trained(trial))
 
 
-@pytest.mark.parametrize("batches", [{"images": 12}, {"scheme": "triplets", "images": 18}])
+@pytest.mark.parametrize("batches", [{"batch_size": 12}, {"scheme": "triplets", "batch_size": 18}])
 def test_a_network_that_draws_in_evaluation_is_measured_the_same_everywhere(
     batches: dict[str, Any], trained: Callable[[TrialConfig], Any]
 ) -> None:

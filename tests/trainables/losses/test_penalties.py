@@ -31,7 +31,7 @@ def trial(scheme, points, *, apart, groups=None):
                 **({"groups": groups} if groups else {}),
             },
             "network_groups": APART if apart else (TASKS,),
-            "batches": {"images": 18, "scheme": scheme},
+            "batches": {"batch_size": 18, "scheme": scheme},
             "loss": {"distance": "euclidean", "normalize": False, "embedding_l2": 5e-3, "mask_l1": 5e-4},
             "optimization": {"steps_per_epoch": 3, "learning_rate": 0.02},
             "compute": {"device": "cpu"},

@@ -47,7 +47,7 @@ def _config(name: str, points: tuple[str, ...] = (), **settings: Any) -> TrialCo
                 backbone=f"sample_networks:{name}", points=POINTS.get(name, ("a", "b", "c")), folder=FOLDER
             ),
             "modulation": {"points": points, "initialization": settings.pop("initialization", {})},
-            "batches": {"images": 12},
+            "batches": {"batch_size": 12},
             "optimization": {"epochs": 2, "steps_per_epoch": 2},
             "evaluation": {"triplets_per_task": 20, "splits": ("validation",)},
             "compute": {"device": "cpu"},

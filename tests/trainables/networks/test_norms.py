@@ -141,7 +141,7 @@ def trial(backbone: str, form: str, points: Sequence[str], **settings: Any) -> T
             "data": {"tasks": TASKS, "image_size": 64},
             "network": {"backbone": backbone, "width": 0.125, "batch_norm_momentum": 1.0},
             "modulation": {"points": points, "form": form},
-            "batches": {"images": 12},
+            "batches": {"batch_size": 12},
             "compute": {"device": "cpu"},
         }
         | settings

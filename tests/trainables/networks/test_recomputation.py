@@ -28,7 +28,7 @@ def config(network: str, method: str = "equal", **sections: Any) -> TrialConfig:
             "image_size": 64,
         },
         "network": {"backbone": f"recomputing_networks:{network}", "points": ("body",), "folder": FOLDER},
-        "batches": {"images": 12},
+        "batches": {"batch_size": 12},
         "balancing": {"method": method},
         "optimization": {"epochs": 1},
         "agreement": {"every_epochs": 1, "images": 12},

@@ -32,7 +32,7 @@ def make_config(scheme="all_tasks", images=12, steps=None, seed=5):
     return TrialConfig.model_validate(
         {
             "data": {"tasks": TASKS},
-            "batches": {"scheme": scheme, "images": images},
+            "batches": {"scheme": scheme, "batch_size": images},
             "optimization": {"steps_per_epoch": steps},
             "train_seed": seed,
         }
@@ -138,7 +138,7 @@ def test_a_task_with_a_single_class_is_named(scheme):
 
 
 def test_too_few_images_are_refused():
-    with pytest.raises(ValueError, match=r"batches\.images is 48, but only 10 training images have a label"):
+    with pytest.raises(ValueError, match=r"batches\.batch_size is 48, but only 10 training images have a label"):
         AllTasksBatches(np.arange(10), 48, seed=0)
 
 
@@ -191,7 +191,7 @@ def test_released_sampling_equals_a_slow_restatement():
     config = TrialConfig.model_validate(
         {
             "data": {"tasks": ["first", "rare", "frequent"]},
-            "batches": {"scheme": "released", "images": 36},
+            "batches": {"scheme": "released", "batch_size": 36},
             "train_seed": 5,
         }
     )
@@ -233,6 +233,6 @@ def test_released_sampling_takes_attributes_only():
 
 @pytest.mark.parametrize("scheme", ["triplets", "released"])
 def test_slots_divide_over_tasks(scheme):
-    expected = rf"batches\.images must be a multiple of 6 \(3 x tasks\) in the scheme {scheme}, got 10"
+    expected = rf"batches\.batch_size must be a multiple of 6 \(3 x tasks\) in the scheme {scheme}, got 10"
     with pytest.raises(ValueError, match=expected):
         make_config(scheme, images=10)

@@ -24,7 +24,7 @@ def build_batches(config, labels, listed=None):
 
 
 def config(scheme="triplets"):
-    values = {"data": {"tasks": ["a", "b"]}, "batches": {"scheme": scheme, "images": 6}}
+    values = {"data": {"tasks": ["a", "b"]}, "batches": {"scheme": scheme, "batch_size": 6}}
     return TrialConfig.model_validate({**values, "optimization": {"steps_per_epoch": 5}})
 
 

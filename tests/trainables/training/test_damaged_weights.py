@@ -31,7 +31,7 @@ def trial(**settings: Any) -> TrialConfig:
             "image_size": 48,
         },
         "network": {"width": 0.0625},
-        "batches": {"images": 12},
+        "batches": {"batch_size": 12},
         "optimization": {"epochs": 3},
         "evaluation": {"triplets_per_task": 20, "splits": ("validation", "test")},
         "compute": {"device": "cpu"},

@@ -36,7 +36,7 @@ def _config(
             },
             "network": {"width": 0.125},
             "modulation": {"points": ("res5", "fc"), **modulation},
-            "batches": {"images": 12},
+            "batches": {"batch_size": 12},
             "optimization": {"weight_decay": 1e-3, "epochs": 40} | (optimization or {}),
             "compute": {"device": "cpu"},
         }
@@ -98,7 +98,7 @@ def test_seconds_per_epoch_keeps_nothing(cache: Path) -> None:
 
 def test_separate_passes_are_three_networks_calls_with_statistics_of_their_own(cache: Path) -> None:
     """As CSN: anchors, then negatives, then positives; a batch norm sees one of them at a time."""
-    slots = {"batches": {"scheme": "triplets", "images": 24, "passes": "separate"}}
+    slots = {"batches": {"scheme": "triplets", "batch_size": 24, "passes": "separate"}}
     config = _config(sections=slots)
     with trial_runtime(config.compute) as runtime:
         split = prepare_dataset(config.data, 0, cache).splits["train"]
@@ -117,14 +117,14 @@ def test_separate_passes_are_three_networks_calls_with_statistics_of_their_own(c
         statistics = {name: value for name, value in learner.model.named_buffers() if "running" in name}
         assert statistics
         assert all(torch.equal(value, dict(other.model.named_buffers())[name]) for name, value in statistics.items())
-        mixed = Learner(_config(sections={"batches": {"scheme": "triplets", "images": 24}}), split, runtime)
+        mixed = Learner(_config(sections={"batches": {"scheme": "triplets", "batch_size": 24}}), split, runtime)
         mixed.model.train()
         assert mixed.take_step(batch).per_task.tolist() != loss.per_task.tolist()
 
 
 def test_separate_passes_need_slots() -> None:
     with pytest.raises(ValueError, match="passes: separate needs anchors of their own"):
-        _config(sections={"batches": {"scheme": "all_tasks", "images": 12, "passes": "separate"}})
+        _config(sections={"batches": {"scheme": "all_tasks", "batch_size": 12, "passes": "separate"}})
 
 
 def test_training_images_are_augmented_by_step_and_preprocessed(cache: Path) -> None:

@@ -19,7 +19,7 @@ def trial_of(method: str = "equal", **settings: Any) -> TrialConfig:
         "data": {"tasks": TASKS, "image_size": 48},
         "network": {"width": 0.125},
         "modulation": {"points": ("fc",)},
-        "batches": {"images": 9},
+        "batches": {"batch_size": 9},
         "optimization": {"optimizer": "sgd", "learning_rate": 1e-3, "steps_per_epoch": 2},
         "balancing": {"method": method},
         "compute": {"device": "cpu"},

@@ -21,7 +21,7 @@ def trial(method: str, optimizer: str) -> TrialConfig:
             "data": {"source": source, "tasks": ("Smiling", "Glasses", "Hat"), "image_size": 48},
             "network": {"width": 0.125},
             "modulation": {"points": ("fc",)},
-            "batches": {"images": 12},
+            "batches": {"batch_size": 12},
             "optimization": {"epochs": 4, "learning_rate": 3e-3, "optimizer": optimizer},
             "evaluation": {"triplets_per_task": 20, "validate_every": 4},
             "balancing": {"method": method},
