@@ -15,7 +15,7 @@ from trainables.data.preprocessing import preprocessed, to_device
 from trainables.foundation.global_stream import global_stream
 from trainables.foundation.pulse import beat
 from trainables.foundation.seeds import named_seed
-from trainables.losses.balancing import StepLoss, build_balancer
+from trainables.losses.balancing import BalancingSetup, StepLoss, build_balancer
 from trainables.losses.distances import chosen_distance
 from trainables.losses.penalties import captured_embeddings, mask_l1, shared_embedding_l2, triplet_embedding_l2
 from trainables.losses.triplet import TripletLoss, batch_triplet_loss, triplet_margin_loss
@@ -46,7 +46,9 @@ class Learner:
 
     def __init__(self, config: TrialConfig, split: Split, runtime: Runtime) -> None:
         self.model = runtime.place(build_model(config))
-        self.balancer = build_balancer(self.model, config)
+        self.balancer = build_balancer(
+            self.model, BalancingSetup(config.balancing, config.train_seed, config.data.image_size)
+        )
         decayed, undecayed = _decayed_and_undecayed(self.model)
         self.optimizer = build_optimizer(config.optimization, decayed, [*undecayed, *self.balancer.parameters()])
         labels = np.array(split.labels)

@@ -4,12 +4,20 @@ from __future__ import annotations
 
 from trainables.config.trial import TrialConfig
 from trainables.losses.balancing import loss_weighting, task_gradients  # noqa: F401
-from trainables.losses.balancing.balancer import BALANCERS, Balancer, BalancerFactory, StepLoss, register_balancer
+from trainables.losses.balancing.balancer import (
+    BALANCERS,
+    Balancer,
+    BalancerFactory,
+    BalancingSetup,
+    StepLoss,
+    register_balancer,
+)
 from trainables.networks.multi_task import MultiTaskModel
 
 __all__ = [
     "BALANCERS",
     "Balancer",
+    "BalancingSetup",
     "StepLoss",
     "balancer_named",
     "build_balancer",
@@ -38,10 +46,10 @@ def check_balancing(config: TrialConfig) -> None:
         factory.check(config)
 
 
-def build_balancer(model: MultiTaskModel, config: TrialConfig) -> Balancer:
-    """Return the balancer of a trial; the model is on its device.
+def build_balancer(model: MultiTaskModel, setup: BalancingSetup) -> Balancer:
+    """Return the balancer of a model, which is on its device.
 
     Raises:
         ValueError: the method is unknown.
     """
-    return balancer_named(config.balancing.method)(model, config)
+    return balancer_named(setup.settings.method)(model, setup)

@@ -11,6 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from trainables.config.training import BalancingConfig
 from trainables.config.trial import TrialConfig
 from trainables.foundation.registry import Registry
 from trainables.losses.triplet import TripletLoss
@@ -47,6 +48,21 @@ class StepLoss:
         return loss
 
 
+@dataclass(frozen=True)
+class BalancingSetup:
+    """What a method needs to know of its trial besides the model.
+
+    Attributes:
+        settings: The section ``balancing``.
+        seed: Seeds what is random.
+        image_size: Side of the training images in pixels.
+    """
+
+    settings: BalancingConfig
+    seed: int
+    image_size: int
+
+
 class Balancer(ABC):
     """Turns the losses of the tasks into the ``.grad`` of every parameter, and keeps what it learns on the way.
 
@@ -58,11 +74,11 @@ class Balancer(ABC):
             methods without a solver.
     """
 
-    def __init__(self, model: MultiTaskModel, config: TrialConfig) -> None:
+    def __init__(self, model: MultiTaskModel, setup: BalancingSetup) -> None:
         self.model = model
-        self.tasks = len(config.data.tasks)
-        self.settings = config.balancing
-        self.seed = config.train_seed
+        self.tasks = len(model.tasks)
+        self.settings = setup.settings
+        self.seed = setup.seed
         self.device = next(model.parameters()).device
         self.unsolved: int | None = None
 
@@ -103,7 +119,7 @@ class Balancer(ABC):
             setattr(self, name, value.to(self.device) if isinstance(value, torch.Tensor) else value)
 
 
-BalancerFactory = Callable[[MultiTaskModel, TrialConfig], Balancer]
+BalancerFactory = Callable[[MultiTaskModel, BalancingSetup], Balancer]
 
 BALANCERS: Registry[BalancerFactory] = Registry("balancing method", "balancing.method", "modstudy.balancers")
 

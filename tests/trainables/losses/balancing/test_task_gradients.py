@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from math import atan2, cos, pi, sin
 
 import numpy as np
@@ -9,7 +10,7 @@ import pytest
 import torch
 from torchjd.aggregation import MeanWeighting, UPGradWeighting
 
-from trainables.losses.balancing import BALANCERS, build_balancer
+from trainables.losses.balancing import BALANCERS, BalancingSetup, build_balancer
 from trainables.losses.balancing.task_gradients.dual_cone import NonNegativeProjector
 from trainables.losses.balancing.task_gradients.gramian import Memoryless
 
@@ -17,6 +18,11 @@ OPPOSING = torch.tensor([[1.0, 0.0], [-1.0, 1.0]])
 AGREEING = torch.tensor([[1.0, 0.0], [1.0, 1.0]])
 ORTHOGONAL = torch.tensor([[2.0, 0.0], [0.0, 1.0]])
 CONFLICTING = torch.tensor([[2.0, 0.0], [-1.0, 2.0]])
+
+
+def setup_of(learner):
+    config = learner._config
+    return BalancingSetup(config.balancing, config.train_seed, config.data.image_size)
 
 
 def combined(balancer, rows, step=0):
@@ -135,7 +141,7 @@ def test_graddrop_keeps_one_sign(balancer):
 
 def test_no_solution_is_equal_weights_and_counted(learner):
     trained = learner("upgrad")
-    broken = Memoryless(trained.model, trained._config, lambda gramian: torch.linalg.cholesky(-gramian)[0])
+    broken = Memoryless(trained.model, setup_of(trained), lambda gramian: torch.linalg.cholesky(-gramian)[0])
     torch.testing.assert_close(combined(broken, OPPOSING), OPPOSING.mean(dim=0))
     assert broken.unsolved == 1
     trained.balancer.unsolved = 3
@@ -166,7 +172,7 @@ def test_mean_weights_equal_equal(learner, scheme, penalties, groups):
     for mean in (False, True):
         trained = learner(absent=absent, **settings)
         if mean:
-            trained.balancer = Memoryless(trained.model, trained._config, MeanWeighting())
+            trained.balancer = Memoryless(trained.model, setup_of(trained), MeanWeighting())
         batch = next(iter(trained.batches.epoch()))
         weights = trained.balancer.backward(trained._step_loss(batch), 0)
         gradients.append({name: parameter.grad for name, parameter in trained.model.named_parameters()})
@@ -178,8 +184,6 @@ def test_mean_weights_equal_equal(learner, scheme, penalties, groups):
 
 def test_an_unknown_method_is_refused(learner):
     trained = learner()
-    config = trained._config.model_copy(
-        update={"balancing": trained._config.balancing.model_copy(update={"method": "pcgrat"})}
-    )
+    settings = trained._config.balancing.model_copy(update={"method": "pcgrat"})
     with pytest.raises(ValueError, match=r"balancing.method: unknown 'pcgrat'; did you mean 'pcgrad'"):
-        build_balancer(trained.model, config)
+        build_balancer(trained.model, replace(setup_of(trained), settings=settings))

@@ -7,8 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from trainables.config.trial import TrialConfig
-from trainables.losses.balancing.balancer import StepLoss, register_balancer
+from trainables.losses.balancing.balancer import BalancingSetup, StepLoss, register_balancer
 from trainables.losses.balancing.loss_weighting.weighted import WeightedLosses, softmax_over
 from trainables.networks.multi_task import MultiTaskModel
 
@@ -25,8 +24,8 @@ class DynamicWeightAverage(WeightedLosses):
     counts the loss of an absent task as 0, gives that task a weight, and has no ``state_dict`` to resume from.
     """
 
-    def __init__(self, model: MultiTaskModel, config: TrialConfig) -> None:
-        super().__init__(model, config)
+    def __init__(self, model: MultiTaskModel, setup: BalancingSetup) -> None:
+        super().__init__(model, setup)
         self.sums, self.counts = torch.zeros(2, self.tasks, dtype=torch.float64, device=self.device)
         self.means = torch.zeros(0, self.tasks, dtype=torch.float64, device=self.device)
 

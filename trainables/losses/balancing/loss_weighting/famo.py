@@ -8,8 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from trainables.config.trial import TrialConfig
-from trainables.losses.balancing.balancer import StepLoss, register_balancer
+from trainables.losses.balancing.balancer import BalancingSetup, StepLoss, register_balancer
 from trainables.losses.balancing.loss_weighting.weighted import WeightedLosses, softmax_over
 from trainables.networks.multi_task import MultiTaskModel
 
@@ -31,8 +30,8 @@ class Famo(WeightedLosses):
     moments, without which a resumed trial differs.
     """
 
-    def __init__(self, model: MultiTaskModel, config: TrialConfig) -> None:
-        super().__init__(model, config)
+    def __init__(self, model: MultiTaskModel, setup: BalancingSetup) -> None:
+        super().__init__(model, setup)
         self._logits = torch.zeros(self.tasks, device=self.device, requires_grad=True)
         self._optimizer = torch.optim.Adam(
             [self._logits], lr=self.settings.famo_learning_rate, weight_decay=self.settings.famo_weight_decay

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from trainables.config.trial import TrialConfig
-from trainables.losses.balancing.balancer import StepLoss, register_balancer
+from trainables.losses.balancing.balancer import BalancingSetup, StepLoss, register_balancer
 from trainables.losses.balancing.loss_weighting.shared_layers import last_weight_for_all, weights_for_all
 from trainables.losses.balancing.loss_weighting.weighted import WeightedLosses
 from trainables.losses.gradients import gradients_of
@@ -30,9 +30,9 @@ class GradNorm(WeightedLosses):
     and the gradient of an absent one is 0. A step goes with the weights from before its update, as in the algorithm.
     """
 
-    def __init__(self, model: MultiTaskModel, config: TrialConfig) -> None:
-        super().__init__(model, config)
-        self._layer = last_weight_for_all(model, config.data.image_size)
+    def __init__(self, model: MultiTaskModel, setup: BalancingSetup) -> None:
+        super().__init__(model, setup)
+        self._layer = last_weight_for_all(model, setup.image_size)
         self._weights = torch.ones(self.tasks, device=self.device)
         self._first = torch.full((self.tasks,), torch.nan, device=self.device)
         self._optimizer = torch.optim.Adam([self._weights], lr=self.settings.gradnorm_learning_rate)

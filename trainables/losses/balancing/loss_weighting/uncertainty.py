@@ -8,8 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from trainables.config.trial import TrialConfig
-from trainables.losses.balancing.balancer import Balancer, StepLoss, register_balancer
+from trainables.losses.balancing.balancer import Balancer, BalancingSetup, StepLoss, register_balancer
 from trainables.networks.multi_task import MultiTaskModel
 
 
@@ -21,8 +20,8 @@ class Uncertainty(Balancer):
     equal loss. The trial's optimizer trains s at the trial's learning rate, without decay.
     """
 
-    def __init__(self, model: MultiTaskModel, config: TrialConfig) -> None:
-        super().__init__(model, config)
+    def __init__(self, model: MultiTaskModel, setup: BalancingSetup) -> None:
+        super().__init__(model, setup)
         self.log_variances = nn.Parameter(torch.zeros(self.tasks, device=self.device))
 
     def backward(self, loss: StepLoss, step: int) -> Tensor:  # noqa: ARG002 - part of the interface

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from trainables.config.trial import TrialConfig
-from trainables.losses.balancing.balancer import Balancer, register_balancer
+from trainables.losses.balancing.balancer import Balancer, BalancingSetup, register_balancer
 from trainables.losses.balancing.task_gradients.gramian import Memoryless
 from trainables.networks.multi_task import MultiTaskModel
 
 
 @register_balancer("aligned_mtl")
-def aligned_mtl(model: MultiTaskModel, config: TrialConfig) -> Balancer:
+def aligned_mtl(model: MultiTaskModel, setup: BalancingSetup) -> Balancer:
     """Aligned-MTL (Senushkin et al. 2023): principal directions scaled to the least singular value, then the mean."""
     from torchjd.aggregation import AlignedMTLWeighting
 
-    return Memoryless(model, config, AlignedMTLWeighting())
+    return Memoryless(model, setup, AlignedMTLWeighting())

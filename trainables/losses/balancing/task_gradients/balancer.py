@@ -7,8 +7,7 @@ from abc import abstractmethod
 import torch
 from torch import Tensor, nn
 
-from trainables.config.trial import TrialConfig
-from trainables.losses.balancing.balancer import Balancer, StepLoss
+from trainables.losses.balancing.balancer import Balancer, BalancingSetup, StepLoss
 from trainables.losses.gradients import gradients_of
 from trainables.networks.multi_task import MultiTaskModel
 
@@ -21,8 +20,8 @@ class GradientBalancer(Balancer):
     loss, as with ``equal``, and take no part in the conflict. Memory: n x P numbers besides the usual.
     """
 
-    def __init__(self, model: MultiTaskModel, config: TrialConfig) -> None:
-        super().__init__(model, config)
+    def __init__(self, model: MultiTaskModel, setup: BalancingSetup) -> None:
+        super().__init__(model, setup)
         shared = [parameter for network in model.members for parameter in network.backbone.parameters()]
         self._shared = [parameter for parameter in shared if parameter.requires_grad]
         known = {id(parameter) for parameter in shared}

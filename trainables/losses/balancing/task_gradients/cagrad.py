@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from trainables.config.trial import TrialConfig
-from trainables.losses.balancing.balancer import Balancer, register_balancer
+from trainables.losses.balancing.balancer import Balancer, BalancingSetup, register_balancer
 from trainables.losses.balancing.task_gradients.gramian import Memoryless
 from trainables.networks.multi_task import MultiTaskModel
 
 
 @register_balancer("cagrad")
-def cagrad(model: MultiTaskModel, config: TrialConfig) -> Balancer:
+def cagrad(model: MultiTaskModel, setup: BalancingSetup) -> Balancer:
     """CAGrad (Liu et al. 2021, algorithm 1), c = ``balancing.cagrad_c``; not rescaled by 1 / (1 + c^2)."""
     from torchjd.aggregation import CAGradWeighting
 
-    return Memoryless(model, config, CAGradWeighting(config.balancing.cagrad_c))
+    return Memoryless(model, setup, CAGradWeighting(setup.settings.cagrad_c))

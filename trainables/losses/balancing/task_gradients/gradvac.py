@@ -8,8 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from trainables.config.trial import TrialConfig
-from trainables.losses.balancing.balancer import register_balancer
+from trainables.losses.balancing.balancer import BalancingSetup, register_balancer
 from trainables.losses.balancing.task_gradients.gramian import GramianBalancer
 from trainables.networks.multi_task import MultiTaskModel
 
@@ -21,8 +20,8 @@ class GradientVaccine(GramianBalancer):
     The state is the moving average (T, T) of the cosines; the entries of absent tasks do not change.
     """
 
-    def __init__(self, model: MultiTaskModel, config: TrialConfig) -> None:
-        super().__init__(model, config)
+    def __init__(self, model: MultiTaskModel, setup: BalancingSetup) -> None:
+        super().__init__(model, setup)
         self.similarities = torch.zeros(self.tasks, self.tasks)
 
     def weigh(self, gramian: Tensor, present: list[int]) -> Tensor:

@@ -16,9 +16,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from trainables.config.trial import TrialConfig
 from trainables.foundation.global_stream import global_stream
 from trainables.foundation.seeds import named_seed
+from trainables.losses.balancing.balancer import BalancingSetup
 from trainables.losses.balancing.task_gradients.balancer import GradientBalancer
 from trainables.networks.multi_task import MultiTaskModel
 
@@ -28,8 +28,8 @@ Weigh = Callable[[Tensor], Tensor]
 class GramianBalancer(GradientBalancer):
     """Weights from the matrix (n, n) of inner products, computed on the CPU."""
 
-    def __init__(self, model: MultiTaskModel, config: TrialConfig) -> None:
-        super().__init__(model, config)
+    def __init__(self, model: MultiTaskModel, setup: BalancingSetup) -> None:
+        super().__init__(model, setup)
         self.unsolved: int = 0
 
     def combine(self, rows: Tensor, present: list[int], step: int) -> tuple[Tensor, Tensor]:
@@ -63,8 +63,8 @@ class GramianBalancer(GradientBalancer):
 class Memoryless(GramianBalancer):
     """A method that is one function of the matrix, given with trace 1."""
 
-    def __init__(self, model: MultiTaskModel, config: TrialConfig, weighting: Weigh) -> None:
-        super().__init__(model, config)
+    def __init__(self, model: MultiTaskModel, setup: BalancingSetup, weighting: Weigh) -> None:
+        super().__init__(model, setup)
         self._weighting = weighting
 
     def weigh(self, gramian: Tensor, present: list[int]) -> Tensor:  # noqa: ARG002 - part of the interface

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from trainables.config.trial import TrialConfig
-from trainables.losses.balancing.balancer import Balancer, register_balancer
+from trainables.losses.balancing.balancer import Balancer, BalancingSetup, register_balancer
 from trainables.losses.balancing.task_gradients.gramian import Memoryless
 from trainables.networks.multi_task import MultiTaskModel
 
 
 @register_balancer("imtl_g")
-def imtl_g(model: MultiTaskModel, config: TrialConfig) -> Balancer:
+def imtl_g(model: MultiTaskModel, setup: BalancingSetup) -> Balancer:
     """IMTL-G (Liu et al. 2021): the step has equal projections on all gradients; weights sum to 1."""
     from torchjd.aggregation import IMTLGWeighting
 
-    return Memoryless(model, config, IMTLGWeighting())
+    return Memoryless(model, setup, IMTLGWeighting())

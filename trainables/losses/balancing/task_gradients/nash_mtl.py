@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
-from trainables.config.trial import TrialConfig
-from trainables.losses.balancing.balancer import register_balancer
+from trainables.losses.balancing.balancer import BalancingSetup, register_balancer
 from trainables.losses.balancing.task_gradients.gramian import GramianBalancer
 from trainables.networks.multi_task import MultiTaskModel
 
@@ -29,8 +28,8 @@ class NashBargaining(GramianBalancer):
     solution these weights are kept, and absent tasks keep theirs.
     """
 
-    def __init__(self, model: MultiTaskModel, config: TrialConfig) -> None:
-        super().__init__(model, config)
+    def __init__(self, model: MultiTaskModel, setup: BalancingSetup) -> None:
+        super().__init__(model, setup)
         self.previous = torch.ones(self.tasks, dtype=torch.float64)
         self._solvers: Callable[[int], NashMTL] = lru_cache(maxsize=None)(
             partial(_solver, max_norm=self.settings.nash_max_norm)

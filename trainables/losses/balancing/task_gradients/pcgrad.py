@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from trainables.config.trial import TrialConfig
-from trainables.losses.balancing.balancer import Balancer, register_balancer
+from trainables.losses.balancing.balancer import Balancer, BalancingSetup, register_balancer
 from trainables.losses.balancing.task_gradients.gramian import Memoryless
 from trainables.networks.multi_task import MultiTaskModel
 
 
 @register_balancer("pcgrad")
-def pcgrad(model: MultiTaskModel, config: TrialConfig) -> Balancer:
+def pcgrad(model: MultiTaskModel, setup: BalancingSetup) -> Balancer:
     """PCGrad (Yu et al. 2020, algorithm 1): every gradient projected off those it conflicts with; mean, not sum."""
     from torchjd.aggregation import PCGradWeighting
 
     weighting = PCGradWeighting()
-    return Memoryless(model, config, lambda gramian: weighting(gramian) / len(gramian))
+    return Memoryless(model, setup, lambda gramian: weighting(gramian) / len(gramian))
