@@ -21,14 +21,14 @@ from results.tables.metrics import HEADLINE_METRICS, TASK_METRICS
 from results.tables.schema import TABLES
 from search_spaces.catalog import CATALOG
 from search_spaces.factors.forms import ACTIVATIONS
-from search_spaces.factors.grouping import NAMED_GROUPINGS
-from search_spaces.factors.initialization import PARAMETERS, PUBLISHED
+from search_spaces.factors.grouping import GROUPINGS
+from search_spaces.factors.initialization import KINDS, PUBLISHED
 from search_spaces.factors.placement import PLACEMENTS
 from search_spaces.nuisance import NUISANCE
 from study.definition.model import StudyDefinition
-from study.plan.arm_config import NUISANCE_KEYS
 from trainables.config.network import NetworkConfig
 from trainables.networks.backbones import BACKBONES, stage_shapes
+from trainables.networks.modulation import FORMS
 from trainables.sources.faces.attributes import FACE_TASKS
 from trainables.sources.registry import SOURCES, source_section
 from trainables.sources.source import SourceConfig
@@ -168,8 +168,8 @@ def placements() -> str:
 def initializations() -> str:
     """Return the kinds of initialization with their numbers, and the published ones."""
     kinds = (
-        (f"`{kind}({','.join(numbers)})`" if numbers else f"`{kind}`", _INITIALIZATIONS[kind])
-        for kind, numbers in PARAMETERS.items()
+        (f"`{kind}({','.join(start.numbers())})`" if start.numbers() else f"`{kind}`", _INITIALIZATIONS[kind])
+        for kind, start in KINDS.items()
     )
     published = (
         (f"`{name}`", f"`{level.name}`" + (f" with activation `{level.activation}`" if level.activation else ""))
@@ -185,7 +185,7 @@ def nuisance() -> str:
             f"`{name}`",
             "whole numbers" if rule.whole else "numbers",
             f"{'above' if rule.above else 'at least'} {rule.minimum:g}",
-            f"`{'.'.join(NUISANCE_KEYS[name])}`",
+            f"`{rule.key}`",
         )
         for name, rule in NUISANCE.items()
     )
@@ -197,9 +197,11 @@ def catalog() -> str:
     stages = tuple(shape.name for shape in stage_shapes(NetworkConfig(), 150))
     rows = []
     for name, space in CATALOG.items():
-        arms = space.arms(stages, ("a", "b"))
+        arms = space.arms(stages, ("a", "b"), FORMS)
         ranges = (
-            yaml.safe_dump({key: values.plain()}, default_flow_style=True, sort_keys=False).strip()[1:-1]
+            yaml.safe_dump({key: values.model_dump(mode="json")}, default_flow_style=True, sort_keys=False).strip()[
+                1:-1
+            ]
             for key, values in space.nuisance.items()
         )
         rows.append((f"`{name}`", str(len(arms)), code(arm.name for arm in arms), code(ranges)))
@@ -240,7 +242,7 @@ BLOCKS: dict[str, Callable[[], str]] = {
     "forms": lambda: f"`form`: {code(form_names())}. `activation`: {code(ACTIVATIONS)}.\n",
     "forms-table": lambda: table(("form", "acts", "what it is, and where it comes from"), form_rows()),
     "forms-counts": lambda: table(("form", "stages", "a task", *(f"{n} tasks" for n in (7, 20, 40))), count_rows()),
-    "groupings": lambda: code(NAMED_GROUPINGS) + "\n",
+    "groupings": lambda: code(GROUPINGS) + "\n",
     "nuisance": nuisance,
     "catalog": catalog,
     "face-tasks": lambda: table(

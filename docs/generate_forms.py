@@ -2,28 +2,26 @@
 
 from __future__ import annotations
 
-from search_spaces.factors.forms import FORMS
 from trainables.config.data import DataConfig
 from trainables.config.modulation import ModulationConfig
 from trainables.config.network import NetworkConfig
 from trainables.config.trial import TrialConfig
 from trainables.networks.backbones import stage_shapes
 from trainables.networks.ledger import storage_ledger
-from trainables.networks.modulation import FORMS as MADE_FORMS
+from trainables.networks.modulation import FORMS
 
 Rows = list[list[str]]
 
 
 def form_names() -> list[str]:
     """Return the forms as a study file writes them, with their published numbers."""
-    return [kind if rule.size is None else f"{kind}({rule.size})" for kind, rule in FORMS.items()]
+    return [kind if form.default_size is None else f"{kind}({form.default_size})" for kind, form in FORMS.items()]
 
 
 def form_rows() -> Rows:
     """Return every form with what it acts on, and the first sentence of its class."""
     rows = []
-    for name, kind in zip(form_names(), FORMS, strict=True):
-        form = MADE_FORMS[kind]
+    for name, form in zip(form_names(), FORMS.values(), strict=True):
         text = " ".join((form.__doc__ or "").split("\n\n")[0].split()).replace("``", "`")
         rows.append([f"`{name}`", "inside" if form.inside else "on the output", text])
     return rows

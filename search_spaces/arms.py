@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from search_spaces.factors.forms import ACTIVATIONS, EQUAL, SCALE, FormLevel
-from search_spaces.factors.grouping import GroupingLevel, GroupingRule
-from search_spaces.factors.initialization import InitializationLevel
+from search_spaces.factors.forms import ACTIVATIONS, EQUAL, SCALE, FormLevel, FormTraits
+from search_spaces.factors.grouping import GROUPINGS, GroupingLevel
+from search_spaces.factors.initialization import Ones, Start
 from search_spaces.factors.placement import Points, Stages, placement_name
 
-ONES = InitializationLevel()
+ONES = Ones()
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,7 @@ class Arm:
     points: Points
     form: FormLevel
     activation: str
-    initialization: InitializationLevel
+    initialization: Start
     grouping: GroupingLevel
     balancing: str = EQUAL
 
@@ -75,11 +75,11 @@ class Levels:
     points: Points
     form: FormLevel
     activation: str
-    initialization: InitializationLevel
+    initialization: Start
     grouping: GroupingLevel
     balancing: str = EQUAL
 
-    def canonical(self, tasks: tuple[str, ...]) -> Levels:
+    def canonical(self, traits: FormTraits, tasks: tuple[str, ...]) -> Levels:
         """Return the one form of all the levels that describe the same network, bit for bit.
 
         Without modulation its form, activation, initialization and grouping change nothing; a form that is not made of
@@ -90,12 +90,13 @@ class Levels:
         grouping = self.grouping
         alone = grouping.level == "network" and all(len(group) == 1 for group in grouping.groups)
         balancing = EQUAL if alone else self.balancing
-        bare = self.form.rule.first_kept and (alone or (grouping.level == "modulation" and len(grouping.groups) == 1))
+        bare = traits.keeps_first and (alone or (grouping.level == "modulation" and len(grouping.groups) == 1))
         if not self.points or bare:
-            grouping = grouping if grouping.level == "network" else GroupingRule().resolve(tasks)
+            grouping = grouping if grouping.level == "network" else GROUPINGS["per_task"].resolve(tasks)
             return Levels((), SCALE, ACTIVATIONS[0], ONES, grouping, balancing)
-        activation, initialization = ACTIVATIONS[0], ONES
-        if self.form.rule.vectors:
+        activation = ACTIVATIONS[0]
+        initialization: Start = ONES
+        if traits.of_vectors:
             initialization = self.initialization.canonical()
             activation = self.initialization.activation or self.activation
             if activation == "none" and initialization.stays_non_negative:
@@ -103,9 +104,8 @@ class Levels:
         return Levels(self.points, self.form, activation, initialization, grouping, balancing)
 
 
-def arm_from(levels: Levels, stages: Stages, tasks: tuple[str, ...]) -> Arm:
-    """Return the arm of ``levels`` in canonical form."""
-    levels = levels.canonical(tasks)
+def arm_from(levels: Levels, stages: Stages) -> Arm:
+    """Return the arm of canonical ``levels``."""
     placement = placement_name(levels.points, stages)
     return Arm(
         name=_arm_name(levels, placement),

@@ -2,67 +2,56 @@
 
 from __future__ import annotations
 
-from search_spaces.arms import ONES
-from search_spaces.factors.forms import FormLevel
-from search_spaces.factors.grouping import GROUPINGS
-from search_spaces.factors.initialization import PUBLISHED, InitializationLevel
-from search_spaces.factors.placement import PlacementRule
-from search_spaces.nuisance import FloatRange, NuisanceRange
-from search_spaces.space import Block, SearchSpace
+from collections.abc import Mapping
+from typing import Annotated, Any
 
-NONE, EMBEDDING, LAST_TWO, LATE, ALL = (
-    PlacementRule(name) for name in ("none", "embedding", "last_two", "late", "all")
-)
-SHARED_NETWORK = Block(placement=(NONE,))
+from pydantic import BeforeValidator
 
-RATE_AND_MARGIN: dict[str, NuisanceRange] = {
-    "learning_rate": FloatRange(3e-4, 3e-2, log=True),
-    "margin": FloatRange(0.1, 0.4),
+from search_spaces.level import refusal_at
+from search_spaces.names import name_among, nearest
+from search_spaces.space import SearchSpace
+
+RATE_AND_MARGIN = {
+    "learning_rate": {"low": 3e-4, "high": 3e-2, "log": True},
+    "margin": {"low": 0.1, "high": 0.4},
 }
 """Around Adam's usual rate and the released margin of 0.2."""
 
-DEFAULT = SearchSpace(
-    blocks=(
-        Block(placement=(NONE,), grouping=(GROUPINGS["network_per_task"],)),
-        SHARED_NETWORK,
-        Block(placement=(EMBEDDING,), initialization=(PUBLISHED["csn-fixed"], PUBLISHED["csn-learned"])),
-        Block(placement=(LATE, ALL)),
-    ),
-    nuisance=RATE_AND_MARGIN,
+
+def _space(*blocks: dict[str, Any]) -> SearchSpace:
+    return SearchSpace.model_validate({"blocks": blocks, "nuisance": RATE_AND_MARGIN})
+
+
+DEFAULT = _space(
+    {"placement": "none", "grouping": "network_per_task"},
+    {"placement": "none"},
+    {"placement": "embedding", "initialization": ["csn-fixed", "csn-learned"]},
+    {"placement": ["late", "all"]},
 )
 """Separate networks, one shared network, CSN fixed and learned, the released modulation, and modulation everywhere."""
 
-PLACEMENT = SearchSpace(
-    blocks=(
-        SHARED_NETWORK,
-        Block(placement=(PlacementRule("suffixes"), PlacementRule("each"), PlacementRule("prefixes"))),
-    ),
-    nuisance=RATE_AND_MARGIN,
-)
+PLACEMENT = _space({"placement": "none"}, {"placement": ["suffixes", "each", "prefixes"]})
 """No modulation, the last 1, 2, ... stages, each stage alone, and the first 1, 2, ... stages."""
 
-INITIALIZATION = SearchSpace(
-    blocks=(
-        SHARED_NETWORK,
-        Block(
-            initialization=(
-                ONES,
-                InitializationLevel("constant", value=0.5),
-                InitializationLevel("normal", mean=1.0, std=0.1),
-                PUBLISHED["csn-learned"],
-                InitializationLevel("normal", trainable=False, mean=0.9, std=0.7),
-                InitializationLevel("uniform", low=0.0, high=1.0),
-                InitializationLevel("uniform", trainable=False, low=0.0, high=1.0),
-                PUBLISHED["csn-blocks"],
-                InitializationLevel("disjoint", trainable=False, off=0.1),
-                PUBLISHED["csn-fixed"],
-                PUBLISHED["astmt-sigmoid"],
-                PUBLISHED["routing-binary"],
-                PUBLISHED["piggyback-scores"],
-            )
-        ),
-    ),
-    nuisance=RATE_AND_MARGIN,
+INITIALIZATION = _space(
+    {"placement": "none"},
+    {
+        "initialization": [
+            "ones",
+            "constant(0.5)",
+            "normal(1,0.1)",
+            "csn-learned",
+            "normal(0.9,0.7)-frozen",
+            "uniform(0,1)",
+            "uniform(0,1)-frozen",
+            "csn-blocks",
+            "disjoint(0.1)-frozen",
+            "csn-fixed",
+            "astmt-sigmoid",
+            "routing-binary",
+            "piggyback-scores",
+        ]
+    },
 )
 """Every start at the released placement, with one shared network beside them for reference.
 
@@ -70,43 +59,31 @@ Left out: frozen ones and frozen constants (they separate no tasks), and disjoin
 trained (behind a ReLU a zero has no gradient, so it stays zero).
 """
 
-GROUPING = SearchSpace(
-    blocks=(
-        Block(placement=(NONE,), grouping=(GROUPINGS["per_task"], GROUPINGS["network_per_task"])),
-        Block(grouping=(GROUPINGS["per_task"], GROUPINGS["shared"], GROUPINGS["network_per_task"])),
-    ),
-    nuisance=RATE_AND_MARGIN,
+GROUPING = _space(
+    {"placement": "none", "grouping": ["per_task", "network_per_task"]},
+    {"grouping": ["per_task", "shared", "network_per_task"]},
 )
 """Vectors per task, one set for all tasks, and networks per task, with the two plain networks beside them."""
 
-RIVALS = SearchSpace(
-    blocks=(
-        Block(placement=(NONE,), grouping=(GROUPINGS["network_per_task"],)),
-        Block(
-            placement=(NONE,),
-            balancing=("equal", "pcgrad", "cagrad", "mgda", "upgrad", "nash_mtl", "uncertainty", "gradnorm", "famo"),
-        ),
-        Block(placement=(EMBEDDING, LAST_TWO), form=(FormLevel("own"),)),
-        Block(
-            placement=(EMBEDDING,),
-            initialization=(PUBLISHED["csn-fixed"], PUBLISHED["csn-learned"], PUBLISHED["csn-blocks"]),
-        ),
-        Block(
-            placement=(LATE,),
-            form=tuple(
-                FormLevel(kind) for kind in ("scale", "scale_shift", "low_rank", "projection", "squeeze_excite")
-            ),
-        ),
-        Block(
-            placement=(ALL,),
-            form=(
-                *(FormLevel(kind) for kind in ("scale", "task_routing", "batch_norm_statistics", "batch_norm_affine")),
-                *(FormLevel(kind) for kind in ("batch_norm", "parallel_adapter", "filter_mixing", "weight_mask")),
-                *(FormLevel("low_rank_convolution", rank) for rank in (1, 2, 4, 8)),
-            ),
-        ),
-    ),
-    nuisance=RATE_AND_MARGIN,
+RIVALS = _space(
+    {"placement": "none", "grouping": "network_per_task"},
+    {
+        "placement": "none",
+        "balancing": [
+            *("equal", "pcgrad", "cagrad", "mgda", "upgrad", "nash_mtl", "uncertainty", "gradnorm", "famo"),
+        ],
+    },
+    {"placement": ["embedding", "last_two"], "form": "own"},
+    {"placement": "embedding", "initialization": ["csn-fixed", "csn-learned", "csn-blocks"]},
+    {"placement": "late", "form": ["scale", "scale_shift", "low_rank", "projection", "squeeze_excite"]},
+    {
+        "placement": "all",
+        "form": [
+            *("scale", "task_routing", "batch_norm_statistics", "batch_norm_affine"),
+            *("batch_norm", "parallel_adapter", "filter_mixing", "weight_mask"),
+            *(f"low_rank_convolution({rank})" for rank in (1, 2, 4, 8)),
+        ],
+    },
 )
 """The modulation module in its forms, and what has been proposed beside and against it, at the published placements."""
 
@@ -118,3 +95,33 @@ CATALOG: dict[str, SearchSpace] = {
     "rivals": RIVALS,
 }
 """Name to space. None depends on the tasks, so each fits any data; groups of tasks are written in the study file."""
+
+
+_KEYS = ("catalog", *SearchSpace.model_fields)
+
+
+def _from_catalog(value: Any) -> Any:
+    """Replace a name, or ``{catalog: name, ...}``, by the named space with the given nuisance ranges and values."""
+    if isinstance(value, str):
+        return CATALOG[name_among(value, CATALOG, "search space")]
+    if not isinstance(value, Mapping):
+        if isinstance(value, SearchSpace):
+            return value
+        raise ValueError(f"expected a name or a mapping with the keys {', '.join(_KEYS)}, got {value!r}")
+    unknown = next((key for key in value if key not in _KEYS), None)
+    if unknown is not None:
+        raise refusal_at((str(unknown),), f"unknown key{nearest(str(unknown), _KEYS)}", value[unknown])
+    if ("catalog" in value) == ("blocks" in value):
+        raise ValueError(f"expected either 'catalog' or 'blocks', got the keys {', '.join(map(str, value)) or 'none'}")
+    if "blocks" in value:
+        return value
+    named = CATALOG.get(value["catalog"])
+    if named is None:
+        hint = nearest(str(value["catalog"]), CATALOG)
+        raise refusal_at(("catalog",), f"unknown search space {value['catalog']!r}{hint}", value["catalog"])
+    changes = {key: item for key, item in value.items() if key != "catalog"}
+    return {"blocks": named.blocks, "nuisance": named.nuisance, "fixed": named.fixed, **changes}
+
+
+Space = Annotated[SearchSpace, BeforeValidator(_from_catalog)]
+"""A space as a study file writes it: a catalog name, ``{catalog: name}`` with changed nuisance, or own blocks."""

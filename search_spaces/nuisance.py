@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import math
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any
 
-from search_spaces.reading import below, boolean, integer, located, mapping, name_among, real, refusal, sequence
+from pydantic import AfterValidator, BeforeValidator, ConfigDict, Discriminator, RootModel, Tag, model_validator
+
+from search_spaces.level import ByName, Flag, Level, Real, Whole, from_scientific_text
 
 
 def _check_quantile(quantile: float) -> None:
@@ -17,28 +19,31 @@ def _check_quantile(quantile: float) -> None:
 
 
 def _check_bounds(low: float, high: float, log: bool) -> None:
-    if not (math.isfinite(low) and math.isfinite(high)):
-        raise ValueError(f"low and high must be finite, got low={low}, high={high}")
     if low >= high:
         raise ValueError(f"low must be below high, got low={low}, high={high}")
     if log and low <= 0:
         raise ValueError(f"log: true needs low above 0, got low={low}")
 
 
-@dataclass(frozen=True)
-class FloatRange:
+class FloatRange(Level):
     """Real numbers between ``low`` and ``high``, evenly spread over them or (``log``) over their logarithms.
+
+    Example:
+        >>> round(FloatRange(low=1e-4, high=1e-2, log=True).at(0.5), 6)
+        0.001
 
     Raises:
         ValueError: bounds not finite or not ordered, or ``log`` with ``low`` at or below 0.
     """
 
-    low: float
-    high: float
-    log: bool = False
+    low: Real
+    high: Real
+    log: Flag = False
 
-    def __post_init__(self) -> None:
+    @model_validator(mode="after")
+    def _bounds_are_ordered(self) -> FloatRange:
         _check_bounds(self.low, self.high, self.log)
+        return self
 
     def at(self, quantile: float) -> float:
         """Return the value below which a share ``quantile`` in [0, 1) of the range lies."""
@@ -47,25 +52,26 @@ class FloatRange:
         value = (1 - quantile) * low + quantile * high
         return min(max(math.exp(value) if self.log else value, self.low), self.high)
 
-    def plain(self) -> dict[str, Any]:
-        """Return the range as it is written in a study file."""
-        return {"low": self.low, "high": self.high, "log": self.log}
 
-
-@dataclass(frozen=True)
-class IntRange:
+class IntRange(Level):
     """Whole numbers from ``low`` to ``high``, both included.
+
+    Example:
+        >>> [IntRange(low=3, high=5).at(quantile) for quantile in (0.0, 0.5, 0.9)]
+        [3, 4, 5]
 
     Raises:
         ValueError: bounds not ordered, or ``log`` with ``low`` below 1.
     """
 
-    low: int
-    high: int
-    log: bool = False
+    low: Whole
+    high: Whole
+    log: Flag = False
 
-    def __post_init__(self) -> None:
+    @model_validator(mode="after")
+    def _bounds_are_ordered(self) -> IntRange:
         _check_bounds(self.low, self.high, self.log)
+        return self
 
     def at(self, quantile: float) -> int:
         """Return the whole number at ``quantile`` in [0, 1): each has an even share, or one even in logarithms."""
@@ -77,40 +83,50 @@ class IntRange:
             value = self.low + math.floor(quantile * (self.high + 1 - self.low))
         return min(max(value, self.low), self.high)
 
-    def plain(self) -> dict[str, Any]:
-        """Return the range as it is written in a study file."""
-        return {"low": self.low, "high": self.high, "log": self.log}
+
+def _checked_number(value: Any) -> float | int:
+    value = from_scientific_text(value)
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise ValueError(f"expected a number, got {value!r}")  # noqa: TRY004 - of this pydantic makes a finding
+    if not math.isfinite(value):
+        raise ValueError(f"expected a finite number, got {value}")
+    return value
 
 
-@dataclass(frozen=True)
-class Choice:
+class Choice(RootModel[tuple[float | int, ...]]):
     """Two or more distinct values, each with an even share.
+
+    Example:
+        >>> Choice((16, 32)).at(0.7)
+        32
 
     Raises:
         ValueError: fewer than two values, a value twice, or one that is not finite.
     """
 
-    values: tuple[float | int, ...]
+    model_config = ConfigDict(frozen=True)
 
-    def __post_init__(self) -> None:
-        if len(self.values) < 2 or len(set(self.values)) < len(self.values):
-            raise ValueError(
-                f"expected at least two distinct values, got {list(self.values)}; one value goes in 'fixed'"
-            )
-        if not all(math.isfinite(value) for value in self.values):
-            raise ValueError(f"values must be finite, got {list(self.values)}")
+    root: tuple[Annotated[float | int, BeforeValidator(_checked_number)], ...]
+
+    @model_validator(mode="after")
+    def _values_are_distinct(self) -> Choice:
+        if len(self.root) < 2 or len(set(self.root)) < len(self.root):
+            raise ValueError(f"expected at least two distinct values, got {list(self.root)}; one value goes in 'fixed'")
+        return self
+
+    @property
+    def values(self) -> tuple[float | int, ...]:
+        """The values, in the order written."""
+        return self.root
 
     def at(self, quantile: float) -> float | int:
         """Return the value at ``quantile`` in [0, 1), in the order written."""
         _check_quantile(quantile)
         return self.values[min(math.floor(quantile * len(self.values)), len(self.values) - 1)]
 
-    def plain(self) -> list[float | int]:
-        """Return the values as they are written in a study file."""
-        return list(self.values)
-
 
 NuisanceRange = FloatRange | IntRange | Choice
+"""``{low, high, log}`` or a list of values."""
 
 
 def points_in(ranges: Iterable[NuisanceRange]) -> int:
@@ -124,84 +140,82 @@ def points_in(ranges: Iterable[NuisanceRange]) -> int:
 
 
 MANY = sys.maxsize
-"""More points than anybody draws."""
+"""More points than any study draws."""
+
+
+def _written_as(value: Any) -> str | None:
+    """Return the tag of the way in which a range is written; None for what is no range."""
+    if isinstance(value, list | tuple | Choice):
+        return "list"
+    return "range" if isinstance(value, Mapping | FloatRange | IntRange) else None
+
+
+_SHAPE = "expected {low: .., high: .., log: ..} or a list of values; a single value goes in 'fixed'"
 
 
 @dataclass(frozen=True)
-class NuisanceRule:
-    """What values of a nuisance hyperparameter make sense: whole numbers or real ones, and the smallest of them."""
+class Hyperparameter:
+    """A nuisance hyperparameter: where its value goes, and what values make sense.
 
-    whole: bool
+    Attributes:
+        key: Dotted key of a trial's configuration that its value replaces.
+        whole: Whether it takes whole numbers; else real ones.
+        minimum: The smallest value.
+        above: Whether the minimum itself is refused.
+    """
+
+    key: str
     minimum: float
-    above: bool = False  # the minimum itself is refused
+    whole: bool = False
+    above: bool = False
 
-    def check(self, values: NuisanceRange | float) -> None:
-        """Refuse values of the wrong type or below the minimum.
+    @property
+    def range_type(self) -> Any:
+        """What pydantic reads a range of it as."""
+        interval: Any = IntRange if self.whole else FloatRange
+        either: Any = Annotated[interval, Tag("range")] | Annotated[Choice, Tag("list")]
+        shape = Discriminator(_written_as, custom_error_type="range_shape", custom_error_message=_SHAPE)
+        return Annotated[either, shape, BeforeValidator(self._of_its_numbers), AfterValidator(self._checked_range)]
 
-        Raises:
-            ValueError: says the rule and the value.
-        """
-        if isinstance(values, FloatRange | IntRange):
-            whole, lowest = isinstance(values, IntRange), values.low
-        else:
-            candidates = values.values if isinstance(values, Choice) else (values,)
-            whole, lowest = all(type(value) is int for value in candidates), min(candidates)
-        if self.whole and not whole:
-            raise ValueError(f"takes whole numbers, got {values}")
-        if not self.whole and isinstance(values, IntRange):
-            raise ValueError(f"takes real numbers, got {values}")
-        if not math.isfinite(lowest) or lowest < self.minimum or (self.above and lowest == self.minimum):
-            raise ValueError(f"must be {'above' if self.above else 'at least'} {self.minimum:g}, got {lowest}")
+    @property
+    def value_type(self) -> Any:
+        """What pydantic reads a single value of it as."""
+        return Annotated[Whole if self.whole else Real, AfterValidator(self._checked_value)]
+
+    def _of_its_numbers(self, values: Any) -> Any:
+        if isinstance(values, FloatRange if self.whole else IntRange):
+            raise ValueError(  # noqa: TRY004 - of this pydantic makes a finding
+                f"takes {'whole' if self.whole else 'real'} numbers, got {values!r}"
+            )
+        return values
+
+    def _checked_range(self, values: NuisanceRange) -> NuisanceRange:
+        if not isinstance(values, Choice):
+            self._checked_value(values.low)
+            return values
+        if self.whole and not all(isinstance(value, int) for value in values.values):
+            raise ValueError(f"takes whole numbers, got {list(values.values)}")
+        self._checked_value(min(values.values))
+        return values if self.whole else Choice(tuple(map(float, values.values)))
+
+    def _checked_value(self, value: float) -> float:
+        if not math.isfinite(value) or value < self.minimum or (self.above and value == self.minimum):
+            raise ValueError(f"must be {'above' if self.above else 'at least'} {self.minimum:g}, got {value}")
+        return value
 
 
-NUISANCE: dict[str, NuisanceRule] = {
-    "learning_rate": NuisanceRule(whole=False, minimum=0, above=True),
-    "margin": NuisanceRule(whole=False, minimum=0, above=True),
-    "weight_decay": NuisanceRule(whole=False, minimum=0),
-    "images_per_batch": NuisanceRule(whole=True, minimum=3),
-    "embedding_l2": NuisanceRule(whole=False, minimum=0),
-    "mask_l1": NuisanceRule(whole=False, minimum=0),
+NUISANCE: dict[str, Hyperparameter] = {
+    "learning_rate": Hyperparameter("optimization.learning_rate", minimum=0, above=True),
+    "margin": Hyperparameter("loss.margin", minimum=0, above=True),
+    "weight_decay": Hyperparameter("optimization.weight_decay", minimum=0),
+    "images_per_batch": Hyperparameter("batches.images", minimum=3, whole=True),
+    "embedding_l2": Hyperparameter("loss.embedding_l2", minimum=0),
+    "mask_l1": Hyperparameter("loss.mask_l1", minimum=0),
 }
-"""The closed set of nuisance hyperparameters."""
+"""The closed set of nuisance hyperparameters, by name."""
 
+Ranges = Annotated[dict[str, NuisanceRange], ByName({name: each.range_type for name, each in NUISANCE.items()})]
+"""Ranges by the name of their hyperparameter, in the order of ``NUISANCE``."""
 
-def check_nuisance(name: str, values: NuisanceRange | float) -> None:
-    """Refuse an unknown name, or values that the named hyperparameter cannot take.
-
-    Raises:
-        ValueError: the message says which.
-    """
-    NUISANCE[name_among(name, NUISANCE, "nuisance hyperparameter")].check(values)
-
-
-def parse_range(name: str, value: Any, key: str) -> NuisanceRange:
-    """Read the range of the known hyperparameter ``name``: ``{low, high, log}`` or a list of values.
-
-    Raises:
-        ValueError: starts with ``key``.
-    """
-    if not isinstance(value, dict | list | tuple):
-        rule = "expected {low: .., high: .., log: ..} or a list of values"
-        raise refusal(key, f"{rule}, got {value!r}; a single value goes in 'fixed'")
-    if not isinstance(value, dict):
-        written = sequence(value, key)
-        items = tuple(parse_value(name, item, f"{key}[{index}]") for index, item in enumerate(written))
-        with located(key):
-            return Choice(items)
-    values = mapping(value, ("low", "high", "log"), key)
-    for bound in ("low", "high"):
-        if bound not in values:
-            raise refusal(below(key, bound), "missing; a range needs low and high")
-    log = boolean(values.get("log", False), below(key, "log"))
-    low, high = (parse_value(name, values[bound], below(key, bound)) for bound in ("low", "high"))
-    with located(key):
-        return IntRange(int(low), int(high), log) if NUISANCE[name].whole else FloatRange(low, high, log)
-
-
-def parse_value(name: str, value: Any, key: str) -> float | int:
-    """Read one value of the known hyperparameter ``name``.
-
-    Raises:
-        ValueError: starts with ``key``.
-    """
-    return integer(value, key) if NUISANCE[name].whole else real(value, key)
+Values = Annotated[dict[str, float | int], ByName({name: each.value_type for name, each in NUISANCE.items()})]
+"""One value each, by the name of the hyperparameter, in the order of ``NUISANCE``."""

@@ -3,67 +3,70 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
-from dataclasses import dataclass, field, fields, replace
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
 from itertools import product
-from typing import Any
+from typing import Annotated, Any, TypeVar
+
+from pydantic import BeforeValidator, Field, model_validator
 
 from search_spaces.arms import ONES, Arm, Levels, arm_from
-from search_spaces.factors.forms import ACTIVATIONS, EQUAL, SCALE, FormLevel
-from search_spaces.factors.grouping import GroupingLevel, GroupingRule
-from search_spaces.factors.initialization import InitializationLevel
-from search_spaces.factors.placement import PlacementRule, Points, Stages
-from search_spaces.nuisance import NUISANCE, NuisanceRange, check_nuisance
-from search_spaces.reading import below, located, name_among
+from search_spaces.factors.forms import ACTIVATIONS, EQUAL, Activation, Balancing, Form, Forms
+from search_spaces.factors.grouping import GROUPINGS, Grouping
+from search_spaces.factors.initialization import Initialization, Start
+from search_spaces.factors.placement import Placement, Stages
+from search_spaces.level import Level, listed, one_or_many, refusal_at
+from search_spaces.nuisance import Ranges, Values
+
+Written = TypeVar("Written")
+Resolved = TypeVar("Resolved")
 
 
-@dataclass(frozen=True)
-class Block:
+class Block(Level):
     """Levels of every factor; the block stands for their product. A factor left out stays at its released level.
 
-    Raises:
-        ValueError: a factor without a level, or an unknown activation.
+    Each factor takes a list of levels, or one level without a list, written as in a study file or as its class.
+
+    Example:
+        >>> block = Block.model_validate({"placement": ["late", ["fc"]], "form": "low_rank(2)"})
+        >>> block == Block(placement=(Placement("late"), Placement(("fc",))), form=(Form("low_rank(2)"),))
+        True
     """
 
-    placement: tuple[PlacementRule, ...] = (PlacementRule("late"),)
-    initialization: tuple[InitializationLevel, ...] = (ONES,)
-    grouping: tuple[GroupingRule, ...] = (GroupingRule(),)
-    form: tuple[FormLevel, ...] = (SCALE,)
-    activation: tuple[str, ...] = ACTIVATIONS[:1]
-    balancing: tuple[str, ...] = (EQUAL,)
+    placement: Annotated[tuple[Placement, ...], one_or_many(Placement)] = (Placement("late"),)
+    initialization: Annotated[tuple[Initialization, ...], one_or_many(Initialization)] = (ONES,)
+    grouping: Annotated[tuple[Grouping, ...], one_or_many(Grouping)] = (GROUPINGS["per_task"],)
+    form: Annotated[tuple[Form, ...], one_or_many(Form)] = (Form("scale"),)
+    activation: Annotated[tuple[Activation, ...], one_or_many(Activation)] = ACTIVATIONS[:1]
+    balancing: Annotated[tuple[Balancing, ...], one_or_many(Balancing)] = (EQUAL,)
 
-    def __post_init__(self) -> None:
-        for factor in fields(self):
-            if not getattr(self, factor.name):
-                raise ValueError(f"{factor.name} needs at least one level")
-        for activation in self.activation:
-            name_among(activation, ACTIVATIONS, "activation")
-
-    def levels(self, stages: Stages, tasks: tuple[str, ...], key: str) -> Iterator[Levels]:
-        """Yield every combination of levels.
+    def levels(self, stages: Stages, tasks: tuple[str, ...], forms: Forms) -> Iterator[Levels]:
+        """Yield every combination of levels, in canonical form.
 
         Raises:
-            ValueError: an unknown stage or task, or groups that are no partition; starts with the dotted key.
+            ValueError: an unknown stage, task or form, or groups that are no partition; starts with the factor.
         """
-        with located(below(key, "placement")):
-            placements: list[Points] = [points for rule in self.placement for points in rule.expand(stages)]
-        with located(below(key, "grouping")):
-            groupings: list[GroupingLevel] = [rule.resolve(tasks) for rule in self.grouping]
-        for points, initialization, form, activation, grouping, balancing in product(
-            placements, self.initialization, self.form, self.activation, groupings, self.balancing
+        placements = _each("placement", self.placement, lambda level: level.expand(stages))
+        groupings = _each("grouping", self.grouping, lambda level: level.resolve(tasks))
+        kinds = _each("form", self.form, lambda level: level.resolve(forms))
+        starts: tuple[Start, ...] = self.initialization
+        for points, start, form, activation, grouping, balancing in product(
+            [points for expanded in placements for points in expanded],
+            starts,
+            kinds,
+            self.activation,
+            groupings,
+            self.balancing,
         ):
-            yield Levels(points, form, activation, initialization, grouping, balancing)
+            levels = Levels(points, form, activation, start, grouping, balancing)
+            yield levels.canonical(forms[form.kind], tasks)
 
-    def plain(self) -> dict[str, Any]:
-        """Return the block as it is written in a study file."""
-        return {
-            "placement": [rule.plain() for rule in self.placement],
-            "initialization": [level.written for level in self.initialization],
-            "grouping": [rule.plain() for rule in self.grouping],
-            "form": [level.name for level in self.form],
-            "activation": list(self.activation),
-            "balancing": list(self.balancing),
-        }
+
+def _each(factor: str, levels: tuple[Written, ...], resolve: Callable[[Written], Resolved]) -> list[Resolved]:
+    try:
+        return [resolve(level) for level in levels]
+    except ValueError as error:
+        raise ValueError(f"{factor}: {error}") from error
 
 
 @dataclass(frozen=True)
@@ -74,8 +77,7 @@ class Expansion:
     duplicates: int
 
 
-@dataclass(frozen=True)
-class SearchSpace:
+class SearchSpace(Level):
     """What a study varies.
 
     Attributes:
@@ -83,37 +85,45 @@ class SearchSpace:
         nuisance: Ranges of the hyperparameters tuned for every arm, by name.
         fixed: Nuisance hyperparameters that this space holds at one value.
 
+    Example:
+        >>> space = SearchSpace.model_validate(
+        ...     {"blocks": [{"placement": ["none", "late"]}], "nuisance": {"margin": [0.1, 0.2]}}
+        ... )
+        >>> [placement.root for placement in space.blocks[0].placement]
+        ['none', 'late']
+
     Raises:
         ValueError: no block, an unknown hyperparameter, values it cannot take, or one both tuned and fixed.
     """
 
-    blocks: tuple[Block, ...]
-    nuisance: dict[str, NuisanceRange] = field(default_factory=dict)
-    fixed: dict[str, float | int] = field(default_factory=dict)
+    blocks: Annotated[tuple[Block, ...], BeforeValidator(listed)]
+    nuisance: Ranges = Field({})
+    fixed: Values = Field({})
 
-    def __post_init__(self) -> None:
-        if not self.blocks:
-            raise ValueError("blocks: expected at least one block")
-        for part, values in (("nuisance", self.nuisance), ("fixed", self.fixed)):
-            for name, value in values.items():
-                with located(f"{part}.{name}"):
-                    check_nuisance(name, value)
-            # a copy in one order: what is drawn for an arm must not depend on how the file was arranged
-            object.__setattr__(self, part, {name: values[name] for name in NUISANCE if name in values})
-        both = sorted(self.nuisance.keys() & self.fixed.keys())
+    @model_validator(mode="after")
+    def _nothing_is_tuned_and_fixed(self) -> SearchSpace:
+        both = [name for name in self.nuisance if name in self.fixed]
         if both:
-            raise ValueError(f"fixed.{both[0]}: also has a range under nuisance.{both[0]}; keep one of them")
+            rule = f"also has a range under nuisance.{both[0]}; keep one of them"
+            raise refusal_at(("fixed", both[0]), rule, self.fixed[both[0]])
+        return self
 
-    def arms(self, stages: Stages, tasks: tuple[str, ...]) -> tuple[Arm, ...]:
+    def arms(self, stages: Stages, tasks: tuple[str, ...], forms: Forms) -> tuple[Arm, ...]:
         """Return the distinct arms in the order they are written; see ``expand``."""
-        return self.expand(stages, tasks).arms
+        return self.expand(stages, tasks, forms).arms
 
-    def expand(self, stages: Stages, tasks: tuple[str, ...]) -> Expansion:
+    @property
+    def form_kinds(self) -> tuple[str, ...]:
+        """The forms that the space names, in order."""
+        return tuple(dict.fromkeys(form.kind for block in self.blocks for form in block.form))
+
+    def expand(self, stages: Stages, tasks: tuple[str, ...], forms: Forms) -> Expansion:
         """Return the union over blocks of the products of their levels, canonical and without repeats.
 
         Args:
             stages: Names of the backbone's stages in order.
             tasks: Names of the tasks in order.
+            forms: Traits of every form that may be named.
 
         Raises:
             ValueError: no stage or no task; an unknown one; starts with the dotted key inside the space.
@@ -123,19 +133,18 @@ class SearchSpace:
         arms: dict[str, Arm] = {}
         combinations = 0
         for index, block in enumerate(self.blocks):
-            for levels in block.levels(stages, tasks, f"blocks[{index}]"):
-                arm = arm_from(levels, stages, tasks)
-                arms.setdefault(arm.arm_id, arm)
-                combinations += 1
+            try:
+                for levels in block.levels(stages, tasks, forms):
+                    arm = arm_from(levels, stages)
+                    arms.setdefault(arm.arm_id, arm)
+                    combinations += 1
+            except ValueError as error:
+                raise ValueError(f"blocks[{index}].{error}") from error
         return Expansion(_with_unique_names(tuple(arms.values())), combinations - len(arms))
 
-    def plain(self) -> dict[str, Any]:
+    def written(self) -> dict[str, Any]:
         """Return the space as it is written in a study file."""
-        return {
-            "blocks": [block.plain() for block in self.blocks],
-            "nuisance": {name: values.plain() for name, values in self.nuisance.items()},
-            "fixed": dict(self.fixed),
-        }
+        return self.model_dump(mode="json")
 
 
 def _with_unique_names(arms: tuple[Arm, ...]) -> tuple[Arm, ...]:

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from search_spaces.affinity_groups import choose_groups, grouping_score
-from search_spaces.factors.placement import PlacementRule
+from search_spaces.factors.placement import Placement
 from search_spaces.space import Block, SearchSpace
 from study.definition.model import StudyDefinition
 from study.definition.yaml_writer import write_yaml
@@ -73,7 +73,7 @@ def measure_affinity(
     from trainables.diagnostics.affinity_pilot import run_affinity_pilot
     from trainables.outcome import DivergedError
 
-    space = SearchSpace((Block(placement=(PlacementRule("none"),)),), fixed=definition.space.fixed)
+    space = SearchSpace(blocks=(Block(placement=(Placement("none"),)),), fixed=definition.space.fixed)
     plan = compile_plan(definition.model_copy(update={"space": space}))
     config, cache = plan.arms[0].config, dataset_cache()
     with blaming("data"):

@@ -1,50 +1,50 @@
-"""Forms of modulation and ways of balancing tasks, as levels of a study. What they do is the trainable's business."""
+"""Forms of modulation, activations and ways of balancing tasks, as levels of a study.
+
+What a form looks at is declared on its class in ``trainables``; the plan hands it in (``FormTraits``).
+"""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any, Protocol
 
-from search_spaces.reading import refusal
+from pydantic import BeforeValidator, ConfigDict, RootModel
+
+from search_spaces.names import name_among
 
 
-@dataclass(frozen=True)
-class FormRule:
+class FormTraits(Protocol):
     """What makes a difference to a form.
 
     Attributes:
-        vectors: Whether it starts from an initialization and has an activation, as forms made of vectors do.
-        size: The published number of a form that takes one in brackets, else None.
-        first_kept: Whether the first group keeps the shared weights, so that one group is the bare network.
+        of_vectors: Whether it starts from an initialization and has an activation, as forms made of vectors do.
+        default_size: The published number of a form that takes one in brackets, else None.
+        keeps_first: Whether the first group keeps the shared weights, so that one group is the bare network.
     """
 
-    vectors: bool = False
-    size: int | None = None
-    first_kept: bool = False
+    @property
+    def of_vectors(self) -> bool:
+        """Whether initialization and activation act."""
+
+    @property
+    def default_size(self) -> int | None:
+        """The published number, None for a form that takes none."""
+
+    @property
+    def keeps_first(self) -> bool:
+        """Whether the first group keeps the shared weights."""
 
 
-FORMS: dict[str, FormRule] = {
-    "scale": FormRule(vectors=True),
-    "scale_shift": FormRule(vectors=True),
-    "low_rank": FormRule(size=4),
-    "projection": FormRule(),
-    "squeeze_excite": FormRule(size=16),
-    "own": FormRule(first_kept=True),
-    "batch_norm": FormRule(),
-    "batch_norm_statistics": FormRule(first_kept=True),
-    "batch_norm_bias": FormRule(),
-    "batch_norm_affine": FormRule(),
-    "parallel_adapter": FormRule(),
-    "low_rank_convolution": FormRule(size=4),
-    "filter_mixing": FormRule(),
-    "task_routing": FormRule(),
-    "weight_mask": FormRule(),
-}
-"""The project's own forms. One registered from elsewhere counts as made of vectors, so nothing about it is dropped."""
+Forms = Mapping[str, FormTraits]
+"""Every form that a space may name."""
 
 ACTIVATIONS: tuple[str, ...] = ("relu", "none", "sigmoid", "twice_sigmoid", "softplus", "threshold")
 """What is applied to a vector before it is used; the first is the released one."""
+
+EQUAL = "equal"
+"""All tasks weigh the same: the balancing without a method."""
 
 _FORM = re.compile(r"(?P<kind>[a-z][a-z0-9_]*)(\((?P<size>[0-9]+)\))?")
 _WORD = re.compile(r"[a-z][a-z0-9_]*")
@@ -52,61 +52,80 @@ _WORD = re.compile(r"[a-z][a-z0-9_]*")
 
 @dataclass(frozen=True)
 class FormLevel:
-    """What modulation does to a stage: a kind, and its number where it takes one.
-
-    Raises:
-        ValueError: a number below 1, or one for a form that takes none.
-    """
+    """A form with its number, None where it takes none."""
 
     kind: str = "scale"
     size: int | None = None
 
-    def __post_init__(self) -> None:
-        if self.size is not None and self.size < 1:
-            raise ValueError(f"the number of a form must be at least 1, got {self.size}")
-        if self.size is not None and self.kind in FORMS and FORMS[self.kind].size is None:
-            takers = ", ".join(f"{kind}({rule.size})" for kind, rule in FORMS.items() if rule.size)
-            raise ValueError(f"form {self.kind!r} takes no number, got {self.size}; forms that do: {takers}")
-        if self.size is None and self.kind in FORMS:
-            object.__setattr__(self, "size", FORMS[self.kind].size)
-
     @property
     def name(self) -> str:
-        """E.g. ``scale``, ``low_rank(4)``; it reads back as the same level."""
+        """E.g. ``scale``, ``low_rank(4)``."""
         return self.kind if self.size is None else f"{self.kind}({self.size})"
-
-    @property
-    def rule(self) -> FormRule:
-        """What makes a difference to the form."""
-        return FORMS.get(self.kind, FormRule(vectors=True))
 
 
 SCALE = FormLevel()
-EQUAL = "equal"
-"""All tasks weigh the same: the balancing without a method."""
 
 
-def parse_form(value: Any, key: str) -> FormLevel:
-    """Read a form, such as ``scale`` or ``low_rank(4)``. Whether its kind exists is known once forms are loaded.
-
-    Raises:
-        ValueError: starts with ``key``.
-    """
+def _checked_form(value: Any) -> str:
     match = _FORM.fullmatch(value) if isinstance(value, str) else None
     if match is None:
-        raise refusal(key, f"expected a form such as scale or low_rank(4), got {value!r}; known: {', '.join(FORMS)}")
-    try:
-        return FormLevel(match["kind"], int(match["size"]) if match["size"] else None)
-    except ValueError as error:
-        raise refusal(key, str(error)) from error
+        raise ValueError(f"expected a form such as scale or low_rank(4), got {value!r}")
+    if match["size"] and int(match["size"]) < 1:
+        raise ValueError(f"the number of a form must be at least 1, got {int(match['size'])}")
+    return match[0]
 
 
-def parse_balancing(value: Any, key: str) -> str:
-    """Read the name of a balancing method. Whether it exists is known once methods are loaded.
+class Form(RootModel[str]):
+    """What modulation does to a stage: the name of a form, with its number in brackets where it takes one.
+
+    Example:
+        >>> Form("low_rank(2)").kind, Form("low_rank(2)").size
+        ('low_rank', 2)
 
     Raises:
-        ValueError: starts with ``key``.
+        ValueError: no such spelling, or a number below 1. Whether the form exists is known when the study is planned.
     """
+
+    model_config = ConfigDict(frozen=True)
+
+    root: Annotated[str, BeforeValidator(_checked_form)]
+
+    @property
+    def kind(self) -> str:
+        """The form's name."""
+        return self.root.partition("(")[0]
+
+    @property
+    def size(self) -> int | None:
+        """The number in brackets, None where none is written."""
+        number = self.root.partition("(")[2].rstrip(")")
+        return int(number) if number else None
+
+    def resolve(self, forms: Forms) -> FormLevel:
+        """Return the form with its number, the published one where none is written.
+
+        Raises:
+            ValueError: no such form, or a number for a form that takes none.
+        """
+        traits = forms[name_among(self.kind, forms, "form")]
+        if self.size is not None and traits.default_size is None:
+            takers = ", ".join(f"{kind}({form.default_size})" for kind, form in forms.items() if form.default_size)
+            raise ValueError(f"form {self.kind!r} takes no number, got {self.size}; forms that do: {takers}")
+        return FormLevel(self.kind, self.size or traits.default_size)
+
+
+def _checked_activation(value: Any) -> str:
+    return name_among(value, ACTIVATIONS, "activation")
+
+
+def _checked_balancing(value: Any) -> str:
     if not isinstance(value, str) or not _WORD.fullmatch(value):
-        raise refusal(key, f"expected the name of a balancing method, such as equal or pcgrad, got {value!r}")
+        raise ValueError(f"expected the name of a balancing method, such as equal or pcgrad, got {value!r}")
     return value
+
+
+Activation = Annotated[str, BeforeValidator(_checked_activation)]
+"""One of ``ACTIVATIONS``."""
+
+Balancing = Annotated[str, BeforeValidator(_checked_balancing)]
+"""The name of a balancing method. Whether it exists is known when the study is planned."""

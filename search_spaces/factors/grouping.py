@@ -1,29 +1,27 @@
-"""Grouping: which tasks share modulation vectors, or a whole network. Rules are written without knowing the tasks."""
+"""Grouping: which tasks share modulation vectors, or a whole network. Levels are written without knowing the tasks."""
 
 from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
-from typing import Any, Literal, cast
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, SerializerFunctionWrapHandler, model_serializer, model_validator
 
 from search_spaces.factors.celeba_groupings import CELEBA_GROUPINGS
-from search_spaces.factors.groups import (
-    NAMED_GROUPS,
-    SIMPLE,
-    Groups,
-    check_groups,
-    groups_name,
-    parse_groups,
-    partition_of,
-    plain_groups,
-)
+from search_spaces.factors.groups import SIMPLE, Groups, groups_name, partition_of
 from search_spaces.factors.partitions import Partition, Tasks
-from search_spaces.reading import below, located, mapping, name_among, refusal
+from search_spaces.level import Level
+from search_spaces.names import name_among
 
-GroupingScope = Literal["modulation", "network"]
+Scope = Literal["modulation", "network"]
 
-SCOPES: tuple[GroupingScope, ...] = ("modulation", "network")
-_NAMED = ("per_task", "shared", "network_per_task", *CELEBA_GROUPINGS)
+_NAMED: dict[str, dict[str, str]] = {
+    "per_task": {"groups": "per_task"},
+    "shared": {"groups": "together"},
+    "network_per_task": {"level": "network", "groups": "per_task"},
+    **{name: {"groups": name} for name in CELEBA_GROUPINGS},
+}
 
 
 @dataclass(frozen=True)
@@ -33,7 +31,7 @@ class GroupingLevel:
     ``label`` is a short name given by the user; it is no part of what the level is.
     """
 
-    level: GroupingScope
+    level: Scope
     groups: Partition
     label: str = field(default="", compare=False)
 
@@ -69,28 +67,47 @@ class GroupingLevel:
         return {"name": self.name, "level": self.level, "groups": [list(group) for group in self.groups]}
 
 
-@dataclass(frozen=True)
-class GroupingRule:
-    """A grouping as written: every task on its own, all together, published groups, drawn ones, or groups in full.
+def _checked_label(value: str) -> str:
+    if value in _NAMED:
+        raise ValueError(f"{value!r} is taken by the project; choose another")
+    if not re.fullmatch(r"[A-Za-z0-9_.-]{0,40}", value):
+        raise ValueError(f"must be up to 40 letters, digits, '_', '.' or '-', got {value!r}")
+    return value
+
+
+class Grouping(Level):
+    """A grouping as written: a name, or groups with what their members share.
+
+    Attributes:
+        level: What members of a group share: modulation, or a whole network.
+        groups: Each task alone, all together, published groups, drawn ones, or groups in full.
+        name: A short name for tables; empty for the groups' own.
+
+    Example:
+        >>> Grouping(level="network", groups=(("hat", "hair"), ("smile",))).resolve(("smile", "hair", "hat")).name
+        'network(smile;hair,hat)'
 
     Raises:
-        ValueError: unknown level or name, an empty group, or a label that is no short plain word or is taken.
+        ValueError: unknown level or name, an empty group, or a name that is no short plain word or is taken.
     """
 
-    level: GroupingScope = "modulation"
-    groups: Groups = "per_task"
-    label: str = ""
+    level: Scope = "modulation"
+    groups: Groups
+    name: Annotated[str, AfterValidator(_checked_label)] = ""
 
-    def __post_init__(self) -> None:
-        name_among(self.level, SCOPES, "grouping level")
-        if isinstance(self.groups, str):
-            name_among(self.groups, NAMED_GROUPS, "grouping")
-        elif isinstance(self.groups, tuple):
-            check_groups(self.groups)
-        if self.label in _NAMED:
-            raise ValueError(f"name {self.label!r} is taken by the project; choose another")
-        if not re.fullmatch(r"[A-Za-z0-9_.-]{0,40}", self.label):
-            raise ValueError(f"name must be up to 40 letters, digits, '_', '.' or '-', got {self.label!r}")
+    @model_validator(mode="before")
+    @classmethod
+    def _from_name(cls, value: Any) -> Any:
+        return _NAMED[name_among(value, _NAMED, "grouping")] if isinstance(value, str) else value
+
+    @model_serializer(mode="wrap")
+    def _written(self, handler: SerializerFunctionWrapHandler) -> str | dict[str, Any]:
+        """Return the grouping as a study file writes it: its name where it has one."""
+        named = next((name for name, grouping in GROUPINGS.items() if grouping == self), None)
+        if named:
+            return named
+        values: dict[str, Any] = handler(self)
+        return {key: value for key, value in values.items() if value != ""}
 
     def resolve(self, tasks: Tasks) -> GroupingLevel:
         """Return the level for these tasks, in one order and under one level however it was written.
@@ -101,7 +118,7 @@ class GroupingRule:
         groups = partition_of(self.groups, tasks)
         if self.level == "network" and len(groups) == 1:  # one network for all tasks is what modulation starts from
             return GroupingLevel("modulation", tuple((task,) for task in tasks))
-        return GroupingLevel(self.level, groups, self.label or self._own_name())
+        return GroupingLevel(self.level, groups, self.name or self._own_name())
 
     def _own_name(self) -> str:
         """Return the name that named and drawn groups bring with them."""
@@ -110,44 +127,6 @@ class GroupingRule:
         name = self.groups if isinstance(self.groups, str) else self.groups.name
         return name if self.level == "modulation" else f"network({name})"
 
-    def plain(self) -> str | dict[str, Any]:
-        """Return the rule as it is written in a study file."""
-        named = next((name for name, rule in NAMED_GROUPINGS.items() if rule == self), None)
-        if named:
-            return named
-        values = {"level": self.level, "groups": plain_groups(self.groups)}
-        return values | ({"name": self.label} if self.label else {})
 
-
-GROUPINGS: dict[str, GroupingRule] = {
-    "per_task": GroupingRule(),
-    "shared": GroupingRule(groups="together"),
-    "network_per_task": GroupingRule("network"),
-}
-"""The groupings that fit any tasks."""
-
-NAMED_GROUPINGS: dict[str, GroupingRule] = GROUPINGS | {name: GroupingRule(groups=name) for name in CELEBA_GROUPINGS}
+GROUPINGS: dict[str, Grouping] = {name: Grouping.model_validate(name) for name in _NAMED}
 """All that are written as a name; those of CelebA fit any of its 40 attributes."""
-
-
-def parse_grouping(value: Any, key: str) -> GroupingRule:
-    """Read a grouping: a name, or ``{level: modulation|network, groups: ..., name: optional}``.
-
-    ``groups`` is a list of lists of tasks, ``per_task``, ``together``, the name of a published grouping,
-    ``{random: {sizes: [3, 2, 2], seed: 1}}`` or ``{shuffled: <name or lists>, seed: 1}``.
-
-    Raises:
-        ValueError: starts with ``key``.
-    """
-    if isinstance(value, str):
-        with located(key):
-            return NAMED_GROUPINGS[name_among(value, NAMED_GROUPINGS, "grouping")]
-    values = mapping(value, ("level", "groups", "name"), key)
-    with located(below(key, "level")):
-        scope = name_among(values.get("level", "modulation"), SCOPES, "grouping level")
-    groups = parse_groups(values.get("groups"), below(key, "groups"))
-    label = values.get("name", "")
-    if not isinstance(label, str):
-        raise refusal(below(key, "name"), f"expected text, got {label!r}")
-    with located(key):
-        return GroupingRule(cast("GroupingScope", scope), groups, label)

@@ -5,84 +5,115 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any
+
+from pydantic import BeforeValidator, Discriminator, Field, Tag
 
 from search_spaces.factors.celeba_groupings import CELEBA_GROUPINGS
 from search_spaces.factors.partitions import Partition, Tasks, covering, drawn, restricted, shuffled
-from search_spaces.reading import below, integer, located, mapping, name_among, nearest, refusal, sequence, slug
+from search_spaces.level import Level, Whole, listed
+from search_spaces.names import name_among, nearest, slug
 
 SIMPLE = ("per_task", "together")
-"""Names of groups that fit any tasks: everyone alone, all in one."""
+"""Names of groups that fit any tasks: each task alone, all in one."""
 
 NAMED_GROUPS = (*SIMPLE, *CELEBA_GROUPINGS)
 
 _LONGEST_NAME = 48
 
 
-@dataclass(frozen=True)
-class RandomGroups:
-    """Groups of these sizes with members drawn by ``seed``: what a grouping is worth that knows nothing of the tasks.
+def _named(value: Any) -> str:
+    return name_among(value, NAMED_GROUPS, "grouping")
 
-    Raises:
-        ValueError: no size, or one below 1.
-    """
 
-    sizes: tuple[int, ...]
-    seed: int = 0
+def _published(value: Any) -> str:
+    return name_among(value, CELEBA_GROUPINGS, "grouping to shuffle")
 
-    def __post_init__(self) -> None:
-        if not self.sizes or min(self.sizes) < 1:
-            raise ValueError(f"sizes must be whole numbers from 1, got {list(self.sizes)}")
+
+def _written_as(value: Any) -> str:
+    """Return the tag of the way in which groups are written."""
+    if isinstance(value, str):
+        return "name"
+    if isinstance(value, RandomGroups) or (isinstance(value, Mapping) and "random" in value):
+        return "random"
+    return "shuffled" if isinstance(value, ShuffledGroups | Mapping) else "lists"
+
+
+def _checked_shape(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        if "file" in value:
+            raise ValueError("groups in a file are read with the study file that names it; there is none here")
+        if not {"random", "shuffled"} & value.keys():
+            hint = nearest(str(next(iter(value), "")), ("random", "shuffled", "file"))
+            raise ValueError(
+                f"expected random, shuffled or file, got the keys {', '.join(map(str, value)) or 'none'}{hint}"
+            )
+    elif not isinstance(value, str | list | tuple | RandomGroups | ShuffledGroups):
+        raise ValueError(  # noqa: TRY004 - of this pydantic makes a finding
+            f"expected a list of lists of task names or a name, got {value!r}"
+        )
+    return value
+
+
+Lists = Annotated[tuple[Annotated[tuple[str, ...], BeforeValidator(listed)], ...], BeforeValidator(listed)]
+"""Groups in full: lists of task names."""
+
+
+class Draw(Level):
+    """The sizes of groups whose members are drawn by ``seed``."""
+
+    sizes: Annotated[tuple[Annotated[Whole, Field(ge=1)], ...], BeforeValidator(listed)]
+    seed: Whole = 0
+
+
+class RandomGroups(Level):
+    """Groups of given sizes with members drawn by a seed: what a grouping is worth that knows nothing of the tasks."""
+
+    random: Draw
 
     @property
     def name(self) -> str:
         """E.g. ``random(3,2,2)-1``: sizes and seed; only the number of groups where the sizes are too many."""
-        sizes = ",".join(map(str, self.sizes))
-        return f"random({sizes if len(sizes) <= _LONGEST_NAME else f'{len(self.sizes)}groups'})-{self.seed}"
+        sizes = ",".join(map(str, self.random.sizes))
+        shown = sizes if len(sizes) <= _LONGEST_NAME else f"{len(self.random.sizes)}groups"
+        return f"random({shown})-{self.random.seed}"
 
     def partition(self, tasks: Tasks) -> Partition:
         """Return the groups; ValueError if the sizes do not add up to the number of tasks."""
-        return drawn(self.sizes, self.seed, tasks)
-
-    def plain(self) -> dict[str, Any]:
-        """Return the groups as they are written in a study file."""
-        return {"random": {"sizes": list(self.sizes), "seed": self.seed}}
+        return drawn(self.random.sizes, self.random.seed, tasks)
 
 
-@dataclass(frozen=True)
-class ShuffledGroups:
-    """Groups of the sizes of ``of`` (a named grouping, or groups) with members drawn by ``seed``: its control.
+class ShuffledGroups(Level):
+    """Groups of the sizes of a named grouping, or of groups, with members drawn by ``seed``: its control."""
 
-    Raises:
-        ValueError: an unknown name, or an empty group.
-    """
-
-    of: Partition | str
-    seed: int = 0
-
-    def __post_init__(self) -> None:
-        if isinstance(self.of, str):
-            name_among(self.of, CELEBA_GROUPINGS, "grouping to shuffle")
-        else:
-            check_groups(self.of)
+    shuffled: Annotated[
+        Annotated[Annotated[str, BeforeValidator(_published)], Tag("name")] | Annotated[Lists, Tag("lists")],
+        Discriminator(_written_as),
+        BeforeValidator(_checked_shape),
+    ]
+    seed: Whole = 0
 
     @property
     def name(self) -> str:
         """E.g. ``celeba-mcnn-shuffled-1``."""
-        return f"{self.of if isinstance(self.of, str) else groups_name(self.of)}-shuffled-{self.seed}"
+        of = self.shuffled if isinstance(self.shuffled, str) else groups_name(self.shuffled)
+        return f"{of}-shuffled-{self.seed}"
 
     def partition(self, tasks: Tasks) -> Partition:
         """Return the groups; ValueError if those to be shuffled do not fit the tasks."""
-        return shuffled(partition_of(self.of, tasks), self.seed, tasks)
-
-    def plain(self) -> dict[str, Any]:
-        """Return the groups as they are written in a study file."""
-        return {"shuffled": plain_groups(self.of), "seed": self.seed}
+        return shuffled(partition_of(self.shuffled, tasks), self.seed, tasks)
 
 
-Groups = Partition | str | RandomGroups | ShuffledGroups
-"""Written out, by name (``per_task``, ``together``, or one of ``CELEBA_GROUPINGS``), or drawn."""
+Groups = Annotated[
+    Annotated[Annotated[str, BeforeValidator(_named)], Tag("name")]
+    | Annotated[Lists, Tag("lists")]
+    | Annotated[RandomGroups, Tag("random")]
+    | Annotated[ShuffledGroups, Tag("shuffled")],
+    Discriminator(_written_as),
+    BeforeValidator(_checked_shape),
+]
+"""Lists of tasks, a name (``per_task``, ``together``, or one of ``CELEBA_GROUPINGS``),
+``{random: {sizes: [3, 2, 2], seed: 1}}`` or ``{shuffled: <name or lists>, seed: 1}``."""
 
 
 def groups_name(groups: Partition) -> str:
@@ -93,13 +124,7 @@ def groups_name(groups: Partition) -> str:
     return f"{len(groups)}groups-{hashlib.blake2b(json.dumps(groups).encode(), digest_size=3).hexdigest()}"
 
 
-def check_groups(groups: Partition) -> None:
-    """Refuse an empty group with a ValueError."""
-    if not all(groups):
-        raise ValueError(f"groups must not be empty, got {[list(group) for group in groups]}")
-
-
-def partition_of(groups: Groups, tasks: Tasks) -> Partition:
+def partition_of(groups: Partition | str | RandomGroups | ShuffledGroups, tasks: Tasks) -> Partition:
     """Return the partition of the tasks, in order.
 
     Raises:
@@ -112,62 +137,3 @@ def partition_of(groups: Groups, tasks: Tasks) -> Partition:
     if groups in CELEBA_GROUPINGS:
         return restricted(groups, CELEBA_GROUPINGS[groups], tasks)
     return (tasks,) if groups == "together" else tuple((task,) for task in tasks)
-
-
-def plain_groups(groups: Groups) -> str | list[list[str]] | dict[str, Any]:
-    """Return groups as they are written in a study file."""
-    if isinstance(groups, tuple):
-        return [list(group) for group in groups]
-    return groups if isinstance(groups, str) else groups.plain()
-
-
-def parse_groups(value: Any, key: str) -> Groups:
-    """Read groups: lists of tasks, a name, ``{random: {sizes, seed}}`` or ``{shuffled: name or lists, seed}``.
-
-    Raises:
-        ValueError: starts with ``key``.
-    """
-    if isinstance(value, str):
-        with located(key):
-            return name_among(value, NAMED_GROUPS, "grouping")
-    if not isinstance(value, Mapping):
-        return _parse_lists(value, key)
-    if "file" in value:
-        raise refusal(key, "groups in a file are read with the study file that names it; there is none here")
-    kind = next((name for name in ("random", "shuffled") if name in value), None)
-    if kind is None:
-        hint = nearest(str(next(iter(value), "")), ("random", "shuffled", "file"))
-        raise refusal(
-            key, f"expected random, shuffled or file, got the keys {', '.join(map(str, value)) or 'none'}{hint}"
-        )
-    return _parse_random(value, key) if kind == "random" else _parse_shuffled(value, key)
-
-
-def _parse_random(value: Any, key: str) -> RandomGroups:
-    place = below(key, "random")
-    values = mapping(mapping(value, ("random",), key)["random"], ("sizes", "seed"), place)
-    written = sequence(values.get("sizes"), below(place, "sizes"))
-    sizes = tuple(integer(size, f"{below(place, 'sizes')}[{index}]") for index, size in enumerate(written))
-    with located(place):
-        return RandomGroups(sizes, integer(values.get("seed", 0), below(place, "seed")))
-
-
-def _parse_shuffled(value: Any, key: str) -> ShuffledGroups:
-    values, place = mapping(value, ("shuffled", "seed"), key), below(key, "shuffled")
-    of = values["shuffled"]
-    groups = of if isinstance(of, str) else _parse_lists(of, place)
-    seed = integer(values.get("seed", 0), below(key, "seed"))
-    with located(place):
-        return ShuffledGroups(groups, seed)
-
-
-def _parse_lists(value: Any, key: str) -> Partition:
-    if not isinstance(value, list | tuple):
-        raise refusal(key, f"expected a list of lists of task names or a name, got {value!r}")
-    groups = []
-    for index, group in enumerate(sequence(value, key)):
-        names = sequence(group, f"{key}[{index}]")
-        if not all(isinstance(name, str) for name in names):
-            raise refusal(f"{key}[{index}]", f"expected task names, got {group!r}")
-        groups.append(tuple(names))
-    return tuple(groups)

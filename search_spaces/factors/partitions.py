@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from itertools import count
 
-from search_spaces.reading import nearest
+from search_spaces.names import nearest
 
 Tasks = tuple[str, ...]
 Partition = tuple[Tasks, ...]

@@ -1,12 +1,13 @@
-"""Placement: at which stages of a backbone modulation sits. Rules are written without knowing the backbone."""
+"""Placement: at which stages of a backbone modulation is. Levels are written without knowing the backbone."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any
 
-from search_spaces.reading import located, name_among, nearest, refusal, slug
+from pydantic import BeforeValidator, ConfigDict, RootModel
+
+from search_spaces.names import name_among, nearest, slug
 
 Stages = tuple[str, ...]
 Points = tuple[str, ...]
@@ -57,61 +58,51 @@ PLACEMENTS: dict[str, Callable[[Stages], tuple[Points, ...]]] = {
 """Named rules. ``late`` is the second half of the stages: res4, res5, fc on ``simplenet``, as released."""
 
 
-@dataclass(frozen=True)
-class PlacementRule:
-    """A named rule, or (name empty) a list of stages.
+def _checked(value: Any) -> str | Points:
+    if isinstance(value, str):
+        if value in PLACEMENTS:
+            return value
+        hint = nearest(value, PLACEMENTS)
+        if "did you mean" not in hint:
+            hint += "; stages are written as a list inside the list: [[res4, fc]]"
+        raise ValueError(f"unknown placement {value!r}{hint}")
+    if not isinstance(value, list | tuple) or not all(isinstance(stage, str) for stage in value):
+        raise ValueError(f"expected a name ({', '.join(PLACEMENTS)}) or a list of stage names, got {value!r}")
+    if not value:
+        raise ValueError("an empty list of stages; write 'none' for a network without modulation")
+    if len(set(value)) < len(value):
+        raise ValueError(f"stages must be distinct, got {list(value)}")
+    return tuple(value)
+
+
+class Placement(RootModel[str | Points]):
+    """A named rule (``PLACEMENTS``), or a list of stages.
+
+    Example:
+        >>> Placement("late").expand(("conv1", "res2", "res3", "fc"))
+        (('res3', 'fc'),)
+        >>> Placement(("fc", "res2")).expand(("conv1", "res2", "res3", "fc"))
+        (('res2', 'fc'),)
 
     Raises:
         ValueError: unknown name, no stage, or a stage twice.
     """
 
-    name: str = ""
-    points: Points = ()
+    model_config = ConfigDict(frozen=True)
 
-    def __post_init__(self) -> None:
-        if self.name:
-            name_among(self.name, PLACEMENTS, "placement")
-            if self.points:
-                raise ValueError(f"either a name or a list of stages, got {self.name!r} and {list(self.points)}")
-        elif not self.points:
-            raise ValueError("an empty list of stages; write 'none' for a network without modulation")
-        elif len(set(self.points)) < len(self.points):
-            raise ValueError(f"stages must be distinct, got {list(self.points)}")
+    root: Annotated[str | Points, BeforeValidator(_checked)]
 
     def expand(self, stages: Stages) -> tuple[Points, ...]:
-        """Return the sets of points this rule stands for, each in the order of ``stages``.
+        """Return the sets of points this level stands for, each in the order of ``stages``.
 
         Raises:
             ValueError: a listed stage is not one of ``stages``; the message gives the nearest.
         """
-        if self.name:
-            return PLACEMENTS[self.name](stages)
-        for point in self.points:
+        if isinstance(self.root, str):
+            return PLACEMENTS[self.root](stages)
+        for point in self.root:
             name_among(point, stages, "stage")
-        return (tuple(stage for stage in stages if stage in self.points),)
-
-    def plain(self) -> str | list[str]:
-        """Return the rule as it is written in a study file."""
-        return self.name or list(self.points)
-
-
-def parse_placement(value: Any, key: str) -> PlacementRule:
-    """Read a placement: a name, or a list of stage names.
-
-    Raises:
-        ValueError: starts with ``key``.
-    """
-    if isinstance(value, str):
-        if value not in PLACEMENTS:
-            hint = nearest(value, PLACEMENTS)
-            if "did you mean" not in hint:
-                hint += "; stages are written as a list inside the list: [[res4, fc]]"
-            raise refusal(key, f"unknown placement {value!r}{hint}")
-        return PlacementRule(value)
-    if not isinstance(value, list | tuple) or not all(isinstance(stage, str) for stage in value):
-        raise refusal(key, f"expected a name ({', '.join(PLACEMENTS)}) or a list of stage names, got {value!r}")
-    with located(key):
-        return PlacementRule(points=tuple(value))
+        return (tuple(stage for stage in stages if stage in self.root),)
 
 
 def placement_name(points: Points, stages: Stages) -> str:

@@ -8,35 +8,26 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, PlainSerializer, PlainValidator, field_validator, model_validator
+from pydantic import BeforeValidator, Field, TypeAdapter, field_validator, model_validator
 
-from search_spaces.catalog import CATALOG
+from search_spaces.catalog import CATALOG, Space
 from search_spaces.nuisance import Choice
-from search_spaces.parsing import parse_space
 from search_spaces.space import SearchSpace
 from study.definition.secrets import holds_secret, redact_address
-from trainables.config.data import DataConfig
-from trainables.config.evaluation import AgreementConfig, EvaluationConfig
 from trainables.config.network import NetworkConfig
-from trainables.config.runtime import ComputeConfig
 from trainables.config.training import AugmentationConfig, BalancingConfig, BatchConfig, LossConfig, OptimizationConfig
 from trainables.config.trial import check_sections_agree
+from trainables.config.trial.data import DataConfig
+from trainables.config.trial.evaluation import AgreementConfig, EvaluationConfig
+from trainables.config.trial.runtime import ComputeConfig
 from trainables.foundation.section import Section
 
 LONGEST_NAME = 100
 """Characters of a study's name at most."""
 
 
-def _read_space(value: Any) -> SearchSpace:
-    return parse_space(value, "space")
-
-
-def _plain_space(space: SearchSpace) -> dict[str, Any]:
-    return space.plain()
-
-
-Space = Annotated[SearchSpace, PlainValidator(_read_space), PlainSerializer(_plain_space)]
-"""A catalog name, a catalog name with changes, or own blocks; see ``search_spaces.parsing``."""
+_SPACE: TypeAdapter[SearchSpace] = TypeAdapter(Space)
+"""Reads a space by its own rules, not by pydantic's strict ones, under which levels would have to be tuples."""
 
 
 class HalvingSection(Section):
@@ -151,7 +142,7 @@ class StudyDefinition(Section):
     evaluation: EvaluationConfig = EvaluationConfig()
     agreement: AgreementConfig = AgreementConfig()
     compute: ComputeConfig = ComputeConfig()
-    space: Space = CATALOG["default"]
+    space: Annotated[SearchSpace, BeforeValidator(_SPACE.validate_python)] = CATALOG["default"]
     search: SearchSection = SearchSection()
     selection: SelectionSection = SelectionSection()
     confirm: ConfirmSection = ConfirmSection()

@@ -4,35 +4,43 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from typing import Any, get_args
+from typing import Any
 
-from pydantic import BaseModel, ValidationError
+from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from study.definition.model import StudyDefinition
+from study.definition.places import place_of
 from study.definition.secrets import redact, redact_address
 from trainables.foundation.registry import nearest
-from trainables.sources.registry import SOURCES, source_section
-from trainables.sources.source import SourceConfig
-
-Location = Sequence[str | int]
 
 
 def first_problem(error: ValidationError) -> str:
     """Return the first finding as ``key: rule, got value``, and how many more there are."""
     details = error.errors(include_url=False)
     more = f" (and {len(details) - 1} more)" if len(details) > 1 else ""
-    return _sentence(details[0]) + more
+    return _sentence(_telling(details)) + more
+
+
+def _telling(details: Sequence[ErrorDetails]) -> ErrorDetails:
+    """Return the first finding; where a key is missing because it is misspelled, the misspelled one."""
+    first = details[0]
+    if first["type"] != "missing":
+        return first
+    *section, missing = first["loc"]
+    beside = (d for d in details if d["type"] == "extra_forbidden" and list(d["loc"][:-1]) == section)
+    return next((d for d in beside if nearest(str(d["loc"][-1]), [str(missing)]).startswith("; did you mean")), first)
 
 
 def _sentence(detail: ErrorDetails) -> str:
-    models, key = _walk(detail["loc"])
+    place = place_of(detail["loc"])
+    key = place.key
     context = detail.get("ctx", {})
     match detail["type"]:
         case "value_error":  # raised by a validator of ours, which may name its own key
             return with_key(key, str(context["error"]))
         case "extra_forbidden":
-            rule = f"unknown key{nearest(str(detail['loc'][-1]), sorted(_keys(models)))}"
+            rule = f"unknown key{nearest(str(detail['loc'][-1]), sorted(place.known))}"
         case "dict_type":
             rule = f"should be a mapping, got {_short(detail['input'])}"
         case "missing":
@@ -57,7 +65,13 @@ def _unknown(value: Any, expected: str) -> str:
 def _rule(message: str) -> str:
     """Return pydantic's rule in the words of YAML rather than of JSON."""
     message = re.sub(r"^(Input|String) ", "", message)
-    for theirs, ours in (("an object", "a mapping"), ("a valid array", "a list"), ("a valid string", "text")):
+    for theirs, ours in (
+        ("an object", "a mapping"),
+        ("a valid array", "a list"),
+        ("a valid tuple", "a list"),
+        ("a valid string", "text"),
+        ("a valid dictionary or instance of Block", "a mapping"),
+    ):
         message = message.replace(theirs, ours)
     return message
 
@@ -66,46 +80,6 @@ def with_key(key: str, message: str) -> str:
     """Put ``key`` before a message, unless the message starts with a dotted key of the study file already."""
     sections = "|".join(StudyDefinition.model_fields)
     return message if not key or re.match(rf"({sections})[.:\[]", message) else f"{key}: {message}"
-
-
-def _walk(location: Location) -> tuple[type[BaseModel] | None, str]:
-    """Follow a location down the models; return the last section on the way and the key as written in the file.
-
-    Where a section is one of several kinds, pydantic puts the kind into the location; the file has no such key.
-    """
-    model: type[BaseModel] | None = StudyDefinition
-    kinds: dict[str, type[BaseModel]] = {}
-    last, key = model, ""
-    for part in location:
-        if part in kinds:
-            last = model = kinds[str(part)]
-            kinds = {}
-            continue
-        key += f"[{part}]" if isinstance(part, int) else f".{part}" if key else str(part)
-        field = model.model_fields.get(str(part)) if model is not None else None
-        sections = _sections(field.annotation) if field is not None else []
-        several = len(sections) > 1 or sections == [SourceConfig]
-        kinds = {kind: section for section in sections for kind, section in kinds_of(section).items() if several}
-        model = sections[0] if len(sections) == 1 and not several else None
-        last = model or last
-    return last, key
-
-
-def kinds_of(section: type[BaseModel]) -> dict[str, type[BaseModel]]:
-    """Return the kinds of a section by name: itself, or all registered sources where any may stand."""
-    if section is SourceConfig:
-        return {kind: source_section(kind) for kind in SOURCES}
-    return {str(section.model_fields["kind"].default): section} if "kind" in section.model_fields else {}
-
-
-def _sections(annotation: Any) -> list[type[BaseModel]]:
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        return [annotation]
-    return [section for argument in get_args(annotation) for section in _sections(argument)]
-
-
-def _keys(model: type[BaseModel] | None) -> list[str]:
-    return list(model.model_fields) if model is not None else []
 
 
 def _short(value: Any) -> str:

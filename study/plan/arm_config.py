@@ -6,21 +6,12 @@ from collections.abc import Mapping
 from typing import Any
 
 from search_spaces.arms import Arm
+from search_spaces.nuisance import NUISANCE
 from study.definition.model import StudyDefinition
-from trainables.config.modulation import InitializationConfig, ModulationConfig
 from trainables.config.trial import TrialConfig
+from trainables.config.trial.modulation import InitializationConfig, ModulationConfig
 
 Nuisance = Mapping[str, float | int]
-
-NUISANCE_KEYS: dict[str, tuple[str, str]] = {
-    "learning_rate": ("optimization", "learning_rate"),
-    "weight_decay": ("optimization", "weight_decay"),
-    "margin": ("loss", "margin"),
-    "images_per_batch": ("batches", "images"),
-    "embedding_l2": ("loss", "embedding_l2"),
-    "mask_l1": ("loss", "mask_l1"),
-}
-"""Where in a ``TrialConfig`` each nuisance value goes."""
 
 
 def arm_config(definition: StudyDefinition, arm: Arm) -> TrialConfig:
@@ -56,6 +47,6 @@ def with_values(config: TrialConfig, nuisance: Nuisance, **top_level: Any) -> Tr
     """Return the configuration with nuisance values put in their places, validated again."""
     values = config.model_dump(mode="json")
     for name, value in nuisance.items():
-        section, key = NUISANCE_KEYS[name]
+        section, _, key = NUISANCE[name].key.partition(".")
         values[section][key] = value
     return TrialConfig.model_validate({**values, **top_level})

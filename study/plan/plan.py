@@ -11,18 +11,18 @@ from typing import Any, Literal
 from pydantic import ValidationError
 
 from search_spaces.arms import Arm
-from search_spaces.nuisance import points_in
+from search_spaces.nuisance import NUISANCE, points_in
 from study.definition.model import StudyDefinition
 from study.definition.validation import first_problem, with_key
 from study.errors import UserError
 from study.layout import RunFolder, dataset_cache, write_atomically
-from study.plan.arm_config import NUISANCE_KEYS, Nuisance, arm_config, with_values
+from study.plan.arm_config import Nuisance, arm_config, with_values
 from study.run_folder.ownership import refuse_another_rule, refuse_another_study
 from study.run_folder.plan_file import damaged, read_document
 from trainables.config.acting import acts
-from trainables.config.identity import RESULTS_VERSION, trial_id
 from trainables.config.network import with_known_content
 from trainables.config.trial import TrialConfig
+from trainables.config.trial.identity import RESULTS_VERSION, trial_id
 from trainables.networks.ledger import StorageLedger
 
 Stage = Literal["tune", "confirm"]
@@ -98,7 +98,7 @@ class StudyPlan:
         Code of version 2 tuned them all the same.
         """
         tuned = self.definition.space.nuisance if self.results_version > 2 else ()
-        return frozenset(name for name in tuned if not acts(arm.config, ".".join(NUISANCE_KEYS[name])))
+        return frozenset(name for name in tuned if not acts(arm.config, NUISANCE[name].key))
 
     def tune_trials(self, arm: PlannedArm) -> int:
         """Return how many tune trials the arm gets: fewer than the others where there are no more distinct ones."""
@@ -127,13 +127,15 @@ def compile_plan(
             trial; names key and nearest name.
     """
     from trainables.networks.backbones import stage_shapes
+    from trainables.networks.modulation import known_forms
 
     fingerprint = data_fingerprint or fingerprint_of(definition)
     with blaming("network"):
         definition = definition.model_copy(update={"network": with_known_content(definition.network)})
         stages = tuple(shape.name for shape in stage_shapes(definition.network, definition.data.image_size))
     try:
-        expansion = definition.space.expand(stages, definition.data.tasks)
+        forms = known_forms(definition.space.form_kinds)
+        expansion = definition.space.expand(stages, definition.data.tasks, forms)
     except ValueError as error:  # its message starts with the key inside the space
         raise UserError(f"space.{error}") from error
     with blaming("space"):
@@ -181,7 +183,7 @@ def plan_trial(  # noqa: PLR0913 - five of the seven are keyword-only and name o
         stage: ``tune`` evaluates validation images, ``confirm`` test images too.
         round_: round of the sampler; 0 in ``confirm``.
         index: number of the trial within the stage of its arm.
-        nuisance: values by the names of ``NUISANCE_KEYS``.
+        nuisance: values by the names of ``NUISANCE``.
         train_seed: seed of weights and batches.
 
     Raises:

@@ -11,11 +11,12 @@ import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from search_spaces.parsing import parse_space
+from search_spaces import SearchSpace
 from study.definition.loading import load_study
 from study.plan.plan import StudyPlan, compile_plan, plan_trial
 from trainables.config.trial import TrialConfig
 from trainables.data import Split
+from trainables.networks.modulation import FORMS
 from trainables.sampling.triplets import TripletStore
 from trainables.training.learner import Learner
 from trainables.training.runtime import trial_runtime
@@ -114,11 +115,11 @@ def test_every_task_alone_is_one_arm_however_it_is_written(alone: list[list[str]
     written = {"level": scope, "groups": alone, "name": "mine"}
     named = "per_task" if scope == "modulation" else "network_per_task"
     block = {"placement": [[placement] if placement == "fc" else placement], "grouping": [written, named]}
-    expansion = parse_space({"blocks": [block]}, "space").expand(STAGES, TASKS)
+    expansion = SearchSpace.model_validate({"blocks": [block]}).expand(STAGES, TASKS, FORMS)
     (arm,) = expansion.arms
     assert expansion.duplicates == 1
     assert arm.grouping.name == named
-    (alias,) = parse_space({"blocks": [block | {"grouping": [named]}]}, "space").expand(STAGES, TASKS).arms
+    (alias,) = SearchSpace.model_validate({"blocks": [block | {"grouping": [named]}]}).arms(STAGES, TASKS, FORMS)
     assert (alias.arm_id, alias.name) == (arm.arm_id, arm.name)
 
 

@@ -51,7 +51,7 @@ def test_what_another_package_brings_is_studied_like_our_own(tmp_path: Path) -> 
 @pytest.mark.parametrize(
     ("block", "network", "message"),
     [
-        ({"form": "shift_onli"}, "tiny", r"modulation.form: unknown 'shift_onli'"),
+        ({"form": "shift_onli"}, "tiny", r"^space.blocks\[0\].form: unknown form 'shift_onli'"),
         ({"balancing": "pcgard"}, "tiny", r"balancing.method: unknown 'pcgard'; did you mean 'pcgrad'\?"),
         ({}, "tinny", r"network.backbone: unknown 'tinny'"),
     ],

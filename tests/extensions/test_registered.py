@@ -97,9 +97,13 @@ def test_what_is_registered_elsewhere_is_planned_counted_and_trained(registered:
 @pytest.mark.parametrize(
     ("form", "balancing", "problem"),
     [
-        ("only_shifts", "worst_only", r"unknown 'only_shifts'; did you mean 'only_shift'\?"),
+        (
+            "only_shifts",
+            "worst_only",
+            r"^space.blocks\[0\].form: unknown form 'only_shifts'; did you mean 'only_shift'\?",
+        ),
         ("only_shift", "worst_onli", r"unknown 'worst_onli'; did you mean 'worst_only'\?"),
-        ("scales", "equal", r"modulation.form: unknown 'scales'; did you mean 'scale'\?"),
+        ("scales", "equal", r"space.blocks\[0\].form: unknown form 'scales'; did you mean 'scale'\?"),
         ("scale", "pcgrat", r"balancing.method: unknown 'pcgrat'; did you mean 'pcgrad'\?"),
     ],
 )
@@ -111,7 +115,7 @@ def test_unknown_names_are_refused_before_anything_is_trained(
 
 
 def test_after_it_is_gone_the_name_is_unknown(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match="unknown 'only_shift'"):
+    with pytest.raises(UserError, match="unknown form 'only_shift'"):
         compile_plan(load_study(study_file(tmp_path, balancing="equal")))
 
 

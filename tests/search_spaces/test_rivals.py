@@ -2,24 +2,30 @@
 
 from __future__ import annotations
 
-from search_spaces import CATALOG, Arm, SearchSpace, parse_space
+from pydantic import TypeAdapter
+
+from search_spaces import CATALOG, Arm, SearchSpace
+from search_spaces.catalog import Space
+from trainables.networks.modulation import FORMS
 
 STAGES = ("conv1", "res2", "res3", "res4", "res5", "fc")
 TASKS = ("smile", "bald", "hat")
 
+read_space = TypeAdapter(Space).validate_python
+
 
 def names(space: SearchSpace) -> list[str]:
-    return [arm.name for arm in space.arms(STAGES, TASKS)]
+    return [arm.name for arm in space.arms(STAGES, TASKS, FORMS)]
 
 
 def only(block: dict[str, object]) -> Arm:
-    (arm,) = parse_space({"blocks": [block]}).arms(STAGES, TASKS)
+    (arm,) = read_space({"blocks": [block]}).arms(STAGES, TASKS, FORMS)
     return arm
 
 
 def test_levels_that_change_nothing_are_one_arm():
     arms = names(
-        parse_space(
+        read_space(
             {
                 "blocks": [
                     {"placement": ["none", "late"], "form": "own", "grouping": "shared"},
@@ -34,8 +40,8 @@ def test_levels_that_change_nothing_are_one_arm():
 
 
 def test_balancing_is_part_of_what_an_arm_is_but_the_ids_of_others_stay():
-    equal, balanced = parse_space({"blocks": [{"placement": "none", "balancing": ["equal", "pcgrad"]}]}).arms(
-        STAGES, TASKS
+    equal, balanced = read_space({"blocks": [{"placement": "none", "balancing": ["equal", "pcgrad"]}]}).arms(
+        STAGES, TASKS, FORMS
     )
     assert (equal.name, balanced.name) == ("shared", "shared+pcgrad")
     assert equal.arm_id == only({"placement": "none"}).arm_id != balanced.arm_id
@@ -44,8 +50,8 @@ def test_balancing_is_part_of_what_an_arm_is_but_the_ids_of_others_stay():
 def test_a_published_start_brings_its_activation():
     arm = only({"initialization": "astmt-sigmoid", "activation": "relu"})
     assert (arm.name, arm.activation) == ("late+constant(10)+sigmoid", "sigmoid")
-    written = parse_space({"blocks": [{"initialization": "astmt-sigmoid"}]}).plain()
-    assert parse_space(written).arms(STAGES, TASKS) == (arm,)
+    written = read_space({"blocks": [{"initialization": "astmt-sigmoid"}]}).written()
+    assert read_space(written).arms(STAGES, TASKS, FORMS) == (arm,)
 
 
 def test_the_rivals_have_names_of_their_own():

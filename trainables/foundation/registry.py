@@ -35,10 +35,14 @@ class Registry(MutableMapping[str, Value]):
         Raises:
             ValueError: The name is unknown; the message gives the nearest known one.
         """
+        self.discover(name)
+        return look_up(self._key, name, self)
+
+    def discover(self, name: str) -> None:
+        """Read the entry points, imported when they are used, if the name is not known yet."""
         if name not in self._parts:
             for entry in entry_points(group=self._group):
                 self._parts.setdefault(entry.name, f"{entry.module}:{entry.attr}")
-        return look_up(self._key, name, self)
 
     def register(self, name: str, part: Value) -> Value:
         """Make a part known in this process and return it; registering the same part twice is fine.

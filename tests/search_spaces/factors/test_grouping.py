@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from search_spaces.factors.grouping import GROUPINGS, NAMED_GROUPINGS, GroupingRule, parse_grouping
+from search_spaces.factors.grouping import GROUPINGS, Grouping
 
 TASKS = ("smile", "bald", "hat", "age")
 
@@ -25,8 +27,8 @@ def partitions(draw):
 @given(partitions(), st.sampled_from(["modulation", "network"]))
 def test_resolved_groups_are_a_partition_in_one_order(drawn, level):
     tasks, groups, written = drawn
-    one = GroupingRule(level, tuple(groups)).resolve(tasks)
-    other = GroupingRule(level, tuple(written)).resolve(tasks)
+    one = Grouping(level=level, groups=tuple(groups)).resolve(tasks)
+    other = Grouping(level=level, groups=tuple(written)).resolve(tasks)
     assert one == other
     for partition in (one.groups, one.network_groups(tasks), one.modulation_groups(tasks)):
         assert sorted(task for group in partition for task in group) == sorted(tasks)
@@ -38,8 +40,8 @@ def test_resolved_groups_are_a_partition_in_one_order(drawn, level):
 @given(partitions(), st.sampled_from(["modulation", "network"]))
 def test_a_rule_reads_back_from_its_plain_form(drawn, level):
     _, _, written = drawn
-    rule = GroupingRule(level, tuple(written), "regions")
-    assert parse_grouping(rule.plain(), "key") == rule
+    rule = Grouping(level=level, groups=tuple(written), name="regions")
+    assert Grouping.model_validate(rule.model_dump(mode="json")) == rule
 
 
 @pytest.mark.parametrize(
@@ -53,17 +55,17 @@ def test_a_rule_reads_back_from_its_plain_form(drawn, level):
 def test_named_groupings(rule, level, groups):
     resolved = GROUPINGS[rule].resolve(TASKS)
     assert (resolved.level, resolved.groups, resolved.name) == (level, groups, rule)
-    assert parse_grouping(rule, "key").plain() == rule
+    assert Grouping.model_validate(rule).model_dump(mode="json") == rule
 
 
 def test_groups_written_out_that_mean_a_named_grouping_are_that_grouping():
     written = {"level": "network", "groups": [["age"], ["hat"], ["smile"], ["bald"]], "name": "mine"}
-    assert parse_grouping(written, "key").resolve(TASKS) == GROUPINGS["network_per_task"].resolve(TASKS)
-    assert parse_grouping(written, "key").resolve(TASKS).name == "network_per_task"
+    assert Grouping.model_validate(written).resolve(TASKS) == GROUPINGS["network_per_task"].resolve(TASKS)
+    assert Grouping.model_validate(written).resolve(TASKS).name == "network_per_task"
 
 
 def test_one_network_for_all_tasks_is_what_modulation_starts_from():
-    assert GroupingRule("network", "together").resolve(TASKS) == GROUPINGS["per_task"].resolve(TASKS)
+    assert Grouping(level="network", groups="together").resolve(TASKS) == GROUPINGS["per_task"].resolve(TASKS)
 
 
 def test_a_single_task_has_one_grouping_only():
@@ -73,17 +75,17 @@ def test_a_single_task_has_one_grouping_only():
 
 def test_names_of_groups():
     groups = (("hat", "bald"), ("smile", "age"))
-    assert GroupingRule("modulation", groups).resolve(TASKS).name == "smile,age;bald,hat"
-    assert GroupingRule("network", groups).resolve(TASKS).name == "network(smile,age;bald,hat)"
-    assert GroupingRule("network", groups, "regions").resolve(TASKS).name == "regions"
+    assert Grouping(level="modulation", groups=groups).resolve(TASKS).name == "smile,age;bald,hat"
+    assert Grouping(level="network", groups=groups).resolve(TASKS).name == "network(smile,age;bald,hat)"
+    assert Grouping(level="network", groups=groups, name="regions").resolve(TASKS).name == "regions"
     many = tuple(f"attribute_{index}" for index in range(40))
-    name = GroupingRule("modulation", (many[:20], many[20:])).resolve(many).name
+    name = Grouping(groups=(many[:20], many[20:])).resolve(many).name
     assert name.startswith("2groups-")
     assert len(name) < 20
 
 
 def test_networks_by_group_keep_vectors_per_task():
-    level = GroupingRule("network", (("smile", "bald"), ("hat", "age"))).resolve(TASKS)
+    level = Grouping(level="network", groups=(("smile", "bald"), ("hat", "age"))).resolve(TASKS)
     assert level.network_groups(TASKS) == (("smile", "bald"), ("hat", "age"))
     assert level.modulation_groups(TASKS) == (("smile",), ("bald",), ("hat",), ("age",))
 
@@ -93,18 +95,18 @@ FACES = ("Smiling", "Big_Lips", "Bald", "Wearing_Hat")
 
 @pytest.mark.parametrize("name", ["celeba-mcnn", "celeba-regions", "celeba-object"])
 def test_published_groupings_are_written_as_a_name(name):
-    rule = parse_grouping(name, "key")
-    assert (rule.plain(), rule.resolve(FACES).name) == (name, name)
-    network = parse_grouping({"level": "network", "groups": name}, "key")
+    rule = Grouping.model_validate(name)
+    assert (rule.model_dump(mode="json"), rule.resolve(FACES).name) == (name, name)
+    network = Grouping.model_validate({"level": "network", "groups": name})
     assert network.resolve(FACES).name == f"network({name})"
-    assert parse_grouping(network.plain(), "key") == network
-    assert NAMED_GROUPINGS[name] == rule
+    assert Grouping.model_validate(network.model_dump(mode="json")) == network
+    assert GROUPINGS[name] == rule
 
 
 def test_a_published_grouping_and_its_groups_in_full_are_one_level():
-    written = parse_grouping({"groups": [["Bald", "Wearing_Hat"], ["Big_Lips", "Smiling"]]}, "key").resolve(FACES)
-    assert parse_grouping("celeba-mcnn", "key").resolve(FACES) == written
-    assert parse_grouping("celeba-mcnn", "key").resolve(("Bald", "Smiling")).name == "per_task"
+    written = Grouping.model_validate({"groups": [["Bald", "Wearing_Hat"], ["Big_Lips", "Smiling"]]}).resolve(FACES)
+    assert Grouping.model_validate("celeba-mcnn").resolve(FACES) == written
+    assert Grouping.model_validate("celeba-mcnn").resolve(("Bald", "Smiling")).name == "per_task"
 
 
 @pytest.mark.parametrize(
@@ -116,18 +118,18 @@ def test_a_published_grouping_and_its_groups_in_full_are_one_level():
     ],
 )
 def test_drawn_groupings(groups, name):
-    rule = parse_grouping({"groups": groups}, "key")
-    assert parse_grouping(rule.plain(), "key") == rule
+    rule = Grouping.model_validate({"groups": groups})
+    assert Grouping.model_validate(rule.model_dump(mode="json")) == rule
     level = rule.resolve(FACES)
     assert level.name == (name or "Smiling,Bald;Big_Lips;Wearing_Hat-shuffled-0")
     assert sorted(task for group in level.groups for task in group) == sorted(FACES)
-    labelled = parse_grouping({"groups": groups, "name": "control"}, "key").resolve(FACES)
+    labelled = Grouping.model_validate({"groups": groups, "name": "control"}).resolve(FACES)
     assert (labelled, labelled.name) == (level, "control")
 
 
 def test_a_shuffled_grouping_has_the_sizes_of_its_reference():
-    reference = parse_grouping("celeba-mcnn", "key").resolve(FACES)
-    control = parse_grouping({"groups": {"shuffled": "celeba-mcnn", "seed": 1}}, "key").resolve(FACES)
+    reference = Grouping.model_validate("celeba-mcnn").resolve(FACES)
+    control = Grouping.model_validate({"groups": {"shuffled": "celeba-mcnn", "seed": 1}}).resolve(FACES)
     assert sorted(map(len, control.groups)) == sorted(map(len, reference.groups)) == [2, 2]
     assert control != reference
 
@@ -142,9 +144,9 @@ def test_a_shuffled_grouping_has_the_sizes_of_its_reference():
     ],
 )
 def test_every_task_alone_is_per_task_however_written(level, groups):
-    alone = parse_grouping({"level": level, "groups": groups}, "key").resolve(TASKS)
-    assert alone == GroupingRule(level).resolve(TASKS)
-    assert alone.identity() == GroupingRule(level).resolve(TASKS).identity()
+    alone = Grouping.model_validate({"level": level, "groups": groups}).resolve(TASKS)
+    assert alone == Grouping(level=level, groups="per_task").resolve(TASKS)
+    assert alone.identity() == Grouping(level=level, groups="per_task").resolve(TASKS).identity()
 
 
 @pytest.mark.parametrize(
@@ -160,44 +162,43 @@ def test_every_task_alone_is_per_task_however_written(level, groups):
 )
 def test_groups_that_are_no_partition_of_the_tasks(groups, message):
     with pytest.raises(ValueError, match=message):
-        parse_grouping({"groups": groups}, "key").resolve(TASKS)
+        Grouping.model_validate({"groups": groups}).resolve(TASKS)
 
 
 @pytest.mark.parametrize(
     ("value", "message"),
     [
-        ("pertask", r"^g: unknown grouping 'pertask'; did you mean 'per_task'\?$"),
-        ({"level": "network"}, r"^g.groups: expected a list of lists .*, got None$"),
+        ("pertask", r"^@: unknown grouping 'pertask'; did you mean 'per_task'\?$"),
+        ({"level": "network"}, r"^@.groups: missing; this key is required$"),
         (
             {"level": "networks", "groups": [["a"]]},
-            r"^g.level: unknown grouping level 'networks'; did you mean 'network'\?$",
+            r"^@.level: unknown value 'networks'; did you mean 'network'\?$",
         ),
-        ({"groups": [["a"], []]}, r"^g.groups\[1\]: expected at least one entry"),
-        ({"groups": "celeba-mcn"}, r"^g.groups: unknown grouping 'celeba-mcn'; did you mean 'celeba-mcnn'\?$"),
-        ({"groups": {"randm": {}}}, r"^g.groups: expected random, shuffled or file, .*; did you mean 'random'\?$"),
-        ({"groups": {"random": {"size": [1]}}}, r"^g.groups.random.size: unknown key 'size'; did you mean 'sizes'\?$"),
-        ({"groups": {"random": {}}}, r"^g.groups.random.sizes: expected a list, got None$"),
+        ({"groups": [["a"], []]}, r"^@.groups\[1\]: expected at least one entry"),
+        ({"groups": "celeba-mcn"}, r"^@.groups: unknown grouping 'celeba-mcn'; did you mean 'celeba-mcnn'\?$"),
+        ({"groups": {"randm": {}}}, r"^@.groups: expected random, shuffled or file, .*; did you mean 'random'\?$"),
+        ({"groups": {"random": {"size": [1]}}}, r"^@.groups.random.size: unknown key; did you mean 'sizes'\?"),
+        ({"groups": {"random": {}}}, r"^@.groups.random.sizes: missing; this key is required$"),
         (
             {"groups": {"random": {"sizes": [2, 0]}}},
-            r"^g.groups.random: sizes must be whole numbers from 1, got \[2, 0\]$",
+            r"^@.groups.random.sizes\[1\]: should be greater than or equal to 1, got 0$",
         ),
-        ({"groups": {"random": {"sizes": [2.0]}}}, r"^g.groups.random.sizes\[0\]: expected a whole number, got 2.0$"),
-        ({"groups": {"random": {"sizes": [1]}, "seed": 1}}, r"^g.groups.seed: unknown key 'seed'"),
+        ({"groups": {"random": {"sizes": [2.0]}}}, r"^@.groups.random.sizes\[0\]: should be a valid integer, got 2.0$"),
+        ({"groups": {"random": {"sizes": [1]}, "seed": 1}}, r"^@.groups.seed: unknown key; known: random$"),
         (
             {"groups": {"shuffled": "celeba-objects"}},
-            r"^g.groups.shuffled: unknown grouping to shuffle 'celeba-objects'; did you mean 'celeba-object'\?$",
+            r"^@.groups.shuffled: unknown grouping to shuffle 'celeba-objects'; did you mean 'celeba-object'\?$",
         ),
-        ({"groups": {"shuffled": [["a"]], "seed": "x"}}, r"^g.groups.seed: expected a whole number, got 'x'$"),
-        ({"groups": {"file": "f", "name": "tag-2"}}, r"^g.groups: groups in a file are read with the study file"),
-        ({"groups": [["a"]], "name": "celeba-mcnn"}, r"^g: name 'celeba-mcnn' is taken"),
-        ({"groups": ["a"]}, r"^g.groups\[0\]: expected a list, got 'a'$"),
-        ({"groups": [[1]]}, r"^g.groups\[0\]: expected task names, got \[1\]$"),
-        ({"groups": [["a"]], "name": "shared"}, r"^g: name 'shared' is taken"),
-        ({"groups": [["a"]], "name": "a b"}, r"^g: name must be up to 40 letters"),
-        ({"groups": [["a"]], "name": 1}, r"^g.name: expected text, got 1$"),
-        ({"group": [["a"]]}, r"^g.group: unknown key 'group'; did you mean 'groups'\?$"),
+        ({"groups": {"shuffled": [["a"]], "seed": "x"}}, r"^@.groups.seed: should be a valid integer, got 'x'$"),
+        ({"groups": {"file": "f", "name": "tag-2"}}, r"^@.groups: groups in a file are read with the study file"),
+        ({"groups": [["a"]], "name": "celeba-mcnn"}, r"^@.name: 'celeba-mcnn' is taken"),
+        ({"groups": ["a"]}, r"^@.groups\[0\]: expected a list, got 'a'$"),
+        ({"groups": [[1]]}, r"^@.groups\[0\]\[0\]: should be text, got 1$"),
+        ({"groups": [["a"]], "name": "shared"}, r"^@.name: 'shared' is taken"),
+        ({"groups": [["a"]], "name": "a b"}, r"^@.name: must be up to 40 letters"),
+        ({"groups": [["a"]], "name": 1}, r"^@.name: should be text, got 1$"),
+        ({"group": [["a"]]}, r"^@.group: unknown key; did you mean 'groups'\?"),
     ],
 )
-def test_what_is_refused(value, message):
-    with pytest.raises(ValueError, match=message):
-        parse_grouping(value, "g")
+def test_what_is_refused(value, message, refusal_of):
+    assert re.search(message, refusal_of("grouping", value))

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from search_spaces import Choice, FloatRange, IntRange
 from study.schedule.sampler import Observation, Round, sample_round
 
-RATE = FloatRange(1e-4, 1e-1, log=True)
-RANGES = {"margin": FloatRange(0.1, 0.5), "learning_rate": RATE, "images_per_batch": IntRange(16, 64)}
+RATE = FloatRange(low=1e-4, high=1e-1, log=True)
+RANGES = {"margin": FloatRange(low=0.1, high=0.5), "learning_rate": RATE, "images_per_batch": IntRange(low=16, high=64)}
 
 
 def first(size=4, arm="a" * 12, seed=0):

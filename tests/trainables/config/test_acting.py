@@ -11,10 +11,9 @@ from typing import Any, get_args
 import pytest
 from safetensors.numpy import load_file
 
-from search_spaces.factors.forms import FORMS as SPACE_FORMS
 from trainables.config.acting import ACTS, FORM_TRAITS, OWN_METHODS, acts
-from trainables.config.identity import trial_id, trial_identity
 from trainables.config.trial import TrialConfig
+from trainables.config.trial.identity import trial_id, trial_identity
 from trainables.foundation.section import Section
 from trainables.losses.balancing import BALANCERS
 from trainables.networks.modulation import FORMS
@@ -224,10 +223,12 @@ def _sometimes() -> set[str]:
 
 
 def test_own_forms_and_methods_are_all_known() -> None:
-    assert FORM_TRAITS.keys() == {name for name in FORMS if FORMS[name].__module__.startswith("trainables.")}  # type: ignore[attr-defined]
+    assert FORM_TRAITS.keys() == {name for name in FORMS if FORMS[name].__module__.startswith("trainables.")}
     assert {name for name, made in BALANCERS.items() if made.__module__.startswith("trainables.")} == OWN_METHODS
-    for name, rule in SPACE_FORMS.items():
-        assert (rule.vectors, rule.size is not None) == (FORM_TRAITS[name].vectors, FORM_TRAITS[name].sized)
+    for name, traits in FORM_TRAITS.items():
+        form = FORMS[name]
+        declared = (form.of_vectors, form.default_size is not None, form.has_parameters)
+        assert declared == (traits.vectors, traits.sized, traits.trained)
 
 
 @pytest.mark.parametrize("case", ACTING, ids=str)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Iterable, Mapping
 
 from trainables.foundation.registry import Registry
 from trainables.networks.modulation.base import Modulation, Site
@@ -13,11 +13,9 @@ from trainables.networks.modulation.own import Own
 from trainables.networks.modulation.vectors import ACTIVATIONS, Scale, ScaleShift
 from trainables.networks.modulation.weight_changes import FilterMixing, LowRankConvolution, ParallelAdapter
 
-__all__ = ["ACTIVATIONS", "FORMS", "Modulation", "Scale", "Site", "build_modulation", "register_form"]
+__all__ = ["ACTIVATIONS", "FORMS", "Modulation", "Scale", "Site", "build_modulation", "known_forms", "register_form"]
 
-Form = Callable[[Site], Modulation]
-
-_BUILT_IN: dict[str, Form | str] = {
+_BUILT_IN: dict[str, type[Modulation] | str] = {
     "scale": Scale,
     "scale_shift": ScaleShift,
     "low_rank": LowRank,
@@ -35,15 +33,25 @@ _BUILT_IN: dict[str, Form | str] = {
     "weight_mask": WeightMask,
 }
 FORMS = Registry("form", "modulation.form", "modstudy.forms", _BUILT_IN)
+"""Name -> the class of the form, which declares what the form looks at."""
 
 
-def register_form(name: str, form: Form) -> None:
+def register_form(name: str, form: type[Modulation]) -> None:
     """Make a form known under a name that study files may use.
+
+    The class declares what the form looks at; see the attributes of ``Modulation``.
 
     Raises:
         ValueError: The name is taken by another form.
     """
     FORMS.register(name, form)
+
+
+def known_forms(named: Iterable[str]) -> Mapping[str, type[Modulation]]:
+    """Return every registered form, and those among ``named`` that other installed packages bring."""
+    for name in named:
+        FORMS.discover(name)
+    return FORMS
 
 
 def build_modulation(site: Site) -> Modulation:

@@ -11,7 +11,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor, nn
 
-from trainables.config.modulation import ModulationConfig
+from trainables.config.trial.modulation import ModulationConfig
 
 
 @dataclass(frozen=True)
@@ -32,24 +32,37 @@ class Site:
     settings: ModulationConfig
     layers: Mapping[str, nn.Module]
 
-    def size(self, default: int) -> int:
-        """Return the number in the form's brackets, such as the rank, or the published default."""
-        return self.settings.size or default
-
 
 class Modulation(nn.Module, ABC):
     """One modulation point, unset until ``initialize`` is called.
 
-    A form acts on the stage's output (``forward``), or inside the stage (``inside``; see ``InsideModulation``).
+    A form acts on the stage's output (``forward``), or inside the stage (``inside``; see ``InsideModulation``). What
+    follows is declared here and nowhere else; the plan of a study and the ids of trials read it from the class.
 
     Attributes:
         inside: Whether the stage's own layers compute something else for each group, so that the stage runs once a
             group. Otherwise only its output differs, and the stage runs once an image.
-        keeps_first: Whether the first group goes on using the shared weights, so that G groups add G - 1 copies.
+        of_vectors: Whether the form looks at ``initialization`` and ``activation``, as forms made of vectors do. If
+            not, levels of the two make no arms of their own, and ``loss.mask_l1`` has nothing to hold small.
+        default_size: The published number of a form that takes one in brackets, such as a rank; None if it takes none.
+        keeps_first: Whether the first group uses what the shared network has, so that one group is that network and G
+            groups add G - 1 copies.
+        has_parameters: Whether the form has parameters, which ``initialization.trainable`` may freeze.
     """
 
     inside: ClassVar[bool] = False
+    of_vectors: ClassVar[bool] = False
+    default_size: ClassVar[int | None] = None
     keeps_first: ClassVar[bool] = False
+    has_parameters: ClassVar[bool] = True
+
+    @classmethod
+    def size_at(cls, site: Site) -> int:
+        """Return the number in the form's brackets, the published one where none is given."""
+        size = site.settings.size or cls.default_size
+        if size is None:
+            raise TypeError(f"{cls.__name__} takes a number but declares no default_size")
+        return size
 
     def acts(self) -> bool:
         """Whether the form finds anything to change at its site."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Mapping
+from typing import ClassVar
 
 import numpy as np
 import torch
@@ -104,6 +105,7 @@ class TaskRouting(_OneBit):
     masks into the data, past the gradient; here gradients obey them.
     """
 
+    has_parameters: ClassVar[bool] = False
     tensor = "mask"
 
     def adapter(self, layer: nn.Module, site: Site) -> LayerAdapter | None:

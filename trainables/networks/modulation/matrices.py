@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import math
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
 
 from trainables.networks.modulation.base import Modulation, Site
 from trainables.networks.modulation.routing import by_group
-
-DEFAULT_RANK = 4
-DEFAULT_REDUCTION = 16
-"""Of ASTMT's squeeze-and-excite per task (Maninis et al., CVPR 2019), as in the original of Hu et al."""
 
 
 class Projection(Modulation):
@@ -39,9 +36,11 @@ class Projection(Modulation):
 class LowRank(Modulation):
     """A residual of rank r per group: y = x + U V x, 2 r C numbers; V is drawn, U starts at 0 (as in LoRA)."""
 
+    default_size: ClassVar[int | None] = 4
+
     def __init__(self, site: Site) -> None:
         super().__init__()
-        rank = site.size(DEFAULT_RANK)
+        rank = self.size_at(site)
         self.down = nn.Parameter(torch.empty(site.groups, rank, site.channels))
         self.up = nn.Parameter(torch.empty(site.groups, site.channels, rank))
 
@@ -67,9 +66,11 @@ class SqueezeExcite(Modulation):
     the normalisation of the embedding cancels.
     """
 
+    default_size: ClassVar[int | None] = 16  # of Maninis et al., as in the original
+
     def __init__(self, site: Site) -> None:
         super().__init__()
-        hidden = max(1, site.channels // site.size(DEFAULT_REDUCTION))
+        hidden = max(1, site.channels // self.size_at(site))
         self.squeeze = nn.Parameter(torch.empty(site.groups, hidden, site.channels))
         self.squeeze_bias = nn.Parameter(torch.empty(site.groups, hidden))
         self.excite = nn.Parameter(torch.empty(site.groups, site.channels, hidden))

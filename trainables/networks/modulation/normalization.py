@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 import torch
 from torch import Tensor, nn
 
@@ -123,6 +125,9 @@ class BatchNormAffine(InsideModulation):
 
 class BatchNormStatistics(InsideModulation):
     """Statistics per group at every batch norm; no parameter is added, 2 C running statistics a group are."""
+
+    keeps_first: ClassVar[bool] = True
+    has_parameters: ClassVar[bool] = False
 
     def adapter(self, layer: nn.Module, site: Site) -> LayerAdapter | None:
         """Adapt every batch norm; layer and group norms keep no statistics."""

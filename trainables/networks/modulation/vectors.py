@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import ClassVar
 
 import torch
 import torch.nn.functional as F  # noqa: N812 - the name everybody knows it by
@@ -43,6 +44,8 @@ ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
 
 class Scale(Modulation):
     """One factor per group and channel: y = a(s) x, a the activation (released ``train_mm.py``: a ReLU)."""
+
+    of_vectors: ClassVar[bool] = True
 
     def __init__(self, site: Site) -> None:
         super().__init__()

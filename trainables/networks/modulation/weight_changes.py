@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from abc import abstractmethod
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -15,8 +16,6 @@ from torch import Tensor, nn
 from trainables.networks.modulation.base import Site
 from trainables.networks.modulation.inside import AdaptedLayer, InsideModulation, LayerAdapter
 from trainables.networks.modulation.routing import by_group
-
-DEFAULT_RANK = 4
 
 
 class KernelAdapter(LayerAdapter):
@@ -97,11 +96,13 @@ class ParallelAdapter(InsideModulation):
 class LowRankConvolution(InsideModulation):
     """Low-rank adapters at every convolution (LoRA, Hu et al. 2022, in its convolutional form)."""
 
+    default_size: ClassVar[int | None] = 4
+
     def adapter(self, layer: nn.Module, site: Site) -> LayerAdapter | None:
         """Adapt every convolution."""
         if not isinstance(layer, nn.Conv2d):
             return None
-        return LowRankKernel(layer, site.groups, site.size(DEFAULT_RANK))
+        return LowRankKernel(layer, site.groups, self.size_at(site))
 
 
 class FilterMixing(InsideModulation):

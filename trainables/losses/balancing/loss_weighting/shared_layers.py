@@ -19,7 +19,11 @@ def weights_for_all(model: MultiTaskModel) -> list[nn.Parameter]:
     if len(model.members) == 1:
         (network,) = model.members
         points = network.points()
-        owned = {stage for stage, form in points.items() if form.keeps_first and network.branches > 1}
+        owned = {
+            stage
+            for stage, form in points.items()
+            if form.keeps_first and form.has_parameters and network.branches > 1  # else only statistics are copied
+        }
         found = [
             weight
             for stage in (shape.name for shape in network.backbone.shapes if shape.name not in owned)

@@ -1,0 +1,93 @@
+"""What every part of a search space is made of: frozen pydantic models, strict scalars, and lists of levels."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    GetCoreSchemaHandler,
+    Strict,
+    TypeAdapter,
+    ValidatorFunctionWrapHandler,
+    WrapValidator,
+)
+from pydantic_core import CoreSchema, InitErrorDetails, PydanticCustomError, ValidationError, core_schema
+
+# YAML 1.1 reads 1e-3 (no dot, or no sign after the e) as text, although everyone means the number.
+_SCIENTIFIC = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)[eE][-+]?\d+")
+
+
+class Level(BaseModel):
+    """A frozen part of a search space that refuses unknown keys, NaN and infinity."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+def from_scientific_text(value: Any) -> Any:
+    """Return the number that text in scientific notation shows; anything else as it is."""
+    return float(value) if isinstance(value, str) and _SCIENTIFIC.fullmatch(value) else value
+
+
+def _without_minus_zero(value: float) -> float:
+    return value + 0.0
+
+
+Real = Annotated[float, Strict(), BeforeValidator(from_scientific_text), AfterValidator(_without_minus_zero)]
+"""A number, never ``true``; text in scientific notation counts as the number it shows."""
+
+Whole = Annotated[int, Strict()]
+"""A whole number; 48.0 is not one."""
+
+Flag = Annotated[bool, Strict()]
+"""``true`` or ``false``, never 1 or ``yes``."""
+
+
+def listed(value: Any) -> Any:
+    """Refuse what is no list, or holds nothing."""
+    if not isinstance(value, list | tuple):
+        raise ValueError(f"expected a list, got {value!r}")  # noqa: TRY004 - of this pydantic makes a finding
+    if not value:
+        raise ValueError("expected at least one entry, got an empty list")
+    return value
+
+
+def one_or_many(item: Any) -> WrapValidator:
+    """Return what reads the levels of a factor: a list of at least one, or one level written without a list."""
+    one: TypeAdapter[Any] = TypeAdapter(item)
+
+    def read(value: Any, handler: ValidatorFunctionWrapHandler) -> Any:
+        if not isinstance(value, list | tuple):
+            return (one.validate_python(value),)
+        return handler(listed(value))
+
+    return WrapValidator(read)
+
+
+@dataclass(frozen=True)
+class ByName:
+    """Makes pydantic read a dictionary whose names are fixed, each value by its own type, in the order of ``types``."""
+
+    types: Mapping[str, Any]
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        """Return the schema of a dictionary, each key of which may be absent."""
+        fields = {
+            name: core_schema.typed_dict_field(handler.generate_schema(kind), required=False)
+            for name, kind in self.types.items()
+        }
+        return core_schema.typed_dict_schema(fields, extra_behavior="forbid")
+
+
+def refusal_at(location: tuple[str | int, ...], message: str, value: Any) -> ValidationError:
+    """Return the error of a value further inside than the validator that finds it."""
+    problem = PydanticCustomError("value_error", "{error}", {"error": message})
+    return ValidationError.from_exception_data(
+        "search space", [InitErrorDetails(type=problem, loc=location, input=value)]
+    )
