@@ -14,7 +14,6 @@ from typing import Any, Literal, Union, get_args, get_origin
 import yaml
 from generate_forms import count_rows, form_names, form_rows
 from generate_study import RANKING, ranking
-from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from results.tables.metrics import HEADLINE_METRICS, TASK_METRICS
@@ -27,6 +26,7 @@ from search_spaces.factors.placement import PLACEMENTS
 from search_spaces.nuisance import NUISANCE
 from study.definition.model import StudyDefinition
 from trainables.config.network import NetworkConfig
+from trainables.foundation.section import Section
 from trainables.networks.backbones import BACKBONES, stage_shapes
 from trainables.networks.modulation import FORMS
 from trainables.sources.faces.attributes import FACE_TASKS
@@ -70,16 +70,16 @@ def code(values: Iterable[Any]) -> str:
     return ", ".join(f"`{value}`" for value in values)
 
 
-def sections_of(annotation: Any) -> list[type[BaseModel]]:
+def sections_of(annotation: Any) -> list[type[Section]]:
     """Return the models an annotation may stand for."""
     if annotation is SourceConfig:
         return [source_section(kind) for kind in SOURCES]
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+    if isinstance(annotation, type) and issubclass(annotation, Section):
         return [annotation]
     return [section for argument in get_args(annotation) for section in sections_of(argument)]
 
 
-def keys_of(model: type[BaseModel], prefix: str = "") -> dict[str, list[FieldInfo]]:
+def keys_of(model: type[Section], prefix: str = "") -> dict[str, list[FieldInfo]]:
     """Return every key a study file may hold, dotted; several fields where a section is one of several kinds."""
     found: dict[str, list[FieldInfo]] = {}
     for name, field in model.model_fields.items():

@@ -14,12 +14,12 @@ from search_spaces.catalog import CATALOG, Space
 from search_spaces.nuisance import Choice
 from search_spaces.space import SearchSpace
 from study.definition.secrets import holds_secret, redact_address
+from trainables.config.data import DataConfig
+from trainables.config.evaluation import AgreementConfig, EvaluationConfig
 from trainables.config.network import NetworkConfig
+from trainables.config.runtime import ComputeConfig
 from trainables.config.training import AugmentationConfig, BalancingConfig, BatchConfig, LossConfig, OptimizationConfig
 from trainables.config.trial import check_sections_agree
-from trainables.config.trial.data import DataConfig
-from trainables.config.trial.evaluation import AgreementConfig, EvaluationConfig
-from trainables.config.trial.runtime import ComputeConfig
 from trainables.foundation.section import Section
 
 LONGEST_NAME = 100

@@ -8,8 +8,8 @@ from typing import Any
 from search_spaces.arms import Arm
 from search_spaces.nuisance import NUISANCE
 from study.definition.model import StudyDefinition
+from trainables.config.modulation import InitializationConfig, ModulationConfig
 from trainables.config.trial import TrialConfig
-from trainables.config.trial.modulation import InitializationConfig, ModulationConfig
 
 Nuisance = Mapping[str, float | int]
 

@@ -20,9 +20,9 @@ from study.plan.arm_config import Nuisance, arm_config, with_values
 from study.run_folder.ownership import refuse_another_rule, refuse_another_study
 from study.run_folder.plan_file import damaged, read_document
 from trainables.config.acting import acts
+from trainables.config.identity import RESULTS_VERSION, trial_id
 from trainables.config.network import with_known_content
 from trainables.config.trial import TrialConfig
-from trainables.config.trial.identity import RESULTS_VERSION, trial_id
 from trainables.networks.ledger import StorageLedger
 
 Stage = Literal["tune", "confirm"]
@@ -133,8 +133,9 @@ def compile_plan(
     with blaming("network"):
         definition = definition.model_copy(update={"network": with_known_content(definition.network)})
         stages = tuple(shape.name for shape in stage_shapes(definition.network, definition.data.image_size))
-    try:
+    with blaming("space"):
         forms = known_forms(definition.space.form_kinds)
+    try:
         expansion = definition.space.expand(stages, definition.data.tasks, forms)
     except ValueError as error:  # its message starts with the key inside the space
         raise UserError(f"space.{error}") from error

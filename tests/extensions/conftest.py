@@ -21,7 +21,7 @@ from torch import nn
 
 from trainables.networks.backbones import Backbone, StageShape
 from trainables.losses.balancing import Balancer
-from trainables.networks.modulation import Modulation
+from trainables.networks.modulation import Modulation, Scale
 
 
 class ShiftOnly(Modulation):
@@ -37,6 +37,17 @@ class ShiftOnly(Modulation):
     def forward(self, features, groups):
         rows = self.shifts[groups].to(features.dtype)
         return features + rows[(..., *[None] * (features.ndim - rows.ndim))]
+
+
+class Gates(Scale):
+    """A form made of vectors, which says so by what it derives from."""
+
+
+class Bottleneck(ShiftOnly):
+    """Takes a number, and leaves the shared network as it is where all tasks are one group."""
+
+    default_size = 2
+    keeps_first = True
 
 
 class WorstOnly(Balancer):
@@ -68,6 +79,9 @@ def tiny(network, image_size):
 ENTRY_POINTS = """
 [modstudy.forms]
 shift_only = outside_pack:ShiftOnly
+gates = outside_pack:Gates
+bottleneck = outside_pack:Bottleneck
+no_form = outside_pack:tiny
 
 [modstudy.balancers]
 worst_only = outside_pack:WorstOnly

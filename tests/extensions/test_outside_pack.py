@@ -49,6 +49,37 @@ def test_what_another_package_brings_is_studied_like_our_own(tmp_path: Path) -> 
 
 @pytest.mark.usefixtures("outside_pack")
 @pytest.mark.parametrize(
+    ("form", "arms"),
+    [
+        ("shift_only", ["all+shift_only"]),  # looks neither at the initialization nor at the activation
+        ("gates", [f"all{start}+gates{end}" for start in ("", "+normal(1,0.1)") for end in ("", "+none")]),
+    ],
+)
+def test_levels_that_a_form_ignores_are_no_arms_of_their_own(form: str, arms: list[str]) -> None:
+    block = {"placement": "all", "form": form, "initialization": ["ones", "normal"], "activation": ["relu", "none"]}
+    plan = compile_plan(_definition(block))
+    assert sorted(planned.arm.name for planned in plan.arms) == sorted(arms)
+    assert plan.duplicates == 4 - len(arms)
+
+
+@pytest.mark.usefixtures("outside_pack")
+def test_a_form_declares_its_number_and_that_one_group_is_the_shared_network() -> None:
+    block = {"placement": "all", "form": ["bottleneck", "bottleneck(2)", "bottleneck(3)"], "grouping": "per_task"}
+    plan = compile_plan(_definition(block))
+    assert [planned.arm.name for planned in plan.arms] == ["all+bottleneck(2)", "all+bottleneck(3)"]
+    assert [planned.config.modulation.size for planned in plan.arms] == [2, 3]
+    (bare,) = compile_plan(_definition({"placement": "all", "form": "bottleneck", "grouping": "shared"})).arms
+    assert bare.arm.name == "shared"
+
+
+@pytest.mark.usefixtures("outside_pack")
+def test_an_entry_point_that_is_no_form_is_refused() -> None:
+    with pytest.raises(UserError, match=r"form 'no_form': expected a subclass of Modulation, got <function tiny"):
+        compile_plan(_definition({"form": "no_form"}))
+
+
+@pytest.mark.usefixtures("outside_pack")
+@pytest.mark.parametrize(
     ("block", "network", "message"),
     [
         ({"form": "shift_onli"}, "tiny", r"^space.blocks\[0\].form: unknown form 'shift_onli'"),

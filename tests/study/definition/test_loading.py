@@ -148,7 +148,7 @@ TABLE = "name: x\ndata: {source: {kind: table, path: a.csv, %s}, tasks: [%s]}\n"
         (BASE.replace("kind: generated", "kind: no"), "data.source.kind", "no"),
         (
             BASE + "space: {blocks: [{grouping: [{groups: [[Smiling, Hat], [no]]}]}]}\n",
-            "space.blocks[0].grouping[0].groups[1]",
+            "space.blocks[0].grouping[0].groups[1][0]",
             "no",
         ),
     ],

@@ -12,8 +12,8 @@ import pytest
 from safetensors.numpy import load_file
 
 from trainables.config.acting import ACTS, FORM_TRAITS, OWN_METHODS, acts
+from trainables.config.identity import trial_id, trial_identity
 from trainables.config.trial import TrialConfig
-from trainables.config.trial.identity import trial_id, trial_identity
 from trainables.foundation.section import Section
 from trainables.losses.balancing import BALANCERS
 from trainables.networks.modulation import FORMS

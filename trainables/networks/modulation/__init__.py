@@ -42,15 +42,29 @@ def register_form(name: str, form: type[Modulation]) -> None:
     The class declares what the form looks at; see the attributes of ``Modulation``.
 
     Raises:
-        ValueError: The name is taken by another form.
+        ValueError: The name is taken by another form, or the form is no subclass of ``Modulation``.
     """
+    _check_form(name, form)
     FORMS.register(name, form)
 
 
+def _check_form(name: str, form: object) -> None:
+    if not (isinstance(form, type) and issubclass(form, Modulation)):
+        raise ValueError(  # noqa: TRY004 - the user can put it right
+            f"form {name!r}: expected a subclass of Modulation, got {form!r}"
+        )
+
+
 def known_forms(named: Iterable[str]) -> Mapping[str, type[Modulation]]:
-    """Return every registered form, and those among ``named`` that other installed packages bring."""
+    """Return every registered form, and those among ``named`` that other installed packages bring.
+
+    Raises:
+        ValueError: What a package brings under such a name is no form.
+    """
     for name in named:
         FORMS.discover(name)
+        if name in FORMS:
+            _check_form(name, FORMS[name])
     return FORMS
 
 

@@ -11,7 +11,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor, nn
 
-from trainables.config.trial.modulation import ModulationConfig
+from trainables.config.modulation import ModulationConfig
 
 
 @dataclass(frozen=True)

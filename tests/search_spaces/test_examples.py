@@ -1,0 +1,23 @@
+"""The examples of the docstrings, run as they are written."""
+
+from __future__ import annotations
+
+import doctest
+from importlib import import_module
+
+import pytest
+
+import search_spaces
+
+
+@pytest.mark.parametrize("home", sorted({"level", "arms", *search_spaces._HOMES}))
+def test_examples_of_docstrings(home: str) -> None:
+    result = doctest.testmod(import_module(f"search_spaces.{home}"))
+    assert result.failed == 0
+
+
+def test_everything_public_is_found_and_nothing_else() -> None:
+    for name in search_spaces.__all__:
+        assert getattr(search_spaces, name) is not None
+    with pytest.raises(AttributeError, match="no attribute 'parse_space'"):
+        search_spaces.parse_space  # noqa: B018 - the look-up itself is tested
