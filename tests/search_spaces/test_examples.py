@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import doctest
 from importlib import import_module
+from pkgutil import walk_packages
 
 import pytest
 
 import search_spaces
 
+MODULES = [module.name for module in walk_packages(search_spaces.__path__, "search_spaces.")]
 
-@pytest.mark.parametrize("home", sorted({"level", "arms", *search_spaces._HOMES}))
-def test_examples_of_docstrings(home: str) -> None:
-    result = doctest.testmod(import_module(f"search_spaces.{home}"))
-    assert result.failed == 0
+
+@pytest.mark.parametrize("name", MODULES)
+def test_examples_of_docstrings(name: str) -> None:
+    assert doctest.testmod(import_module(name)).failed == 0
 
 
 def test_everything_public_is_found_and_nothing_else() -> None:
