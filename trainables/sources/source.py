@@ -1,7 +1,8 @@
 """The contract of a source of images.
 
-A kind of source is a ``SourceConfig`` (its keys in a study file), which opens an ``ImageSource`` for a ``ReadRequest``:
-labels, classes, images in order, and what identifies them. Nothing here knows the rest of a trial, or the cache.
+A kind of source is a ``SourceConfig`` (its keys in a study file), which opens an ``ImageSource`` for a ``ReadRequest``.
+The source provides labels, classes, images in order, and their identity. This module knows neither the rest of a trial
+nor the cache.
 """
 
 from __future__ import annotations
@@ -18,10 +19,10 @@ from numpy.typing import NDArray
 from trainables.foundation.section import Section
 
 Pixels = NDArray[np.uint8]
-"""One image (image_size, image_size, 3), or many with the image index in front."""
+"""One image (image_size, image_size, 3), or a batch (images, image_size, image_size, 3)."""
 
 Labels = NDArray[np.int64]
-"""Class indices (images, tasks); ``UNLABELLED`` where a task is not labelled."""
+"""Class indices (images, tasks); ``UNLABELLED`` where an image has no label for a task."""
 
 SPLITS = ("train", "validation", "test")
 SPLIT_SPELLINGS = {
@@ -29,28 +30,28 @@ SPLIT_SPELLINGS = {
     "validation": ("validation", "valid", "val", "dev"),
     "test": ("test", "testing"),
 }
-"""How file names and tables name the splits, in capitals or not."""
+"""The names of the splits in file names and tables, in upper or lower case."""
 
 UNLABELLED = -1
 
 MAX_PIXELS = 50_000_000
-"""Larger images are refused before they are decoded: a small file can hold a picture that fills the memory."""
+"""Larger images are rejected before decoding: a small file can decode to an image that exhausts memory."""
 
 Fit = Literal["crop", "pad", "stretch"]
-"""How an image that is not square becomes one: its central square, with white borders, or without its proportions."""
+"""How to make an image square: crop to the central square, pad with white, or stretch (changes the aspect ratio)."""
 
 
 @dataclass(frozen=True)
 class ReadRequest:
-    """What a trial asks of a source.
+    """What a trial needs from a source.
 
     Attributes:
-        tasks: names of tasks, in the order of the labels' columns.
+        tasks: task names, in the order of the label columns.
         image_size: side of the decoded images in pixels.
-        fit: how an image becomes square.
-        max_pixels: an image of more counts as undecodable.
-        data_seed: decides what is drawn: pictures, and splits that were never published.
-        cache: folder that keeps hashes of image files; None keeps none.
+        fit: how to make an image square.
+        max_pixels: images with more pixels count as undecodable.
+        data_seed: seeds whatever the source generates: synthetic images, and splits where none are published.
+        cache: folder for the hashes of image files; None disables caching.
     """
 
     tasks: tuple[str, ...]
@@ -63,7 +64,7 @@ class ReadRequest:
 
 @dataclass(frozen=True)
 class CorruptImage:
-    """An image that could not be decoded: its place in a file (``row 3`` from 0, ``line 5`` from 1), path, and why."""
+    """An image that failed to decode: place in its file (``row`` from 0, ``line`` from 1), path, and reason."""
 
     split: str
     file: str
@@ -76,91 +77,91 @@ class CorruptImage:
 
 
 class ImageSource(Protocol):
-    """A source of labelled images, validated when it is made."""
+    """A source of labelled images, validated on construction."""
 
     def identity(self) -> Mapping[str, Any]:
-        """Return, as plain JSON values, everything that decides pixels and labels, and nothing else."""
+        """Return everything that determines pixels and labels, and nothing else, as plain JSON values."""
 
     def classes(self) -> dict[str, tuple[str, ...]]:
-        """Return the class names of every task; a label is an index into them."""
+        """Return the class names of each task; a label is an index into them."""
 
     def labels(self, split: str) -> Labels:
-        """Return the labels of all images of a split, the corrupt ones included."""
+        """Return the labels of all images of a split, including the corrupt ones."""
 
     def images(self, split: str) -> Iterator[Pixels | CorruptImage]:
-        """Yield the images of a split in the order of their labels, with bounded memory."""
+        """Yield the images of a split in the order of their labels, using bounded memory."""
 
-    def pixel_counts(self, split: str) -> Iterator[int]:  # noqa: ARG002 - what a source draws itself is small
-        """Yield width times height of the images of a split, in the order of their labels; 0 where it is not known."""
+    def pixel_counts(self, split: str) -> Iterator[int]:  # noqa: ARG002 - generated images are small
+        """Yield width times height of the images of a split, in the order of their labels; 0 if unknown."""
         return iter(())
 
     def triplets(self, split: str) -> Mapping[str, Labels]:  # noqa: ARG002 - most sources have none
-        """Return, for tasks that come with a list of triplets, its rows (M, 3): anchor, positive, negative.
+        """Return the triplets (M, 3) of each task that has a published list: rows of anchor, positive and negative.
 
-        Rows count all images of the split, the corrupt ones included.
+        Row numbers count all images of the split, including the corrupt ones.
         """
         return {}
 
     def name(self, split: str, row: int) -> str:  # noqa: ARG002 - most splits are one list
-        """Return what messages call the image in a row of a split, the corrupt ones counted."""
+        """Return an image's name for messages; ``row`` counts all images of the split, including the corrupt ones."""
         return f"row {row}"
 
-    def sample(self, count: int) -> Iterator[bytes]:  # noqa: ARG002 - images may be drawn
-        """Yield up to ``count`` training images as they are stored, whether they can be decoded or not."""
+    def sample(self, count: int) -> Iterator[bytes]:  # noqa: ARG002 - generated images are not stored
+        """Yield up to ``count`` training images as stored, decodable or not."""
         return iter(())
 
     def notes(self) -> tuple[str, ...]:
-        """Return what somebody who uses the data should know of it, a sentence each."""
+        """Return notes for users of the data, one sentence each."""
         return ()
 
 
 class SourceConfig(Section, ABC):
-    """The keys of one kind of source, and what can be asked of them without decoding an image.
+    """The keys of one kind of source, and what they reveal without decoding an image.
 
-    A subclass narrows ``kind`` to a ``Literal`` of its own, with that as default. Keys of type ``Path`` are resolved
-    against the study file.
+    A subclass narrows ``kind`` to its own ``Literal`` and uses it as the default. Keys of type ``Path`` are resolved
+    relative to the study file.
     """
 
     kind: str
 
     @abstractmethod
     def open(self, request: ReadRequest) -> ImageSource:
-        """Return the source, validated against what a trial asks of it.
+        """Return the source, validated against a trial's request.
 
         Raises:
-            ValueError: files, columns or tasks do not fit together.
+            ValueError: files, columns and tasks are inconsistent.
         """
 
     @abstractmethod
     def count_images(self) -> int:
-        """Return how many images there are at most, from names and footers alone.
+        """Return an upper bound on the number of images, from file names and footers alone.
 
         Raises:
-            ValueError: the files are not there.
+            ValueError: the files are missing.
         """
 
     @abstractmethod
     def known_tasks(self) -> tuple[str, ...]:
-        """Return the names that ``data.tasks`` may hold (not those of the form ``Task=Value``).
+        """Return the names allowed in ``data.tasks`` (except those of the form ``Task=Value``).
 
         Raises:
-            ValueError: the files are not there.
+            ValueError: the files are missing.
         """
 
     @property
     def place(self) -> str:
-        """Where the data lies, for messages."""
+        """The location of the data, for messages."""
         return str(getattr(self, "path", self.kind))
 
     @property
     def title(self) -> str:
-        """The name of the data where it is listed beside others."""
+        """The display name of the data."""
         path = getattr(self, "path", None)
         return f"{self.kind} images" if path is None else Path(path).name
 
     @classmethod
-    def detect(cls, folder: Path) -> SourceConfig | None:  # noqa: ARG003 - most kinds can be told from their files
-        """Return the source that a folder holds, if its files are laid out as this kind's."""
+    def detect(cls, folder: Path) -> SourceConfig | None:  # noqa: ARG003 - a kind may have no file layout
+        """Return the source in a folder, or None if its files do not have this kind's layout."""
         return None
 
     @classmethod

@@ -211,7 +211,7 @@ def test_several_tables_are_told_apart_by_pointing_at_one(home: Path) -> None:
     (folder / "notes.csv").write_text("a,b\n1,2\n")
     refused = modstudy("new", "mine", "--data", folder)
     assert refused.exit_code == 2
-    assert "several tables name images (more.csv, shoes.csv); point at one of them instead" in refused.stderr
+    assert "several tables list images (more.csv, shoes.csv); give the path of one of them" in refused.stderr
     assert modstudy("new", "mine", "--data", folder / "more.csv").exit_code == 0
     assert load_study(Path("mine.yaml")).data.source.place == str(folder / "more.csv")
 
@@ -238,7 +238,7 @@ def test_what_is_no_data_set_is_said_with_what_to_do(home: Path) -> None:
     assert "no column of labels.csv names image files" in problem(empty)
     for number in range(6):
         write(home / "two" / ("train", "test")[number % 2] / "ab"[number // 3] / f"{number}.png", number)
-    assert "folders of classes for test and train, none for validation: move a part" in problem(home / "two")
+    assert "class folders for test and train, none for validation: move a part" in problem(home / "two")
     ids = home / "ids"
     write(ids / "0.png", 0)
     write(ids / "1.png", 1)
@@ -270,7 +270,7 @@ def test_a_wrong_image_column_is_named_with_the_columns_that_look_like_one(home:
     for command in (("plan",), ("data", "check"), ("run",)):
         result = modstudy(*command, "mine.yaml")
         assert result.exit_code == 2, result.output
-        expected = "has no column 'image'; the values of 'filename' look like image files\n"
+        expected = "has no column 'image'; the values of 'filename' look like image file names\n"
         assert result.stderr.startswith("error: mine.yaml: data.source.image_column: ")
         assert result.stderr.endswith(expected)
     checked = modstudy("data", "check", folder)

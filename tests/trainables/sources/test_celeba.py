@@ -122,7 +122,7 @@ def test_an_image_that_is_not_there_is_corrupt(official, tmp_path):
 @pytest.mark.parametrize(
     ("file", "old", "new", "message"),
     [
-        ("Anno/list_attr_celeba.txt", "36\n", "35\n", r"list_attr_celeba\.txt, line 1: says 35 images, but 36 follow"),
+        ("Anno/list_attr_celeba.txt", "36\n", "35\n", r"list_attr_celeba\.txt, line 1: announces 35 images, but 36 follow"),
         ("Anno/list_attr_celeba.txt", "36\n", "", r"line 1: expected the number of images"),
         ("Anno/list_attr_celeba.txt", "000002.jpg", "000001.jpg", r"line 4: '000001\.jpg' is listed already in line 3"),
         (
@@ -132,7 +132,7 @@ def test_an_image_that_is_not_there_is_corrupt(official, tmp_path):
             r"line 8: attribute '5_o_Clock_Shadow' must be",
         ),
         ("Anno/list_attr_celeba.txt", "000006.jpg -1", "000006.jpg", r"line 8: expected 40 attributes, got 39"),
-        ("Anno/list_attr_celeba.txt", "000004.jpg", "../../x.jpg", r"'\.\./\.\./x\.jpg' must be the plain name"),
+        ("Anno/list_attr_celeba.txt", "000004.jpg", "../../x.jpg", r"'\.\./\.\./x\.jpg' must be a plain file name"),
         ("Eval/list_eval_partition.txt", "000004.jpg 0", "000004.jpg 3", r"line 4: the partition must be 0 .* got '3'"),
         (
             "Eval/list_eval_partition.txt",

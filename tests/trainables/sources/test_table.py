@@ -118,7 +118,7 @@ def test_paths_that_lead_out_are_refused_by_name(layouts, table, tmp_path, name)
 def test_a_row_without_an_image_is_refused_by_line_and_column(layouts, table, name):
     table[1][3][0] = name
     path = write(layouts, *table)
-    with pytest.raises(ValueError, match=r"own\.csv, line 5, column 'file': every row must name an image, got ''"):
+    with pytest.raises(ValueError, match=r"own\.csv, line 5, column 'file': each row must name an image, got ''"):
         data_fingerprint(config(path, ("kind",)), 0)
 
 

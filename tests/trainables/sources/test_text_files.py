@@ -132,7 +132,7 @@ def test_an_image_without_a_group_is_a_group_of_its_own(own, tmp_path):
     assert len(splits["train"]) >= 5
     with_people = [{image[0, 0, 0] // 20 for image in split.images} & {2, 3, 4} for split in splits.values()]
     assert sorted(map(len, with_people)) == [0, 0, 3]
-    assert "9 images name no group; each is one of its own" in " ".join(
+    assert "9 images have no group; each forms its own" in " ".join(
         check_dataset(data, 0, tmp_path / "cache").notes
     )
 
@@ -145,7 +145,7 @@ def test_equal_numbers_of_an_ordinal_are_one_class(own, tmp_path, order):
     assert dataset.classes == {"kind": ("38", "39", "40.5"), "kind=38.00": ("no", "yes")}
     labels = [label for split in dataset.splits.values() for label in split.labels.tolist()]
     assert sorted(labels) == [[0, 1]] * 4 + [[1, 0]] * 4 + [[2, 0]] * 4
-    with pytest.raises(ValueError, match=r"values of order must be distinct, also as numbers"):
+    with pytest.raises(ValueError, match=r"values of order must differ, also as numbers"):
         own(rows(sizes), labels={"kind": {"kind": "ordinal", "order": ["38", "38.0"]}})
 
 
@@ -189,5 +189,5 @@ def test_a_cell_may_be_as_long_as_a_text_is(own, tmp_path):
 
 @pytest.mark.parametrize("word", ["", "nan", "None"])
 def test_a_row_that_names_no_image_is_refused_by_its_line(own, word):
-    with pytest.raises(ValueError, match=r"own\.csv, line 5, column 'file': every row must name an image"):
+    with pytest.raises(ValueError, match=r"own\.csv, line 5, column 'file': each row must name an image"):
         data_fingerprint(own(rows(["a", "b"] * 6).replace("03.png", word)), 0)

@@ -99,7 +99,7 @@ def test_heights_in_inches():
     official = ["Flat", "Under 1in", "1in - 1 3/4in", "2in - 2 3/4in", "3in - 3 3/4in", "4in - 4 3/4in", "5in & over"]
     assert [inches(value) for value in official] == [0, 0.5, 1, 2, 3, 4, 5]
     assert inches("1 3/4 in") == 1.75
-    with pytest.raises(ValueError, match="'High' is no height in inches"):
+    with pytest.raises(ValueError, match="'High' is not a height in inches"):
         inches("High")
 
 
@@ -188,7 +188,7 @@ def test_a_trial_on_drawn_triplets(official, train_tiny):
 @pytest.mark.parametrize(
     ("name", "text", "message"),
     [
-        ("filenames.json", '["a.jpg"]\n', r"filenames\.json, line 1: expected an image path a line, got JSON"),
+        ("filenames.json", '["a.jpg"]\n', r"filenames\.json, line 1: expected one image path per line, got JSON"),
         (
             "tripletlists/class_tripletlist_val.txt",
             "0 1 99\n",

@@ -1,4 +1,4 @@
-"""Where the files of CelebA lie: as downloaded, as torchvision lays them out, or as copies with CSV files do."""
+"""Locates the CelebA files: as downloaded, in torchvision's layout, or in mirrors with CSV files."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _ARCHIVES = (f"Img/{_IMAGES}.zip", f"{_IMAGES}.zip")
 
 @dataclass(frozen=True)
 class CelebaLayout:
-    """The files found; ``identities`` only where they were fetched too."""
+    """The files found; ``identities`` is None if they were not downloaded."""
 
     attributes: Path
     partition: Path
@@ -27,17 +27,17 @@ class CelebaLayout:
     images: Path
 
     def open_images(self) -> ImageFiles:
-        """Return the aligned images, from the folder or from the archive."""
+        """Return the aligned images from the folder or the archive."""
         if self.images.suffix == ".zip":
             return ZipFiles(self.images, f"{_IMAGES}/")
         return FolderFiles(self.images)
 
 
 def find_celeba(folder: Path) -> CelebaLayout:
-    """Return the files of CelebA below a folder.
+    """Return the CelebA files below a folder.
 
     Raises:
-        ValueError: no such folder, or a file is missing; names the places looked at.
+        ValueError: no such folder, or a file is missing; the message lists the places searched.
     """
     if not folder.is_dir():
         raise ValueError(f"data.source.path: {folder} is not a folder")
@@ -52,7 +52,7 @@ def find_celeba(folder: Path) -> CelebaLayout:
 
 
 def is_celeba(folder: Path) -> bool:
-    """Return whether a folder holds the attributes of CelebA."""
+    """Return whether a folder contains the CelebA attributes."""
     return any(_first(folder / home, _ATTRIBUTES) for home in _HOMES)
 
 

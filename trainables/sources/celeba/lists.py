@@ -1,4 +1,4 @@
-"""The three lists of CelebA: attributes, partition and identities, as text in columns or as CSV."""
+"""The three CelebA lists: attributes, partition and identities, as columns of text or as CSV."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _LABEL_OF = {"1": 1, "-1": 0}
 
 @dataclass(frozen=True)
 class AttributeList:
-    """The images in the list's order, the line of each, and (N, A) 0/1 for every attribute."""
+    """The images in list order, the line of each, and their attributes (N, A), 0 or 1."""
 
     images: tuple[str, ...]
     lines: tuple[int, ...]
@@ -27,13 +27,14 @@ class AttributeList:
 
 
 def read_attributes(path: Path) -> AttributeList:
-    """Return the attributes of every image; a file that stays the same is read once a process.
+    """Return the attributes of all images; each process reads an unchanged file only once.
 
-    The official list is: the number of images; the names; then a line an image with its name and 1 or -1 an attribute.
+    The official list has the number of images, the attribute names, then one line per image: its name and a 1 or -1
+    per attribute.
 
     Raises:
-        ValueError: the count does not hold, a value is neither 1 nor -1, a line is short or long, an image is there
-            twice; names file and line.
+        ValueError: the count is wrong, a value is neither 1 nor -1, a line has the wrong number of values, or an image
+            appears twice; the message gives file and line.
     """
     status = path.stat()
     return _read_attributes(path, status.st_size, status.st_mtime_ns)
@@ -65,11 +66,11 @@ def _text_rows(path: Path) -> tuple[tuple[str, ...], list[str], list[list[str]],
     lines = read_lines(path)
     if len(lines) < 3 or not lines[0].strip().isdecimal():
         raise ValueError(
-            f"{path}, line 1: expected the number of images, then names, then images, got {lines[0][:40]!r}"
+            f"{path}, line 1: expected the number of images, then attribute names, then images, got {lines[0][:40]!r}"
         )
     counted, rows = int(lines[0]), [line.split() for line in lines[2:]]
     if counted != len(rows):
-        raise ValueError(f"{path}, line 1: says {counted} images, but {len(rows)} follow; fetch the file again")
+        raise ValueError(f"{path}, line 1: announces {counted} images, but {len(rows)} follow; download the file again")
     for row, cells in enumerate(rows):
         if not cells:
             raise ValueError(f"{path}, line {row + 3}: empty; expected an image and its attributes")
@@ -84,10 +85,10 @@ def _csv_rows(path: Path) -> tuple[tuple[str, ...], list[str], list[list[str]], 
 
 
 def read_partition(path: Path, images: Sequence[str]) -> NDArray[np.str_]:
-    """Return the official split (N,) of every image: 0 train, 1 validation, 2 test.
+    """Return the official split (N,) of each image: 0 train, 1 validation, 2 test.
 
     Raises:
-        ValueError: an image has none, or a flag is none of the three; names file and line.
+        ValueError: an image has no split, or a flag has another value; the message gives file and line.
     """
     flags = _read_pairs(path, images, "an image and 0, 1 or 2")
     known = {str(index): split for index, split in enumerate(SPLITS)}
@@ -99,10 +100,10 @@ def read_partition(path: Path, images: Sequence[str]) -> NDArray[np.str_]:
 
 
 def read_identities(path: Path, images: Sequence[str]) -> list[str]:
-    """Return the identity of every image.
+    """Return the identity of each image.
 
     Raises:
-        ValueError: an image has none, or one that is no number; names file and line.
+        ValueError: an image has no identity, or one that is not a number; the message gives file and line.
     """
     found = _read_pairs(path, images, "an image and its identity")
     for flag, line in found:
@@ -112,7 +113,7 @@ def read_identities(path: Path, images: Sequence[str]) -> list[str]:
 
 
 def _read_pairs(path: Path, images: Sequence[str], rule: str) -> list[tuple[str, int]]:
-    """Return for every image the second word of its line, and the line."""
+    """Return the second word of each image's line, and the line number."""
     if path.suffix == ".csv":
         table = read_table(path)
         if len(table.columns) != 2:
@@ -131,6 +132,6 @@ def _read_pairs(path: Path, images: Sequence[str], rule: str) -> list[tuple[str,
     if missing or len(names) != len(images):
         odd = missing[0] if missing else next(iter(set(names) - set(images)))
         raise ValueError(
-            f"{path}: must list the {len(images)} images of the attributes, lists {len(names)}; {odd!r} is in one only"
+            f"{path}: must list the {len(images)} images with attributes, got {len(names)}; {odd!r} is in one only"
         )
     return [(pairs[row_of[name]][1], lines[row_of[name]]) for name in images]

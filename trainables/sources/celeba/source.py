@@ -1,4 +1,4 @@
-"""CelebA (Liu et al., ICCV 2015) as it is downloaded: 40 binary attributes, identities, the official partition."""
+"""CelebA (Liu et al., ICCV 2015) as downloaded: 40 binary attributes, identities, the official partition."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from trainables.sources.reading.listing import ListedSource, Listing, SplitListi
 from trainables.sources.source import SPLITS, Labels, ReadRequest, SourceConfig
 
 IDENTITY = "identity"
-"""The task of telling people apart; the official splits share no person."""
+"""The person identification task; the official splits share no person."""
 
 
 class CelebaImages(SourceConfig):
-    """CelebA in one of the layouts it is handed round in; which one is found by looking (``celeba_layout``)."""
+    """CelebA in any of its common layouts, detected from the files (``trainables.sources.celeba.layout``)."""
 
     kind: Literal["celeba"] = "celeba"
     path: Path
@@ -30,30 +30,30 @@ class CelebaImages(SourceConfig):
         return ListedSource(request, read_celeba(layout, request.tasks), layout.open_images())
 
     def count_images(self) -> int:
-        """Return the images the list of attributes names."""
+        """Return the number of images in the attribute list."""
         return len(read_attributes(find_celeba(self.path).attributes).images)
 
     def known_tasks(self) -> tuple[str, ...]:
-        """Return the attributes, and ``identity`` where its list is there."""
+        """Return the attributes, and ``identity`` if its list is present."""
         layout = find_celeba(self.path)
         return (*attribute_names(layout.attributes), *([IDENTITY] if layout.identities else []))
 
     @classmethod
     def detect(cls, folder: Path) -> CelebaImages | None:
-        """Return the source if the list of attributes lies in the folder."""
+        """Return the source if the folder contains the attribute list."""
         return cls(path=folder) if is_celeba(folder) else None
 
 
 def read_celeba(layout: CelebaLayout, tasks: tuple[str, ...]) -> Listing:
-    """Return names, labels and splits of the images.
+    """Return the names, labels and splits of the images.
 
     Raises:
-        ValueError: an unknown attribute, or lists that do not fit together; names file, line, value and rule.
+        ValueError: an unknown attribute, or inconsistent lists; the message gives file, line, value and rule.
     """
     listed = read_attributes(layout.attributes)
     for image in listed.images:
         if "/" in image or "\\" in image or image.startswith("."):
-            raise ValueError(f"{layout.attributes}: {image!r} must be the plain name of an image")
+            raise ValueError(f"{layout.attributes}: {image!r} must be a plain file name")
     splits = read_partition(layout.partition, listed.images)
     classes: dict[str, tuple[str, ...]] = {}
     columns: list[Labels] = []
@@ -81,7 +81,7 @@ def read_celeba(layout: CelebaLayout, tasks: tuple[str, ...]) -> Listing:
 def _label_identities(layout: CelebaLayout, images: tuple[str, ...]) -> tuple[tuple[str, ...], Labels]:
     if layout.identities is None:
         raise ValueError(
-            f"data.tasks: 'identity' needs Anno/identity_CelebA.txt, which is not beside {layout.attributes}"
+            f"data.tasks: 'identity' needs Anno/identity_CelebA.txt, which is missing beside {layout.attributes}"
         )
     numbers = np.array([int(person) for person in read_identities(layout.identities, images)], dtype=np.int64)
     people, labels = np.unique(numbers, return_inverse=True)

@@ -1,1 +1,1 @@
-"""Drawn faces: the data set that comes with the project."""
+"""Synthetic faces: the data set that ships with the project."""

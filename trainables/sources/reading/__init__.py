@@ -1,1 +1,1 @@
-"""What several formats read with: image files, pixels, text files, cells and splits."""
+"""Readers shared by several formats: image files, pixels, text files, cells and splits."""

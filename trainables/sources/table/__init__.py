@@ -1,1 +1,1 @@
-"""Image files listed in a CSV file, or sorted into folders."""
+"""Image files listed in a CSV file or sorted into folders."""

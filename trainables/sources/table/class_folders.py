@@ -1,4 +1,4 @@
-"""Images sorted into a folder a class, on request below a folder a split: what they say, as the rows of a table."""
+"""Images sorted into one folder per class, optionally below one folder per split, as the rows of a table."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _SPLIT_OF = {spelling: split for split, spellings in SPLIT_SPELLINGS.items() for
 
 @dataclass(frozen=True)
 class ClassFolders:
-    """The images below a folder, sorted: path, class, and split where folders name one."""
+    """The images below a folder, sorted: path, class, and split if there are split folders."""
 
     folder: Path
     rows: tuple[tuple[str, ...], ...]
@@ -22,10 +22,10 @@ class ClassFolders:
 
 
 def find_class_folders(folder: Path) -> ClassFolders | None:
-    """Return the images of ``CLASS/*.jpg`` or ``SPLIT/CLASS/*.jpg``; None where folders name no two classes.
+    """Return the images of ``CLASS/*.jpg`` or ``SPLIT/CLASS/*.jpg``; None if there are fewer than two class folders.
 
     Raises:
-        ValueError: folders name splits, but not all three.
+        ValueError: there are folders for some splits, but not for all three.
     """
     inside = _folders(folder)
     splits = {path: _SPLIT_OF[path.name.casefold()] for path in inside if path.name.casefold() in _SPLIT_OF}
@@ -36,7 +36,7 @@ def find_class_folders(folder: Path) -> ClassFolders | None:
         missing = [split for split in SPLITS if split not in {row[2] for row in rows}]
         if rows and missing:
             raise ValueError(
-                f"{folder}: folders of classes for {' and '.join(sorted({row[2] for row in rows}))}, none for "
+                f"{folder}: class folders for {' and '.join(sorted({row[2] for row in rows}))}, none for "
                 f"{' and '.join(missing)}: move a part of the images there, or put all classes into one folder without "
                 "splits, which are then drawn"
             )

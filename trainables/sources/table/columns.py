@@ -1,4 +1,4 @@
-"""Which column of a CSV file means what: found by looking at its values."""
+"""Detects the role of each column of a CSV file from its values."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ _DEEPEST = 2
 
 
 def image_columns(table: TextTable) -> tuple[str, ...]:
-    """Return the columns most of whose first values are named as image files are."""
+    """Return the columns in which most of the first values look like image file names."""
     return tuple(name for name, cells in table.columns.items() if _share_of_images(cells[:_LOOKED_AT]) > 0.5)
 
 
 def split_column(table: TextTable) -> str | None:
-    """Return the only column that holds nothing but names of splits, of which at least two."""
+    """Return the only column that contains nothing but split names, and at least two of them."""
     known = {spelling for spellings in SPLIT_SPELLINGS.values() for spelling in spellings}
     values = {name: {cell.casefold() for cell in cells} for name, cells in table.columns.items()}
     found = [name for name, cells in values.items() if cells <= known and len(cells) > 1]
@@ -28,7 +28,7 @@ def split_column(table: TextTable) -> str | None:
 
 
 def images_folder(names: Sequence[str], folder: Path) -> Path:
-    """Return where the first images lie: in the folder, or in one up to two levels below; the folder where nowhere."""
+    """Return the folder of the first images: the given one or one up to two levels below; if none, the given one."""
     first = [name for name in names[:_LOOKED_AT] if name]
     for place in _folders(folder, _DEEPEST):
         if any((place / name).is_file() for name in first if _is_inside(name)):
@@ -37,17 +37,17 @@ def images_folder(names: Sequence[str], folder: Path) -> Path:
 
 
 def delimiter_of(path: Path) -> str:
-    """Return the character that splits the first line into most cells, a comma where none does.
+    """Return the character that splits the first line into the most cells; by default a comma.
 
     Raises:
-        ValueError: no text in UTF-8.
+        ValueError: the file is not UTF-8 text.
     """
     header = read_text(path).split("\n", 1)[0]
     return max(_DELIMITERS, key=header.count)
 
 
 def is_image_name(name: str) -> bool:
-    """Return whether a file is called as image files are."""
+    """Return whether a file name has the suffix of an image file."""
     return name.lower().endswith(IMAGE_SUFFIXES)
 
 
@@ -61,7 +61,7 @@ def _is_inside(name: str) -> bool:
 
 
 def _folders(folder: Path, levels: int) -> Iterator[Path]:
-    """Yield a folder and those below it, the near ones first."""
+    """Yield a folder and those below it, level by level."""
     nearby = [folder]
     for level in range(levels + 1):
         yield from nearby

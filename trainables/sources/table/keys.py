@@ -1,4 +1,4 @@
-"""The keys of a CSV file with a row an image and a column a task."""
+"""The keys of a CSV file with one row per image and one column per task."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from trainables.sources.source import SourceConfig
 
 
 class TableLabel(Section):
-    """How the cells of one column become classes.
+    """How the cells of one column map to classes.
 
-    ``class``: every value a class. ``multi_label``: values split by ``separator``, taken as ``multi_valued`` says, or
-    one by one as binary tasks ``column=value``. ``ordinal``: classes in the order of ``order``, or else of the numbers
-    they are, joined between the edges ``bins`` where given.
+    ``class``: each value is a class. ``multi_label``: cells hold values separated by ``separator``; ``multi_valued``
+    determines their class, or each value is a binary task ``column=value``. ``ordinal``: classes in the order given by
+    ``order``, or by number; ``bins`` merges the numbers between its edges.
     """
 
     kind: CellKind = "class"
@@ -32,13 +32,13 @@ class TableLabel(Section):
     @model_validator(mode="after")
     def _order_fits(self) -> TableLabel:
         if (self.order or self.bins) and self.kind != "ordinal":
-            raise ValueError(f"order and bins are for kind 'ordinal', got kind {self.kind!r}")
+            raise ValueError(f"order and bins require kind 'ordinal', got kind {self.kind!r}")
         if self.order and self.bins:
-            raise ValueError("order and bins exclude each other")
+            raise ValueError("order and bins are mutually exclusive")
         if list(self.bins) != sorted(set(self.bins)):
-            raise ValueError(f"bins must be rising edges, got {list(self.bins)}")
+            raise ValueError(f"bins must be increasing edges, got {list(self.bins)}")
         if len(set(map(_as_number, self.order))) != len(self.order):
-            raise ValueError(f"the values of order must be distinct, also as numbers, got {list(self.order)}")
+            raise ValueError(f"the values of order must differ, also as numbers, got {list(self.order)}")
         return self
 
 
@@ -50,11 +50,11 @@ def _as_number(text: str) -> float | str:
 
 
 class TableKeys(SourceConfig):
-    """The keys of a CSV file (UTF-8, with a header) beside images, and what follows from them alone.
+    """The keys of a CSV file (UTF-8, with a header) that lists images.
 
-    Image paths are relative to ``images``, or else to the file's folder, and must stay inside. ``split_column`` holds
-    train, validation (val, valid, dev) or test; empty takes a column called ``split`` if there is one, and else draws
-    ``shares`` with ``data_seed``, whole groups of ``group_column`` at a time.
+    Image paths are relative to ``images``, by default the file's folder, and must stay inside it. ``split_column``
+    contains train, validation (val, valid, dev) or test. Without it, a column named ``split`` is used if there is one;
+    otherwise ``data_seed`` splits the images by ``shares``, keeping the groups of ``group_column`` together.
     """
 
     kind: Literal["table"] = "table"
@@ -72,7 +72,7 @@ class TableKeys(SourceConfig):
     @classmethod
     def _delimiter_can_split(cls, delimiter: str) -> str:
         if len(delimiter) != 1 or delimiter in '"\r\n':
-            rule = 'must be one character, no quote and no line break (a tab is "\\t", in double quotes)'
+            rule = 'must be one character other than a quote or a line break (a tab is "\\t", in double quotes)'
             raise ValueError(f"{rule}, got {delimiter!r}")
         return delimiter
 
@@ -84,10 +84,10 @@ class TableKeys(SourceConfig):
 
     @property
     def folder(self) -> Path:
-        """Where the images lie."""
+        """The folder of the images."""
         return self.path.parent if self.images is None else self.images
 
     def tasks_of(self, table: TextTable) -> tuple[str, ...]:
-        """Return the names that ``data.tasks`` may hold, of a table that has been read."""
+        """Return the names allowed in ``data.tasks``, given the table."""
         others = {self.image_column, self.split_column, "split"}
         return tuple(name for name in table.columns if name not in others)

@@ -1,4 +1,4 @@
-"""From the rows of a CSV file to names, labels and splits."""
+"""Converts the rows of a CSV file to image names, labels and splits."""
 
 from __future__ import annotations
 
@@ -35,12 +35,12 @@ def read_rows(source: TableKeys, tasks: tuple[str, ...], data_seed: int, files: 
     Args:
         source: the keys of the study file.
         tasks: columns, or ``column=value``.
-        data_seed: draws the split where the table has none.
-        files: checks that no path leads out of the folder of images.
+        data_seed: draws the split if the table has none.
+        files: checks that no path leaves the image folder.
 
     Raises:
-        ValueError: a column is missing, a path leads out, an image is there twice, a value breaks its rule; names file,
-            line, value and rule.
+        ValueError: a column is missing, a path leaves the image folder, an image appears twice, or a value breaks its
+            rule; the message gives file, line, value and rule.
     """
     table = read_table(source.path, source.delimiter)
     names = _image_names(source, table, files)
@@ -68,7 +68,7 @@ def read_rows(source: TableKeys, tasks: tuple[str, ...], data_seed: int, files: 
 
 
 def _missing_in(source: TableKeys, column: str) -> MissingValues:
-    """Return what is missing in a column: a word that its order lists is a value."""
+    """Return the missing-value markers of a column; a word in its ``order`` is a value."""
     order = source.labels[column].order if column in source.labels else ()
     return MissingValues([word for word in source.missing if word not in order])
 
@@ -77,13 +77,13 @@ def _image_names(source: TableKeys, table: TextTable, files: FolderFiles) -> lis
     column, missing = source.image_column, MissingValues(source.missing)
     if column not in table.columns:
         found = image_columns(table)
-        hint = f"the values of {' and '.join(map(repr, found))} look like image files" if found else ""
+        hint = f"the values of {' and '.join(map(repr, found))} look like image file names" if found else ""
         rest = f"; {hint}" if hint else table.hint or f"; it has {', '.join(table.columns)}"
         raise ValueError(f"data.source.image_column: {table.file} has no column {column!r}{rest}")
     names = []
     for row, name in enumerate(table.column(column)):
         if not missing.values([name]):
-            raise ValueError(f"{table.row(row)}, column {column!r}: every row must name an image, got {name!r}")
+            raise ValueError(f"{table.row(row)}, column {column!r}: each row must name an image, got {name!r}")
         try:
             names.append(files.normalised(name))
             files.path_of(names[-1])
@@ -113,7 +113,7 @@ def _label(source: TableKeys, table: TextTable, task: str, missing: MissingValue
 def _splits(
     source: TableKeys, table: TextTable, data_seed: int, names: Sequence[str]
 ) -> tuple[NDArray[np.str_], tuple[str | None, ...]]:
-    """Return the split (N,) of every image, and notes on how it came about."""
+    """Return the split (N,) of each image, and notes on how it was drawn."""
     name = source.split_column or ("split" if "split" in table.columns else None)
     if name is None:
         return _drawn(source, table, data_seed, names)
@@ -128,17 +128,17 @@ def _splits(
 def _drawn(
     source: TableKeys, table: TextTable, data_seed: int, names: Sequence[str]
 ) -> tuple[NDArray[np.str_], tuple[str | None, ...]]:
-    """Draw the split. An image without a value in the column of groups is in a group of its own."""
+    """Draw the split. An image without a value in the group column forms its own group."""
     groups: list[str] = list(names)
     notes: list[str | None] = []
     if source.group_column is not None:
         missing = MissingValues(source.missing)
         cells = one_value_cells(table.column(source.group_column), missing)
-        # A file name holds no NUL, so no group is called like the group of an image.
+        # A file name contains no NUL, so no group's name equals that of a single image.
         groups = [cell[0] if cell else f"\0{image}" for cell, image in zip(cells, names, strict=True)]
         alone = sum(not cell for cell in cells)
         if alone:
-            notes.append(f"column {source.group_column!r}: {alone:,} images name no group; each is one of its own")
+            notes.append(f"column {source.group_column!r}: {alone:,} images have no group; each forms its own")
         notes.append(missing.note(source.group_column))
     try:
         return draw_split(groups, data_seed, source.shares), tuple(notes)

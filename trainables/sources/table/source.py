@@ -1,4 +1,4 @@
-"""Images of your own: any folder of image files, and a CSV file with a row an image and a column a task."""
+"""Your own images: any folder of image files, and a CSV file with one row per image and one column per task."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ class TableImages(TableKeys):
         return ListedSource(request, read_rows(self, request.tasks, request.data_seed, files), files)
 
     def count_images(self) -> int:
-        """Return the rows of the table."""
+        """Return the number of rows of the table."""
         return len(read_table(self.path, self.delimiter))
 
     def known_tasks(self) -> tuple[str, ...]:
-        """Return the columns that are neither image nor split; a group may be a task, such as telling people apart."""
+        """Return all columns except image and split; the group column may be a task, such as identifying people."""
         return self.tasks_of(read_table(self.path, self.delimiter))
 
     @classmethod
@@ -36,7 +36,7 @@ class TableImages(TableKeys):
         """Return the source if one CSV file in the folder has a column of image files.
 
         Raises:
-            ValueError: several do, or none does and one cannot be read.
+            ValueError: several files do, or none does and one cannot be read.
         """
         found, unreadable = [], []
         for path in sorted([*folder.glob("*.csv"), *folder.glob("*.tsv")]):
@@ -48,15 +48,15 @@ class TableImages(TableKeys):
             raise unreadable[0]
         if len(found) > 1:
             names = ", ".join(source.path.name for source in found)
-            raise ValueError(f"{folder}: several tables name images ({names}); point at one of them instead")
+            raise ValueError(f"{folder}: several tables list images ({names}); give the path of one of them")
         return found[0] if found else None
 
     @classmethod
     def of(cls, path: Path) -> TableImages | None:
-        """Return the source that a CSV file describes, None where no column names image files.
+        """Return the source described by a CSV file, None if no column contains image file names.
 
         Raises:
-            ValueError: it cannot be read as a table.
+            ValueError: the file cannot be read as a table.
         """
         delimiter = delimiter_of(path)
         table = read_table(path, delimiter)

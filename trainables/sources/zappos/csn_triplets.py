@@ -1,8 +1,9 @@
 """The triplet lists released with CSN (Veit, Belongie, Karaletsos, CVPR 2017) for UT-Zappos50K.
 
-``filenames.json`` is no JSON: one image path a line. A line of ``tripletlists/TASK_tripletlist_SPLIT.txt`` holds three
-line numbers of it, counted from 0: anchor, far, close (``triplet_image_loader.py``). Everything else here has the order
-anchor, positive, negative, so they are turned when read.
+Despite its name, ``filenames.json`` is not JSON but one image path per line. Each line of
+``tripletlists/TASK_tripletlist_SPLIT.txt`` holds three of its line numbers, counted from 0: anchor, far, close
+(``triplet_image_loader.py``). This project orders triplets as anchor, positive, negative, so they are reordered on
+reading.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ _SPELLINGS = {"train": "train", "validation": "val", "test": "test"}
 
 @dataclass(frozen=True)
 class ReleasedTriplets:
-    """``filenames`` by line; per split and task an (M, 3) array of lines: anchor, positive, negative."""
+    """``filenames`` by line; per split and task an (M, 3) array of line numbers: anchor, positive, negative."""
 
     file: Path
     filenames: tuple[str, ...]
@@ -32,12 +33,12 @@ class ReleasedTriplets:
 
 
 def find_released(root: Path) -> Path | None:
-    """Return the folder that holds ``filenames.json`` and ``tripletlists``: ``data/`` of CSN, or the root itself."""
+    """Return the folder with ``filenames.json`` and ``tripletlists``: CSN's ``data/``, or the root itself."""
     return next((home for home in (root / "data", root) if (home / "filenames.json").is_file()), None)
 
 
 def read_released(root: Path, tasks: Iterable[str]) -> ReleasedTriplets:
-    """Return the lists of the conditions among ``tasks``, over all three splits.
+    """Return the triplet lists of the conditions among ``tasks``, for all three splits.
 
     Raises:
         ValueError: a file is missing, a line does not hold three line numbers, or none of the tasks is a condition.
@@ -47,12 +48,12 @@ def read_released(root: Path, tasks: Iterable[str]) -> ReleasedTriplets:
         raise ValueError(f"{root}: the released triplets are missing; looked for data/filenames.json, filenames.json")
     conditions = [task for task in tasks if task in CONDITIONS]
     if not conditions:
-        raise ValueError(f"data.tasks: released triplets are for {', '.join(CONDITIONS)}; none of them is asked for")
+        raise ValueError(f"data.tasks: released triplets are for {', '.join(CONDITIONS)}; list at least one of them")
     filenames = tuple(line.strip() for line in read_lines(home / "filenames.json"))
     if filenames[0].startswith(("[", "{")):
         raise ValueError(
-            f"{home / 'filenames.json'}, line 1: expected an image path a line, got JSON: the released file"
-            " is no JSON, whatever its name says"
+            f"{home / 'filenames.json'}, line 1: expected one image path per line, got JSON: the released file"
+            " is not JSON, despite its name"
         )
     lists = {
         split: {

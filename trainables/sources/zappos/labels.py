@@ -1,4 +1,4 @@
-"""What the tables of UT-Zappos50K say of an image, as tasks."""
+"""Tasks and labels from the UT-Zappos50K tables."""
 
 from __future__ import annotations
 
@@ -34,16 +34,16 @@ _INCHES = re.compile(
 
 
 def inches(value: str) -> float:
-    """Return the lowest height of a heel value: ``Flat`` 0, ``Under 1in`` 0.5, ``1in - 1 3/4in`` 1, ``5in & over`` 5.
+    """Return a heel's minimum height in inches: ``Flat`` 0, ``Under 1in`` 0.5, ``1in - 1 3/4in`` 1, ``5in & over`` 5.
 
     Raises:
-        ValueError: it names no height.
+        ValueError: the value gives no height.
     """
     if value.strip().casefold() == "flat":
         return 0.0
     found = _INCHES.match(value.strip())
     if found is None:
-        raise ValueError(f"{value!r} is no height in inches")
+        raise ValueError(f"{value!r} is not a height in inches")
     height = float(found["whole"]) + (int(found["top"]) / int(found["bottom"]) if found["top"] else 0.0)
     return height / 2 if found["under"] else height
 
@@ -53,9 +53,9 @@ class ZapposLabels:
 
     Args:
         root: the folder of the data set.
-        multi_valued: what a cell of several values is (``cells.CellRule``).
-        heel_bins: edges in inches.
-        optional: tasks that may do without ``meta-data.csv``, since they come with triplets.
+        multi_valued: how to treat a cell with several values (``cells.CellRule``).
+        heel_bins: bin edges in inches.
+        optional: tasks that do not require ``meta-data.csv``, because they come with triplets.
     """
 
     def __init__(
@@ -68,7 +68,7 @@ class ZapposLabels:
 
     @cached_property
     def table(self) -> TextTable | None:
-        """``meta-data.csv``, None where it is not there."""
+        """``meta-data.csv``, None if it is missing."""
         return self._read(META_DATA)
 
     @cached_property
@@ -76,10 +76,10 @@ class ZapposLabels:
         return self._read(META_DATA_BINARY)
 
     def listing(self) -> TextTable:
-        """Return the table whose first column names every CID.
+        """Return the table whose first column lists every CID.
 
         Raises:
-            ValueError: no table is there.
+            ValueError: there is no such table.
         """
         table = self.table or self._binary
         if table is None:
@@ -87,10 +87,10 @@ class ZapposLabels:
         return table
 
     def label(self, task: str, cids: list[str]) -> LabelledColumn:
-        """Return the labels of images; one that the table does not name is unlabelled.
+        """Return the labels of images; an image that is not in the table is unlabelled.
 
         Raises:
-            ValueError: no such task, or a value that cannot be read.
+            ValueError: no such task, or a value that cannot be parsed.
         """
         columns = list(self.table.columns)[1:] if self.table else []
         column, value = split_task(task, [*CONDITIONS, *columns])

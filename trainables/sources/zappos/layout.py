@@ -1,4 +1,4 @@
-"""Where the files of UT-Zappos50K lie, and the images in their tree by path and by CID."""
+"""Locates the UT-Zappos50K files, and indexes the images by path and by CID."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _IMAGE = re.compile(r"(?P<product>\d+)\.(?P<colour>\d+)\.(?:jpe?g|png)$", re.IGN
 
 @dataclass(frozen=True)
 class ZapposTree:
-    """The images below a folder: by normalised path, and by CID (``productid-colorid``)."""
+    """The images below a folder, by normalised path and by CID (``productid-colorid``)."""
 
     folder: Path
     by_path: dict[str, str]
@@ -23,22 +23,22 @@ class ZapposTree:
 
 
 def find_file(root: Path, name: str) -> Path | None:
-    """Return a file of the data set: in the root, in ``ut-zap50k-data/`` or in ``data/``."""
+    """Return a file of the data set from the root, ``ut-zap50k-data/`` or ``data/``."""
     places = [root / home for home in _HOMES] + [root / "data" / "ut-zap50k-data"]
     return next((place / name for place in places if (place / name).is_file()), None)
 
 
 def image_folders(root: Path) -> dict[str, Path]:
-    """Return the folders of images that are there, by name."""
+    """Return the existing image folders by name."""
     places = [(name, root / home / name) for name in IMAGE_FOLDERS for home in ("data", "")]
     return {name: place for name, place in places if place.is_dir()}
 
 
 def choose_images(root: Path, chosen: str | None) -> Path:
-    """Return the folder of images: the chosen one, or the only one there.
+    """Return the image folder: the chosen one, or the only one.
 
     Raises:
-        ValueError: it is not there, or there are two and none is chosen.
+        ValueError: it does not exist, or there are two and the configuration chooses neither.
     """
     if not root.is_dir():
         raise ValueError(f"data.source.path: {root} is not a folder")
@@ -53,13 +53,13 @@ def choose_images(root: Path, chosen: str | None) -> Path:
 
 
 def cid_of(path: str) -> str | None:
-    """Return ``productid-colorid`` of an image path, None where its name has another form."""
+    """Return ``productid-colorid`` of an image path, None if its name has another form."""
     found = _IMAGE.search(path.rpartition("/")[2])
     return f"{found['product']}-{found['colour']}" if found else None
 
 
 def normalised(path: str) -> str:
-    """Return a path with ``.`` for ``%2E``: some brands end in one on disk and in the other in lists."""
+    """Return a path with ``%2E`` replaced by ``.``: the lists spell some brands with one, the disk with the other."""
     return re.sub("%2e", ".", path.strip().replace("\\", "/"), flags=re.IGNORECASE).removeprefix("./")
 
 
@@ -77,7 +77,7 @@ def read_tree(folder: Path) -> ZapposTree:
         if cid is None or place.is_dir():
             continue
         if cid in by_cid:
-            raise ValueError(f"{folder}: {name} and {by_cid[cid]} are both the image of CID {cid}; one is the rule")
+            raise ValueError(f"{folder}: {name} and {by_cid[cid]} both have CID {cid}; a CID must have one image")
         by_cid[cid] = by_path[normalised(name)] = name
     if not by_cid:
         raise ValueError(f"{folder}: no image called productid.colorid.jpg in it or below")

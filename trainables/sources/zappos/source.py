@@ -1,4 +1,4 @@
-"""UT-Zappos50K (Yu and Grauman, CVPR 2014) as downloaded, with our own split or with the released CSN triplets."""
+"""UT-Zappos50K (Yu and Grauman, CVPR 2014) as downloaded, with our own split or the released CSN triplets."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ from trainables.sources.zappos.splits import by_product, by_released_triplets
 class Zappos50kImages(SourceConfig):
     """UT-Zappos50K: ``ut-zap50k-images[-square]/`` and the files of ``ut-zap50k-data/``.
 
-    ``triplets``: ``drawn`` forms them from labels, on our own split by product; ``released`` takes images, splits and
-    triplets from the CSN lists. ``heel_bins``: edges in inches that join heel heights to fewer classes.
+    ``triplets``: ``drawn`` samples triplets by label, on our own split by product; ``released`` takes images, splits
+    and triplets from the CSN lists. ``heel_bins``: bin edges in inches that merge heel heights into fewer classes.
     """
 
     kind: Literal["zappos50k"] = "zappos50k"
@@ -58,11 +58,11 @@ class Zappos50kImages(SourceConfig):
         return ListedSource(request, listing, FolderFiles(tree.folder))
 
     def count_images(self) -> int:
-        """Return the images in the tree."""
+        """Return the number of images in the folder."""
         return len(read_tree(choose_images(self.path, self.images)).by_cid)
 
     def known_tasks(self) -> tuple[str, ...]:
-        """Return the four conditions and the columns of the files that are there."""
+        """Return the four conditions and the columns of the files present."""
         found = [find_file(self.path, name) for name in (META_DATA, META_DATA_BINARY)]
         columns = [name for path in found if path for name in list(read_table(path).columns)[1:]]
         return (
@@ -71,7 +71,7 @@ class Zappos50kImages(SourceConfig):
 
     @classmethod
     def detect(cls, folder: Path) -> Zappos50kImages | None:
-        """Return the source if the tree of images lies in the folder."""
+        """Return the source if the folder contains the image folders."""
         found = list(image_folders(folder))
         if not found:
             return None

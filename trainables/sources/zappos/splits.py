@@ -1,4 +1,4 @@
-"""Which images of UT-Zappos50K make up which split: by product, or as the released CSN triplets use them."""
+"""Splits of UT-Zappos50K: by product, or those of the released CSN triplets."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from trainables.sources.zappos.layout import ZapposTree, cid_of, normalised
 
 
 def by_product(tree: ZapposTree, labels: ZapposLabels, tasks: tuple[str, ...], data_seed: int) -> Listing:
-    """Return 70/10/20 % of the products, drawn with ``data_seed``, so that colours of one shoe stay together.
+    """Split the products 70/10/20 % at random with ``data_seed``, so that all colours of a shoe stay together.
 
-    No split is published for these labels: this one is our own. A CID of the table without an image is corrupt.
+    There is no published split for these labels; this one is our own. A CID without an image counts as corrupt.
     """
     listed = labels.listing()
     cids = next(iter(listed.columns.values()))
@@ -37,9 +37,9 @@ def by_product(tree: ZapposTree, labels: ZapposLabels, tasks: tuple[str, ...], d
 def by_released_triplets(
     tree: ZapposTree, labels: ZapposLabels, tasks: tuple[str, ...], released: ReleasedTriplets
 ) -> Listing:
-    """Return the images that the lists of these tasks name, each split's own, with the lists as they are.
+    """Return, for each split, the images in the triplet lists of these tasks, with the lists unchanged.
 
-    An image that no list names is left out: nobody published its split.
+    Images in no list are left out, because they have no published split.
     """
     lines = {split: np.unique(np.concatenate([*lists.values()])) for split, lists in released.lists.items()}
     paths = {line: _path_on_disk(tree, released.filenames[line]) for found in lines.values() for line in found.tolist()}
@@ -59,7 +59,7 @@ def by_released_triplets(
 
 
 def _path_on_disk(tree: ZapposTree, listed: str) -> str:
-    """Return an image's path in the tree; a listed path that is nowhere comes back as it is, to be named as corrupt."""
+    """Return an image's path on disk; a listed path without a file is returned unchanged, to be reported as corrupt."""
     name = normalised(listed)
     short = name.removeprefix(f"{tree.folder.name}/")
     return tree.by_path.get(name) or tree.by_path.get(short) or short
