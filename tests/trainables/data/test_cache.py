@@ -248,7 +248,7 @@ def test_corrupt_images_are_named_counted_and_dropped(write_folder, config_of, t
     manifest = json.loads((cached / "manifest.json").read_text())
     assert [image["place"] for image in manifest["corrupt"]] == ["row 2", "row 5", "row 9"]
     assert manifest["corrupt"][0]["path"] == "2.png"
-    assert manifest["corrupt"][1]["reason"] == "no bytes are stored for this image"
+    assert manifest["corrupt"][1]["reason"] == "the file stores no bytes for this image"
 
 
 def test_above_the_allowed_share_nothing_starts(write_folder, config_of, tmp_path):

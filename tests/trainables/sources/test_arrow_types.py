@@ -203,7 +203,7 @@ def test_what_can_be_no_task_or_image_is_said_with_its_type(tmp_path):
 
     assert "column 'kind': a task must be" in refusal(with_images(pa.array([1.5, 2, 3, 4])))
     assert "is timestamp[us]" in refusal(with_images(pa.array([1, 2, 3, 4], pa.timestamp("us"))))
-    assert "column 'kind', row 1: labels must be whole numbers, got 1.5" in refusal(
+    assert "column 'kind', row 1: labels must be integers, got 1.5" in refusal(
         with_images(pa.array([[1.0], [1.5]] * 2))
     )
     kind = pa.array([0, 1, 0, 1])
@@ -239,8 +239,8 @@ def test_a_column_that_is_there_twice_is_refused_where_it_is_needed_and_passed_o
     folder = folder_of(tmp_path, table)
     assert ParquetImages(path=folder).known_tasks() == ("kind",)
     assert read(folder, tmp_path, "kind")[0] == {"kind": ("0", "1")}
-    with pytest.raises(ValueError, match="column 'other' is there 2 times"):
+    with pytest.raises(ValueError, match="column 'other' appears 2 times"):
         read(folder, tmp_path, "other")
     folder_of(tmp_path, table.append_column("image", table.column("image")))
-    with pytest.raises(ValueError, match="column 'image' is there 2 times"):
+    with pytest.raises(ValueError, match="column 'image' appears 2 times"):
         read(folder, tmp_path, "kind")

@@ -112,7 +112,7 @@ def test_hashes_are_kept_and_images_read_once(official, tmp_path, monkeypatch):
 def test_an_image_that_is_not_there_is_corrupt(official, tmp_path):
     (official / "Img" / "img_align_celeba" / "000005.jpg").unlink()
     with pytest.raises(
-        ValueError, match=r"max_corrupt_share: 1 images.*list_attr_celeba\.txt, line 7 \(000005\.jpg: named"
+        ValueError, match=r"max_corrupt_share: 1 images.*list_attr_celeba\.txt, line 7 \(000005\.jpg: listed"
     ):
         prepare_dataset(config(official), 0, tmp_path / "cache")
     dataset = prepare_dataset(config(official, max_corrupt_share=0.1), 0, tmp_path / "cache")
@@ -122,9 +122,14 @@ def test_an_image_that_is_not_there_is_corrupt(official, tmp_path):
 @pytest.mark.parametrize(
     ("file", "old", "new", "message"),
     [
-        ("Anno/list_attr_celeba.txt", "36\n", "35\n", r"list_attr_celeba\.txt, line 1: announces 35 images, but 36 follow"),
+        (
+            "Anno/list_attr_celeba.txt",
+            "36\n",
+            "35\n",
+            r"list_attr_celeba\.txt, line 1: announces 35 images, but 36 follow",
+        ),
         ("Anno/list_attr_celeba.txt", "36\n", "", r"line 1: expected the number of images"),
-        ("Anno/list_attr_celeba.txt", "000002.jpg", "000001.jpg", r"line 4: '000001\.jpg' is listed already in line 3"),
+        ("Anno/list_attr_celeba.txt", "000002.jpg", "000001.jpg", r"line 4: '000001\.jpg' is already listed on line 3"),
         (
             "Anno/list_attr_celeba.txt",
             "000006.jpg -1",
@@ -138,7 +143,7 @@ def test_an_image_that_is_not_there_is_corrupt(official, tmp_path):
             "Eval/list_eval_partition.txt",
             "000004.jpg 0\n",
             "",
-            r"must list the 36 images .* lists 35; '000004\.jpg' is in",
+            r"must list the 36 images .* got 35; '000004\.jpg' is in",
         ),
         ("Eval/list_eval_partition.txt", "000004.jpg 0", "000004.jpg", r"line 4: expected an image and 0, 1 or 2"),
         ("Anno/identity_CelebA.txt", "000004.jpg ", "000004.jpg x", r"line 4: an identity must be a whole number, got"),

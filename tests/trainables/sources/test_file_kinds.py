@@ -44,10 +44,14 @@ POINTER = b"version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 12
         (bytes(500), "nothing but zero bytes", "copy it again"),
         (POINTER, "a Git LFS pointer", "git lfs pull"),
         (b"/annex/objects/SHA256E-s1--aa.jpg\n", "a git-annex pointer", "git annex get"),
-        (b"\n<!DOCTYPE html><html><title>404</title>", "a web page", "fetch the file again"),
-        (b'<?xml version="1.0"?><Error><Code>AccessDenied</Code></Error>', "an XML document", "fetch the file again"),
+        (b"\n<!DOCTYPE html><html><title>404</title>", "a web page", "download the file again"),
+        (
+            b'<?xml version="1.0"?><Error><Code>AccessDenied</Code></Error>',
+            "an XML document",
+            "download the file again",
+        ),
         (b'<?xml version="1.0"?>\n<!-- by hand -->\n<svg xmlns="http://www.w3.org/2000/svg"/>', "an SVG", "convert it"),
-        (b"%PDF-1.7\n", "a PDF", "take the picture out"),
+        (b"%PDF-1.7\n", "a PDF", "extract the picture"),
         (b"\0\0\0\x18ftypheic\0\0\0\0mif1heic", "a HEIC image", "convert it to JPEG or PNG"),
         (b"\0\0\0\x18ftypmif1\0\0\0\0mif1heic", "a HEIC image", "convert it to JPEG or PNG"),
         (b"\xff\x0a" + bytes(20), "a JPEG XL image", "convert it to JPEG or PNG"),
@@ -62,12 +66,16 @@ POINTER = b"version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 12
         (b"data:image/png;base64," + base64.b64encode(encoded()), "a data URL", "store the decoded bytes"),
         (b"https://somewhere.org/a.jpg\n", "an address", "nothing is downloaded"),
         (json.dumps({"image": "a.jpg"}).encode(), "JSON", "give the image itself"),
-        (b"pictures/a.jpg", "no image, but text ('pictures/a.jpg')", "give the bytes of an image file"),
-        (b"\xef\xbb\xbfpictures/a.jpg", "no image, but text ('pictures/a.jpg')", "give the bytes of an image file"),
+        (b"pictures/a.jpg", "not an image but text ('pictures/a.jpg')", "give the bytes of an image file"),
+        (b"\xef\xbb\xbfpictures/a.jpg", "not an image but text ('pictures/a.jpg')", "give the bytes of an image file"),
         (encoded("JPEG")[:4], "begins as JPEG", "header is cut or damaged"),
         (encoded("PNG")[:9], "begins as PNG", "header is cut or damaged"),
         (encoded("AVIF")[:40], "begins as AVIF", "header is cut or damaged"),
-        (b"\xf0\x9f\x00\x01\x02\x03\x04\x05", "no known format (it begins with f0 9f 00 01 02 03 04 05)", "convert it"),
+        (
+            b"\xf0\x9f\x00\x01\x02\x03\x04\x05",
+            "unknown image format (begins with f0 9f 00 01 02 03 04 05)",
+            "convert it",
+        ),
     ],
     ids=lambda value: value if isinstance(value, str) else "file",
 )
@@ -84,9 +92,7 @@ def test_a_pointer_among_the_images_is_named_where_the_data_is_described(write_f
     folder = write_folder(train=[POINTER, *[encoded()] * 5])
     (corrupt,) = describe_dataset(config_of(folder), 0, tmp_path / "cache").corrupt_images
     assert str(corrupt) == "train-00000-of-00001.parquet, row 0"
-    assert corrupt.reason == (
-        "no image that can be decoded, but a Git LFS pointer; fetch the file it stands for: git lfs pull"
-    )
+    assert corrupt.reason == ("not a decodable image but a Git LFS pointer; fetch the actual file: git lfs pull")
 
 
 def test_avif_is_an_image():
@@ -101,7 +107,7 @@ def test_the_limit_of_pixels_has_a_key_and_counts_only_where_it_acts(write_folde
     assert len(prepare_dataset(usual, 0, tmp_path / "cache").splits["train"]) == 6
     assert len(prepare_dataset(strict, 0, tmp_path / "cache").splits["train"]) == 5
     (corrupt,) = describe_dataset(strict, 0, tmp_path / "cache").corrupt_images
-    assert corrupt.reason.startswith("30 x 20 pixels are more than the 599 of data.max_pixels; a larger value")
+    assert corrupt.reason.startswith("30 x 20 pixels exceed data.max_pixels (599); raise it")
 
 
 @pytest.mark.filterwarnings("ignore::UserWarning:PIL")

@@ -145,7 +145,7 @@ def test_missing_files_are_named(write_folder, config_of, tmp_path):
 def test_a_split_spelt_two_ways_is_refused(write_folder, config_of):
     folder = write_folder()
     shutil.copy(folder / "data" / "validation-00000-of-00001.parquet", folder / "data" / "val.parquet")
-    with pytest.raises(ValueError, match=r"split 'validation' must be spelt one way"):
+    with pytest.raises(ValueError, match=r"split 'validation' must have one spelling"):
         data_fingerprint(config_of(folder), 0)
 
 
@@ -206,7 +206,7 @@ def test_text_columns_and_missing_labels(write_folder, config_of, tmp_path):
     assert dataset.splits["test"].labels[:, 1].tolist() == [0, 2, 4, 4]
     data = config_of(folder, ("score=rd",))
     source = data.open(0, None)
-    with pytest.raises(ValueError, match=r"'score=rd': no cell holds 'rd'; did you mean 'red'\?"):
+    with pytest.raises(ValueError, match=r"'score=rd': no cell contains 'rd'; did you mean 'red'\?"):
         source.labels("train")
 
 

@@ -63,25 +63,25 @@ def test_every_way_to_number_shards_is_read_in_order(tmp_path, names, order):
         ([f"train-0000{i}-of-00003-{HASH[i]}" for i in (0, 2)], r"'train' must have 3 shards, missing: \[1\]"),
         (
             ["train-00000-of-00001-0a1b2c3d4e5f6071", "train-00000-of-00001-ffeeddccbbaa9988"],
-            r"'train' holds shards twice.*: train-00000-of-00001-0a.*parquet, train-00000-of-00001-ff.*parquet; keep",
+            r"'train' has duplicate shards.*: train-00000-of-00001-0a.*parquet, train-00000-of-00001-ff.*parquet; keep",
         ),
         (
             [f"train-0000{i}-of-00002-{h}" for i, h in ((0, HASH[0]), (1, HASH[1]), (1, HASH[2]))],
-            r"'train' holds shards twice.*: train-00001-of-00002-123.*parquet, train-00001-of-00002-ffe.*parquet; keep",
+            r"duplicate shards.*: train-00001-of-00002-123.*parquet, train-00001-of-00002-ffe.*parquet; keep",
         ),
         (["train-00000-of-00001-0a1b2c3d4e5f6071", "train-00000-of-00002", "train-00001-of-00002"], r"'train' mixes"),
         (["train-00000-of-00002", "train-00001-of-00002", "train-00005-of-00002"], r"'train' mixes"),
         (["train", "train-00000-of-00001"], r"'train' mixes .*: train-00000-of-00001\.parquet, train\.parquet; keep"),
         (["train", "train-copy"], r"'train' mixes files"),
         (["train-0", "train-1", "train-3"], r"'train' must have 4 shards, missing: \[2\]"),
-        (["train-part-0-of-2", "train-part-1-of-2", "train-0-of-2", "train-1-of-2"], r"'train' holds shards twice"),
-        (["train-00000-of-00001", "training-00000-of-00001"], r"'train' must be spelt one way.*train-0.*training-0"),
-        (["train-00000-of-00001", "Train-00000-of-00001"], r"'train' must be spelt one way"),
+        (["train-part-0-of-2", "train-part-1-of-2", "train-0-of-2", "train-1-of-2"], r"'train' has duplicate shards"),
+        (["train-00000-of-00001", "training-00000-of-00001"], r"'train' must have one spelling.*train-0.*training-0"),
+        (["train-00000-of-00001", "Train-00000-of-00001"], r"'train' must have one spelling"),
         (["train/0000", "train/0002"], r"'train' must have 3 shards, missing: \[1\]"),
         (["train/0000", "train-00000-of-00001"], r"'train' mixes .*train/0000\.parquet"),
         (
             [f"train/part-00000-{h}-aaaa-bbbb-cccc-0123456789ab-c000.snappy" for h in ("01234567", "89abcdef")],
-            r"'train' holds shards twice",
+            r"'train' has duplicate shards",
         ),
     ],
 )
@@ -94,7 +94,7 @@ def test_a_missing_shard_or_a_second_set_is_refused_by_name(tmp_path, names, mes
 @pytest.mark.parametrize("second", ["val-00000-of-00001", "valid", "dev-0", "dev/0000"])
 def test_a_split_in_two_spellings_is_refused_with_its_files(tmp_path, second):
     layout(tmp_path, "train", *REST, second)
-    with pytest.raises(ValueError, match=rf"'validation' must be spelt one way.*{second}\.parquet"):
+    with pytest.raises(ValueError, match=rf"'validation' must have one spelling.*{second}\.parquet"):
         data_fingerprint(config(tmp_path), 0)
 
 
@@ -113,7 +113,7 @@ def test_the_layouts_of_the_hub_are_found(tmp_path, home, names):
 def test_splits_in_two_places_are_refused_with_the_places(tmp_path, second):
     layout(tmp_path / "data", "train", *REST)
     layout(tmp_path / second, "train/0000", "validation/0000", "test/0000")
-    with pytest.raises(ValueError, match=r"holds splits in 2 places \(.*data.*\); keep one, or name one of them"):
+    with pytest.raises(ValueError, match=r"has splits in 2 places \(.*data.*\); keep one, or give the path of one"):
         data_fingerprint(config(tmp_path), 0)
     assert data_fingerprint(config(tmp_path / "data"), 0)
 
@@ -131,7 +131,7 @@ def test_the_same_file_twice_is_refused_and_empty_files_are_not(tmp_path):
 def test_files_of_no_split_are_noted(tmp_path):
     layout(tmp_path, "train", *REST, "train_extra", "unlabelled-0", "._train-0")
     notes = check_dataset(config(tmp_path), 0, tmp_path / "cache").notes
-    assert notes == ("Parquet files of no split are not read: train_extra.parquet, unlabelled-0.parquet",)
+    assert notes == ("Parquet files outside the splits are ignored: train_extra.parquet, unlabelled-0.parquet",)
 
 
 def test_a_pointer_in_place_of_a_shard_is_said_to_be_one(tmp_path):

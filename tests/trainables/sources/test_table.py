@@ -133,18 +133,18 @@ def test_a_link_inside_the_folder_is_followed(layouts, table, tmp_path):
     ("row", "column", "value", "tasks", "message"),
     [
         (2, 6, "trian", ("kind",), r"line 4, column 'split': must be train, .*got 'trian'; did you mean 'train'"),
-        (2, 0, "pictures/0.jpg", ("kind",), r"line 4: 'pictures/0\.jpg' is listed already in line 2"),
+        (2, 0, "pictures/0.jpg", ("kind",), r"line 4: 'pictures/0\.jpg' is already listed on line 2"),
         (
             2,
             3,
             "middle",
             ("heel",),
-            r"line 4, column 'heel': 'middle' is not in the order given; known: flat, low, high",
+            r"line 4, column 'heel': 'middle' is not in the given order; known: flat, low, high",
         ),
         (2, 4, "big", ("size",), r"line 4, column 'size': the values of an ordinal task must be numbers, got 'big'"),
         (2, 4, "nan", ("size",), r"line 4, column 'size': .* must be numbers, got 'nan'"),
         (2, 1, "boot", ("knd",), r"no column for task 'knd'; did you mean 'kind'"),
-        (2, 1, "boot", ("uses=fly",), r"'uses=fly': no cell holds 'fly'; known: run, swim, walk"),
+        (2, 1, "boot", ("uses=fly",), r"'uses=fly': no cell contains 'fly'; known: run, swim, walk"),
     ],
 )
 def test_wrong_values_are_named(layouts, table, row, column, value, tasks, message):  # noqa: PLR0917 - one case each
@@ -157,9 +157,9 @@ def test_wrong_values_are_named(layouts, table, row, column, value, tasks, messa
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("", "empty; expected a first line"),
+        ("", "empty; expected the column names"),
         ("file,kind\n", "no rows below the header"),
-        ("file,kind,kind\na,b,c\n", "line 1: columns must have different names, 'kind' is there twice"),
+        ("file,kind,kind\na,b,c\n", "line 1: columns must have different names, 'kind' appears twice"),
         ("file,kind\na,b\nc\n", r"own\.csv, line 3: not a row of 2 cells split by ',', .*: expected 2 cells, got 1"),
         ("image,kind\na,b\n", "no column 'file'"),
     ],

@@ -72,12 +72,12 @@ def test_a_wrong_delimiter_is_named_where_a_row_shows_it(own):
     ("text", "message"),
     [
         ('file,kind\na,b\n\nc,"d\ne,f\n', r"line 4: a cell that begins with a quote must end with one"),
-        ("file,kind\na,b\nc,d,e\n", r"line 3: .*expected 2 cells, got 3; a cell that holds the delimiter must"),
+        ("file,kind\na,b\nc,d,e\n", r"line 3: .*expected 2 cells, got 3; a cell that contains the delimiter must"),
         ("version https://git-lfs.github.com/spec/v1\noid sha256:1\n", r"is a Git LFS pointer; .*git lfs pull"),
         ("<!DOCTYPE html><html>", r"must be a text file, is a web page"),
         ("PK\x03\x04", r"is a zip archive \(or a spreadsheet"),
-        ("", r"empty; expected a first line"),
-        (",,\n,,\n", r"empty; expected a first line"),
+        ("", r"empty; expected the column names"),
+        (",,\n,,\n", r"empty; expected the column names"),
     ],
 )
 def test_what_is_wrong_with_a_table_is_said_with_its_line(own, text, message):
@@ -132,9 +132,7 @@ def test_an_image_without_a_group_is_a_group_of_its_own(own, tmp_path):
     assert len(splits["train"]) >= 5
     with_people = [{image[0, 0, 0] // 20 for image in split.images} & {2, 3, 4} for split in splits.values()]
     assert sorted(map(len, with_people)) == [0, 0, 3]
-    assert "9 images have no group; each forms its own" in " ".join(
-        check_dataset(data, 0, tmp_path / "cache").notes
-    )
+    assert "9 images have no group; each forms its own" in " ".join(check_dataset(data, 0, tmp_path / "cache").notes)
 
 
 @pytest.mark.parametrize("order", [[], ["38", "39", "40.5"]])
@@ -152,13 +150,13 @@ def test_equal_numbers_of_an_ordinal_are_one_class(own, tmp_path, order):
 @pytest.mark.parametrize("again", ["./00.png", "00.png", ".//00.png", ".\\00.png", "{folder}/00.png"])
 def test_an_image_is_listed_once_however_its_path_is_written(own, tmp_path, again):
     text = rows(["a"] * 12).replace("04.png", again.format(folder=tmp_path))
-    with pytest.raises(ValueError, match=r"own\.csv, line 6: '00\.png' is listed already in line 2; once is the rule"):
+    with pytest.raises(ValueError, match=r"own\.csv, line 6: '00\.png' is already listed on line 2; list it once"):
         data_fingerprint(own(text), 0)
 
 
 def test_names_that_the_file_system_takes_for_one_file_are_one(own, tmp_path):
     (tmp_path / "00.PNG").hardlink_to(tmp_path / "00.png")  # as on a file system that ignores capitals
-    with pytest.raises(ValueError, match=r"line 6: '00\.png' is listed already in line 2"):
+    with pytest.raises(ValueError, match=r"line 6: '00\.png' is already listed on line 2"):
         data_fingerprint(own(rows(["a"] * 12).replace("04.png", "00.PNG")), 0)
     (tmp_path / "00.PNG").unlink()
     (tmp_path / "00.PNG").write_bytes((tmp_path / "00.png").read_bytes())

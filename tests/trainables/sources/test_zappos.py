@@ -208,7 +208,7 @@ def test_broken_lists_are_named(released, name, text, message):
 def test_what_does_not_fit_is_named(layouts, shoes, official, tmp_path):
     with pytest.raises(ValueError, match=r"UT-Zappos50K has no task 'Closur'; did you mean 'Closure'"):
         data_fingerprint(config(official, ("Closur",)), 0)
-    with pytest.raises(ValueError, match=r"no cell holds 'Buckel'; did you mean 'Buckle'"):
+    with pytest.raises(ValueError, match=r"no cell contains 'Buckel'; did you mean 'Buckle'"):
         data_fingerprint(config(official, ("closure=Buckel",)), 0)
     with pytest.raises(ValueError, match=r"released triplets are missing; looked for data/filenames\.json"):
         data_fingerprint(config(official, source={"triplets": "released"}), 0)
@@ -222,7 +222,7 @@ def test_what_does_not_fit_is_named(layouts, shoes, official, tmp_path):
     table = official / "ut-zap50k-data" / "meta-data.csv"
     lines = table.read_text().splitlines()
     table.write_text("\n".join([*lines, lines[1]]))
-    with pytest.raises(ValueError, match=r"meta-data\.csv, line 62: '7000000-30' is listed already in line 2"):
+    with pytest.raises(ValueError, match=r"meta-data\.csv, line 62: '7000000-30' is already listed on line 2"):
         data_fingerprint(config(official), 0)
     table.unlink()
     (official / "ut-zap50k-data" / "meta-data-bin.csv").unlink()

@@ -1,4 +1,4 @@
-"""Everything about a picture that no task asks for: pose, colours, proportions, light, background, noise."""
+"""Everything in an image that no task depends on: pose, colours, proportions, light, background, noise."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _SHAPES = {"round": (0.84, 0.86, 2.0), "long": (0.64, 1.04, 2.2), "square": (0.8
 
 @dataclass(frozen=True)
 class Scenery:
-    """Background, light and camera. ``light`` is the change of brightness from the centre to the border, (x, y)."""
+    """Background, light and camera. ``light`` is the brightness gradient from the centre to the border, (x, y)."""
 
     pattern: int
     colours: tuple[Colour, Colour]

@@ -1,4 +1,4 @@
-"""The tasks of the drawn faces and how likely their values occur together.
+"""The tasks of the synthetic faces and the joint distribution of their values.
 
 Related pairs: Smiling ~ Mouth_Open; Age_Lines ~ Hair_Colour (grey) through age; Beard ~ Thick_Brows and Beard ~
 Long_Hair (rarely both). Glasses, Hat and Face_Shape are independent of everything.

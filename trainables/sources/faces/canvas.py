@@ -1,4 +1,4 @@
-"""Drawing in face coordinates: points are turned, scaled and moved into the picture, then filled by Pillow."""
+"""Draws in face coordinates: rotates, scales and translates points into the picture; Pillow fills the shapes."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _CIRCLE: Points = np.stack([np.cos(_ANGLES), np.sin(_ANGLES)], axis=1)
 
 @dataclass(frozen=True)
 class Pose:
-    """Where and how large the face is: turn in radians, half height and centre in shares of the picture's side."""
+    """Position and size of the face: rotation in radians; half height and centre as fractions of the picture's side."""
 
     turn: float
     scale: float
@@ -27,7 +27,7 @@ class Pose:
 
 
 class Canvas:
-    """A picture of ``pixels x pixels`` that is drawn on in face coordinates."""
+    """A picture of ``pixels x pixels`` with drawing methods in face coordinates."""
 
     def __init__(self, pixels: int, background: Colour) -> None:
         self.image = Image.new("RGB", (pixels, pixels), background)
@@ -36,7 +36,7 @@ class Canvas:
         self.place(Pose(0.0, 0.5, (0.0, 0.0)))
 
     def place(self, pose: Pose) -> None:
-        """Draw from now on in the coordinates of this pose."""
+        """Use the coordinates of this pose for all later drawing."""
         scale = pose.scale * self._pixels
         cosine, sine = scale * np.cos(pose.turn), scale * np.sin(pose.turn)
         self._matrix = np.array([[cosine, sine], [-sine, cosine]])
@@ -48,7 +48,7 @@ class Canvas:
         self._draw.polygon(self._flat(points), fill=colour)
 
     def ellipse(self, centre: tuple[float, float], radii: tuple[float, float], colour: Colour) -> None:
-        """Fill an ellipse whose axes turn with the pose."""
+        """Fill an ellipse whose axes rotate with the pose."""
         self.fill(_CIRCLE * radii + centre, colour)
 
     def ring(self, centre: tuple[float, float], radii: tuple[float, float], colour: Colour, width: float) -> None:
@@ -65,7 +65,7 @@ class Canvas:
 
 
 def arc(left: tuple[float, float], right: tuple[float, float], bend: float, count: int = 12) -> Points:
-    """Return points from ``left`` to ``right`` on a parabola whose middle lies ``bend`` below the straight line."""
+    """Return points from ``left`` to ``right`` on a parabola whose middle is ``bend`` below the straight line."""
     share = np.linspace(0, 1, count)
     x = left[0] + (right[0] - left[0]) * share
     y = left[1] + (right[1] - left[1]) * share + 4 * bend * share * (1 - share)
@@ -82,7 +82,7 @@ def superellipse(radii: tuple[float, float], power: float, start: float = 0.0, s
 
 
 def mix(first: Colour, second: Colour, share: float) -> Colour:
-    """Return the colour between two, ``share`` of the second."""
+    """Return the mixture of two colours, with ``share`` of the second."""
     red, green, blue = (round(a + (b - a) * share) for a, b in zip(first, second, strict=True))
     return red, green, blue
 

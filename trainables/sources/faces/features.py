@@ -1,4 +1,4 @@
-"""The small shapes of a face: lines of age, nose, mouth, eyes, brows, glasses."""
+"""The small shapes of a face: wrinkles, nose, mouth, eyes, brows, glasses."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ def draw_age_lines(canvas: Canvas, look: Appearance) -> None:
         folds.append(arc((centre - 0.15, eyes + 0.18), (centre + 0.15, eyes + 0.18), 0.08))
         corner = x + side * (look.mouth_width + 0.12)
         folds.append(arc((x + side * 0.17, 0.2), (corner, look.mouth_height), -0.03))
-    # A shadow alone would fade on dark skin, where there is little left to darken: a fold catches light below it too.
+    # A shadow alone would not show on dark skin, so each fold also has a highlight below it.
     for fold in folds:
         canvas.stroke(fold + _BELOW, mix(look.skin, (255, 255, 255), 0.2), 0.04)
         canvas.stroke(fold, shade(look.skin, 0.55), 0.045)
 
 
 def draw_nose(canvas: Canvas, look: Appearance) -> None:
-    """Draw the nose's shadow; it leans the way the head is turned."""
+    """Draw the nose's shadow, shifted in the direction in which the head is turned."""
     x, size = look.yaw * 1.3, look.nose
     canvas.ellipse((x, 0.2), (0.13 * size, 0.085 * size), shade(look.skin, 0.8))
     canvas.ellipse((x - 0.015, 0.175), (0.1 * size, 0.075 * size), mix(look.skin, (255, 255, 255), 0.12))
@@ -57,7 +57,7 @@ def draw_mouth(canvas: Canvas, attributes: Attributes, look: Appearance) -> None
 
 
 def draw_eyes(canvas: Canvas, attributes: Attributes, look: Appearance) -> None:
-    """Draw the eyes, looking anywhere, and the brows above them."""
+    """Draw the eyes, with a random gaze, and the brows above them."""
     y = look.eye_height
     for side in (-1, 1):
         # The eye on the far side of a turned head looks narrower.
@@ -70,12 +70,12 @@ def draw_eyes(canvas: Canvas, attributes: Attributes, look: Appearance) -> None:
         canvas.ellipse(pupil, (0.04 * narrow, 0.045), _INK)
         canvas.stroke(arc((x - radii[0], y), (x + radii[0], y), -radii[1]), shade(look.skin, 0.45), 0.035)
         brow = arc((x - 0.19 * narrow, y - 0.22), (x + 0.19 * narrow, y - 0.22), -0.06)
-        # Much darker than the hair: light brows would have the colour of many skins.
+        # Much darker than the hair: light brows would match many skin colours.
         canvas.stroke(brow, shade(look.hair, 0.42), 0.14 if attributes.thick_brows else 0.04)
 
 
 def draw_glasses(canvas: Canvas, look: Appearance) -> None:
-    """Draw round or square frames, one kind in four with dark lenses."""
+    """Draw round or square frames; one of the four styles has dark lenses."""
     y = look.eye_height + 0.02
     radii = (look.eye_distance * 0.82, 0.2)
     for side in (-1, 1):

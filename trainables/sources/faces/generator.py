@@ -1,4 +1,4 @@
-"""Faces by number: (data_seed, split, index) decides one picture and its labels, on every machine alike."""
+"""Generates faces by number: (data_seed, split, index) determines a picture and its labels on any machine."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from trainables.sources.faces.head import draw_beard, draw_behind_head, draw_fro
 from trainables.sources.source import SPLITS, Pixels
 
 GENERATOR_VERSION = 2
-"""Raised whenever a change here changes a picture or a label; part of the fingerprint of drawn faces."""
+"""Increment when a code change alters a picture or a label; part of the fingerprint of synthetic faces."""
 
 _SUPERSAMPLING = 3
 
@@ -26,7 +26,7 @@ def draw_face(rng: np.random.Generator, image_size: int) -> tuple[Pixels, Attrib
 
 
 def render_face(attributes: Attributes, look: Appearance, rng: np.random.Generator, image_size: int) -> Pixels:
-    """Return the picture (size, size, 3) of given labels and distractors; ``rng`` makes the camera's noise."""
+    """Return the picture (size, size, 3) of given labels and distractors; ``rng`` generates the camera noise."""
     canvas = Canvas(image_size * _SUPERSAMPLING, look.scenery.colours[0])
     _draw_background(canvas, look.scenery)
     canvas.place(look.pose)
@@ -36,7 +36,7 @@ def render_face(attributes: Attributes, look: Appearance, rng: np.random.Generat
 
 
 def face_stream(seed: int, split: str, row: int) -> np.random.Generator:
-    """Return the random numbers of one face; the split takes part, so that splits share no face."""
+    """Return the random generator of one face; it depends on the split, so that splits share no face."""
     return np.random.default_rng((seed, SPLITS.index(split), row))
 
 
@@ -73,7 +73,7 @@ def _draw_person(canvas: Canvas, attributes: Attributes, look: Appearance) -> No
 
 
 def _photograph(picture: np.ndarray[Any, np.dtype[np.float32]], scenery: Scenery, rng: np.random.Generator) -> Pixels:
-    """Light the picture from one side, expose and tint it, and add the camera's noise."""
+    """Light the picture from one side, expose and tint it, and add camera noise."""
     place = np.linspace(-1, 1, len(picture), dtype=np.float32)
     light = scenery.exposure * (1 + scenery.light[0] * place[None, :] + scenery.light[1] * place[:, None])
     noise = rng.standard_normal(picture.shape, dtype=np.float32) * np.float32(scenery.noise)

@@ -10,7 +10,7 @@ from trainables.sources.faces.canvas import Canvas, arc, mix, shade, superellips
 
 
 def draw_behind_head(canvas: Canvas, attributes: Attributes, look: Appearance) -> None:
-    """Draw what the head covers: shoulders, neck, and the hair behind."""
+    """Draw what is behind the head: shoulders, neck and hair."""
     width, height, _ = look.head
     canvas.ellipse((0, height + 0.95), (1.25, 0.72), look.clothes)
     if attributes.long_hair:
@@ -24,7 +24,7 @@ def draw_behind_head(canvas: Canvas, attributes: Attributes, look: Appearance) -
 
 
 def draw_head(canvas: Canvas, attributes: Attributes, look: Appearance) -> None:
-    """Draw ears and the face's own outline."""
+    """Draw the ears and the outline of the face."""
     width, height, power = look.head
     for side in (-1, 1):
         if not attributes.long_hair:
@@ -44,9 +44,9 @@ def draw_beard(canvas: Canvas, look: Appearance) -> None:
 
 
 def draw_front_hair(canvas: Canvas, look: Appearance) -> None:
-    """Draw the hair over the forehead: even, parted at the side, or a pointed hairline."""
+    """Draw the hair over the forehead: an even fringe, a side parting, or a pointed hairline."""
     width, height, power = look.head
-    # The crown follows the head's own outline, so that no skin shows above the hair.
+    # The crown follows the outline of the head, so that no skin shows above the hair.
     crown = superellipse((width * 1.06, height * 1.08), power, np.pi * 1.06, np.pi * 1.94)
     left, right = (crown[0][0], crown[0][1]), (crown[-1][0], crown[-1][1])
     line = -0.62 * height
@@ -63,7 +63,7 @@ def draw_front_hair(canvas: Canvas, look: Appearance) -> None:
 
 
 def draw_hat(canvas: Canvas, look: Appearance) -> None:
-    """Draw a woollen hat, a hat with a brim, or a cap."""
+    """Draw a woolly hat, a hat with a brim, or a cap."""
     width, height, power = look.head
     base = -0.6 * height
     dome = superellipse((width * 1.1, height * 0.72), max(power, 2.4), np.pi, 2 * np.pi)

@@ -1,4 +1,4 @@
-"""Columns of Parquet files that hold text, or lists of values: cells that become classes by their values."""
+"""Parquet columns of text or lists, whose values determine the classes."""
 
 from __future__ import annotations
 
@@ -21,19 +21,19 @@ _RULE = CellRule("multi_label")
 def label_shards(
     paths: list[Path], task: str, names: Mapping[str, tuple[str, ...] | None], missing: MissingValues
 ) -> LabelledColumn:
-    """Return classes and labels of a task over all files, so that a class has one index everywhere.
+    """Return classes and labels of a task over all files, so that a class has the same index in each.
 
     Args:
         paths: the files.
-        task: a column, or ``column=value`` for the binary task "does the cell hold this value".
-        names: class names by column, where the file stores integers for them.
-        missing: which texts are no value.
+        task: a column, or ``column=value`` for the binary task "does the cell contain this value?".
+        names: class names by column, if the file stores integers for them.
+        missing: the texts that mark a missing value.
 
     Raises:
-        ValueError: a file cannot be read, an integer has no name, or no cell holds the value.
+        ValueError: a file cannot be read, an integer has no name, or no cell contains the value.
     """
     column, value = split_task(task, list(names))
-    if value is not None and names[column] is None:  # names that the file declares are values, whatever they are
+    if value is not None and names[column] is None:  # a name declared by the file is always a value
         missing.refuse_as_value(task, value)
     cells = [cell for path in paths for cell in _read_cells(path, column, names[column], missing)]
     if value is not None:
@@ -53,7 +53,7 @@ def _read_cells(path: Path, column: str, names: tuple[str, ...] | None, missing:
 
 
 def _texts(value: Any, names: tuple[str, ...] | None, missing: MissingValues) -> Cell:
-    """Return a value as text; nothing for what means "not labelled": null, NaN, -1 and the words for it."""
+    """Return a value as text; nothing if it is unlabelled: null, NaN, -1 or a missing-value marker."""
     if isinstance(value, str):
         return missing.values([value])
     if value is None or value == -1 or (isinstance(value, float | Decimal) and math.isnan(value)):
@@ -61,7 +61,7 @@ def _texts(value: Any, names: tuple[str, ...] | None, missing: MissingValues) ->
     if isinstance(value, bool) and names is None:
         return (str(value).lower(),)
     if math.isinf(value) or value != int(value):
-        raise ValueError(f"labels must be whole numbers, got {value}")
+        raise ValueError(f"labels must be integers, got {value}")
     if names is None:
         return (str(int(value)),)
     if not 0 <= int(value) < len(names):
@@ -70,7 +70,7 @@ def _texts(value: Any, names: tuple[str, ...] | None, missing: MissingValues) ->
 
 
 def rows_of(labels: np.ndarray[Any, np.dtype[np.int64]], counts: Mapping[Path, int], wanted: tuple[Path, ...]) -> Any:
-    """Return the part of ``labels`` (all files in the order of ``counts``) that belongs to the wanted files."""
+    """Return the part of ``labels`` (all files, in the order of ``counts``) that belongs to the given files."""
     ends = np.cumsum(list(counts.values()))
     starts = dict(zip(counts, np.concatenate(([0], ends[:-1])), strict=True))
     return np.concatenate([labels[starts[path] : starts[path] + counts[path]] for path in wanted])

@@ -1,7 +1,7 @@
-"""Parquet files as what they store, whatever in-memory types their writer had.
+"""Opens Parquet files by their stored types, regardless of the writer's in-memory types.
 
-A writer from the Arrow world leaves its own types in the footer (views, dictionaries, lists of fixed size, extensions),
-and Arrow would turn every column into them again, or fail to. Without that entry a column is what Parquet says of it.
+Arrow-based writers record their own types in the footer (views, dictionaries, fixed-size lists, extensions), and Arrow
+would convert columns back to them, or fail. Without that entry, columns have the types of the Parquet schema.
 """
 
 from __future__ import annotations
@@ -20,23 +20,23 @@ _PASSED_OVER = b"ARROW:unused"
 
 
 def open_parquet(path: Path) -> Any:
-    """Return a file opened for reading; one row group at a time is the most that reading it holds.
+    """Open a file; reading it holds at most one row group in memory.
 
     Raises:
-        ValueError: it is no Parquet file.
+        ValueError: not a Parquet file.
     """
     try:
-        # Pre-buffering, on by default, would read all row groups ahead and so hold the whole file.
+        # Pre-buffering, on by default, would read ahead all row groups and so hold the whole file in memory.
         return pq.ParquetFile(path, metadata=_metadata(path), pre_buffer=False)
     except (pa.ArrowException, OSError) as error:
         raise _unreadable(path, error) from error
 
 
 def row_count(path: Path) -> int:
-    """Return the rows of a file, from its footer.
+    """Return the number of rows of a file, from its footer.
 
     Raises:
-        ValueError: it is no Parquet file.
+        ValueError: not a Parquet file.
     """
     with open_parquet(path) as file:
         return int(file.metadata.num_rows)
@@ -46,7 +46,7 @@ def read_columns(path: Path, columns: list[str]) -> Any:
     """Return whole columns as an Arrow table.
 
     Raises:
-        ValueError: it is no Parquet file, or damaged.
+        ValueError: not a Parquet file, or damaged.
     """
     with open_parquet(path) as file:
         try:
@@ -56,7 +56,7 @@ def read_columns(path: Path, columns: list[str]) -> Any:
 
 
 def _metadata(path: Path) -> Any | None:
-    """Return the footer without the writer's types, None where there is no footer to be found (pyarrow says why)."""
+    """Return the footer without the writer's types, None if there is no footer (pyarrow then reports why)."""
     with path.open("rb") as file:
         end = file.seek(0, 2)
         file.seek(max(0, end - 8))
@@ -70,7 +70,7 @@ def _metadata(path: Path) -> Any | None:
 
 
 def _unreadable(path: Path, error: Exception) -> ValueError:
-    """Return the error of a file that cannot be read as Parquet, with what it is instead where that can be told."""
+    """Return the error for a file that is not readable as Parquet, with its actual kind if known."""
     try:
         with path.open("rb") as file:
             begin = file.read(1024)

@@ -1,4 +1,4 @@
-"""Which column of a Parquet file holds the images."""
+"""Finds the image column of a Parquet file."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ _EXPECTED = "expected struct<bytes: binary, path: string>, or bytes of image fil
 
 
 def find_image_column(path: Path, schema: Any) -> str:
-    """Return the name of the image column: the only one, or the one called ``image``.
+    """Return the name of the image column: the only one, or the one named ``image``.
 
-    Images are structures with the bytes of a file, or the bytes themselves where most begin as images do.
+    Images are structs with the bytes of a file, or plain bytes if most of them begin like an image file.
 
     Raises:
-        ValueError: there is none, or several of which none is called ``image``.
+        ValueError: there is none, or there are several and none is named ``image``.
     """
     found = [field.name for field in schema if is_image(field.type)]
     plain = [field.name for field in schema if is_bytes(field.type)]
@@ -32,12 +32,12 @@ def find_image_column(path: Path, schema: Any) -> str:
     if len(found) == 1:
         return str(found[0])
     if found:
-        raise ValueError(f"{path}: several image columns ({', '.join(found)}): one must be called 'image'")
+        raise ValueError(f"{path}: several image columns ({', '.join(found)}): one must be named 'image'")
     raise ValueError(f"{path}: no image column: {_EXPECTED}, found {', '.join(_described(path, schema, plain))}")
 
 
 def _begin_as_images(values: list[bytes]) -> bool:
-    """Return whether most values do: some may be corrupt, and a digest may begin so by chance."""
+    """Return whether most values begin like an image; some may be corrupt, and a digest may match by chance."""
     return 2 * sum(image_format(value) is not None for value in values) > len(values)
 
 
@@ -51,7 +51,7 @@ def _first_values(path: Path, column: str) -> list[bytes]:
 
 
 def _described(path: Path, schema: Any, plain: list[str]) -> list[str]:
-    """Return the columns with their types, and what is wrong with those that could have been meant."""
+    """Return the columns with their types, and why those that look intended for images do not qualify."""
     words = []
     for field in schema:
         meant = ""
@@ -62,6 +62,6 @@ def _described(path: Path, schema: Any, plain: list[str]) -> list[str]:
         elif field.name == "image" and is_text(field.type):
             meant = ": paths and addresses are never followed; the kind 'table' reads image files"
         elif field.name == "image" and entry_type(field.type) is not None:
-            meant = ": lists of images, or of bare pixels, are no image files"
+            meant = ": lists of images or raw pixels are not image files"
         words.append(f"{field.name} ({field.type}{meant})")
     return words

@@ -1,4 +1,4 @@
-"""What a Parquet file says of itself: its image column, and what its task columns hold."""
+"""The schema of a Parquet file: its image column and the contents of its task columns."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ Holds = Literal["numbers", "text", "lists", "nothing"]
 
 @dataclass(frozen=True)
 class TaskColumn:
-    """What a column holds (``nothing``: its type is null), and the names of its numbers where the file has them."""
+    """The contents of a column (``nothing``: its type is null), and the names of its numbers if the file has them."""
 
     holds: Holds
     names: tuple[str, ...] | None
@@ -44,7 +44,7 @@ def read_schema(path: Path, tasks: Sequence[str]) -> ShardSchema:
     """Read a file's footer and check that it has an image column and columns for ``tasks``.
 
     Raises:
-        ValueError: not a Parquet file, no or several image columns, a task column missing or of another type.
+        ValueError: not a Parquet file, no or several image columns, or a task column missing or of the wrong type.
     """
     schema = _schema(path)
     features = _features(path, schema)
@@ -79,7 +79,7 @@ def task_columns(path: Path) -> tuple[str, ...]:
 
 
 def check_alike(schemas: Mapping[Path, ShardSchema]) -> dict[str, TaskColumn]:
-    """Return the columns of tasks as all files agree on them; a file in which one holds nothing agrees with any.
+    """Return the task columns that all files agree on; a file whose column is of null type agrees with any.
 
     Raises:
         ValueError: two files store a task differently, or name its classes differently, so that equal numbers would
@@ -111,7 +111,7 @@ def _schema(path: Path) -> Any:
 def _refuse_twice(path: Path, schema: Any, column: str) -> None:
     if schema.names.count(column) > 1:
         raise ValueError(
-            f"{path}: column {column!r} is there {schema.names.count(column)} times; give each its own name"
+            f"{path}: column {column!r} appears {schema.names.count(column)} times; give each its own name"
         )
 
 
@@ -126,7 +126,7 @@ def _features(path: Path, schema: Any) -> dict[str, Any]:
 
 
 def _holds(kind: Any) -> Holds | None:
-    """Return what a column of a type holds, None for what can be no task."""
+    """Return the contents of a column of this type, None if it cannot be a task."""
     if pa.types.is_null(kind):
         return "nothing"
     if is_text(kind):
@@ -155,9 +155,9 @@ def _is_whole(path: Path, column: str) -> bool:
 
 
 def _feature_of_entries(feature: Any) -> Any:
-    """Return what ``datasets`` says of single values: of a column, or of the entries of its lists.
+    """Return the ``datasets`` feature of single values: of a column, or of the entries of its lists.
 
-    ``[ClassLabel]`` and ``Sequence(ClassLabel)`` of older versions, ``List`` and ``LargeList`` of newer ones.
+    Older versions write ``[ClassLabel]`` and ``Sequence(ClassLabel)``, newer ones ``List`` and ``LargeList``.
     """
     if isinstance(feature, list) and len(feature) == 1:
         return feature[0]

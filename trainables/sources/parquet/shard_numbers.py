@@ -1,4 +1,4 @@
-"""What the numbers in the names of shards say: whether all are there, and whether some are there twice."""
+"""Checks the numbers in shard names: whether shards are missing or duplicated."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 _COUNTED = re.compile(r"(?P<series>.*?)(?P<index>\d+)-of-(?P<count>\d+)(?!\d)")
-"""``-00000-of-00003``, with or without a hash behind it: Hugging Face ``datasets`` gives every shard one of its own."""
+"""``-00000-of-00003``, with or without a hash after it; Hugging Face ``datasets`` gives each shard its own hash."""
 
 _NUMBERED = re.compile(r"(?P<series>\D*)(?P<index>\d+)(-[0-9a-f]{8}[0-9a-f-]*(-c\d+)?(\.\w+)?)?")
 """``0000`` of the Hugging Face Hub's conversion, ``part-0`` of Arrow, ``part-00000-<uuid>-c000.snappy`` of Spark."""
@@ -17,15 +17,15 @@ _NAMED = 10
 
 
 def check_complete(home: Path, split: str, names: Mapping[Path, str]) -> None:
-    """Refuse a split of which shards are missing, or that holds two sets of shards side by side.
+    """Refuse a split with missing shards, or with two sets of shards.
 
     Args:
-        home: where the files lie.
+        home: the folder of the files.
         split: for messages.
-        names: the part of every file's name behind that of the split.
+        names: the part of each file name after the split.
 
     Raises:
-        ValueError: names the files, or the numbers of those that are missing.
+        ValueError: the message lists the files, or the missing numbers.
     """
     counted = {path: found for path, name in names.items() if (found := _COUNTED.match(name))}
     numbered = {path: found for path, name in names.items() if (found := _NUMBERED.fullmatch(name))}
@@ -41,7 +41,7 @@ def check_complete(home: Path, split: str, names: Mapping[Path, str]) -> None:
 
 
 def shard_order(name: str) -> tuple[str, int, str]:
-    """Return what sorts shards by their numbers rather than by the digits of these."""
+    """Return a sort key that orders shards by number, not by digit."""
     found = _COUNTED.match(name) or _NUMBERED.fullmatch(name)
     return (found["series"], int(found["index"]), name) if found else (name, 0, name)
 
@@ -53,12 +53,12 @@ def _check_numbers(home: Path, split: str, found: Mapping[Path, re.Match[str]], 
     twice = [path for paths in files.values() if len(paths) > 1 for path in paths]
     if twice:
         raise ValueError(
-            f"{home}: split {split!r} holds shards twice, as of two sets side by side: {_names(home, twice)}; "
+            f"{home}: split {split!r} has duplicate shards, apparently from two sets: {_names(home, twice)}; "
             "keep one set"
         )
     if count is None:
         count = max(files) + 1 if min(files) == 0 else max(files)
-        if min(files) > 1:  # years, say, or numbers of a part of a larger set
+        if min(files) > 1:  # for example years, or a subset of a larger set's numbers
             return
     wanted = set(range(1, count + 1)) if count in files else set(range(count))
     missing = sorted(wanted - set(files))

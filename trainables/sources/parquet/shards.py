@@ -1,4 +1,4 @@
-"""Which Parquet files of a folder make up which split."""
+"""Finds the Parquet files of each split in a folder."""
 
 from __future__ import annotations
 
@@ -17,21 +17,21 @@ _NAME = re.compile(rf"{_FOLDER.pattern}(-.*)?", re.IGNORECASE)
 
 
 def find_shards(folder: Path) -> dict[str, tuple[Path, ...]]:
-    """Return the files of every split in the order of their numbers.
+    """Return the files of each split in the order of their numbers.
 
     A split is ``train-*.parquet`` or ``train.parquet``, or all files in ``train/``: in the folder, in its ``data/``, or
     in the folder of its only configuration (``default/``).
 
     Raises:
         ValueError: no such folder, files of a split in two places or under two spellings, a split without files, a
-            missing shard, or shards of two sets; names the files.
+            missing shard, or shards of two sets; the message lists the files.
     """
     found = _splits_of(_home(folder))
     return {split: found[split] for split in SPLITS}
 
 
 def unused_files(folder: Path) -> tuple[str, ...]:
-    """Return the Parquet files beside the splits that belong to none of them.
+    """Return the Parquet files next to the splits that belong to none of them.
 
     Raises:
         ValueError: as ``find_shards``.
@@ -42,15 +42,15 @@ def unused_files(folder: Path) -> tuple[str, ...]:
 
 
 def has_shards(folder: Path) -> bool:
-    """Return whether any place where splits are looked for holds Parquet files."""
+    """Return whether any of the folders searched for splits contains Parquet files."""
     return bool(_homes(folder)) or any(_visible(place) for place in (folder, folder / "data"))
 
 
 def count_rows(folder: Path) -> int:
-    """Return the rows of all files of all splits, from their footers.
+    """Return the number of rows of all files of all splits, from their footers.
 
     Raises:
-        ValueError: no such files, or one that is no Parquet file.
+        ValueError: no such files, or one is not a Parquet file.
     """
     return sum(row_count(path) for paths in find_shards(folder).values() for path in paths)
 
@@ -60,7 +60,7 @@ def _visible(folder: Path) -> list[Path]:
 
 
 def _parquet_files(home: Path) -> list[Path]:
-    """Return the files in a place and in the folders directly below it."""
+    """Return the files in a folder and in its direct subfolders."""
     return [path for place in (home, *_folders(home)) for path in _visible(place)]
 
 
@@ -69,13 +69,13 @@ def _folders(folder: Path) -> list[Path]:
 
 
 def _split_of(path: Path, home: Path) -> tuple[str, str] | None:
-    """Return a file's split and how its name, or that of its folder, spells it; None where it belongs to none."""
+    """Return a file's split and its spelling in the name of the file or folder; None if it belongs to no split."""
     found = _NAME.fullmatch(path.stem) if path.parent == home else _FOLDER.fullmatch(path.parent.name)
     return None if found is None else (_SPLIT_OF[found["spelling"].casefold()], found["spelling"])
 
 
 def _homes(folder: Path) -> list[Path]:
-    """Return the places that hold files of splits: the folder and those directly below it, but those of splits."""
+    """Return the folders that contain split files: the folder and its direct subfolders, except those of splits."""
     below = [place for place in _folders(folder) if not _FOLDER.fullmatch(place.name)]
     return [place for place in (folder, *below) if any(_split_of(path, place) for path in _parquet_files(place))]
 
@@ -87,7 +87,7 @@ def _home(folder: Path) -> Path:
     if len(homes) > 1:
         names = ", ".join(str(home) for home in homes)
         raise ValueError(
-            f"data.source.path: {folder} holds splits in {len(homes)} places ({names}); keep one, or name one of them"
+            f"data.source.path: {folder} has splits in {len(homes)} places ({names}); keep one, or give the path of one"
         )
     if homes:
         return homes[0]
@@ -116,7 +116,7 @@ def _shards_of(home: Path, split: str, spelt: dict[str, list[Path]], present: Se
     if len(spelt) > 1:
         names = ", ".join(path.relative_to(home).as_posix() for paths in spelt.values() for path in paths)
         raise ValueError(
-            f"{home}: split {split!r} must be spelt one way, found files of {' and '.join(spelt)}: {names}; "
+            f"{home}: split {split!r} must have one spelling, found files of {' and '.join(spelt)}: {names}; "
             "keep one set"
         )
     ((spelling, paths),) = spelt.items()

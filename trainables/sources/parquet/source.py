@@ -1,4 +1,4 @@
-"""Images in the Hugging Face Parquet layout: files per split, an image column, one column a task."""
+"""Images in the Hugging Face Parquet layout: files per split, an image column, one column per task."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ _BATCH_ROWS = 256
 class ParquetImages(SourceConfig):
     """A folder in the Hugging Face Parquet image layout: ``{train,validation,test}-*.parquet``.
 
-    ``missing``: texts that stand for no value in columns of text.
+    ``missing``: texts that mark a missing value in text columns.
     """
 
     kind: Literal["parquet"] = "parquet"
@@ -52,24 +52,24 @@ class ParquetImages(SourceConfig):
         return ParquetSource(request, self)
 
     def count_images(self) -> int:
-        """Return the rows of all files."""
+        """Return the number of rows of all files."""
         return count_rows(self.path)
 
     def known_tasks(self) -> tuple[str, ...]:
-        """Return the columns beside the image column."""
+        """Return the columns other than the image column."""
         return task_columns(find_shards(self.path)["train"][0])
 
     @classmethod
     def detect(cls, folder: Path) -> ParquetImages | None:
-        """Return the source if there are Parquet files where splits are looked for."""
+        """Return the source if there are Parquet files in the folders searched for splits."""
         return cls(path=folder) if has_shards(folder) else None
 
 
 class ParquetSource(ImageSource):
-    """The files of a folder, checked against the tasks: complete shards, one image column, a column for every task.
+    """The files of a folder, checked against the tasks: complete shards, one image column, a column for each task.
 
     Raises:
-        ValueError: a split, shard or column is missing, or of the wrong type; the message names file, column and rule.
+        ValueError: a split, shard or column is missing or of the wrong type; the message gives file, column and rule.
     """
 
     def __init__(self, request: ReadRequest, source: ParquetImages) -> None:
@@ -84,7 +84,7 @@ class ParquetSource(ImageSource):
         self._missing = {task: MissingValues(source.missing) for task in request.tasks}
 
     def identity(self) -> dict[str, Any]:
-        """Hash every file; neither folder nor file names take part, the order of shards in a split does."""
+        """Hash each file; the identity depends on the order of shards in a split, but not on folder or file names."""
         return {
             "kind": "parquet",
             "decoder": DECODER_VERSION,
@@ -100,11 +100,11 @@ class ParquetSource(ImageSource):
         for path in paths:
             other = hashes.setdefault(file_hash(path), path)
             if other != path and row_count(path):
-                raise ValueError(f"{path}: is the same file as {other.name}, so its images would come twice; keep one")
+                raise ValueError(f"{path}: is the same file as {other.name}, so its images would occur twice; keep one")
         return [file_hash(path) for path in paths]
 
     def _own_missing(self) -> dict[str, Any]:
-        """Return the study's own words for "missing", where labels are others with them than with the usual ones."""
+        """Return the study's missing-value markers, if they change any label compared with the default ones."""
         if set(self._source.missing) == set(MISSING):
             return {}
         usual = self._labelled({task: MissingValues(MISSING) for task in self._request.tasks})
@@ -115,7 +115,7 @@ class ParquetSource(ImageSource):
         return {} if same else {"missing": sorted(set(self._source.missing))}
 
     def classes(self) -> dict[str, tuple[str, ...]]:
-        """Return ClassLabel and boolean names as declared, and the values found in any split for all other columns."""
+        """Return ClassLabel and boolean names as declared; for all other columns, the values found in any split."""
         return {task: self._classes_of(task) for task in self._request.tasks}
 
     def labels(self, split: str) -> Labels:
@@ -133,7 +133,7 @@ class ParquetSource(ImageSource):
         return np.stack(columns, axis=1)
 
     def name(self, split: str, row: int) -> str:
-        """Return the file of an image and its row in there."""
+        """Return the file of an image and its row in that file."""
         for path in self._shards[split]:
             if row < self._row_counts[path]:
                 return f"{path.name}:{row}"
@@ -154,20 +154,20 @@ class ParquetSource(ImageSource):
         return self._names[task] or tuple(str(value) for value in self._values[task])
 
     def notes(self) -> tuple[str, ...]:
-        """Return files that belong to no split, and words that were taken for missing values."""
+        """Return files that belong to no split, and texts treated as missing values."""
         unused = unused_files(self._source.path)
-        notes = [f"Parquet files of no split are not read: {', '.join(unused)}"] if unused else []
+        notes = [f"Parquet files outside the splits are ignored: {', '.join(unused)}"] if unused else []
         missing = [self._missing[task].note(split_task(task, list(self._columns))[0]) for task in self._from_cells]
         return (*notes, *dict.fromkeys(note for note in missing if note))
 
     def images(self, split: str) -> Iterator[Pixels | CorruptImage]:
-        """Decode batch by batch in threads (Pillow releases the interpreter lock), in row order."""
+        """Decode batch by batch in threads (Pillow releases the GIL), in row order."""
         with decoding_pool() as pool:
             for path in self._shards[split]:
                 yield from self._decode_shard(pool, split, path)
 
     def pixel_counts(self, split: str) -> Iterator[int]:
-        """Read the headers of the images, batch by batch in threads."""
+        """Read the headers of the images batch by batch in threads."""
         with decoding_pool() as pool:
             for path in self._shards[split]:
                 for entries in _batches(path, self._schemas[path].image_column):
@@ -184,7 +184,7 @@ class ParquetSource(ImageSource):
     def _decode(self, entry: dict[str, Any] | bytes | None, where: tuple[str, str, str]) -> Pixels | CorruptImage:
         stored, data = _stored(entry)
         if not data:
-            return CorruptImage(*where, path=stored, reason="no bytes are stored for this image")
+            return CorruptImage(*where, path=stored, reason="the file stores no bytes for this image")
         try:
             return decode_image(data, self._request.image_size, self._request.fit, self._request.max_pixels)
         except UndecodableImageError as error:
@@ -196,14 +196,14 @@ class ParquetSource(ImageSource):
 
     @functools.cached_property
     def _values(self) -> dict[str, Labels]:
-        """The values of plain integer columns over all splits, so that a class has one index everywhere."""
+        """The values of plain integer columns over all splits, so that a class has the same index in each."""
         plain = [task for task, names in self._names.items() if names is None]
         found = {task: np.concatenate([labels[task] for labels in self._raw_labels.values()]) for task in plain}
         return {task: np.unique(labels[labels >= 0]) for task, labels in found.items()}
 
     @functools.cached_property
     def _from_cells(self) -> dict[str, LabelledColumn]:
-        """The tasks of text columns, of lists, and of single values of a column, over all files."""
+        """The tasks from text columns, lists and single values of a column, over all files."""
         return self._labelled(self._missing)
 
     def _labelled(self, missing: dict[str, MissingValues]) -> dict[str, LabelledColumn]:
@@ -217,15 +217,15 @@ class ParquetSource(ImageSource):
 
 
 def _stored(entry: dict[str, Any] | bytes | None) -> tuple[str, bytes | None]:
-    """Return the path that stands beside an image, and its bytes.
+    """Return the path stored with an image, and its bytes.
 
-    A path alone is not followed: a table from elsewhere must not choose which files are read here.
+    A path without bytes is not followed: an untrusted table must not choose which local files are read.
     """
     return (entry.get("path") or "", entry.get("bytes")) if isinstance(entry, dict) else ("", entry)
 
 
 def _batches(path: Path, column: str) -> Iterator[list[dict[str, Any] | bytes | None]]:
-    """Yield a column in pieces; one row group's share of it is the most that is in memory."""
+    """Yield a column in chunks, holding at most one row group of it in memory."""
     with open_parquet(path) as file:
         try:
             for group in range(file.num_row_groups):
@@ -243,7 +243,7 @@ def _read_labels(path: Path, names: dict[str, tuple[str, ...] | None]) -> dict[s
             column = whole_numbers(table.column(task))
         except pa.ArrowInvalid as error:
             if may_be_fractions(table.column(task).type):
-                kind = f"{table.column(task).type} with values that are not whole, or too large"
+                kind = f"{table.column(task).type} with values that are not integers or too large"
                 raise ValueError(f"{path}: column {task!r}: {TASK_RULE}, is {kind}") from error
             raise ValueError(f"{path}: column {task!r}: labels must fit 64-bit integers: {error}") from error
         values: Labels = pc.fill_null(column, UNLABELLED).to_numpy().astype(np.int64)

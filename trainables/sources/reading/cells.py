@@ -1,4 +1,4 @@
-"""From cells of text to classes: one value, several values, numbers in order, and missing ones."""
+"""Maps text cells to classes: single values, several values, ordered numbers, and missing values."""
 
 from __future__ import annotations
 
@@ -18,35 +18,35 @@ from trainables.sources.source import UNLABELLED, Labels
 CellKind = Literal["class", "multi_label", "ordinal"]
 MultiValued = Literal["combination", "first", "unlabelled"]
 Cells = Sequence[Sequence[str]]
-"""The values of every cell: none where unlabelled, several where the cell holds several."""
+"""The values of each cell: none if unlabelled, possibly several."""
 
 NO_YES = ("no", "yes")
 
 
 def plain_number(text: str) -> float:
-    """Return the number a cell holds.
+    """Return the number in a cell.
 
     Raises:
-        ValueError: it holds none, or one that is not finite.
+        ValueError: the text is not a number, or not a finite one.
     """
     number = float(text)
-    if not math.isfinite(number) or "_" in text:  # Python's own notation for long numbers is nobody else's
-        raise ValueError(f"{text!r} is no finite number")
+    if not math.isfinite(number) or "_" in text:  # only Python separates digits by "_"
+        raise ValueError(f"{text!r} is not a finite number")
     return number
 
 
 @dataclass(frozen=True)
 class CellRule:
-    """How the cells of a column become classes.
+    """How the cells of a column map to classes.
 
     Attributes:
-        kind: ``class`` takes values as they are; ``multi_label`` may hold several; ``ordinal`` has an order.
-        multi_valued: what a cell of several values is: a class of its own (the sorted values joined), its first value,
-            or unlabelled. An ordinal cell of several values has no place in the order: unlabelled, unless ``first``.
+        kind: ``class`` takes values unchanged; ``multi_label`` cells may hold several; ``ordinal`` values are ordered.
+        multi_valued: how to treat a cell with several values: as a separate class (the sorted values joined), as its
+            first value, or as unlabelled. An ordinal cell with several values is unlabelled, unless ``first``.
         separator: joins the values of a combination.
-        order: the classes of an ordinal task, rising; empty means by number.
-        bins: edges of an ordinal task: values from one edge to below the next are one class.
-        number: reads a value of an ordinal task.
+        order: the classes of an ordinal task in increasing order; empty sorts by number.
+        bins: edges of an ordinal task; values from one edge up to, but not including, the next form one class.
+        number: parses a value of an ordinal task.
     """
 
     kind: CellKind = "class"
@@ -59,14 +59,14 @@ class CellRule:
 
 @dataclass(frozen=True)
 class LabelledColumn:
-    """The classes of a task and the label (N,) of every cell."""
+    """The classes of a task and the label (N,) of each cell."""
 
     classes: tuple[str, ...]
     labels: Labels
 
 
 def split_task(task: str, columns: Sequence[str]) -> tuple[str, str | None]:
-    """Return the column of a task, and the value that ``Column=Value`` asks for."""
+    """Return the column of a task, and the value if the task has the form ``Column=Value``."""
     if task in columns or "=" not in task:
         return task, None
     column, _, value = task.partition("=")
@@ -74,12 +74,12 @@ def split_task(task: str, columns: Sequence[str]) -> tuple[str, str | None]:
 
 
 def split_cells(cells: Sequence[str], separator: str, missing: MissingValues) -> list[tuple[str, ...]]:
-    """Return the values of every cell; those that mean "missing" are left out."""
+    """Return the values of each cell without those that mark a missing value."""
     return [missing.values(cell.split(separator)) for cell in cells]
 
 
 def one_value_cells(cells: Sequence[str], missing: MissingValues) -> list[tuple[str, ...]]:
-    """Return every cell as one value, whatever characters it holds."""
+    """Return each cell as one value, without splitting it."""
     return [missing.values([cell]) for cell in cells]
 
 
@@ -87,12 +87,12 @@ def label_cells(cells: Cells, rule: CellRule, where: Callable[[int], str]) -> La
     """Return classes and labels of a column.
 
     Args:
-        cells: the values of every cell.
-        rule: how they become classes.
-        where: says in messages where a cell stands.
+        cells: the values of each cell.
+        rule: how they map to classes.
+        where: returns the location of a cell, for messages.
 
     Raises:
-        ValueError: a value of an ordinal task is no number, or is not in the listed order.
+        ValueError: a value of an ordinal task is not a number, or not in the given order.
     """
     if rule.kind == "ordinal":
         return _label_ordinal(_join_equal_numbers(cells, rule), rule, where)
@@ -102,27 +102,27 @@ def label_cells(cells: Cells, rule: CellRule, where: Callable[[int], str]) -> La
 
 
 def label_value(cells: Cells, value: str, task: str, rule: CellRule) -> LabelledColumn:
-    """Return the binary task "does the cell hold ``value``"; an empty cell is unlabelled.
+    """Return the binary task "does the cell contain ``value``?"; an empty cell is unlabelled.
 
     Raises:
-        ValueError: no cell holds it; gives the nearest value.
+        ValueError: no cell contains it; the message suggests the nearest value.
     """
     if rule.kind == "ordinal":
         *cells, (value,) = _join_equal_numbers([*cells, (value,)], rule)
     known = sorted({found for cell in cells for found in cell}, key=_class_order)
     if value not in known:
-        raise ValueError(f"data.tasks: {task!r}: no cell holds {value!r}{nearest(value, known)}")
+        raise ValueError(f"data.tasks: {task!r}: no cell contains {value!r}{nearest(value, known)}")
     labels = [int(value in cell) if cell else UNLABELLED for cell in cells]
     return LabelledColumn(NO_YES, np.array(labels, dtype=np.int64))
 
 
 def _join_equal_numbers(cells: Cells, rule: CellRule) -> list[tuple[str, ...]]:
-    """Return the cells with one spelling for every number: the one in the given order, else the shortest met."""
+    """Return the cells with one spelling per number: the one in ``order``, otherwise the shortest one found."""
     met = sorted({value for cell in cells for value in cell}, key=lambda value: (len(value), value))
     spelling: dict[float, str] = {}
     numbers: dict[str, float] = {}
     for value in (*rule.order, *met):
-        with contextlib.suppress(ValueError):  # a word of the order, or a wrong value that is named when it is labelled
+        with contextlib.suppress(ValueError):  # a word in the order, or an invalid value that labelling reports
             numbers[value] = rule.number(value)
             spelling.setdefault(numbers[value], value)
     return [tuple(spelling[numbers[value]] if value in numbers else value for value in cell) for cell in cells]
@@ -141,7 +141,7 @@ def _label_ordinal(cells: Cells, rule: CellRule, where: Callable[[int], str]) ->
     if rule.order:
         for row, value in enumerate(single):
             if value is not None and value not in rule.order:
-                raise ValueError(f"{where(row)}: {value!r} is not in the order given{nearest(value, rule.order)}")
+                raise ValueError(f"{where(row)}: {value!r} is not in the given order{nearest(value, rule.order)}")
         return LabelledColumn(rule.order, _indices(single, rule.order))
     numbers = [None if value is None else _number(value, rule, where(row)) for row, value in enumerate(single)]
     if rule.bins:
@@ -171,7 +171,7 @@ def _indices(values: Sequence[str | None], classes: Sequence[str]) -> Labels:
 
 
 def _class_order(name: str) -> tuple[bool, float, str]:
-    """Order numbers by size, before all other names by the alphabet."""
+    """Sort numbers by value, followed by all other names alphabetically."""
     try:
         return False, plain_number(name), name
     except ValueError:

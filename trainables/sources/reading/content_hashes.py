@@ -1,4 +1,4 @@
-"""Hashes of image files, each file read once: kept in the cache under size and time of change."""
+"""Hashes of image files, cached by file size and modification time so that each file is read once."""
 
 from __future__ import annotations
 
@@ -15,20 +15,20 @@ from trainables.sources.reading.image_files import ImageFiles, Stamp
 
 HASHES_FOLDER = "image-hashes-v1"
 MISSING = ""
-"""In place of the hash of a file that is not there or cannot be read."""
+"""Replaces the hash of a file that is missing or unreadable."""
 
 _Known = dict[str, tuple[int, int, str]]
 
 
 def content_hashes(files: ImageFiles, names: Sequence[str], cache: Path | None) -> list[str]:
-    """Return the BLAKE2b hash of every file's bytes, ``MISSING`` where there is no such file.
+    """Return the BLAKE2b hash of each file's bytes, ``MISSING`` for a missing file.
 
-    A file whose size and time of change are those of the last time is not read again.
+    A file whose size and modification time are unchanged is not read again.
 
     Args:
-        files: where they lie.
-        names: which ones.
-        cache: the folder below which hashes are kept; None reads every file.
+        files: the location of the files.
+        names: the files to hash.
+        cache: the folder of the cached hashes; None reads every file.
     """
     stamps = {name: files.stamp(name) for name in names}
     if cache is None:
@@ -36,7 +36,7 @@ def content_hashes(files: ImageFiles, names: Sequence[str], cache: Path | None) 
     place = hashlib.blake2b(str(files.place).encode(), digest_size=16).hexdigest()
     path = cache / HASHES_FOLDER / f"{place}.json"
     path.parent.mkdir(parents=True, exist_ok=True)
-    with FileLock(path.with_suffix(".lock")):  # of processes that start together one reads the images
+    with FileLock(path.with_suffix(".lock")):  # of several processes that start together, only one reads the images
         known = _read(path)
         found, news = _look_up(files, names, stamps, known)
         if news:
@@ -64,7 +64,7 @@ def _look_up(
 def _hash(files: ImageFiles, name: str) -> str:
     try:
         return hashlib.blake2b(files.read(name), digest_size=16).hexdigest()
-    except OSError:  # the image is named as corrupt when it is decoded
+    except OSError:  # decoding will report the image as corrupt
         return MISSING
 
 
@@ -75,7 +75,7 @@ def _read(path: Path) -> _Known:
         return {name: (entry[0], entry[1], entry[2]) for name, entry in known.items()}
     except FileNotFoundError:
         return {}
-    except (ValueError, LookupError, TypeError, AttributeError):  # damaged: only a cache, so it is made anew
+    except (ValueError, LookupError, TypeError, AttributeError):  # damaged: this is only a cache, so rebuild it
         return {}
 
 

@@ -1,4 +1,4 @@
-"""The threads that read and decode images; Pillow releases the interpreter lock."""
+"""The thread pool that reads and decodes images; Pillow releases the GIL."""
 
 from __future__ import annotations
 
@@ -9,6 +9,6 @@ _LARGEST_READ_AHEAD = 8
 
 
 def decoding_pool() -> ThreadPoolExecutor:
-    """Return a pool with as many threads as this process may use cores, 8 at most."""
+    """Return a pool with one thread per core available to this process, at most 8."""
     usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     return ThreadPoolExecutor(min(_LARGEST_READ_AHEAD, usable))

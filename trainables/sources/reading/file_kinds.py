@@ -1,4 +1,4 @@
-"""What a file is, told from its first bytes: for messages about files that are something else than expected."""
+"""Identifies a file by its first bytes, for messages about unexpected files."""
 
 from __future__ import annotations
 
@@ -31,8 +31,8 @@ _IMAGES = (
 """Offset, bytes, and Pillow's name of the format."""
 
 _OTHERS = (
-    (0, b"version https://git-lfs.github.com/spec/", "a Git LFS pointer", "fetch the file it stands for: git lfs pull"),
-    (0, b"/annex/objects/", "a git-annex pointer", "fetch the file it stands for: git annex get"),
+    (0, b"version https://git-lfs.github.com/spec/", "a Git LFS pointer", "fetch the actual file: git lfs pull"),
+    (0, b"/annex/objects/", "a git-annex pointer", "fetch the actual file: git annex get"),
     (0, b"\xff\x0a", "a JPEG XL image", _CONVERT),
     (0, b"\0\0\0\x0cJXL \r\n\x87\n", "a JPEG XL image", _CONVERT),
     (4, b"ftyphei", "a HEIC image", _CONVERT),
@@ -46,7 +46,7 @@ _OTHERS = (
     (8, b"AVI ", "a video", _STILL),
     (0, b"8BPS", "a Photoshop file", _EXPORT),
     (0, b"gimp xcf", "a GIMP file", _EXPORT),
-    (0, b"%PDF-", "a PDF", "take the picture out of it, as JPEG or PNG"),
+    (0, b"%PDF-", "a PDF", "extract the picture as JPEG or PNG"),
     (0, b"%!PS", "PostScript", _CONVERT),
     (0, b"\xc5\xd0\xd3\xc6", "PostScript", _CONVERT),
     (0, b"\0\0\x01\0", "an icon (ICO)", _CONVERT),
@@ -55,12 +55,12 @@ _OTHERS = (
     (0, b"#?RADIANCE", "a Radiance HDR image", _CONVERT),
     (0, b"SIMPLE  =", "a FITS image", _CONVERT),
     (128, b"DICM", "a DICOM image", _EXPORT),
-    (0, b"PAR1", "a Parquet file", "give it to the kind 'parquet'"),
+    (0, b"PAR1", "a Parquet file", "read it with the kind 'parquet'"),
     (0, b"ARROW1", "an Arrow file", "save it as Parquet"),
     (0, b"\x89HDF\r\n\x1a\n", "an HDF5 file", "store each picture as JPEG or PNG"),
     (0, b"\x93NUMPY", "a NumPy array", "store each picture as JPEG or PNG"),
     (0, b"\x80\x04\x95", "a Python pickle", "store each picture as JPEG or PNG"),
-    (0, b"PK\x03\x04", "a zip archive (or a spreadsheet, which is one)", f"{_UNPACK}, or {_SAVE_CSV}"),
+    (0, b"PK\x03\x04", "a zip archive (or a spreadsheet, which has the same format)", f"{_UNPACK}, or {_SAVE_CSV}"),
     (0, b"\xd0\xcf\x11\xe0", "an old Office document", _SAVE_CSV),
     (0, b"\x1f\x8b", "a gzip archive", _UNPACK),
     (0, b"BZh", "a bzip2 archive", _UNPACK),
@@ -74,7 +74,7 @@ _ANSWERS = (
     (re.compile(rb"<!doctype html|<html|<head", re.IGNORECASE), "a web page"),
     (re.compile(rb"<\?xml|<error>", re.IGNORECASE), "an XML document"),
 )
-"""What a server sends in place of a file."""
+"""Server responses that may replace a file."""
 
 _SVG = re.compile(rb"(<\?xml[^>]*>\s*)?(<!--.*?-->\s*)*(<!doctype svg[^>]*>\s*)?<svg", re.IGNORECASE | re.DOTALL)
 _TEXTS = (
@@ -84,14 +84,14 @@ _TEXTS = (
     (re.compile(rb"[a-z0-9+]+://\S+\s*\Z", re.IGNORECASE), "an address", "fetch the image; nothing is downloaded here"),
     (re.compile(rb"[\[{]"), "JSON", "give the image itself"),
 )
-"""Texts that are found where image files are expected."""
+"""Texts sometimes found in place of image files."""
 
 _LOOKED_AT = 1024
 
 
 @dataclass(frozen=True)
 class FileKind:
-    """What a file is, with its article, and what to do about it."""
+    """The kind of a file, with its article, and how to proceed."""
 
     name: str
     advice: str
@@ -101,30 +101,30 @@ class FileKind:
 
 
 def foreign_kind(data: bytes) -> FileKind | None:
-    """Return what file, neither an image that is decoded nor a text of one's own, begins with ``data``, if known."""
+    """Return the kind of a file that begins with ``data``, None for supported images, plain text or unknown kinds."""
     if not data:
         return FileKind("an empty file", "fetch or copy it again")
     if not data.strip(b"\0"):
-        return FileKind("nothing but zero bytes", "copy it again; a copy that was cut short leaves such files")
+        return FileKind("nothing but zero bytes", "copy it again; an interrupted copy leaves such files")
     for offset, magic, name, advice in _OTHERS:
         if data.startswith(magic, offset):
             return FileKind(name, advice)
     text = _begin(data)
     sent = next((name for start, name in _ANSWERS if start.match(text)), None)
-    return None if sent is None else FileKind(sent, "fetch the file again; a server may have sent this instead")
+    return None if sent is None else FileKind(sent, "download the file again; a server may have sent this instead")
 
 
 def image_format(data: bytes) -> str | None:
-    """Return Pillow's name of the image format that begins with ``data``, None where it is none of those decoded."""
+    """Return Pillow's name for the image format that begins with ``data``, None if it is not a known one."""
     return next((name for offset, magic, name in _IMAGES if data.startswith(magic, offset)), None)
 
 
 def not_an_image(data: bytes, formats: Collection[str]) -> str:
-    """Return what a file is that no reader takes for an image, and what to do about it.
+    """Return what a file is that Pillow does not identify as an image, and how to proceed.
 
     Args:
         data: the bytes of the file.
-        formats: those that are decoded here, by Pillow's names.
+        formats: the supported formats, by Pillow's names.
     """
     named = image_format(data)
     if named in formats:
@@ -134,10 +134,10 @@ def not_an_image(data: bytes, formats: Collection[str]) -> str:
     text = _begin(data)
     found = next((FileKind(name, advice) for start, name, advice in _TEXTS if start.match(text)), foreign_kind(data))
     if found is not None:
-        return f"no image that can be decoded, but {found}"
+        return f"not a decodable image but {found}"
     if _is_text(data):
-        return f"no image, but text ({data[:30].decode('utf-8-sig', 'replace')!r}); give the bytes of an image file"
-    return f"an image of no known format (it begins with {data[:8].hex(' ')}); {_CONVERT}"
+        return f"not an image but text ({data[:30].decode('utf-8-sig', 'replace')!r}); give the bytes of an image file"
+    return f"unknown image format (begins with {data[:8].hex(' ')}); {_CONVERT}"
 
 
 def _begin(data: bytes) -> bytes:

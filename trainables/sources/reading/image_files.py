@@ -1,4 +1,4 @@
-"""Image files by the names that lists give them: in a folder, or in a zip archive that is not unpacked."""
+"""Image files by their names in a list: in a folder, or in a zip archive, which is not unpacked."""
 
 from __future__ import annotations
 
@@ -12,33 +12,33 @@ from pathlib import Path, PurePosixPath
 from typing import Protocol
 
 LARGEST_FILE = 200_000_000
-"""Bytes of an image file at most; a small archive can hold a file that fills the memory."""
+"""Maximum size of an image file in bytes; a small archive can contain a file that exhausts memory."""
 
 Stamp = tuple[int, int]
-"""Size and time of change (in an archive: size and checksum); both stay while the content does."""
+"""Size and modification time (in an archive: size and checksum), which change with the content."""
 
 
 class ImageFiles(Protocol):
-    """Where image files are read from."""
+    """The location of image files."""
 
     place: Path
 
     def stamp(self, name: str) -> Stamp | None:
-        """Return what tells that a file has changed; None where there is no such file."""
+        """Return a stamp that changes when the file changes; None if there is no such file."""
         ...
 
     def read(self, name: str) -> bytes:
         """Return the bytes of a file.
 
         Raises:
-            FileNotFoundError: there is none.
+            FileNotFoundError: there is no such file.
             OSError: it cannot be read.
         """
         ...
 
 
 class FolderFiles:
-    """The files below a folder; a name, or a link it leads through, must not lead out of it."""
+    """The files below a folder; neither a name nor a link may lead outside it."""
 
     def __init__(self, place: Path) -> None:
         self._given = place.absolute()
@@ -46,10 +46,10 @@ class FolderFiles:
         self._inside = functools.lru_cache(maxsize=None)(self._is_inside)
 
     def normalised(self, name: str) -> str:
-        """Return the one spelling of a name: relative to the folder, with ``/``, without ``.`` and empty parts.
+        """Return the normalised name: relative to the folder, with ``/``, without ``.`` and empty parts.
 
         Raises:
-            ValueError: the name is that of a place outside the folder, or holds ``..``.
+            ValueError: the name refers to a path outside the folder, or contains ``..``.
         """
         pure = PurePosixPath(name.replace("\\", "/"))
         for home in (self.place, self._given):
@@ -61,20 +61,20 @@ class FolderFiles:
         return str(pure)
 
     def path_of(self, name: str) -> Path:
-        """Return the place of a file.
+        """Return the path of a file.
 
         Raises:
-            ValueError: the name is that of a place outside the folder, holds ``..``, or leads out through a link.
+            ValueError: the name refers to a path outside the folder, contains ``..``, or leads outside through a link.
         """
         path = self.place / self.normalised(name)
         if not self._inside(path.parent) or (path.is_symlink() and not self._is_inside(path)):
-            raise ValueError(f"image {name!r}: is a link that leads out of {self.place}; images must lie inside")
+            raise ValueError(f"image {name!r}: is a link that leads outside {self.place}; images must be inside it")
         return path
 
     def one_spelling(self, names: Iterable[str]) -> list[str]:
-        """Return normalised names, the first of them for all that the file system takes for the same file.
+        """Return normalised names; names that the file system treats as the same file all become the first of them.
 
-        Some tell neither capitals nor the ways to write an accent apart. Two links to a file stay two names.
+        Some file systems ignore case or Unicode normalisation. Two links to one file remain two names.
         """
         first: dict[str, str] = {}
         found = []
@@ -88,7 +88,7 @@ class FolderFiles:
         return all(path.is_file() and not path.is_symlink() for path in paths) and paths[0].samefile(paths[1])
 
     def stamp(self, name: str) -> Stamp | None:
-        """Return size and time of change."""
+        """Return size and modification time."""
         path = self.path_of(name)
         try:
             status = path.stat()
@@ -118,7 +118,7 @@ class ZipFiles:
             self._archive = zipfile.ZipFile(self.place)
         except (zipfile.BadZipFile, OSError) as error:
             raise ValueError(
-                f"{place}: not a readable zip archive ({error}); unpack it beside, or fetch it again"
+                f"{place}: not a readable zip archive ({error}); unpack it next to the archive, or download it again"
             ) from error
 
     def stamp(self, name: str) -> Stamp | None:
@@ -135,7 +135,7 @@ class ZipFiles:
         if stamp is None:
             raise FileNotFoundError(2, "No such file in the archive", f"{self.place}:{self._prefix}{name}")
         if stamp[0] > LARGEST_FILE:
-            raise OSError(f"{self._prefix}{name}: {stamp[0]} bytes are more than the {LARGEST_FILE} allowed")
+            raise OSError(f"{self._prefix}{name}: {stamp[0]} bytes exceed the limit of {LARGEST_FILE}")
         try:
             return self._archive.read(self._prefix + name)
         except (zipfile.BadZipFile, zlib.error, NotImplementedError, RuntimeError) as error:  # damaged, or encrypted

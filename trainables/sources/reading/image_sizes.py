@@ -1,4 +1,4 @@
-"""How large the stored images are, from the headers of a few of them."""
+"""Estimates the size of the stored images from the headers of a sample."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ _SAMPLE = 48
 
 @dataclass(frozen=True)
 class StoredSize:
-    """The median of the shorter and of the longer side, in pixels, of some stored images."""
+    """The median of the shorter and of the longer side of a sample of stored images, in pixels."""
 
     shorter: int
     longer: int
 
     def enlargement(self, image_size: int, fit: Fit) -> float:
-        """Return by how much such an image is enlarged where it is enlarged most."""
+        """Return the largest factor by which such an image is enlarged."""
         return image_size / (self.longer if fit == "pad" else self.shorter)
 
 
 def stored_size(source: ImageSource) -> StoredSize | None:
-    """Return the size of the images as they are stored; None where none of the sample can be read."""
+    """Return the size of the images as stored; None if no image of the sample can be read."""
     sizes = [sides for data in source.sample(_SAMPLE) if all(sides := stored_sides(data))]
     if not sizes:
         return None

@@ -1,4 +1,4 @@
-"""A source made of a list and image files: what the formats with one file an image have in common."""
+"""A source made of a list and image files: the common part of the formats with one file per image."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ class SplitListing:
 
     Attributes:
         names: of the image files.
-        lines: (N,) where the list names each of them, counted from 1.
+        lines: (N,) the line of each in the list, counted from 1.
         labels: (N, T), -1 = unlabelled.
-        triplets: published lists (M, 3) of rows of this split by task: anchor, positive, negative.
+        triplets: published triplets by task, (M, 3) rows of this split: anchor, positive, negative.
     """
 
     names: tuple[str, ...]
@@ -38,7 +38,7 @@ class SplitListing:
 
 @dataclass(frozen=True)
 class Listing:
-    """Everything a list says: its file (for messages), the classes of every task, the splits, and what to know."""
+    """The contents of a list: its file (for messages), the classes of each task, the splits, and notes for users."""
 
     file: str
     classes: dict[str, tuple[str, ...]]
@@ -47,10 +47,10 @@ class Listing:
 
 
 class ListedSource(ImageSource):
-    """Images named by a list. One that is named but not there counts as corrupt."""
+    """Images in a list. A listed image without a file counts as corrupt."""
 
     def __init__(self, request: ReadRequest, listing: Listing, files: ImageFiles) -> None:
-        """Check that every split has an image.
+        """Check that each split has an image.
 
         Raises:
             ValueError: a split is empty.
@@ -63,7 +63,7 @@ class ListedSource(ImageSource):
         self._files = files
 
     def identity(self) -> dict[str, Any]:
-        """Return classes, labels and published triplets as read, and the hash of every image in its place."""
+        """Return classes, labels and published triplets as read, and the hash of each image in order."""
         parts = {split: self._listing.splits[split] for split in SPLITS}
         names = [name for part in parts.values() for name in part.names]
         hashes = iter(content_hashes(self._files, names, self._request.cache))
@@ -85,11 +85,11 @@ class ListedSource(ImageSource):
         }
 
     def classes(self) -> dict[str, tuple[str, ...]]:
-        """Return the class names of every task."""
+        """Return the class names of each task."""
         return dict(self._listing.classes)
 
     def labels(self, split: str) -> Labels:
-        """Return the labels of a split as the list gives them."""
+        """Return the labels of a split as listed."""
         return self._listing.splits[split].labels
 
     def triplets(self, split: str) -> Mapping[str, Labels]:
@@ -101,7 +101,7 @@ class ListedSource(ImageSource):
         return self._listing.splits[split].names[row]
 
     def sample(self, count: int) -> Iterator[bytes]:
-        """Yield training images evenly spread over the list, those left out that cannot be read."""
+        """Yield training images evenly spread over the list, skipping unreadable ones."""
         names = self._listing.splits["train"].names
         for name in names[:: max(1, len(names) // count)][:count]:
             try:
@@ -110,11 +110,11 @@ class ListedSource(ImageSource):
                 continue
 
     def notes(self) -> tuple[str, ...]:
-        """Return what the list's reader noticed."""
+        """Return the notes from reading the list."""
         return self._listing.notes
 
     def images(self, split: str) -> Iterator[Pixels | CorruptImage]:
-        """Decode in threads, in the order of the list."""
+        """Decode the images in threads, in list order."""
         count = len(self._listing.splits[split].names)
         with decoding_pool() as pool:
             for start in range(0, count, _READ_AHEAD):
@@ -122,14 +122,14 @@ class ListedSource(ImageSource):
                 yield from pool.map(lambda row: self._decode(split, row), rows)
 
     def pixel_counts(self, split: str) -> Iterator[int]:
-        """Read the headers of the files, in threads."""
+        """Read the headers of the files in threads."""
         with decoding_pool() as pool:
             yield from pool.map(self._count_pixels, self._listing.splits[split].names)
 
     def _count_pixels(self, name: str) -> int:
         try:
             return math.prod(stored_sides(self._files.read(name)))
-        except OSError:  # it is named as corrupt when it is decoded
+        except OSError:  # decoding will report it as corrupt
             return 0
 
     def _decode(self, split: str, row: int) -> Pixels | CorruptImage:
@@ -141,7 +141,7 @@ class ListedSource(ImageSource):
         except UndecodableImageError as error:
             reason = f"{name}: {error}"
         except FileNotFoundError:
-            reason = f"{name}: named in the list, but there is no such image in {self._files.place}"
+            reason = f"{name}: listed, but there is no such image in {self._files.place}"
         except OSError as error:
             reason = f"{name}: cannot be read: {error.strerror or error}"
         return CorruptImage(split, self._listing.file, f"line {part.lines[row]}", name, reason)

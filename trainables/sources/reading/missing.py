@@ -1,4 +1,4 @@
-"""Which texts stand for "no value", in tables of text and in the text columns of Parquet files alike."""
+"""The texts that mark a missing value, in text tables and in the text columns of Parquet files."""
 
 from __future__ import annotations
 
@@ -6,17 +6,17 @@ from collections import Counter
 from collections.abc import Collection, Iterable
 
 MISSING = ("", "nan", "NaN", "NAN", "NaT", "None", "null", "Null", "NULL", "N/A", "n/a", "#N/A", "<NA>")
-"""What Python, pandas, R's CSV writers, SQL, JSON and spreadsheets write where there is nothing.
+"""What Python, pandas, R's CSV writers, SQL, JSON and spreadsheets write for a missing value.
 
-``NA`` and ``none`` are not among them: one is Namibia, the other the answer to "which glasses?".
+``NA`` and ``none`` are not included: one is Namibia, the other a valid answer to "which glasses?".
 """
 
 
 class MissingValues:
-    """Tells values from their absence, and counts the words it took for absence.
+    """Distinguishes values from missing-value markers, and counts the markers found.
 
     Args:
-        markers: texts that stand for "no value"; an empty text always does.
+        markers: texts that mark a missing value; an empty text always does.
     """
 
     def __init__(self, markers: Collection[str]) -> None:
@@ -24,7 +24,7 @@ class MissingValues:
         self._met: Counter[str] = Counter()
 
     def values(self, texts: Iterable[str]) -> tuple[str, ...]:
-        """Return the texts that are values, without the blanks around them."""
+        """Return the texts that are values, stripped of surrounding whitespace."""
         found = []
         for text in texts:
             value = text.strip()
@@ -35,10 +35,10 @@ class MissingValues:
         return tuple(found)
 
     def refuse_as_value(self, task: str, value: str) -> None:
-        """Check that a task ``column=value`` does not ask for a value that there cannot be.
+        """Check that the value of a task ``column=value`` is not a missing-value marker.
 
         Raises:
-            ValueError: the value stands for a missing one.
+            ValueError: the value marks a missing value.
         """
         if value.strip() in self._markers:
             raise ValueError(
@@ -47,7 +47,7 @@ class MissingValues:
             )
 
     def note(self, column: str) -> str | None:
-        """Return a sentence on the words met so far in place of values, None where there was none."""
+        """Return a sentence on the markers found so far, None if there were none."""
         if not self._met:
             return None
         words = ", ".join(f"{word!r} ({count:,})" for word, count in sorted(self._met.items()))

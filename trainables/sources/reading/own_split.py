@@ -1,4 +1,4 @@
-"""Splits where nobody published one: drawn with ``data_seed``, whole groups at a time."""
+"""Splits for data without a published one: drawn with ``data_seed``, keeping groups together."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ SHARES = (0.7, 0.1, 0.2)
 
 
 def draw_split(groups: Sequence[str], data_seed: int, shares: Sequence[float] = SHARES) -> NDArray[np.str_]:
-    """Return the split (N,) of every image; images of one group never come into different splits.
+    """Return the split (N,) of each image; images of one group are never in different splits.
 
-    Groups, sorted by name, are shuffled; the first ``shares[0]`` of them are ``train``, and so on. The order of the
-    images plays no part.
+    The groups are sorted by name, then shuffled; the first ``shares[0]`` of them are ``train``, and so on. The split
+    does not depend on the order of the images.
 
     Args:
-        groups: (N,) the group of every image.
-        data_seed: decides the order.
+        groups: (N,) the group of each image.
+        data_seed: seeds the shuffle.
         shares: of train, validation and test; they sum to 1.
 
     Raises:

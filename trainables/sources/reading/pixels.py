@@ -1,4 +1,4 @@
-"""From the bytes of an image file to ``size x size x 3`` uint8 RGB: decode, orient, flatten, fit, resize."""
+"""Converts an image file to ``size x size x 3`` uint8 RGB: decode, orient, flatten, fit, resize."""
 
 from __future__ import annotations
 
@@ -16,20 +16,20 @@ from trainables.sources.reading.metadata.tiff_directory import exif_orientation,
 from trainables.sources.source import MAX_PIXELS, Pixels
 
 DECODER_VERSION = 2
-"""Raised whenever a change of the code changes pixels, or which images and labels are read; part of fingerprints."""
+"""Increment when a code change alters pixels, or which images and labels are read; part of fingerprints."""
 
 FORMATS = (
     *("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF", "PPM", "JPEG2000"),
     *(("AVIF",) if features.check("avif") else ()),
 )
-"""Raster formats decoded inside Pillow. Others (EPS starts Ghostscript) are not for images from elsewhere."""
+"""Raster formats that Pillow decodes itself. Others are unsafe for untrusted images (EPS starts Ghostscript)."""
 
-# Pillow's limit is the whole process's, and fixed. Here ``max_pixels`` is looked at before anything is decoded.
+# Pillow's own limit is fixed and process-wide. This module checks ``max_pixels`` before decoding.
 Image.MAX_IMAGE_PIXELS = None
 
 Fit = Literal["crop", "pad", "stretch"]
 
-# What Pillow's readers raise on broken bytes; anything else is a bug of ours and must be seen.
+# What Pillow's readers raise on corrupt bytes; any other error is our own bug and must surface.
 _DECODING_ERRORS = (
     OSError,
     SyntaxError,
@@ -45,7 +45,7 @@ _DECODING_ERRORS = (
     zlib.error,
 )
 
-# What undoes each EXIF orientation.
+# The transpose that undoes each EXIF orientation.
 _TURNS = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
@@ -61,28 +61,29 @@ _SIXTEEN_BIT_MODES = ("I", "I;16", "I;16B", "I;16L", "I;16N")
 
 
 class UndecodableImageError(ValueError):
-    """The bytes are not an image that can be used; the message says why."""
+    """The bytes are not a usable image; the message gives the reason."""
 
 
 def decode_image(data: bytes, size: int, fit: Fit, max_pixels: int = MAX_PIXELS) -> Pixels:
     """Decode an image file to RGB at ``size x size``.
 
-    The orientation in EXIF or XMP is applied; nothing else of them, of profiles, comments and resolutions is looked at.
-    Transparency is laid on white, grey, palette, CMYK and 16-bit images become 8-bit RGB. ``crop`` takes the central
-    square, ``pad`` adds white borders, ``stretch`` ignores the proportions; the resize is antialiased (Lanczos).
+    Applies the orientation from EXIF or XMP and ignores all other metadata, including profiles, comments and
+    resolutions. Composites transparency onto white; converts grey, palette, CMYK and 16-bit images to 8-bit RGB.
+    ``crop`` takes the central square, ``pad`` adds white borders, ``stretch`` changes the aspect ratio; the resize is
+    antialiased (Lanczos).
 
     Returns:
         uint8 array (size, size, 3).
 
     Raises:
-        UndecodableImageError: the bytes are broken, of an unsupported format, or hold more than ``max_pixels``.
+        UndecodableImageError: the bytes are corrupt, of an unsupported format, or have more than ``max_pixels``.
     """
     bare = bare_image(data)
     try:
         with Image.open(io.BytesIO(bare.data), formats=FORMATS) as image:
             _refuse_huge(image, max_pixels)
             orientation = bare.orientation or _orientation(image)
-            # JPEG only: decode at the smallest eighth of the scale that still leaves three times the wanted pixels.
+            # JPEG only: decode at the smallest multiple of 1/8 scale that still gives three times the required size.
             image.draft(None, (3 * size, 3 * size))
             return np.asarray(_fit(_to_rgb(_turned(image, orientation)), size, fit))
     except UndecodableImageError:
@@ -94,27 +95,27 @@ def decode_image(data: bytes, size: int, fit: Fit, max_pixels: int = MAX_PIXELS)
 
 
 def stored_sides(data: bytes) -> tuple[int, int]:
-    """Return width and height as the header of an image file says, 0 and 0 where it cannot be read."""
+    """Return width and height from an image file's header, 0 and 0 if it is unreadable."""
     try:
         with Image.open(io.BytesIO(bare_image(data).data), formats=FORMATS) as image:
             return image.size
-    except _DECODING_ERRORS:  # it is named as corrupt when it is decoded
+    except _DECODING_ERRORS:  # decoding will report it as corrupt
         return 0, 0
 
 
 def _refuse_huge(image: Image.Image, max_pixels: int) -> None:
     if image.width * image.height > max_pixels:
         raise UndecodableImageError(
-            f"{image.width} x {image.height} pixels are more than the {max_pixels} of data.max_pixels; a larger value "
-            "there decodes it, at 3 bytes a pixel or more"
+            f"{image.width} x {image.height} pixels exceed data.max_pixels ({max_pixels}); raise it to decode the "
+            "image, at 3 bytes a pixel or more"
         )
 
 
 def _orientation(image: Image.Image) -> int | None:
-    """Return how the picture is turned, as EXIF or XMP say that Pillow found beside it."""
+    """Return the orientation from the EXIF or XMP data that Pillow found."""
     exif, xmp = image.info.get("exif"), image.info.get("xmp")
     found = exif_orientation(exif) if isinstance(exif, bytes) else None
-    if found is None and isinstance(xmp, bytes) and image.format != "AVIF":  # which says it in boxes of its own alone
+    if found is None and isinstance(xmp, bytes) and image.format != "AVIF":  # AVIF keeps it in its own boxes
         found = xmp_orientation(xmp)
     return found
 
@@ -125,11 +126,11 @@ def _turned(image: Image.Image, orientation: int | None) -> Image.Image:
 
 
 def _to_rgb(image: Image.Image) -> Image.Image:
-    if image.mode in _SIXTEEN_BIT_MODES:  # Pillow would clip, not scale
+    if image.mode in _SIXTEEN_BIT_MODES:  # Pillow would clip instead of scaling
         grey = np.asarray(image).astype(np.int64).clip(0, 65535) >> 8
         return Image.fromarray(grey.astype(np.uint8)).convert("RGB")
     if image.mode == "F":
-        raise UndecodableImageError("floating-point pixels have no defined range")
+        raise UndecodableImageError("floating-point pixels have no defined value range")
     if image.has_transparency_data:
         layer = image.convert("RGBA")
         return Image.alpha_composite(Image.new("RGBA", layer.size, (*_WHITE, 255)), layer).convert("RGB")

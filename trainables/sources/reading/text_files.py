@@ -1,4 +1,4 @@
-"""Lists and tables as text: UTF-8 with or without a byte order mark, any line ending, every cell kept as text."""
+"""Reads lists and tables: UTF-8 with or without a byte order mark, any line ending, all cells as text."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _WIDE = {
 }
 _DELIMITERS = (",", ";", "\t", "|")
 
-# Python's own limit, 131,072 characters a cell, is the whole process's; a caption or an embedding may be longer.
+# Python's limit of 131,072 characters per cell is process-wide; a caption or an embedding may be longer.
 csv.field_size_limit(2**31 - 1)
 
 
@@ -29,7 +29,7 @@ csv.field_size_limit(2**31 - 1)
 class TextTable:
     """The rows of a CSV file by column. Row 0 follows the header.
 
-    ``lines``: where in the file each row begins, from 1; ``hint``: what to say when it seems to be split wrongly.
+    ``lines``: the line on which each row begins, from 1; ``hint``: added to messages if the delimiter seems wrong.
     """
 
     file: Path
@@ -44,22 +44,22 @@ class TextTable:
         """Return a column.
 
         Raises:
-            ValueError: there is none of this name; gives the nearest one.
+            ValueError: no column of this name; the message suggests the nearest one.
         """
         if name not in self.columns:
             raise ValueError(f"{self.file}: no column {name!r}{self.hint or nearest(name, self.columns)}")
         return self.columns[name]
 
     def row(self, index: int) -> str:
-        """Return how messages name a row: the file, and the line on which the row begins."""
+        """Return the location of a row for messages: the file, and the line on which the row begins."""
         return f"{self.file}, line {self.lines[index]}"
 
 
 def read_text(path: Path) -> str:
-    """Return the text of a file, every end of a line as a line feed.
+    """Return the text of a file with all line endings as line feeds.
 
     Raises:
-        ValueError: it is not there, or no UTF-8; names file and line.
+        ValueError: the file is missing, or not UTF-8; the message gives file and line.
     """
     try:
         data = path.read_bytes()
@@ -69,7 +69,7 @@ def read_text(path: Path) -> str:
     if encoding is None and data and (kind := foreign_kind(data)):
         raise ValueError(f"{path}: must be a text file, is {kind}")
     if encoding is None and b"\0" in data[:4096]:
-        encoding = "UTF-16 without a byte order mark, or no text"
+        encoding = "UTF-16 without a byte order mark, or not text"
     if encoding is not None:
         raise ValueError(f"{path}: must be text in UTF-8, is {encoding}; save it as UTF-8")
     try:
@@ -84,33 +84,33 @@ def read_text(path: Path) -> str:
 
 
 def read_lines(path: Path) -> list[str]:
-    """Return the lines of a file without their ends; empty lines at the end of the file are left out.
+    """Return the lines of a file without line endings or trailing empty lines.
 
     Raises:
-        ValueError: it is not there, or no UTF-8.
+        ValueError: the file is missing, or not UTF-8.
     """
     return read_text(path).rstrip().split("\n")
 
 
 def read_table(path: Path, delimiter: str = ",") -> TextTable:
-    """Return a CSV file with a header, all cells as text without the blanks around them.
+    """Read a CSV file with a header; all cells are text, stripped of surrounding whitespace.
 
-    A quoted cell may hold line breaks. Lines without any value, and columns without a name, are left out.
+    A quoted cell may contain line breaks. Rows without values and columns without a name are left out.
 
     Raises:
-        ValueError: not there, no UTF-8, an empty file, a column named twice, or a row with another number of cells;
-            names file, line and rule.
+        ValueError: the file is missing, not UTF-8 or empty, a column name occurs twice, or a row has the wrong number
+            of cells; the message gives file, line and rule.
     """
     records = _records(path, delimiter)
     line, header = next(records, (1, []))
     if not header:
-        raise ValueError(f"{path}: empty; expected a first line with the names of the columns")
+        raise ValueError(f"{path}: empty; expected the column names on the first line")
     hint = _other_delimiter(header, delimiter)
     if len(header) == 1 and hint:
         raise ValueError(f"{path}, line {line}: one column only, {header[0]!r}{hint}")
     twice = sorted({name for name in header if name and header.count(name) > 1})
     if twice:
-        raise ValueError(f"{path}, line {line}: columns must have different names, {twice[0]!r} is there twice")
+        raise ValueError(f"{path}, line {line}: columns must have different names, {twice[0]!r} appears twice")
     lines, rows = [], []
     for line, cells in records:
         if len(cells) != len(header):
@@ -125,7 +125,7 @@ def read_table(path: Path, delimiter: str = ",") -> TextTable:
 
 
 def _records(path: Path, delimiter: str) -> Iterator[tuple[int, list[str]]]:
-    """Yield the cells of every row that holds any value, and the line on which it begins."""
+    """Yield the cells of each row that has a value, and the line on which it begins."""
     text = read_text(path)
     reader = csv.reader(io.StringIO(text), delimiter=delimiter, strict=True)
     line = 1
@@ -144,23 +144,23 @@ def _records(path: Path, delimiter: str) -> Iterator[tuple[int, list[str]]]:
 
 
 def _other_delimiter(header: Sequence[str], delimiter: str) -> str:
-    """Return the end of a message if another character splits the header into more cells; else nothing."""
+    """Return a hint for a message if another character splits the header into more cells, else an empty text."""
     text = delimiter.join(header)
     best = max(_DELIMITERS, key=text.count)
     if best == delimiter or text.count(best) <= text.count(delimiter):
         return ""
     return (
-        f"; its cells seem to be split by {best!r}, not by {delimiter!r}: save it with that, or (kind: table) "
-        f"say data.source.delimiter: {json.dumps(best)}"
+        f"; the delimiter seems to be {best!r}, not {delimiter!r}: save the file with that, or (kind: table) "
+        f"set data.source.delimiter: {json.dumps(best)}"
     )
 
 
 def _quote_hint(cells: Sequence[str], header: Sequence[str]) -> str:
-    return "; a cell that holds the delimiter must stand in quotes" if len(cells) > len(header) else ""
+    return "; a cell that contains the delimiter must be quoted" if len(cells) > len(header) else ""
 
 
 def refuse_duplicates(names: Sequence[str], where: Sequence[int], file: Path) -> None:
-    """Check that every image is listed once.
+    """Check that each image is listed once.
 
     Args:
         names: of the images.
@@ -168,10 +168,10 @@ def refuse_duplicates(names: Sequence[str], where: Sequence[int], file: Path) ->
         file: the list.
 
     Raises:
-        ValueError: an image is there twice; names both lines.
+        ValueError: an image appears twice; the message gives both lines.
     """
     first: dict[str, int] = {}
     for name, line in zip(names, where, strict=True):
         if name in first:
-            raise ValueError(f"{file}, line {line}: {name!r} is listed already in line {first[name]}; once is the rule")
+            raise ValueError(f"{file}, line {line}: {name!r} is already listed on line {first[name]}; list it once")
         first[name] = line

@@ -1,1 +1,1 @@
-"""Image files without their metadata: what of a file decides its pixels."""
+"""Image files without their metadata: the part of a file that determines its pixels."""

@@ -1,7 +1,7 @@
-"""Image files without what does not belong to the picture: EXIF, XMP, IPTC, profiles, comments, resolutions, previews.
+"""Strips image files of metadata: EXIF, XMP, IPTC, profiles, comments, resolutions, previews.
 
-Readers of images stumble over damage in these. What they need not read, they do not get; only the orientation is kept.
-The pixels of what is returned are those of the original.
+Damaged metadata makes image readers fail, so they do not get to see any; only the orientation is kept. Stripping leaves
+the pixels unchanged.
 """
 
 from __future__ import annotations
@@ -20,20 +20,20 @@ _WEBP_PICTURE = (b"VP8 ", b"VP8L", b"ALPH", b"ANIM", b"ANMF")
 
 @dataclass(frozen=True)
 class BareImage:
-    """The file with its pixels alone, and its orientation: 1 to 8 as in EXIF, None where none was found outside it."""
+    """A file stripped to its pixels, and the orientation found in its metadata: 1 to 8 as in EXIF, None if none."""
 
     data: bytes
     orientation: int | None
 
 
 def bare_image(data: bytes) -> BareImage:
-    """Return an image file without its metadata; one of another format, or with a broken frame, as it is."""
+    """Return an image file without its metadata; other formats and damaged containers are returned unchanged."""
     bare = _BARE.get(image_format(data) or "")
     return BareImage(*bare(data)) if bare is not None else BareImage(data, None)
 
 
 def _bare_webp(data: bytes) -> tuple[bytes, int | None]:
-    """Leave the chunks of EXIF, XMP and the profile out, and what the header says of them."""
+    """Remove the EXIF, XMP and profile chunks, and their flags in the header."""
     kept, exif, xmp = [], b"", b""
     place = 12
     while place + 8 <= len(data):
@@ -53,7 +53,7 @@ def _bare_webp(data: bytes) -> tuple[bytes, int | None]:
 
 
 def _bare_jpeg_2000(data: bytes) -> tuple[bytes, int | None]:
-    """Call the box of the resolution, inside that of the header, free space."""
+    """Mark the resolution box inside the header box as free space."""
     bare = bytearray(data)
     for kind, begin, end in _boxes(data, 0, len(data)):
         if kind == b"jp2h":
@@ -64,7 +64,7 @@ def _bare_jpeg_2000(data: bytes) -> tuple[bytes, int | None]:
 
 
 def _bare_avif(data: bytes) -> tuple[bytes, int | None]:
-    """Call the item of EXIF free space; how an AVIF is turned is said by boxes of its own, which the reader obeys."""
+    """Mark the EXIF item as free space; AVIF stores the orientation in its own boxes, which the reader applies."""
     bare = bytearray(data)
     for kind, begin, end in _boxes(data, 0, len(data)):
         if kind != b"meta":
@@ -80,7 +80,7 @@ def _bare_avif(data: bytes) -> tuple[bytes, int | None]:
 
 
 def _boxes(data: bytes, place: int, end: int) -> Iterator[tuple[bytes, int, int]]:
-    """Yield the kind, begin and end of the body of every box (ISO base media format)."""
+    """Yield the kind, start and end of each box's body (ISO base media format)."""
     while place + 8 <= end:
         length, kind = struct.unpack_from(">I4s", data, place)
         begin = place + 8

@@ -1,4 +1,4 @@
-"""JPEG files without their applications' segments: EXIF, XMP, profiles, IPTC, previews, comments."""
+"""Strips JPEG files of application segments and comments: EXIF, XMP, profiles, IPTC, previews."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _XMP = b"http://ns.adobe.com/xap/1.0/\0"
 
 
 def bare_jpeg(data: bytes) -> tuple[bytes, int | None]:
-    """Return the file with what the picture needs alone, and how it is turned."""
+    """Return the file with only what the picture needs, and its orientation."""
     kept, exif, xmp = [data[:2]], b"", b""
     place = 2
     for marker, begin, end in _segments(data):
@@ -31,14 +31,14 @@ def bare_jpeg(data: bytes) -> tuple[bytes, int | None]:
 
 
 def _is_aside(marker: int) -> bool:
-    """Return whether a segment is an application's, or a comment."""
+    """Return whether this is an application segment or a comment."""
     return 0xE0 <= marker <= 0xEF or marker == 0xFE
 
 
 def _segments(data: bytes) -> Iterator[tuple[int, int, int]]:
-    """Yield the marker, begin and end of the body of every segment before the first scan.
+    """Yield the marker, and the start and end of the body, of each segment before the first scan.
 
-    After an application's segment whose length is wrong it goes on where the picture begins.
+    After an application segment with a wrong length, it continues where the picture begins.
     """
     place = 2
     while segment := _segment(data, place):
@@ -55,8 +55,8 @@ def _segments(data: bytes) -> Iterator[tuple[int, int, int]]:
 
 
 def _segment(data: bytes, place: int) -> tuple[int, int, int] | None:
-    """Return the segment at a place, None at the first scan, and where there is none."""
-    while data[place : place + 2] == b"\xff\xff":  # bytes to fill up
+    """Return the segment at an offset, None at the first scan or if there is no segment."""
+    while data[place : place + 2] == b"\xff\xff":  # fill bytes
         place += 1
     if place + 4 > len(data) or data[place] != 0xFF:
         return None
@@ -68,9 +68,9 @@ def _segment(data: bytes, place: int) -> tuple[int, int, int] | None:
 
 
 def _picture(data: bytes, start: int) -> int | None:
-    """Return where the segments of the largest picture begin behind a place: previews in EXIF are smaller ones."""
+    """Return the offset after ``start`` where the largest picture's segments begin; EXIF previews are smaller."""
     best, largest = None, 0
-    seen: set[int] = set()  # a chain that runs into an earlier one ends as that does
+    seen: set[int] = set()  # a chain that joins an earlier one ends where that does
     for found in re.finditer(rb"\xff[\xc0-\xc2\xc4\xdb\xdd\xe0-\xef\xfe]", data[start:]):
         place, pixels = start + found.start(), 0
         while place not in seen and (segment := _segment(data, place)):
@@ -85,7 +85,7 @@ def _picture(data: bytes, start: int) -> int | None:
 
 
 def _colour_hint(marker: int, body: bytes) -> bytes:
-    """Return the part of an application's segment that decides the colour model, everything else at fixed values."""
+    """Return the part of an application segment that determines the colour model, the rest set to fixed values."""
     if marker == 0xE0 and body.startswith(b"JFIF\0") and len(body) >= 14:
         return b"JFIF\0\x01\x01\0\0\x01\0\x01\0\0"
     if marker == 0xEE and body.startswith(b"Adobe") and len(body) >= 12:

@@ -1,4 +1,4 @@
-"""PNG files without their ancillary chunks: EXIF, texts, profiles, resolutions, animations."""
+"""Strips PNG files of ancillary chunks: EXIF, texts, profiles, resolutions, animations."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from trainables.sources.reading.metadata.tiff_directory import exif_orientation,
 _SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _PICTURE = (b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND", b"CgBI")
 _MOST_TRIED = 100
-"""Places at which a chunk is looked for behind a damaged one; each costs a checksum."""
+"""Maximum number of offsets at which to look for a chunk after a damaged one; each costs a checksum."""
 
 _LARGEST_TEXT = 1_000_000
-"""Bytes of compressed text that are unpacked in search of the orientation."""
+"""Maximum number of bytes of compressed text to unpack in search of the orientation."""
 
 
 def bare_png(data: bytes) -> tuple[bytes, int | None]:
-    """Return the file with what the picture needs alone, and how it is turned."""
+    """Return the file with only what the picture needs, and its orientation."""
     kept, exif, xmp = [_SIGNATURE], b"", b""
     for kind, chunk in _chunks(data):
         body = chunk[8:-4]
@@ -38,9 +38,9 @@ def bare_png(data: bytes) -> tuple[bytes, int | None]:
 
 
 def _chunks(data: bytes) -> Iterator[tuple[bytes, bytes]]:
-    """Yield the kind of every chunk, and the whole of it; the last may be cut.
+    """Yield the kind and the bytes of each chunk; the last may be truncated.
 
-    After a chunk that is none of the picture's, and whose length is wrong, it goes on with the next one that is.
+    After an ancillary chunk with a wrong length, it continues with the next chunk that belongs to the picture.
     """
     place = len(_SIGNATURE)
     while place + 8 <= len(data):
@@ -57,13 +57,13 @@ def _chunks(data: bytes) -> Iterator[tuple[bytes, bytes]]:
 
 
 def _places(data: bytes, start: int) -> Iterator[int]:
-    """Yield the first places behind one where chunks of the picture may begin."""
+    """Yield the first offsets after ``start`` where chunks of the picture may begin."""
     found = re.compile(b"|".join(_PICTURE)).finditer(data, start + 4)
     return (kind.start() - 4 for kind in itertools.islice(found, _MOST_TRIED))
 
 
 def _is_whole(data: bytes, place: int) -> bool:
-    """Return whether the chunk at a place has the checksum that it says."""
+    """Return whether the chunk at an offset matches its checksum."""
     (length,) = struct.unpack_from(">I", data, place)
     end = place + 8 + length
     return end + 4 <= len(data) and zlib.crc32(data[place + 4 : end]) == int.from_bytes(data[end : end + 4], "big")
@@ -83,7 +83,7 @@ def _unpacked(body: bytes) -> bytes:
 
 
 def _raw_profile(text: bytes) -> bytes:
-    """Return EXIF as ImageMagick writes it: a name, a length, then hexadecimal digits."""
+    """Return EXIF in ImageMagick's format: a name, a length, then hexadecimal digits."""
     try:
         return bytes.fromhex(b"".join(text.split(b"\n")[3:]).decode("ascii"))
     except ValueError:

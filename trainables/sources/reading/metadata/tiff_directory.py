@@ -1,6 +1,6 @@
-"""The directory of a TIFF file, which is also the form of EXIF: which tags there are, and how the picture is turned.
+"""Reads TIFF directories, which EXIF uses as well: their tags, and the orientation of the picture.
 
-Nothing here refuses anything: a directory that is cut or damaged has the entries that can be read.
+Nothing here raises: a truncated or damaged directory yields the entries that can be read.
 """
 
 from __future__ import annotations
@@ -14,13 +14,13 @@ ORIENTATION = 0x0112
 _XMP = 700
 _XMP_ORIENTATION = re.compile(rb'tiff:Orientation(?:="|>)([0-9])')
 _WHOLE = {1: "B", 3: "H", 4: "I", 6: "b", 8: "h", 9: "i"}
-"""TIFF's types of whole numbers, as ``struct`` has them."""
+"""TIFF's integer types as ``struct`` format characters."""
 
 _PIXEL_TAGS = frozenset(
     [
         *range(256, 260),  # width, height, bits per sample, compression
         262,  # photometric interpretation
-        266,  # order of bits
+        266,  # fill order
         *(273, 277, 278, 279),  # strips
         284,  # planes
         *(292, 293),  # fax
@@ -32,12 +32,12 @@ _PIXEL_TAGS = frozenset(
         *(48129, 50674),  # Windows Media Photo (refused), LERC
     ]
 )
-"""The tags without which the pixels are other ones."""
+"""The tags that determine the pixels."""
 
 
 @dataclass(frozen=True)
 class _Form:
-    """Byte order and sizes of a directory: classic TIFF, or BigTIFF."""
+    """Byte order and field sizes of a directory: classic TIFF or BigTIFF."""
 
     order: str
     big: bool
@@ -69,7 +69,7 @@ class _Entry:
 
 
 def exif_orientation(exif: bytes) -> int | None:
-    """Return how EXIF says that the picture is turned (1 to 8), None where it does not say, or is damaged."""
+    """Return the orientation in EXIF (1 to 8), None if there is none or it is damaged."""
     while exif.startswith(b"Exif\0\0"):
         exif = exif[6:]
     found = _find(exif)
@@ -77,13 +77,13 @@ def exif_orientation(exif: bytes) -> int | None:
 
 
 def xmp_orientation(xmp: bytes) -> int | None:
-    """Return how XMP says that the picture is turned, None where it does not say."""
+    """Return the orientation in XMP, None if there is none."""
     found = _XMP_ORIENTATION.search(xmp)
     return int(found[1]) if found else None
 
 
 def bare_tiff(data: bytes) -> tuple[bytes, int | None]:
-    """Return a TIFF file whose first directory holds what the pixels need and nothing else, and how it is turned."""
+    """Return a TIFF file whose first directory contains only what the pixels need, and its orientation."""
     found = _find(data)
     if found is None:
         return data, None
@@ -97,7 +97,7 @@ def bare_tiff(data: bytes) -> tuple[bytes, int | None]:
 
 
 def _find(data: bytes) -> tuple[_Form, int] | None:
-    """Return the form of the first directory and where it begins."""
+    """Return the form and the offset of the first directory."""
     order = {b"II": "<", b"MM": ">"}.get(data[:2])
     if order is None or len(data) < 16:
         return None
