@@ -7,6 +7,7 @@ import json
 import shutil
 from pathlib import Path
 
+import pandas as pd
 import pytest
 import yaml
 from typer.testing import CliRunner, Result
@@ -61,7 +62,10 @@ def test_tables_of_version_2_come_out_as_that_version_wrote_them(old: RunFolder)
     for name in names:
         assert len(before[name]) > 0
         common = [column for column in before[name] if column in made[name] and column != "config"]  # gets new keys
-        assert made[name][common].equals(before[name][common]), name
+        if name == "summary":  # intervals are computed anew, by SciPy since then: equal but for their last bit
+            pd.testing.assert_frame_equal(made[name][common], before[name][common], rtol=1e-13, atol=1e-15)
+        else:
+            assert made[name][common].equals(before[name][common]), name
 
 
 def test_plan_status_and_report_say_how_many_would_be_trained_again_and_why(old: RunFolder, file: Path) -> None:
