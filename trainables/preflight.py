@@ -8,9 +8,9 @@ from pathlib import Path
 
 import torch
 
-from trainables.config.acting import OWN_METHODS
 from trainables.config.data import DataConfig
 from trainables.config.network import NetworkConfig
+from trainables.config.registries import BALANCERS
 from trainables.config.trial import TrialConfig
 from trainables.evaluation.measure import LabelsAndTriplets, check_measurable
 from trainables.networks.backbones import build_backbone
@@ -76,7 +76,7 @@ def check_something_to_train(config: TrialConfig) -> None:
             f"network.backbone: all parameters of {network!r} are frozen (requires_grad is false), and the arm adds"
             " none that are trained, so there is nothing to train; leave the arm out, or let the network be trained"
         )
-    if not shared and method in OWN_METHODS - LOSS_WEIGHTING:
+    if not shared and method in BALANCERS.built_in - LOSS_WEIGHTING:
         raise ValueError(
             f"balancing: {method} balances the gradients of shared parameters, but all parameters of {network!r} are"
             f" frozen; methods that do without: {', '.join(sorted(LOSS_WEIGHTING))}"

@@ -1,4 +1,6 @@
-"""Which settings of a trial can change its result, given the others. Nothing here imports torch.
+"""Which settings of a trial can change its result, given the others.
+
+Nothing here imports torch; asking what a form looks at imports the form.
 
 A key of ``TrialConfig`` that is not named in ``ACTS`` always can. A setting that acts only under some others needs a
 line here; ``tests/trainables/config/test_acting.py`` trains with two values of each to check it.
@@ -7,70 +9,14 @@ line here; ``tests/trainables/config/test_acting.py`` trains with two values of 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
+
+from trainables.config.registries import BALANCERS, FORMS
 
 if TYPE_CHECKING:
     from trainables.config.trial import TrialConfig
 
 Rule = Callable[["TrialConfig"], bool]
-
-
-@dataclass(frozen=True)
-class FormTraits:
-    """What of ``modulation`` a form looks at.
-
-    Attributes:
-        vectors: It starts from an initialization, has an activation, and a magnitude that ``loss.mask_l1`` holds small.
-        sized: It takes a number.
-        trained: It has parameters, which ``initialization.trainable`` may freeze.
-    """
-
-    vectors: bool = False
-    sized: bool = False
-    trained: bool = True
-
-
-FORM_TRAITS: dict[str, FormTraits] = {
-    "scale": FormTraits(vectors=True),
-    "scale_shift": FormTraits(vectors=True),
-    "low_rank": FormTraits(sized=True),
-    "projection": FormTraits(),
-    "squeeze_excite": FormTraits(sized=True),
-    "own": FormTraits(),
-    "batch_norm": FormTraits(),
-    "batch_norm_statistics": FormTraits(trained=False),
-    "batch_norm_bias": FormTraits(),
-    "batch_norm_affine": FormTraits(),
-    "parallel_adapter": FormTraits(),
-    "low_rank_convolution": FormTraits(sized=True),
-    "filter_mixing": FormTraits(),
-    "task_routing": FormTraits(trained=False),
-    "weight_mask": FormTraits(),
-}
-"""The project's own forms. One registered from elsewhere may look at everything."""
-
-OWN_METHODS = frozenset(
-    (
-        "equal",
-        "rlw",
-        "dwa",
-        "uncertainty",
-        "famo",
-        "gradnorm",
-        "pcgrad",
-        "cagrad",
-        "mgda",
-        "upgrad",
-        "dualproj",
-        "imtl_g",
-        "aligned_mtl",
-        "graddrop",
-        "gradvac",
-        "nash_mtl",
-    )
-)
-"""The project's own balancing methods. One registered from elsewhere may look at the settings of any."""
 
 
 def _never(_: TrialConfig) -> bool:
@@ -81,24 +27,31 @@ def _modulated(trial: TrialConfig) -> bool:
     return bool(trial.modulation.points)
 
 
-def _form_is(trait: Literal["vectors", "sized", "trained"]) -> Rule:
+def _form_has(trait: Literal["of_vectors", "default_size", "has_parameters"]) -> Rule:
+    """Return whether the class of the form declares the trait; a form that is not installed may look at everything."""
+
     def rule(trial: TrialConfig) -> bool:
-        traits = FORM_TRAITS.get(trial.modulation.form, FormTraits(vectors=True, sized=True))
-        return _modulated(trial) and bool(getattr(traits, trait))
+        if not _modulated(trial):
+            return False
+        name = trial.modulation.form
+        FORMS.discover(name)
+        return name not in FORMS or bool(getattr(FORMS[name], trait))
 
     return rule
 
 
 def _starts_as(kind: str) -> Rule:
     def rule(trial: TrialConfig) -> bool:
-        return _form_is("vectors")(trial) and trial.modulation.initialization.kind == kind
+        return _form_has("of_vectors")(trial) and trial.modulation.initialization.kind == kind
 
     return rule
 
 
 def _balanced_by(method: str) -> Rule:
+    """Return whether a method looks at the settings of this one; a method from elsewhere may look at any."""
+
     def rule(trial: TrialConfig) -> bool:
-        return trial.balancing.method == method or trial.balancing.method not in OWN_METHODS
+        return trial.balancing.method == method or trial.balancing.method not in BALANCERS.built_in
 
     return rule
 
@@ -111,11 +64,11 @@ ACTS: dict[str, Rule] = {
     "network.points": lambda trial: _modulated(trial) or not trial.network.imported,
     "network.folder": _never,
     "modulation.form": _modulated,
-    "modulation.size": _form_is("sized"),
-    "modulation.activation": _form_is("vectors"),
+    "modulation.size": _form_has("default_size"),
+    "modulation.activation": _form_has("of_vectors"),
     "modulation.groups": _modulated,
-    "modulation.initialization.kind": _form_is("vectors"),
-    "modulation.initialization.trainable": _form_is("trained"),
+    "modulation.initialization.kind": _form_has("of_vectors"),
+    "modulation.initialization.trainable": _form_has("has_parameters"),
     "modulation.initialization.value": _starts_as("constant"),
     "modulation.initialization.mean": _starts_as("normal"),
     "modulation.initialization.std": _starts_as("normal"),
@@ -124,7 +77,7 @@ ACTS: dict[str, Rule] = {
     "modulation.initialization.off": _starts_as("disjoint"),
     "modulation.initialization.keep": _starts_as("binary"),
     # The penalty on masks that are not trained is a constant.
-    "loss.mask_l1": lambda trial: _form_is("vectors")(trial) and trial.modulation.initialization.trainable,
+    "loss.mask_l1": lambda trial: _form_has("of_vectors")(trial) and trial.modulation.initialization.trainable,
     "balancing.cagrad_c": _balanced_by("cagrad"),
     # The first two epochs have equal weights.
     "balancing.dwa_temperature": lambda trial: _balanced_by("dwa")(trial) and trial.optimization.epochs > 2,

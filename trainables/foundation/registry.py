@@ -28,6 +28,7 @@ class Registry(MutableMapping[str, Value]):
     def __init__(self, noun: str, key: str, group: str, built_in: Mapping[str, Value | str] | None = None) -> None:
         self._noun, self._key, self._group = noun, key, group
         self._parts: dict[str, Value | str] = dict(built_in or {})
+        self.built_in = frozenset(self._parts)
 
     def find(self, name: str) -> Value:
         """Return the part of this name.

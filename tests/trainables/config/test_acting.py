@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,11 +13,10 @@ from typing import Any, get_args
 import pytest
 from safetensors.numpy import load_file
 
-from trainables.config.acting import ACTS, FORM_TRAITS, OWN_METHODS, acts
+from trainables.config.acting import ACTS, acts
 from trainables.config.identity import trial_id, trial_identity
 from trainables.config.trial import TrialConfig
 from trainables.foundation.section import Section
-from trainables.losses.balancing import BALANCERS
 from trainables.networks.modulation import FORMS
 from trainables.outcome import EpochRecord
 from trainables.run import run_trial
@@ -222,13 +223,24 @@ def _sometimes() -> set[str]:
     return {case.key for case in ACTING if acts(case.configs()[0], case.key)}
 
 
-def test_own_forms_and_methods_are_all_known() -> None:
-    assert FORM_TRAITS.keys() == {name for name in FORMS if FORMS[name].__module__.startswith("trainables.")}
-    assert {name for name, made in BALANCERS.items() if made.__module__.startswith("trainables.")} == OWN_METHODS
-    for name, traits in FORM_TRAITS.items():
-        form = FORMS[name]
-        declared = (form.of_vectors, form.default_size is not None, form.has_parameters)
-        assert declared == (traits.vectors, traits.sized, traits.trained)
+def test_a_setting_acts_under_a_form_of_ours_exactly_where_its_class_says_so() -> None:
+    for name in FORMS.built_in:
+        form, settings = FORMS[name], made(LATE | {"modulation.form": name})
+        for key, declared in (
+            ("modulation.activation", form.of_vectors),
+            ("modulation.size", form.default_size is not None),
+            ("modulation.initialization.trainable", form.has_parameters),
+        ):
+            assert acts(settings, key) is declared
+
+
+def test_computing_what_acts_imports_torch_for_a_modulated_trial_alone() -> None:
+    program = (
+        "import sys; from trainables.config.trial import TrialConfig; from trainables.config.identity import trial_id\n"
+        "bare = TrialConfig.model_validate({'data': {'tasks': ['Hat']}, 'balancing': {'method': 'pcgrad'}})\n"
+        "trial_id(bare, 'data'); assert 'torch' not in sys.modules"
+    )
+    subprocess.run([sys.executable, "-c", program], check=True)  # noqa: S603 - our own program
 
 
 @pytest.mark.parametrize("case", ACTING, ids=str)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from trainables.config.trial import TrialConfig
-from trainables.losses.balancing import loss_weighting, task_gradients  # noqa: F401
 from trainables.losses.balancing.balancer import (
     BALANCERS,
     Balancer,

@@ -11,6 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from trainables.config import registries
 from trainables.config.training import BalancingConfig
 from trainables.config.trial import TrialConfig
 from trainables.foundation.registry import Registry
@@ -121,7 +122,8 @@ class Balancer(ABC):
 
 BalancerFactory = Callable[[MultiTaskModel, BalancingSetup], Balancer]
 
-BALANCERS: Registry[BalancerFactory] = Registry("balancing method", "balancing.method", "modstudy.balancers")
+BALANCERS: Registry[BalancerFactory] = registries.BALANCERS
+"""Name -> what makes the balancer of a model."""
 
 
 def register_balancer(name: str) -> Callable[[BalancerFactory], BalancerFactory]:

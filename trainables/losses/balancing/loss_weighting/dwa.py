@@ -7,12 +7,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from trainables.losses.balancing.balancer import BalancingSetup, StepLoss, register_balancer
+from trainables.losses.balancing.balancer import BalancingSetup, StepLoss
 from trainables.losses.balancing.loss_weighting.weighted import WeightedLosses, softmax_over
 from trainables.networks.multi_task import MultiTaskModel
 
 
-@register_balancer("dwa")
 class DynamicWeightAverage(WeightedLosses):
     """Dynamic weight average (Liu, Johns, Davison 2019, equation 7).
 

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import torch
 
-from trainables.losses.balancing.balancer import Balancer, StepLoss, register_balancer
+from trainables.losses.balancing.balancer import Balancer, StepLoss
 
 
-@register_balancer("equal")
 class Equal(Balancer):
     """The mean over the tasks that have a valid triplet."""
 

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from trainables.losses.balancing.balancer import BalancingSetup, StepLoss, register_balancer
+from trainables.losses.balancing.balancer import BalancingSetup, StepLoss
 from trainables.losses.balancing.loss_weighting.weighted import WeightedLosses, softmax_over
 from trainables.networks.multi_task import MultiTaskModel
 
@@ -16,7 +16,6 @@ EPSILON = 1e-8
 """Added to a loss before its logarithm, as in the released code (github.com/Cranial-XIX/FAMO)."""
 
 
-@register_balancer("famo")
 class Famo(WeightedLosses):
     """Weights of task t: c z_t / (L_t + eps), z = softmax(w), c such that the weights sum to 1; over the present tasks.
 

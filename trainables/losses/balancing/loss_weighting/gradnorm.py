@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from trainables.config.trial import TrialConfig
-from trainables.losses.balancing.balancer import BalancingSetup, StepLoss, register_balancer
+from trainables.losses.balancing.balancer import BalancingSetup, StepLoss
 from trainables.losses.balancing.loss_weighting.shared_layers import last_weight_for_all, weights_for_all
 from trainables.losses.balancing.loss_weighting.weighted import WeightedLosses
 from trainables.losses.gradients import gradients_of
@@ -19,7 +19,6 @@ EPSILON = 1e-12
 """Bounds what is divided by from below."""
 
 
-@register_balancer("gradnorm")
 class GradNorm(WeightedLosses):
     """Weights w_t / n, w starting at 1 and summing to the number of tasks T.
 

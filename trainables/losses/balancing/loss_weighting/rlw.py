@@ -6,11 +6,10 @@ import torch
 from torch import Tensor
 
 from trainables.foundation.random_streams import random_stream
-from trainables.losses.balancing.balancer import StepLoss, register_balancer
+from trainables.losses.balancing.balancer import StepLoss
 from trainables.losses.balancing.loss_weighting.weighted import WeightedLosses, softmax_over
 
 
-@register_balancer("rlw")
 class RandomWeights(WeightedLosses):
     """Random loss weighting: softmax over the present tasks of normal draws, new in every step (Lin et al. 2022)."""
 

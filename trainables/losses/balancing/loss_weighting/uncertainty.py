@@ -8,11 +8,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from trainables.losses.balancing.balancer import Balancer, BalancingSetup, StepLoss, register_balancer
+from trainables.losses.balancing.balancer import Balancer, BalancingSetup, StepLoss
 from trainables.networks.multi_task import MultiTaskModel
 
 
-@register_balancer("uncertainty")
 class Uncertainty(Balancer):
     """Weights exp(-s_t) with learned log-variances s_t (Kendall, Gal, Cipolla 2018, equation 10 in log form).
 

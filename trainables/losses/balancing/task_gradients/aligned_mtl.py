@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from trainables.losses.balancing.balancer import Balancer, BalancingSetup, register_balancer
+from trainables.losses.balancing.balancer import Balancer, BalancingSetup
 from trainables.losses.balancing.task_gradients.gramian import Memoryless
 from trainables.networks.multi_task import MultiTaskModel
 
 
-@register_balancer("aligned_mtl")
 def aligned_mtl(model: MultiTaskModel, setup: BalancingSetup) -> Balancer:
     """Aligned-MTL (Senushkin et al. 2023): principal directions scaled to the least singular value, then the mean."""
     from torchjd.aggregation import AlignedMTLWeighting

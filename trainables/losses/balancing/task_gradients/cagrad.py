@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from trainables.losses.balancing.balancer import Balancer, BalancingSetup, register_balancer
+from trainables.losses.balancing.balancer import Balancer, BalancingSetup
 from trainables.losses.balancing.task_gradients.gramian import Memoryless
 from trainables.networks.multi_task import MultiTaskModel
 
 
-@register_balancer("cagrad")
 def cagrad(model: MultiTaskModel, setup: BalancingSetup) -> Balancer:
     """CAGrad (Liu et al. 2021, algorithm 1), c = ``balancing.cagrad_c``; not rescaled by 1 / (1 + c^2)."""
     from torchjd.aggregation import CAGradWeighting

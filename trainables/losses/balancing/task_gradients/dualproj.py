@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from trainables.losses.balancing.balancer import Balancer, BalancingSetup, register_balancer
+from trainables.losses.balancing.balancer import Balancer, BalancingSetup
 from trainables.losses.balancing.task_gradients.gramian import Memoryless
 from trainables.networks.multi_task import MultiTaskModel
 
 
-@register_balancer("dualproj")
 def dualproj(model: MultiTaskModel, setup: BalancingSetup) -> Balancer:
     """DualProj (GEM, Lopez-Paz, Ranzato 2017, equation 11): the mean gradient projected onto the dual cone."""
     from torchjd.aggregation import DualProjWeighting

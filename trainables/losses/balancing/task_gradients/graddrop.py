@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from trainables.losses.balancing.balancer import register_balancer
 from trainables.losses.balancing.task_gradients.balancer import GradientBalancer
 from trainables.losses.balancing.task_gradients.gramian import drawing
 
 
-@register_balancer("graddrop")
 class SignDropout(GradientBalancer):
     """TorchJD's GradDrop (algorithm 1, lines 10 to 15; no leak) on the gradients, the sum divided by their number."""
 

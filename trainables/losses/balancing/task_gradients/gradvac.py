@@ -8,12 +8,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from trainables.losses.balancing.balancer import BalancingSetup, register_balancer
+from trainables.losses.balancing.balancer import BalancingSetup
 from trainables.losses.balancing.task_gradients.gramian import GramianBalancer
 from trainables.networks.multi_task import MultiTaskModel
 
 
-@register_balancer("gradvac")
 class GradientVaccine(GramianBalancer):
     """Weights of TorchJD's GradVac divided by the number of tasks, since they are those of a sum.
 

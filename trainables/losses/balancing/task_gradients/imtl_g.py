@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from trainables.losses.balancing.balancer import Balancer, BalancingSetup, register_balancer
+from trainables.losses.balancing.balancer import Balancer, BalancingSetup
 from trainables.losses.balancing.task_gradients.gramian import Memoryless
 from trainables.networks.multi_task import MultiTaskModel
 
 
-@register_balancer("imtl_g")
 def imtl_g(model: MultiTaskModel, setup: BalancingSetup) -> Balancer:
     """IMTL-G (Liu et al. 2021): the step has equal projections on all gradients; weights sum to 1."""
     from torchjd.aggregation import IMTLGWeighting

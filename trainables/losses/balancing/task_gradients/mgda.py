@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from trainables.losses.balancing.balancer import Balancer, BalancingSetup, register_balancer
+from trainables.losses.balancing.balancer import Balancer, BalancingSetup
 from trainables.losses.balancing.task_gradients.gramian import Memoryless
 from trainables.networks.multi_task import MultiTaskModel
 
 
-@register_balancer("mgda")
 def mgda(model: MultiTaskModel, setup: BalancingSetup) -> Balancer:
     """MGDA (Sener, Koltun 2018, algorithm 2): the convex combination of least norm, by Frank-Wolfe."""
     from torchjd.aggregation import MGDAWeighting

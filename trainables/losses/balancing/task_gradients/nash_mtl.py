@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
-from trainables.losses.balancing.balancer import BalancingSetup, register_balancer
+from trainables.losses.balancing.balancer import BalancingSetup
 from trainables.losses.balancing.task_gradients.gramian import GramianBalancer
 from trainables.networks.multi_task import MultiTaskModel
 
@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from torchjd.aggregation import NashMTL
 
 
-@register_balancer("nash_mtl")
 class NashBargaining(GramianBalancer):
     """Weights a with G a = 1 / a, by TorchJD with the published settings, divided by the number of tasks.
 

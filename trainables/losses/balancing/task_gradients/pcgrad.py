@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from trainables.losses.balancing.balancer import Balancer, BalancingSetup, register_balancer
+from trainables.losses.balancing.balancer import Balancer, BalancingSetup
 from trainables.losses.balancing.task_gradients.gramian import Memoryless
 from trainables.networks.multi_task import MultiTaskModel
 
 
-@register_balancer("pcgrad")
 def pcgrad(model: MultiTaskModel, setup: BalancingSetup) -> Balancer:
     """PCGrad (Yu et al. 2020, algorithm 1): every gradient projected off those it conflicts with; mean, not sum."""
     from torchjd.aggregation import PCGradWeighting

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from trainables.losses.balancing.balancer import Balancer, BalancingSetup, register_balancer
+from trainables.losses.balancing.balancer import Balancer, BalancingSetup
 from trainables.losses.balancing.task_gradients.gramian import Memoryless
 from trainables.networks.multi_task import MultiTaskModel
 
 
-@register_balancer("upgrad")
 def upgrad(model: MultiTaskModel, setup: BalancingSetup) -> Balancer:
     """UPGrad (Quinton, Rey 2024): mean of the gradients, each projected onto the dual cone of all."""
     from torchjd.aggregation import UPGradWeighting

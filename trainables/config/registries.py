@@ -1,0 +1,63 @@
+"""Forms and balancing methods by name. Nothing here imports torch: a class is imported when it is first used.
+
+What a form looks at, and so which settings of a trial act, is declared on its class.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from trainables.foundation.registry import Registry
+
+_MODULATION = "trainables.networks.modulation"
+_LOSS_WEIGHTING = "trainables.losses.balancing.loss_weighting"
+_TASK_GRADIENTS = "trainables.losses.balancing.task_gradients"
+
+FORMS: Registry[Any] = Registry(
+    "form",
+    "modulation.form",
+    "modstudy.forms",
+    {
+        "scale": f"{_MODULATION}.vectors:Scale",
+        "scale_shift": f"{_MODULATION}.vectors:ScaleShift",
+        "low_rank": f"{_MODULATION}.matrices:LowRank",
+        "projection": f"{_MODULATION}.matrices:Projection",
+        "squeeze_excite": f"{_MODULATION}.matrices:SqueezeExcite",
+        "own": f"{_MODULATION}.own:Own",
+        "batch_norm": f"{_MODULATION}.normalization:BatchNorm",
+        "batch_norm_statistics": f"{_MODULATION}.normalization:BatchNormStatistics",
+        "batch_norm_bias": f"{_MODULATION}.normalization:BatchNormBias",
+        "batch_norm_affine": f"{_MODULATION}.normalization:BatchNormAffine",
+        "parallel_adapter": f"{_MODULATION}.weight_changes:ParallelAdapter",
+        "low_rank_convolution": f"{_MODULATION}.weight_changes:LowRankConvolution",
+        "filter_mixing": f"{_MODULATION}.weight_changes:FilterMixing",
+        "task_routing": f"{_MODULATION}.masks:TaskRouting",
+        "weight_mask": f"{_MODULATION}.masks:WeightMask",
+    },
+)
+"""Name -> subclass of ``Modulation``."""
+
+BALANCERS: Registry[Any] = Registry(
+    "balancing method",
+    "balancing.method",
+    "modstudy.balancers",
+    {
+        "equal": f"{_LOSS_WEIGHTING}.equal:Equal",
+        "rlw": f"{_LOSS_WEIGHTING}.rlw:RandomWeights",
+        "dwa": f"{_LOSS_WEIGHTING}.dwa:DynamicWeightAverage",
+        "uncertainty": f"{_LOSS_WEIGHTING}.uncertainty:Uncertainty",
+        "famo": f"{_LOSS_WEIGHTING}.famo:Famo",
+        "gradnorm": f"{_LOSS_WEIGHTING}.gradnorm:GradNorm",
+        "pcgrad": f"{_TASK_GRADIENTS}.pcgrad:pcgrad",
+        "cagrad": f"{_TASK_GRADIENTS}.cagrad:cagrad",
+        "mgda": f"{_TASK_GRADIENTS}.mgda:mgda",
+        "upgrad": f"{_TASK_GRADIENTS}.upgrad:upgrad",
+        "dualproj": f"{_TASK_GRADIENTS}.dualproj:dualproj",
+        "imtl_g": f"{_TASK_GRADIENTS}.imtl_g:imtl_g",
+        "aligned_mtl": f"{_TASK_GRADIENTS}.aligned_mtl:aligned_mtl",
+        "graddrop": f"{_TASK_GRADIENTS}.graddrop:SignDropout",
+        "gradvac": f"{_TASK_GRADIENTS}.gradvac:GradientVaccine",
+        "nash_mtl": f"{_TASK_GRADIENTS}.nash_mtl:NashBargaining",
+    },
+)
+"""Name -> what makes the balancer of a model: a subclass of ``Balancer``, or a function."""
