@@ -1,4 +1,4 @@
-"""What came out: Parquet tables, selection, statistics, trade-off, figures, report. No torch, no Ray.
+"""Results of a study: Parquet tables, selection, statistics, trade-off, figures, report. No torch, no Ray.
 
 The names below load pandas and matplotlib when they are first used, not when the package is imported. See
 docs/python.md.

@@ -1,4 +1,4 @@
-"""Affinity of a study's tasks: its shared pilot, the groupings chosen from it, and the file that holds both."""
+"""Affinity of a study's tasks: the shared pilot, the groupings selected from it, and the file that stores both."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ if TYPE_CHECKING:
 Floats = NDArray[np.float64]
 
 _DIGITS = 6
-"""Significant digits of numbers in the file; groups are chosen from the numbers as measured."""
+"""Significant digits of numbers in the file; groups are selected from the unrounded numbers."""
 
 
 @dataclass(frozen=True)
 class Chosen:
-    """A grouping chosen from a matrix, and the mean affinity (or cosine) its tasks in company receive; NaN without."""
+    """A grouping selected from a matrix, with the mean affinity (or cosine) of tasks that share a group, else NaN."""
 
     groups: tuple[tuple[str, ...], ...]
     score: float
@@ -39,10 +39,10 @@ class Chosen:
 
 @dataclass(frozen=True)
 class StudyAffinity:
-    """What a pilot says of a study's tasks.
+    """The result of a pilot.
 
     Attributes:
-        plan: Of the pilot: the study with the fully shared network as its one arm.
+        plan: Plan of the pilot: the study with the fully shared network as its only arm.
         every_steps: Distance between measured steps.
         measured: Means over the measured steps.
         groupings: By name: ``tag-2``, ``tag-3``, ... from the affinities, ``cosine-2``, ... from the gradient cosines.
@@ -62,12 +62,12 @@ class StudyAffinity:
 def measure_affinity(
     definition: StudyDefinition, every_steps: int, progress: Callable[[int, int], None]
 ) -> StudyAffinity:
-    """Train the study's network fully shared, with its own settings and ``space.fixed``, and measure on the way.
+    """Train the study's network fully shared, with its own settings and ``space.fixed``, and measure meanwhile.
 
-    The train seed is ``seeds.tune_seed``. Nothing of the model is kept.
+    The train seed is ``seeds.tune_seed``. The model is discarded.
 
     Raises:
-        UserError: the data cannot be prepared, the study does not fit it, or nothing could be measured.
+        UserError: the data cannot be prepared or does not fit the study, or nothing could be measured.
     """
     from trainables.data import prepare_dataset
     from trainables.diagnostics.affinity_pilot import run_affinity_pilot
@@ -98,7 +98,7 @@ def _named(name: str, matrix: Floats, tasks: tuple[str, ...]) -> dict[str, Chose
 
 
 def affinity_document(affinity: StudyAffinity) -> dict[str, Any]:
-    """Return what the file holds, as plain values."""
+    """Return the content of the file as plain values."""
     measured, config = affinity.measured, affinity.plan.arms[0].config
     return {
         "study": affinity.plan.definition.name,
@@ -124,9 +124,9 @@ def write_affinity(affinity: StudyAffinity, path: Path) -> None:
 
 
 _HEAD = """\
-# Affinity of tasks, measured on one fully shared training. A grouping of it becomes a level of a study by
+# Task affinity, measured during one fully shared training. To use a grouping as a level of a study:
 #   grouping: [{groups: {file: <this file>, name: tag-3}}]
-# affinity: row i, column j: Z of i onto j, by which share a step on task i alone would lower the loss of
+# affinity: row i, column j: Z of i onto j, the share by which a step on task i alone would lower the loss of
 # task j, divided by the learning rate.
 # cosine: between the gradients of two tasks for the shared weights; stage_cosine: for those of a stage.
 """

@@ -1,4 +1,4 @@
-"""Errors a user can act on, and the errors of the system behind them."""
+"""Errors that a user can fix, and the system errors behind them."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-_FREE_SPACE = "free some space there; nothing is lost, and the same command goes on"
-_WRITABLE = "let it be read and written, or name another place"
+_FREE_SPACE = "free some space there; nothing is lost, and the same command resumes"
+_WRITABLE = "make it readable and writable, or choose another location"
 _WAYS_OUT = {
     errno.ENOSPC: _FREE_SPACE,
     errno.EDQUOT: _FREE_SPACE,
@@ -17,26 +17,26 @@ _WAYS_OUT = {
     errno.EROFS: _WRITABLE,
     errno.EACCES: _WRITABLE,
     errno.EPERM: _WRITABLE,
-    errno.EMFILE: "allow more open files (ulimit -n); nothing is lost, and the same command goes on",
-    errno.ENFILE: "too many files are open on this machine; nothing is lost, and the same command goes on",
-    errno.ENOMEM: "free some memory; nothing is lost, and the same command goes on",
+    errno.EMFILE: "allow more open files (ulimit -n); nothing is lost, and the same command resumes",
+    errno.ENFILE: "too many files are open on this machine; nothing is lost, and the same command resumes",
+    errno.ENOMEM: "free some memory; nothing is lost, and the same command resumes",
     errno.EAGAIN: "allow more processes (ulimit -u); nothing is lost, and the same command goes on",
-    errno.EIO: "look after the disk or the network it hangs on; the same command goes on",
-    errno.ESTALE: "look after the network's storage; the same command goes on",
+    errno.EIO: "check the disk or its network connection; the same command resumes",
+    errno.ESTALE: "check the network storage; the same command resumes",
 }
-"""What the user can do about an error of the system."""
+"""What the user can do about a system error."""
 
 FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EFBIG})
-"""Errors of storage that takes nothing more; whoever tries again gets the same one."""
+"""Errors of full storage; retrying gives the same error."""
 
 
 class UserError(Exception):
-    """Something the user can put right. The message names the file, the key, the value and the rule."""
+    """An error that the user can fix. The message names the file, the key, the value and the rule."""
 
 
 @contextmanager
 def naming(path: Path) -> Iterator[None]:
-    """Let errors of the system say where they arose: ``write`` and ``fsync`` do not know their file."""
+    """Add the file to system errors: ``write`` and ``fsync`` do not report it."""
     try:
         yield
     except OSError as error:
@@ -46,7 +46,7 @@ def naming(path: Path) -> Iterator[None]:
 
 
 def system_error_line(error: OSError) -> str:
-    """Return an error of the system on one line: where, what, and what can be done about it."""
+    """Return a system error on one line: where, what, and how to fix it."""
     way_out = _WAYS_OUT.get(error.errno or 0)
     what = error.strerror or str(error) or type(error).__name__
     parts = [os.fsdecode(error.filename)] if isinstance(error.filename, str | bytes | os.PathLike) else []
@@ -54,12 +54,12 @@ def system_error_line(error: OSError) -> str:
 
 
 def system_error_behind(error: BaseException) -> OSError | None:
-    """Return the error of the system that an error of a library came of, if one did."""
+    """Return the system error that caused a library's error, if any."""
     return next((cause for cause in causes(error) if isinstance(cause, OSError)), None)
 
 
 def causes(error: BaseException) -> Iterator[BaseException]:
-    """Yield an error, what it came of, what that came of, and so on."""
+    """Yield an error and its chain of causes."""
     cause: BaseException | None = error
     while cause is not None:
         yield cause

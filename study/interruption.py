@@ -1,4 +1,4 @@
-"""Ctrl-C, and the signals by which schedulers and terminals end a command: once is enough, and twice does no harm."""
+"""Ctrl-C and the signals with which schedulers and terminals end a command. One is enough; a second does no harm."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from types import FrameType
 EXIT_INTERRUPTED = 130
 
 FORCED_AFTER_S = 10.0
-"""A signal this long after the first ends the process at once: what was to be put in order hangs."""
+"""A signal this long after the first ends the process at once, because the clean-up hangs."""
 
 _SIGNALS = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name))
 
 
 class _Interruption:
-    """Raises ``KeyboardInterrupt`` for the first signal; later ones do not disturb the end that it has begun."""
+    """Raises ``KeyboardInterrupt`` for the first signal; later ones do not disturb the shutdown it started."""
 
     def __init__(self) -> None:
         self._first: float | None = None
@@ -41,10 +41,10 @@ _active: list[_Interruption] = []
 
 
 def hear_signals_in_the_whole_process() -> None:
-    """Do as ``hear_signals_to_the_end``, down to the very end of the process.
+    """Like ``hear_signals_to_the_end``, up to the very end of the process.
 
-    Python's last act is to take its handlers off, and a signal after that would end the process with its own status.
-    Call it before other libraries register what they do at exit, so that this comes after it.
+    Python finally removes its handlers, and a signal after that would end the process with its own status.
+    Call this before other libraries register exit functions, so that it runs after them.
     """
     hear_signals_to_the_end()
     atexit.register(_ignore_signals)
@@ -63,7 +63,7 @@ def hear_signals_to_the_end() -> None:
 
 @contextmanager
 def hearing_signals() -> Iterator[None]:
-    """Do the same while the block runs, where this is the main thread and nothing around the block does it already."""
+    """Do the same while the block runs, if this is the main thread and no outer block does it already."""
     if _active or threading.current_thread() is not threading.main_thread():
         yield
         return
@@ -78,7 +78,7 @@ def hearing_signals() -> Iterator[None]:
 
 
 def hear_signals_again() -> None:
-    """Take the signals back from a library that has put its own handler there. Ignored ones stay ignored."""
+    """Restore the handlers that a library has replaced. Ignored signals stay ignored."""
     if not _active or threading.current_thread() is not threading.main_thread():
         return
     for number in _SIGNALS:

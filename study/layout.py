@@ -1,4 +1,4 @@
-"""Where everything of a run lies: one folder a study, one folder a trial, one cache of decoded images a node."""
+"""The files of a run: one folder per study, one per trial, and one cache of decoded images per node."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from platformdirs import user_cache_path
 from study.errors import naming
 
 RUNS = Path("runs")
-"""Where the folders of runs lie unless ``--runs-dir`` says otherwise."""
+"""The default folder of run folders, unless ``--runs-dir`` is given."""
 
 
 @dataclass(frozen=True)
@@ -23,17 +23,17 @@ class TrialFolder:
 
     @property
     def journal(self) -> Path:
-        """What happened, one JSON object a line."""
+        """The trial's events, one JSON object per line."""
         return self.path / "journal.jsonl"
 
     @property
     def checkpoint(self) -> Path:
-        """The state to go on from; gone once the trial has finished."""
+        """The state to resume from; removed when the trial has finished."""
         return self.path / "checkpoint.pt"
 
     @property
     def hang(self) -> Path:
-        """Where a worker that hung stood in its code; gone otherwise."""
+        """The stack of a worker that hung; absent otherwise."""
         return self.path / "hang.txt"
 
     @property
@@ -44,13 +44,13 @@ class TrialFolder:
 
 @dataclass(frozen=True)
 class RunFolder:
-    """The folder of one study. ``path`` must be absolute where workers in other directories are to find it."""
+    """The folder of one study. ``path`` must be absolute if workers in other directories use it."""
 
     path: Path
 
     @property
     def definition(self) -> Path:
-        """The study file as it was run, with the path of the data made absolute."""
+        """The study file as run, with an absolute data path."""
         return self.path / "study.yaml"
 
     @property
@@ -60,7 +60,7 @@ class RunFolder:
 
     @property
     def data(self) -> Path:
-        """What the images were found to hold."""
+        """Findings about the images."""
         return self.path / "data.json"
 
     @property
@@ -80,26 +80,26 @@ class RunFolder:
 
     @property
     def affinity(self) -> Path:
-        """What ``modstudy affinity`` measured, with the groupings chosen from it."""
+        """The results of ``modstudy affinity``, with the groupings selected from them."""
         return self.path / "affinity" / "affinity.yaml"
 
     @property
     def ray(self) -> Path:
-        """Ray's scratch; nothing in it is needed to go on."""
+        """Ray's scratch space; resuming does not need it."""
         return self.path / "ray"
 
     def next_earlier(self) -> Path:
-        """Return a folder that is not there yet, for what a run with ``--retrain`` puts aside."""
+        """Return a new folder for what a run with ``--retrain`` sets aside."""
         return next(path for path in (self.path / "earlier" / str(n) for n in count(1)) if not path.exists())
 
     @property
     def lock(self) -> Path:
-        """Held by the one driver that runs this study."""
+        """Locked by the driver that runs this study."""
         return self.path / "run.lock"
 
     @property
     def mlflow_runs(self) -> Path:
-        """Which MLflow run belongs to the study, to each arm and to each trial."""
+        """The MLflow runs of the study, its arms and its trials."""
         return self.path / "mlflow_runs.json"
 
     @property
@@ -114,7 +114,7 @@ class RunFolder:
 
     @property
     def mlflow_identity(self) -> Path:
-        """By what this folder's runs are told from those of other folders in one MLflow store."""
+        """The id that distinguishes this folder's runs from those of other folders in one MLflow store."""
         return self.path / "mlflow_folder.json"
 
     def trial(self, trial_id: str) -> TrialFolder:
@@ -123,12 +123,12 @@ class RunFolder:
 
 
 def sqlite_uri(path: Path) -> str:
-    """Return the address under which SQLAlchemy opens a SQLite file, whatever characters are in its path."""
+    """Return the address with which SQLAlchemy opens a SQLite file, for any characters in its path."""
     return f"sqlite:///{str(path).replace('%', '%25').replace('?', '%3F')}"
 
 
 def dataset_cache() -> Path:
-    """Return where decoded images are kept on this node: ``MODSTUDY_CACHE``, else the user's cache folder."""
+    """Return the folder of decoded images on this node: ``MODSTUDY_CACHE``, or the user's cache folder."""
     if chosen := os.environ.get("MODSTUDY_CACHE"):
         return Path(chosen).expanduser().resolve()
     return user_cache_path("modstudy", appauthor=False)

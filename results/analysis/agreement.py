@@ -1,8 +1,8 @@
-"""``update_agreement`` without and with modulation: the same data and seeds, arm ``shared`` against modulated arms.
+"""``update_agreement`` without and with modulation: arm ``shared`` and modulated arms on the same data and seeds.
 
-All values come from confirm trials of the chosen nuisance values. A change is modulated minus shared with the same
-train seed, taken cell by cell (stage and pair of tasks, or stage and task) before anything is averaged, so a cell that
-one of the two arms lacks counts in neither.
+All values come from confirm trials with the selected nuisance values. A change is modulated minus shared with the same
+train seed, computed per cell (stage and task pair, or stage and task) before averaging. A cell missing from one of the
+two arms is excluded from both.
 """
 
 from __future__ import annotations
@@ -24,15 +24,15 @@ SHARED = REFERENCE_ARMS[0]
 
 Floats = NDArray[np.float64]
 Moment = Literal["first", "last"]
-"""The first or the last epoch of a trial in which it was measured."""
+"""The first or the last measured epoch of a trial."""
 
 
 @dataclass(frozen=True)
 class Measured:
-    """The values of one arm at one moment; NaN where there are none. S seeds, G stages, T tasks, in the study's order.
+    """The values of one arm at one moment; NaN if missing. S seeds, G stages, T tasks, in the study's order.
 
     Attributes:
-        cosine: (S, G, T, T), symmetric, the diagonal NaN.
+        cosine: (S, G, T, T), symmetric, with NaN on the diagonal.
         update: (S, G, T).
         conflict_share: (S, G).
     """
@@ -42,7 +42,7 @@ class Measured:
     conflict_share: Floats
 
     def minus(self, other: Measured) -> Measured:
-        """Return the differences cell by cell."""
+        """Return the differences per cell."""
         return Measured(
             self.cosine - other.cosine, self.update - other.update, self.conflict_share - other.conflict_share
         )
@@ -50,7 +50,7 @@ class Measured:
 
 @dataclass(frozen=True)
 class StudyAgreement:
-    """What was measured in the shared arm and in the modulated arms that share train seeds with it.
+    """Measurements of the shared arm and of the modulated arms that have train seeds in common with it.
 
     Attributes:
         seeds, stages, tasks: The axes of all values.
@@ -58,8 +58,8 @@ class StudyAgreement:
         arms: Names of the modulated arms by ``arm_id``, in the study's order.
         points: Number of stages that carry modulation, by ``arm_id``.
         measured: By ``arm_id`` and moment.
-        accuracy: Test triplet accuracy by ``arm_id``, (S, T); NaN where there is none.
-        epochs: The epochs that are some trial's first, and last, measured one.
+        accuracy: Test triplet accuracy by ``arm_id``, (S, T); NaN if missing.
+        epochs: The first and the last measured epochs of the trials.
     """
 
     seeds: tuple[int, ...]
@@ -88,13 +88,13 @@ class StudyAgreement:
 def study_agreement(
     curves: pd.DataFrame, confirmed: ConfirmedResults, arms: pd.DataFrame, storage: pd.DataFrame
 ) -> StudyAgreement | None:
-    """Gather what a study measured; None unless the shared and a modulated arm have pairs of tasks on a common seed.
+    """Collect a study's measurements; None unless the shared and a modulated arm have task pairs for a common seed.
 
     Args:
         curves: The ``curves`` table.
-        confirmed: The confirm trials that count.
-        arms: Columns ``arm_id``, ``arm`` and ``points``, as the ``summary`` table has them.
-        storage: The ``storage`` table, which knows the order of the stages.
+        confirmed: The confirm trials that are reported.
+        arms: Columns ``arm_id``, ``arm`` and ``points``, as in the ``summary`` table.
+        storage: The ``storage`` table, which gives the order of the stages.
     """
     rows = _rows(curves, confirmed)
     pairs = rows[rows["statistic"] == "cosine"]
@@ -166,7 +166,7 @@ def _accuracy(by_task: pd.DataFrame, arm_id: str, axes: _Axes) -> Floats:
 
 
 def _rows(curves: pd.DataFrame, confirmed: ConfirmedResults) -> pd.DataFrame:
-    """Return the measured values of the confirm trials that count, their paths taken apart."""
+    """Return the measured values of the reported confirm trials, with their paths split."""
     trials = confirmed.trials[["trial_id", "train_seed"]]
     own = curves[curves["metric"].str.startswith(f"{PREFIX}/")].dropna(subset="value").merge(trials, on="trial_id")
     # Stages have no slash in their names; tasks may.
@@ -181,9 +181,9 @@ def _rows(curves: pd.DataFrame, confirmed: ConfirmedResults) -> pd.DataFrame:
 
 
 def _pairs(tasks: tuple[str, ...]) -> dict[str, tuple[str, str]]:
-    """Return every pair by how a curve may name it; a pair comes in the order of the study whichever way it is named.
+    """Return every pair by each name a curve may use for it; pairs are in the study's order either way.
 
-    Looking names up, rather than cutting at the colon, leaves colons in names of tasks alone.
+    Looking names up instead of splitting at the colon allows colons in task names.
     """
     pairs = list(combinations(tasks, 2))
     return {f"{a}:{b}": (a, b) for a, b in pairs} | {f"{b}:{a}": (a, b) for a, b in pairs}

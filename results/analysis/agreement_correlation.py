@@ -1,10 +1,10 @@
-"""Does the change of agreement go with the gain of modulation? Correlations with their chance and their spread.
+"""Is the change of agreement related to the gain of modulation? Correlations with p-values and intervals.
 
-The points are not independent: all tasks of an arm come from the same networks, and all arms see the same tasks. So
-what is permuted and resampled are whole tasks or whole arms, never single cells.
+The points are not independent: all tasks of an arm come from the same networks, and all arms see the same tasks.
+Therefore whole tasks or whole arms are permuted and resampled, never single cells.
 
 * p-values: the share of permutations of the predictor over the unit whose correlation is at least as far from 0. For
-  cells of a task x arm table, tasks and arms are permuted at the same time, each as a whole.
+  cells of a task x arm table, tasks and arms are permuted simultaneously, each as a whole.
 * Intervals: percentile bootstrap of the unit; for cells tasks and arms are both resampled, independently (the
   pigeonhole bootstrap: Owen, "The pigeonhole bootstrap", Annals of Applied Statistics 1(2), 2007).
 
@@ -25,14 +25,14 @@ Floats = NDArray[np.float64]
 Indices = NDArray[np.int64]
 
 FEWEST = 5
-"""Units below which nothing is computed: of 4 points even a perfect order has p = 2/24, above 0.05."""
+"""Minimum number of units: with 4 points even a perfect order has p = 2/24, above 0.05."""
 
 DRAWS = 5_000
-"""Permutations, and resamples, of a coefficient."""
+"""Number of permutations, and of resamples, per coefficient."""
 
 _BATCH = 500
 _ROUNDING = 1e-12
-"""Permutations that give the observed correlation again count as such, whatever the order of summation."""
+"""Tolerance with which permutations that reproduce the observed correlation are counted, despite rounding."""
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,7 @@ class Coefficient:
 
 @dataclass(frozen=True)
 class Correlation:
-    """Between a predictor and the gain over ``n`` points; ``refusal`` says why there are no coefficients."""
+    """Between a predictor and the gain over ``n`` points; ``refusal`` gives the reason if there are no coefficients."""
 
     n: int
     pearson: Coefficient | None = None
@@ -59,9 +59,9 @@ def over_units(predictor: Floats, gain: Floats, unit: str) -> Correlation:
     """Correlate two values of every unit.
 
     Args:
-        predictor: Shape (units,). Units with a NaN in either are left out.
+        predictor: Shape (units,). Units with a NaN in either are excluded.
         gain: Shape (units,).
-        unit: What a unit is called, such as ``tasks``.
+        unit: Name of the units, such as ``tasks``.
     """
     present = np.isfinite(predictor) & np.isfinite(gain)
     return _correlate(predictor[present][:, None], gain[present][:, None], (unit,))
@@ -71,7 +71,7 @@ def over_cells(predictor: Floats, gain: Floats) -> Correlation:
     """Correlate two tables of tasks x arms cell by cell.
 
     Args:
-        predictor: Shape (tasks, arms). Tasks without any number are left out, then arms that lack one.
+        predictor: Shape (tasks, arms). Tasks without any number are excluded, then arms that lack one.
         gain: Shape (tasks, arms).
     """
     present = np.isfinite(predictor) & np.isfinite(gain)
@@ -81,7 +81,7 @@ def over_cells(predictor: Floats, gain: Floats) -> Correlation:
 
 
 def pearson(x: Floats, y: Floats) -> Floats:
-    """Return the correlation along the last axis, shapes (..., n) that broadcast; NaN where one side is constant."""
+    """Return the correlation along the last axis, shapes (..., n) that broadcast; NaN if one side is constant."""
     varies = (np.ptp(x, axis=-1) > 0) & (np.ptp(y, axis=-1) > 0)
     dx, dy = x - x.mean(axis=-1, keepdims=True), y - y.mean(axis=-1, keepdims=True)
     product = (dx * dy).sum(axis=-1)
@@ -120,7 +120,7 @@ def _correlation(x: Floats, y: Floats, ranked: bool) -> Floats:
 
 
 def _orders(generator: np.random.Generator, shape: tuple[int, ...], *, shuffle: bool) -> tuple[Indices, Indices]:
-    """Return a batch of orders of rows (batch, rows) and of columns (batch, columns): permuted, or with repetition."""
+    """Return a batch of row orders (batch, rows) and column orders (batch, columns): permuted or resampled."""
     if shuffle:
         rows, columns = (generator.permuted(np.tile(np.arange(size), (_BATCH, 1)), axis=1) for size in shape)
     else:

@@ -17,11 +17,11 @@ Floats = NDArray[np.float64]
 
 
 def stage_table(agreement: StudyAgreement) -> pd.DataFrame:
-    """Return conflicts and cosines by arm, stage and moment, means over seeds; the shared arm comes first.
+    """Return conflicts and cosines by arm, stage and moment as means over seeds, with the shared arm first.
 
     Returns:
         Columns ``arm``, ``stage``, ``moment`` (first, last), ``conflict_share`` and ``cosine`` (mean over pairs of
-        tasks); NaN where a value does not exist.
+        tasks); NaN if a value does not exist.
     """
     lines: list[dict[str, Any]] = []
     for arm_id, arm in {agreement.shared_id: SHARED, **agreement.arms}.items():
@@ -40,7 +40,7 @@ def pair_table(agreement: StudyAgreement, moment: Moment = "last") -> pd.DataFra
     Returns:
         Columns ``arm``, ``stage``, ``task``, ``other``, ``shared``, ``modulated`` (means over the common seeds),
         ``change``, ``low``, ``high`` (paired by seed, 95 % Student t) and ``n_seeds``. Pairs without a common seed
-        are left out.
+        are excluded.
     """
     lines = []
     before = agreement.shared(moment).cosine
@@ -63,13 +63,13 @@ def pair_table(agreement: StudyAgreement, moment: Moment = "last") -> pd.DataFra
 
 @dataclass(frozen=True)
 class Changes:
-    """What goes with modulation at the last measured epoch, A arms, S seeds, T tasks; NaN where a value is missing.
+    """Changes under modulation at the last measured epoch. A arms, S seeds, T tasks; NaN if a value is missing.
 
     Attributes:
         gain: (A, S, T) test triplet accuracy, modulated minus shared with the same seed.
-        cosine: (A, S, T) change of a task's cosine with the other tasks, mean over them and over stages.
-        update: (A, S, T) change of a task's agreement with the step taken, mean over stages.
-        conflict_share: (A, S) change of the share of conflicts, mean over stages.
+        cosine: (A, S, T) change of a task's mean cosine with the other tasks, averaged over stages.
+        update: (A, S, T) change of a task's agreement with the step taken, averaged over stages.
+        conflict_share: (A, S) change of the conflict share, averaged over stages.
         shared_cosine, shared_update: (S, T) the shared arm's own values.
     """
 
@@ -96,7 +96,7 @@ def changes_of(agreement: StudyAgreement) -> Changes:
 
 
 def mean_of(values: Floats, axes: tuple[int, ...]) -> Floats:
-    """Return means over axes of the values that exist, NaN where there are none."""
+    """Return means over axes of the existing values, NaN if there are none."""
     present = np.isfinite(values)
     count = present.sum(axis=axes)
     total = np.where(present, values, 0.0).sum(axis=axes)

@@ -1,4 +1,4 @@
-"""The test results that count: confirm trials of each arm's chosen nuisance values, by seed and by task."""
+"""The reported test results: confirm trials with each arm's selected nuisance values, by seed and by task."""
 
 from __future__ import annotations
 
@@ -13,42 +13,42 @@ from results.tables.schema import NUISANCE
 SPLIT = "test"
 
 _SAME = [*(column.name for column in NUISANCE), "epochs_planned", "data_seed", "data_fingerprint"]
-"""A confirm trial belongs to a chosen tune trial when these agree. After a study was extended another tune trial may
-be the best one; confirm trials of the former choice then lie in the same folder and must not be averaged in."""
+"""A confirm trial belongs to a selected tune trial if these agree. After a study is extended, another tune trial may be
+the best one; confirm trials of the previous selection are still in the folder and must not be averaged in."""
 
 
 @dataclass(frozen=True)
 class ConfirmedResults:
-    """What the reported numbers are computed from."""
+    """The trials behind the reported numbers."""
 
     rule: BestTrialPerArm
     chosen: dict[str, Candidate]
-    """The chosen tune trial by arm_id."""
+    """The selected tune trial by arm_id."""
     trials: pd.DataFrame
-    """Completed confirm trials of the chosen values, rows of ``trials``."""
+    """Completed confirm trials with the selected values, rows of ``trials``."""
     metrics: pd.DataFrame
     """Their rows of ``task_metrics`` on the test split."""
 
     def by_task(self, metric: str = HEADLINE_METRICS[0], average: str = "query") -> pd.DataFrame:
-        """Return values with one row an (``arm_id``, ``train_seed``) and one column a task, in the order of the table.
+        """Return values with a row per (``arm_id``, ``train_seed``) and a column per task, in table order.
 
-        Tasks without a value in any trial are left out.
+        Tasks without a value in any trial are excluded.
         """
         rows = self.metrics[(self.metrics["metric"] == metric) & (self.metrics["average"] == average)]
         wide = rows.pivot_table(index=["arm_id", "train_seed"], columns="task", values="value", observed=True)
         return wide[[task for task in rows["task"].unique() if task in wide.columns]]
 
     def by_seed(self, metric: str = HEADLINE_METRICS[0], average: str = "query") -> pd.DataFrame:
-        """Return means over tasks with one row an ``arm_id`` and one column a seed; NaN where an arm lacks a seed.
+        """Return means over tasks with one row per ``arm_id`` and one column per seed; NaN if an arm lacks a seed.
 
-        A trial that lacks a task which others have gets no mean: means over different tasks do not compare.
+        A trial that lacks a task which others have gets no mean, because means over different tasks are not comparable.
         """
         means = self.by_task(metric, average).mean(axis=1, skipna=False).rename("mean").reset_index()
         return means.pivot_table(index="arm_id", columns="train_seed", values="mean")
 
 
 def confirmed_results(trials: pd.DataFrame, task_metrics: pd.DataFrame, rule: BestTrialPerArm) -> ConfirmedResults:
-    """Choose one tune trial per arm by the rule, and gather the test results of its confirm trials.
+    """Select one tune trial per arm by the rule, and collect the test results of its confirm trials.
 
     Raises:
         ValueError: Two confirm trials of one arm share nuisance values and train seed.
@@ -65,7 +65,7 @@ def confirmed_results(trials: pd.DataFrame, task_metrics: pd.DataFrame, rule: Be
         ]
         raise ValueError(
             f"arm {first['arm']}: trials {', '.join(same)} share nuisance values and train_seed "
-            f"{first['train_seed']}; a seed may count once (were settings of the study changed in between?)"
+            f"{first['train_seed']}; each seed may count only once (were settings of the study changed in between?)"
         )
     on_test = task_metrics[(task_metrics["split"] == SPLIT) & task_metrics["trial_id"].isin(kept["trial_id"])]
     return ConfirmedResults(rule, chosen, kept, on_test)

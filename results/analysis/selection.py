@@ -1,6 +1,6 @@
-"""Selection rules: which trial of an arm is taken further, decided on validation data alone.
+"""Selection rules: which trial of an arm is selected, based on validation data alone.
 
-A rule is an object with a name and a sentence (``statement``) that is printed with every number chosen by it.
+A rule is an object with a name and a sentence (``statement``) that is printed with every number that depends on it.
 """
 
 from __future__ import annotations
@@ -14,14 +14,14 @@ import pandas as pd
 from results.tables.metrics import metric as registered_metric
 
 _VISIBLE = ["arm_id", "trial_id", "trial_index", "stage", "state", "objective", "objective_metric"]
-"""All that a rule is handed of the ``trials`` table. Metrics of the test split are in no column of it."""
+"""The columns of the ``trials`` table that a rule receives. None of them contains test metrics."""
 
 _SPLIT = "validation"
 
 
 @dataclass(frozen=True)
 class Candidate:
-    """A finished tune trial as a rule sees it."""
+    """A finished tune trial, as seen by a rule."""
 
     trial_id: str
     trial_index: int
@@ -32,7 +32,7 @@ class Candidate:
 class BestTrialPerArm:
     """Per arm, the completed tune trial with the highest validation mean over tasks of one metric.
 
-    Ties go to the lower ``trial_index``, then to the lower ``trial_id``. The split is no parameter.
+    Ties go to the lower ``trial_index``, then to the lower ``trial_id``. The split is not a parameter.
     """
 
     metric: str = "triplet_accuracy"
@@ -42,7 +42,7 @@ class BestTrialPerArm:
 
     def __post_init__(self) -> None:
         if registered_metric(self.metric).direction != "max":
-            raise ValueError(f"{self.name} takes the highest value, which is not the better one for {self.metric}")
+            raise ValueError(f"{self.name} takes the highest value, but a higher value is not better for {self.metric}")
         if self.average not in {"query", "class"}:
             raise ValueError(f"average must be query or class, got {self.average!r}")
 
@@ -51,7 +51,7 @@ class BestTrialPerArm:
         """Return the rule of an ``objective_metric`` such as ``validation/mean/triplet_accuracy/query``.
 
         Raises:
-            ValueError: The objective has another form or was not measured on the validation split.
+            ValueError: The objective has a different form or was not measured on the validation split.
         """
         match objective_metric.split("/"):
             case [split, "mean", metric, average] if split == _SPLIT:
@@ -65,26 +65,26 @@ class BestTrialPerArm:
 
     @property
     def statement(self) -> str:
-        """The sentence printed with every number that rests on this rule."""
+        """The sentence printed with every number that depends on this rule."""
         over = "queries" if self.average == "query" else "classes"
         return (
-            f"{self.name}: of each arm, the completed tune trial with the highest {self.metric} on validation images "
+            f"{self.name}: for each arm, the completed tune trial with the highest {self.metric} on validation images "
             f"(averaged over {over}, mean over tasks, last epoch); ties go to the earlier trial"
         )
 
     def best(self, candidates: Iterable[Candidate]) -> Candidate | None:
-        """Return the chosen trial of one arm; None when no candidate has a number as objective."""
+        """Return the selected trial of one arm; None if no candidate has a numeric objective."""
         numbers = [candidate for candidate in candidates if not math.isnan(candidate.objective)]
         return min(numbers, key=lambda c: (-c.objective, c.trial_index, c.trial_id), default=None)
 
     def select(self, trials: pd.DataFrame) -> dict[str, Candidate]:
-        """Return the chosen trial by ``arm_id``; arms without a completed tune trial are absent.
+        """Return the selected trial by ``arm_id``; arms without a completed tune trial are absent.
 
         Args:
             trials: The ``trials`` table.
 
         Raises:
-            ValueError: A completed tune trial was tuned on something else than this rule's validation metric.
+            ValueError: A completed tune trial was tuned on a metric other than this rule's validation metric.
         """
         seen = trials[_VISIBLE]
         seen = seen[(seen["stage"] == "tune") & (seen["state"] == "completed")]
@@ -105,12 +105,12 @@ class BestTrialPerArm:
 
 
 def rule_of(trials: pd.DataFrame) -> BestTrialPerArm:
-    """Return the rule that a study's trials were tuned for; the default rule when there are no trials.
+    """Return the rule that a study's trials were tuned for; the default rule if there are no trials.
 
     Raises:
         ValueError: The trials were tuned for different objectives.
     """
     objectives = sorted(set(trials["objective_metric"]))
     if len(objectives) > 1:
-        raise ValueError(f"the trials of a study share one objective, got {', '.join(objectives)}")
+        raise ValueError(f"the trials of a study must share one objective, got {', '.join(objectives)}")
     return BestTrialPerArm.from_objective(objectives[0]) if objectives else BestTrialPerArm()

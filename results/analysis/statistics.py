@@ -1,12 +1,12 @@
 """Estimates over seeds: bootstrap intervals of a mean, and differences paired by seed.
 
-Two intervals stand side by side, because seeds are few:
+Two intervals are given because seeds are few:
 
-* the percentile bootstrap assumes no shape, but over n values it can never leave their range; over three seeds it
-  excludes zero whenever all three differences have the same sign, which chance alone does once in four times;
-* Student's t assumes normal differences and is honest about n: over three seeds it is about three times as wide.
+* the percentile bootstrap assumes no distribution, but over n values it cannot extend beyond their range; over three
+  seeds it excludes zero whenever all three differences have the same sign, which happens by chance one time in four;
+* Student's t assumes normal differences and accounts for n: over three seeds it is about three times as wide.
 
-Statements about which arm is better are therefore made from Student's t.
+Statements about which arm is better are therefore based on Student's t.
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ from scipy import stats
 LEVEL = 0.95
 RESAMPLES = 9_999
 BOOTSTRAP_SEED = 20_200_823
-"""Every interval draws from its own Generator with this seed, so it does not depend on what else is in a table."""
+"""Seed of the separate Generator of every interval, so that it does not depend on the other rows of a table."""
 
 
 @dataclass(frozen=True)
 class Interval:
-    """A mean over ``n`` values and its confidence bounds; the bounds are None below two values."""
+    """A mean over ``n`` values and its confidence bounds; the bounds are None with fewer than two values."""
 
     mean: float
     low: float | None
@@ -48,8 +48,8 @@ def bootstrap_mean(
 ) -> Interval:
     """Return the mean of values (shape (n,), n >= 1) with its percentile bootstrap interval.
 
-    The percentile method is taken rather than BCa: BCa's acceleration is undefined for equal values and worthless
-    over a handful of them. ``generator`` None means a fresh one of ``BOOTSTRAP_SEED``.
+    The percentile method is used instead of BCa, whose acceleration is undefined for equal values and unreliable
+    for few values. ``generator`` None means a fresh one of ``BOOTSTRAP_SEED``.
     """
     _refuse_gaps(values)
     mean = float(values.mean())
@@ -92,13 +92,13 @@ def resampled_means(values: NDArray[np.float64], generator: np.random.Generator,
     """Return means over seeds under joint resampling of the seeds.
 
     Args:
-        values: Shape (arms, seeds); NaN where an arm lacks a seed.
+        values: Shape (arms, seeds); NaN if an arm lacks a seed.
         generator: Source of the draws.
         resamples: Number of draws.
 
     Returns:
-        Shape (resamples, arms). In one draw all arms see the same seeds, so a seed that is easy for all moves all.
-        NaN where a draw holds no seed of an arm.
+        Shape (resamples, arms). Within a draw, all arms use the same seeds, so an easy seed affects all of them.
+        NaN if a draw contains no seed of an arm.
     """
     seeds = values.shape[1]
     counts = generator.multinomial(seeds, np.full(seeds, 1 / seeds), size=resamples).astype(np.float64)

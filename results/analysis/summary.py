@@ -1,4 +1,4 @@
-"""The ``summary`` table: one row an arm, from confirm trials on the test split."""
+"""The ``summary`` table: one row per arm, from confirm trials on the test split."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from results.tables.schema import LEDGER, SCHEMAS
 from results.tables.store import arrow_table, frame_of
 
 REFERENCE_ARMS = ("shared", "separate")
-"""Arms that every other arm is compared with, where a study has them: all weights shared, and one network a task."""
+"""Arms that every other arm is compared with, if the study has them: all weights shared, and one network per task."""
 
 _LEDGER = [column.name for column in LEDGER]
 
@@ -32,7 +32,7 @@ def summarize(
         trials: The ``trials`` table of one study.
         task_metrics: Its ``task_metrics`` table.
         storage: Its ``storage`` table.
-        rule: How nuisance values are chosen; None takes the rule that the trials were tuned for.
+        rule: How nuisance values are selected; None uses the rule that the trials were tuned for.
 
     Returns:
         A frame of the table's schema, as ``read_table`` would return it.
@@ -58,7 +58,7 @@ def summarize(
 
 
 def _identity(arm_id: str, trials: pd.DataFrame, confirmed: ConfirmedResults) -> dict[str, Any]:
-    """Return the arm's factors, its chosen tune trial and its confirm trials."""
+    """Return the arm's factors, its selected tune trial and its confirm trials."""
     factors = ["placement", "points", "form", "activation", "initialization", "grouping", "grouping_level", "balancing"]
     own = trials.loc[trials["arm_id"] == arm_id, factors].head(1)
     counted = confirmed.trials[confirmed.trials["arm_id"] == arm_id]

@@ -15,17 +15,17 @@ _COLUMNS = ["arm_id", "arm", "task", "mean", "low", "high", "chance"]
 def task_estimates(
     confirmed: ConfirmedResults, arms: pd.DataFrame, metric: str = HEADLINE_METRICS[0], average: str = "query"
 ) -> pd.DataFrame:
-    """Return one row an arm and task, arms in the order of ``arms`` and tasks in that of the metrics table.
+    """Return one row per arm and task, with arms in the order of ``arms`` and tasks in that of the metrics table.
 
     Args:
-        confirmed: The confirm trials that count.
-        arms: Columns ``arm_id`` and ``arm``; arms without results are left out.
+        confirmed: The confirm trials that are reported.
+        arms: Columns ``arm_id`` and ``arm``; arms without results are excluded.
         metric: A task metric.
         average: ``query`` or ``class``.
 
     Returns:
         Columns ``arm_id``, ``arm``, ``task``, ``mean``, ``low``, ``high`` (95 % percentile bootstrap over seeds; NaN
-        below two seeds) and ``chance`` (mean over the trials; NaN where unknown).
+        with fewer than two seeds) and ``chance`` (mean over the trials; NaN if unknown).
     """
     values = confirmed.by_task(metric, average)
     rows = confirmed.metrics[(confirmed.metrics["metric"] == metric) & (confirmed.metrics["average"] == average)]

@@ -1,4 +1,4 @@
-"""Accuracy against added parameters: which arms no other arm beats on both, and how sure that is."""
+"""Accuracy against added parameters: which arms no other arm beats on both, and with what certainty."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ def pareto_front(accuracy: NDArray[np.float64], added_parameters: NDArray[np.flo
     """Return which arms are on the front: no other arm is at least as good on both and better on one.
 
     Args:
-        accuracy: Shape (..., arms), higher is better; an arm of NaN is never on the front and beats nobody.
+        accuracy: Shape (..., arms), higher is better; an arm with NaN is never on the front and beats no other arm.
         added_parameters: Shape (arms,), lower is better.
 
     Returns:
@@ -35,7 +35,7 @@ def on_front_probability(values: NDArray[np.float64], added_parameters: NDArray[
     """Return the share of joint bootstrap draws over seeds in which an arm is on the front.
 
     Args:
-        values: Shape (arms, seeds), accuracy; NaN where an arm lacks a seed.
+        values: Shape (arms, seeds), accuracy; NaN if an arm lacks a seed.
         added_parameters: Shape (arms,).
 
     Returns:
@@ -51,7 +51,7 @@ def on_front_probability(values: NDArray[np.float64], added_parameters: NDArray[
 
 
 def tradeoff_points(summary: pd.DataFrame, metric: str) -> pd.DataFrame:
-    """Return what the trade-off figure shows: one row an arm that has a value and a known cost.
+    """Return the data of the trade-off figure: one row per arm with a value and a known cost.
 
     Returns:
         Columns ``arm``, ``added_parameters`` (int64), ``mean``, ``low``, ``high`` (float64; NaN without interval),

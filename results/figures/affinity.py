@@ -1,4 +1,4 @@
-"""Matrices between tasks as heat maps: which tasks help each other, and where gradients agree."""
+"""Heat maps of matrices between tasks: which tasks help each other, and where gradients agree."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from results.figures.drawing import drawing, figure_names
 Floats = NDArray[np.float64]
 
 _MOST_WRITTEN = 14
-"""Tasks up to which the numbers are written into the cells."""
+"""Largest number of tasks for which the numbers are written into the cells."""
 
 _CHARACTERS_WITH_ROOM = 20
 _INCHES_A_CHARACTER = 0.06
-"""What a longer name takes of the width and the height at the size of the labels."""
+"""Width and height that a longer name takes at the size of the labels."""
 
 
 @dataclass(frozen=True)
@@ -28,9 +28,9 @@ class TaskMatrix:
     """A matrix to draw.
 
     Attributes:
-        title: What its numbers are.
-        values: (T, T); the diagonal is left blank, since no task is compared with itself.
-        rows, columns: What a row and a column stand for.
+        title: What its numbers mean.
+        values: (T, T); the diagonal is blank, since no task is compared with itself.
+        rows, columns: Meaning of a row and of a column.
     """
 
     title: str
@@ -47,7 +47,7 @@ def unit_of(values: Floats) -> float:
 
 @drawing()
 def affinity_figure(tasks: Sequence[str], matrices: Sequence[TaskMatrix]) -> Figure:
-    """Draw the matrices side by side, red below zero and blue above it, each on a scale of its own."""
+    """Draw the matrices side by side, red below zero and blue above, each with its own scale."""
     names = list(figure_names(tasks).values())
     side = 1.9 + 0.34 * len(tasks) + _INCHES_A_CHARACTER * max(0, max(map(len, names)) - _CHARACTERS_WITH_ROOM)
     figure = Figure(figsize=(len(matrices) * (side + 0.9), side + 0.6), dpi=160, layout="constrained")

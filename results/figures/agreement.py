@@ -20,10 +20,10 @@ from results.figures.tradeoff import Caption, write_head
 Floats = NDArray[np.float64]
 
 _MOST_NAMED = 20
-"""Tasks up to which each has a colour and a line in the legend."""
+"""Largest number of tasks that each get a colour and a legend entry."""
 
 _LONGEST_ARM = 16
-"""Characters of an arm's name that fit beside a row of small maps."""
+"""Number of characters of an arm's name that fit beside a row of small maps."""
 
 _LONGEST_IN_LEGEND = 22
 
@@ -40,17 +40,17 @@ class _Room:
 
 
 def shown_arm(agreement: StudyAgreement) -> str:
-    """Return the ``arm_id`` drawn beside the shared arm: ``late``, else the first with the most points."""
+    """Return the ``arm_id`` drawn beside the shared arm: ``late``, otherwise the first with the most points."""
     late = [arm_id for arm_id, name in agreement.arms.items() if name == "late"]
     return late[0] if late else max(agreement.arms, key=lambda arm_id: agreement.points[arm_id])
 
 
 @drawing()
 def agreement_figure(agreement: StudyAgreement, changes: Changes, correlation: Correlation, caption: Caption) -> Figure:
-    """Draw a task x task heat map a stage for the shared and for one modulated arm, and below them a scatter.
+    """Draw a task x task heat map per stage for the shared and one modulated arm, with a scatter plot below.
 
     Args:
-        agreement: What was measured; the last measured epoch is drawn.
+        agreement: The measurements; the last measured epoch is drawn.
         changes: The same as ``results.analysis.agreement_tables.changes_of`` returns it.
         correlation: Over the cells (task x arm) of the scatter, for its title.
         caption: Title and note above the panels.
@@ -126,7 +126,7 @@ def _draw_scatter(
         line(0, color="#999999", linewidth=0.8, zorder=0)
     axes.set_xlabel("change of a task's mean cosine with the other tasks, modulated minus shared", fontsize=9)
     axes.set_ylabel("gain in test triplet accuracy", fontsize=9)
-    axes.set_title(f"One point a task and modulated arm. {scatter_title(correlation)}", fontsize=9, loc="left")
+    axes.set_title(f"One point per task and modulated arm. {scatter_title(correlation)}", fontsize=9, loc="left")
     axes.spines[["top", "right"]].set_visible(False)
     axes.tick_params(labelsize=8)
     if named:

@@ -1,4 +1,4 @@
-"""A logarithmic axis of counts that keeps a place for zero, left of a visible break."""
+"""A logarithmic axis of counts with room for zero, left of a visible break."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ _ZERO_GAP = 0.7
 """Decades between zero and the smallest positive count's margin."""
 
 _SIDE_BY_SIDE = 0.013
-"""Share of the axis between two points that would otherwise cover each other."""
+"""Distance, as a share of the axis, between two points that would otherwise overlap."""
 
 _SUFFIXES = ((10**9, "G"), (10**6, "M"), (10**3, "k"))
 
 
 @dataclass(frozen=True)
 class BrokenLogAxis:
-    """Shows ``low`` to ``high`` in decades; zero, where there is one, sits ``_ZERO_GAP`` left of ``low``."""
+    """Shows ``low`` to ``high`` in decades; zero, if present, is ``_ZERO_GAP`` left of ``low``."""
 
     low: float
     high: float
@@ -39,7 +39,7 @@ class BrokenLogAxis:
 
     @property
     def zero(self) -> float:
-        """Where zero is drawn."""
+        """The place of zero."""
         return self.low - _ZERO_GAP
 
     @property
@@ -53,10 +53,10 @@ class BrokenLogAxis:
         return np.where(counts > 0, positive, self.zero)
 
     def spread(self, places: NDArray[np.float64], first: NDArray[np.bool_]) -> NDArray[np.float64]:
-        """Return places at which no two points cover each other.
+        """Return places at which no two points overlap.
 
-        Places closer than a marker form a cluster that goes right from its left end, ``first`` members first: to the
-        right of the front nothing looks better than it is. ``places`` must be ascending.
+        Places closer than a marker form a cluster that extends to the right from its left end, ``first`` members first:
+        no point looks better than it is. ``places`` must be ascending.
         """
         step = _SIDE_BY_SIDE * (self.limits[1] - self.limits[0])
         spread = places.copy()
@@ -105,7 +105,7 @@ def _mark_break(axes: Axes, middle: float, width: float) -> None:
 
 
 def short_count(count: int) -> str:
-    """Return a round count in few characters: 1000 is 1k, 10_000_000 is 10M."""
+    """Return a round count in short form: 1000 is 1k, 10_000_000 is 10M."""
     for size, suffix in _SUFFIXES:
         if count >= size:
             return f"{count / size:g}{suffix}"

@@ -1,4 +1,4 @@
-"""How figures treat text: as it is, never as mathtext or TeX, whatever style the user has set up for matplotlib."""
+"""Text in figures is literal, never mathtext or TeX, regardless of the user's matplotlib style."""
 
 from __future__ import annotations
 
@@ -26,18 +26,18 @@ _FAMILIES = (
     "Noto Emoji",
     "Unifont",
 )
-"""Fonts in which a character is looked for, where they are installed."""
+"""Fonts searched for a character, if they are installed."""
 
 LONGEST_NAME = 48
-"""Characters of a name that figures show; of a longer one both ends."""
+"""Largest number of characters of a name in a figure; longer names show both ends."""
 
 
 @contextmanager
 def drawing() -> Iterator[None]:
     """Make figures in matplotlib's default style with all text literal; also a decorator.
 
-    Texts take over the style when they are made, and tick labels are made as late as when the figure is written, so
-    whatever makes or writes a figure runs inside.
+    Texts adopt the style when they are created, and tick labels are created only when the figure is written, so
+    both creating and writing a figure must run inside.
     """
     own = {
         "text.parse_math": False,
@@ -51,14 +51,14 @@ def drawing() -> Iterator[None]:
 
 
 def figure_text(text: str) -> str:
-    """Return text as a figure can show it: what is invisible, or in none of the fonts, as its escape."""
+    """Return text as a figure can show it, with characters that are invisible or in none of the fonts escaped."""
     return "".join(
         character if ord(character) in _known_characters() else escaped(character) for character in visible(text)
     )
 
 
 def figure_names(names: Iterable[str], longest: int = LONGEST_NAME) -> dict[str, str]:
-    """Return for each name what a figure calls it: at most about ``longest`` characters, and no two the same."""
+    """Return the label of each name in a figure: at most about ``longest`` characters, all different."""
     return short_names(names, longest, figure_text)
 
 
@@ -70,7 +70,7 @@ def _families() -> tuple[str, ...]:
 
 @cache
 def _known_characters() -> frozenset[int]:
-    """Return the code points that a family has both in its regular and in its bold face."""
+    """Return the code points that a font family has in both its regular and its bold face."""
     known: set[int] = set()
     for family in _families():
         faces = (findfont(FontProperties(family=family, weight=weight)) for weight in ("normal", "bold"))

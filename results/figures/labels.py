@@ -1,4 +1,4 @@
-"""Labels beside their points, placed so that they cover neither each other nor what is drawn.
+"""Labels beside their points, placed so that they overlap neither each other nor the drawing.
 
 Boxes are rows ``(x0, y0, x1, y1)`` in pixels.
 """
@@ -37,7 +37,7 @@ class Label:
 
 @dataclass(frozen=True)
 class _Places:
-    """Where one label may go: ``angle``, ``radius`` (k,), its ``boxes`` (k, 4) and its ``leaders`` (k, steps, 2)."""
+    """Candidate places of one label: ``angle``, ``radius`` (k,), ``boxes`` (k, 4) and ``leaders`` (k, steps, 2)."""
 
     angle: Floats
     radius: Floats
@@ -48,7 +48,7 @@ class _Places:
 def place_labels(
     axes: Axes, labels: Sequence[Label], obstacles: Sequence[Bbox], lines: Sequence[Bbox]
 ) -> list[Annotation]:
-    """Annotate the points, choosing for each label the least disturbing of about a hundred places around its point.
+    """Annotate the points, choosing the least obstructive of about a hundred places around each point.
 
     A label is placed with the others in view, and again while that improves it; ``obstacles`` (markers, intervals,
     legend; pixels) are avoided at almost any cost, ``lines`` (pixels) where that costs little. The figure must have
@@ -69,7 +69,7 @@ def place_labels(
 
 
 def _alignment(angle: Floats) -> tuple[Floats, Floats]:
-    """Return which share of the text lies left of and below its anchor: 0, a half or 1."""
+    """Return the share of the text left of and below its anchor: 0, a half or 1."""
     return 0.5 - 0.5 * _sign(np.cos(angle)), 0.5 - 0.5 * _sign(np.sin(angle))
 
 
@@ -113,7 +113,7 @@ def _places(axes: Axes, label: Label, size: float) -> _Places:
 
 
 def _fixed_cost(places: _Places, frame: Floats, obstacles: Floats, lines: Floats) -> Floats:
-    """Cost of every place before other labels: distance, unusual angles, and what it covers."""
+    """Cost of every place without regard to other labels: distance, unusual angles, and overlap."""
     boxes = places.boxes
     outside = (boxes[:, :2] < frame[:2]).any(axis=1) | (boxes[:, 2:] > frame[2:]).any(axis=1)
     cost: Floats = places.radius / 10 + np.tile(np.arange(len(_ANGLES)), len(_RADII)) / 20

@@ -26,19 +26,19 @@ FRONT_COLOR = "#0072B2"
 BEATEN_COLOR = "#6b6b6b"
 _GRID = "#e6e6e6"
 LARGEST_NAMED = 13
-"""Arms up to which each has its name beside its point."""
+"""Largest number of arms that are named beside their points."""
 
 _LONGEST_PANEL_TITLE = 28
 
 _REFERENCES = {"shared": ("s", "one network, no modulation"), "separate": ("D", "one network per task")}
-"""Marker and explanation of the arms that others are compared with."""
+"""Marker and explanation of the reference arms."""
 
 Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
 class Caption:
-    """What a figure must say of itself."""
+    """Title and note of a figure."""
 
     title: str
     note: str
@@ -46,7 +46,7 @@ class Caption:
 
 @dataclass(frozen=True)
 class _Mark:
-    """A point of the trade-off as it is drawn; ``low`` and ``high`` are NaN without an interval."""
+    """A drawn point of the trade-off; ``low`` and ``high`` are NaN without an interval."""
 
     arm: str
     x: float
@@ -64,7 +64,7 @@ class _Mark:
 def tradeoff_figure(points: pd.DataFrame, caption: Caption, accuracy_name: str) -> Figure:
     """Draw accuracy against added parameters, intervals over seeds, and the front as a step line.
 
-    Arms of nearly equal cost stand side by side, so that their intervals stay visible. More arms than can be named
+    Arms of nearly equal cost are drawn side by side, so that their intervals stay visible. More arms than can be named
     beside their points are numbered by accuracy, with a key at the side.
 
     Args:
@@ -117,7 +117,7 @@ def _write_key(figure: Figure, marks: Sequence[_Mark], names: Mapping[str, str])
 
 @drawing()
 def task_figure(values: pd.DataFrame, caption: Caption, accuracy_name: str) -> Figure:
-    """Draw one panel a task with one line an arm: mean and interval over seeds.
+    """Draw one panel per task with one line per arm: mean and interval over seeds.
 
     Args:
         values: Columns ``arm``, ``task``, ``mean``, ``low``, ``high`` (NaN without interval), arms and tasks in the
@@ -144,14 +144,14 @@ def task_figure(values: pd.DataFrame, caption: Caption, accuracy_name: str) -> F
 
 @drawing()
 def save_figure(figure: Figure, path: Path) -> None:
-    """Write a figure as the kind its suffix names; the old file stays until the new one is complete."""
+    """Write a figure in the format of its suffix; the old file stays until the new one is complete."""
     metadata = {"Date": None} if path.suffix == ".svg" else {"Software": None}  # the same numbers give the same file
     with replacing(path) as temporary:
         figure.savefig(temporary, metadata=metadata, facecolor="white")
 
 
 def _canvas(caption: Caption, size: tuple[float, float], *, keyed: bool) -> tuple[Figure, Axes]:
-    """Return a figure with title and note; ``keyed`` leaves a column at the right."""
+    """Return a figure with title and note; ``keyed`` leaves a column free at the right."""
     figure = Figure(figsize=size, dpi=160)
     left, width = (0.065, 0.65) if keyed else (0.085, 0.895)
     top = write_head(figure, caption, left=left, share=0.72 if keyed else 1.0)
@@ -164,7 +164,7 @@ def _canvas(caption: Caption, size: tuple[float, float], *, keyed: bool) -> tupl
 
 
 def write_head(figure: Figure, caption: Caption, left: float, share: float = 1.0) -> float:
-    """Write title and note; return how high (share of the figure) the room below them reaches."""
+    """Write title and note; return the top of the space below them (share of the figure)."""
     width, height = figure.get_size_inches()
     note = textwrap.fill(figure_text(caption.note), int(15.2 * (share - left) * width))
     figure.text(left, 1 - 0.25 / height, figure_text(caption.title), fontsize=12.5, fontweight="bold", va="center")
@@ -180,7 +180,7 @@ def _limit_accuracy(axes: Axes, estimates: Floats) -> None:
 
 
 def _front_corners(front: Sequence[_Mark], axes: Axes) -> Floats:
-    """Return the step line through the front, drawn on to the right edge; shape (corners, 2)."""
+    """Return the step line through the front, extended to the right edge; shape (corners, 2)."""
     corners: list[tuple[float, float]] = []
     for mark in front:
         if corners:
@@ -221,7 +221,7 @@ def _legend_handles(marks: Sequence[_Mark]) -> list[Line2D]:
 
 
 def _mark_boxes(axes: Axes, mark: _Mark) -> list[Bbox]:
-    """Return the pixels that a marker and its interval take."""
+    """Return the pixels that a marker and its interval cover."""
     x, y = axes.transData.transform((mark.x, mark.mean))
     half = 5.5 * axes.figure.dpi / 72
     boxes = [Bbox([[x - half, y - half], [x + half, y + half]])]
@@ -237,7 +237,7 @@ def _line_boxes(axes: Axes, corners: Floats) -> list[Bbox]:
 
 
 def _draw_task(panel: Axes, rows: pd.DataFrame, arms: Mapping[str, str]) -> None:
-    """Draw the arms' estimates in the order of ``arms``, which holds what each is called in the figure."""
+    """Draw the arms' estimates in the order of ``arms``, which holds their names in the figure."""
     places = np.array([list(arms).index(arm) for arm in rows["arm"]])
     panel.hlines(places, rows["low"], rows["high"], color=FRONT_COLOR, linewidth=1.5)
     panel.plot(rows["mean"], places, "o", color=FRONT_COLOR, markersize=4.5)

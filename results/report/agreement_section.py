@@ -1,4 +1,4 @@
-"""The report's section on ``update_agreement`` without and with modulation, its figure and its table of pairs."""
+"""The report's section on ``update_agreement`` without and with modulation, with its figure and table of pairs."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ CELLS = "change of a task's mean cosine with the others, over tasks and arms"
 
 @dataclass(frozen=True)
 class AgreementReport:
-    """Everything the section, the figure and the CSV are made of."""
+    """The data of the section, the figure and the CSV file."""
 
     agreement: StudyAgreement
     changes: Changes
@@ -40,7 +40,7 @@ def agreement_report(agreement: StudyAgreement) -> AgreementReport:
 
 
 def correlations(changes: Changes) -> dict[str, Correlation]:
-    """Return the correlation of every predictor with the gain, by what is correlated over what."""
+    """Return the correlation of every predictor with the gain, by description."""
     gain = mean_of(changes.gain, (1,))
     over_arms, over_tasks = mean_of(gain, (1,)), mean_of(gain, (0,))
     cosine, update = mean_of(changes.cosine, (1,)), mean_of(changes.update, (1,))
@@ -64,13 +64,13 @@ def correlations(changes: Changes) -> dict[str, Correlation]:
 
 
 def write_agreement_files(report: AgreementReport, study: str, folder: Path) -> tuple[Path, ...]:
-    """Write figure and table of pairs; return the figures."""
+    """Write the figures and the table of pairs; return the figures."""
     own = report.agreement
     caption = Caption(
         "Cosine between the gradients of two tasks, by stage",
         f"Study {study}. Mean over filters and train seeds {_listed(own.seeds)}, "
         f"at the start of epoch {_listed(own.epochs['last'])}. "
-        f"Above: {SHARED}; below: {own.arms[shown_arm(own)]}. Blue: the tasks agree; red: they oppose each other.",
+        f"Above: {SHARED}; below: {own.arms[shown_arm(own)]}. Blue: the tasks agree; red: they conflict.",
     )
     figure = agreement_figure(own, report.changes, report.correlations[CELLS], caption)
     figures = tuple(folder / name for name in FILES if not name.endswith(".csv"))
@@ -87,14 +87,14 @@ def agreement_section(report: AgreementReport) -> str:
     stages = stage_table(own)
     first, last = (_listed(own.epochs[moment]) for moment in ("first", "last"))
     parts = [
-        "Do the tasks want the same of the shared filters, and does modulation change that? Confirm trials, train "
-        f"seeds {_listed(own.seeds)}, measured at the start of epoch {last}"
+        "Do tasks pull the shared filters in the same direction, and does modulation change that? Confirm trials, "
+        f"train seeds {_listed(own.seeds)}, measured at the start of epoch {last}"
         + (f" (first measured: epoch {first})" if first != last else "")
-        + ". Arms train with the nuisance values chosen for each, so an arm's difference holds theirs too.",
+        + ". Each arm trains with its own selected nuisance values, so differences between arms include their effect.",
         "![agreement](agreement.png)",
     ]
     for name, title in (
-        ("conflict_share", "Share of (pair of tasks, filter) cases whose gradients oppose each other"),
+        ("conflict_share", "Share of (task pair, filter) cases whose gradients conflict"),
         ("cosine", "Mean cosine between the gradients of two tasks"),
     ):
         for moment, epoch in ({"first": first, "last": last} if first != last else {"last": last}).items():
@@ -116,24 +116,24 @@ def agreement_section(report: AgreementReport) -> str:
 
 _HOW_TO_READ = (
     "Correlations with the gain in test triplet accuracy (modulated minus shared), of means over seeds. In brackets "
-    "95 % bootstrap intervals over whole tasks or arms, which are rough over few of them; p from permutations of whole "
-    "tasks or arms. The verdict multiplies p by the number of correlations (Bonferroni). They say what goes together "
-    "in this study, not what causes what: both sides are differences from the same shared networks, and tasks that the "
+    "95 % bootstrap intervals over whole tasks or arms, which are rough if these are few; p from permutations of whole "
+    "tasks or arms. The verdict multiplies p by the number of correlations (Bonferroni). They describe association "
+    "in this study, not causes: both sides are differences from the same shared networks, and tasks on which the "
     "shared arm does badly have more to gain."
 )
 
 
 def sentence(name: str, found: Correlation, together: int) -> str:
-    """Return what a correlation with the gain lets one say, where ``together`` are computed."""
+    """Return what a correlation with the gain supports, as one of ``together`` correlations."""
     if found.pearson is None or found.spearman is None:
         return f"{name}: no correlation, {found.refusal}"
     numbers = f"Pearson {_coefficient(found.pearson)}; Spearman {_coefficient(found.spearman)}"
     p = max(found.pearson.p, found.spearman.p)
-    verdict = f"goes with {'more' if found.pearson.value > 0 else 'less'} gain in this study"
+    verdict = f"associated with {'more' if found.pearson.value > 0 else 'less'} gain in this study"
     if p * together >= 0.05:
-        verdict = "cannot be told from no relation"
+        verdict = "not distinguishable from no relation"
         if p < 0.05:
-            verdict += f" (p below 0.05 on its own, as one of {together} correlations it is not clear)"
+            verdict += f" (p below 0.05 on its own, but not as one of {together} correlations)"
     return f"{name} ({found.n} points): {verdict}. {numbers}"
 
 

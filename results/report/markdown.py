@@ -1,4 +1,4 @@
-"""Markdown from plain text: what comes out of a study is shown, never interpreted."""
+"""Markdown from plain text: output of a study is shown literally, never interpreted."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ _SPECIAL = re.compile(
     r"|:(?=//)|(?<=[Ww]{3})\."  # addresses that GitHub makes links of
 )
 _AT_LINE_START = re.compile(r"^(?:[#=\[]|[-+](?!\d)|\d{1,9}(?=[.)](?:\s|$)))")
-"""Headings, underlines, boxes, lists; of an ordered list's number the mark after it is escaped."""
+"""Headings, underlines, boxes, lists; in an ordered list, the mark after the number is escaped."""
 _CONTROL = re.compile(r"[\x00-\x20\x7f-\xa0\u2028\u2029]+")
 _ENTITIES = {"&": "&amp;", "<": "&lt;", ">": "&gt;"}
 
 
 def escape(text: str) -> str:
-    """Return text on one line in which no character has a meaning in Markdown or HTML; runs of spaces become one.
+    """Return text on one line without special meaning in Markdown or HTML; runs of spaces become one.
 
-    Line breaks and other control characters count as spaces, and what else cannot be seen is shown by its escape.
+    Line breaks and other control characters count as spaces; other invisible characters are shown as escapes.
     """
     return _AT_LINE_START.sub(_escape_start, _inline(text))
 
@@ -32,7 +32,7 @@ def _escape_start(found: re.Match[str]) -> str:
 
 
 def _inline(text: str) -> str:
-    """Escape what has a meaning anywhere in a line."""
+    """Escape characters that are special anywhere in a line."""
     line = _SPECIAL.sub(r"\\\g<0>", visible(_CONTROL.sub(" ", text).strip()))
     return "".join(_ENTITIES.get(character, character) for character in line)
 
@@ -50,7 +50,7 @@ def bullets(items: Iterable[str]) -> str:
 
 
 def code_block(lines: Iterable[str]) -> str:
-    """Return plain lines as a block of code that none of them can end."""
+    """Return plain lines as a code block that none of them can close."""
     text = "\n".join(map(visible, lines))
     longest = max((len(run) for run in re.findall(r"`+", text)), default=0)
     fence = "`" * max(3, longest + 1)

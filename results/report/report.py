@@ -27,13 +27,13 @@ _FIGURES = ("tradeoff.png", "tradeoff.svg", "tasks.png", "tasks.svg")
 
 @dataclass(frozen=True)
 class Origin:
-    """What the tables do not know.
+    """Facts that are not in the tables.
 
     Attributes:
-        description: The study's one sentence.
-        commands: Those that make the results again.
-        data_facts: What the images were found to hold, a sentence each.
-        notes: What is to be known of the trials beside their numbers, a sentence each.
+        description: The one-sentence description of the study.
+        commands: The commands that reproduce the results.
+        data_facts: Findings about the images, one sentence each.
+        notes: Remarks on the trials, one sentence each.
     """
 
     description: str = ""
@@ -44,7 +44,7 @@ class Origin:
 
 @dataclass(frozen=True)
 class ReportFiles:
-    """What was written. ``figures`` is empty until an arm has confirm results."""
+    """The files written. ``figures`` is empty until an arm has confirm results."""
 
     report: Path
     summary_csv: Path
@@ -57,12 +57,12 @@ def write_report(tables: Path, folder: Path, origin: Origin | None = None) -> Re
 
     Args:
         tables: Folder with ``trials``, ``task_metrics``, ``storage`` and ``failures``; with ``curves`` the report also
-            shows ``update_agreement`` where it was measured.
-        folder: Where the report goes; made if missing. Files of an earlier report are replaced.
+            shows ``update_agreement`` if it was measured.
+        folder: Folder of the report; created if missing. Files of an earlier report are replaced.
         origin: Description and commands to print.
 
     Raises:
-        ValueError: A table is missing or not readable, or the tables contradict each other.
+        ValueError: A table is missing or unreadable, or the tables contradict each other.
     """
     origin = origin or Origin()
     trials, storage, failures = (read_table(tables, name) for name in ("trials", "storage", "failures"))
@@ -92,11 +92,11 @@ def write_report(tables: Path, folder: Path, origin: Origin | None = None) -> Re
         + "\n\n"
         + _embedded(figures, "tasks.png", "accuracy by task"),
         **({"Agreement of gradients": agreement_section.agreement_section(agreement)} if agreement else {}),
-        "Chosen nuisance values": sections.nuisance_section(trials, summary),
+        "Selected nuisance values": sections.nuisance_section(trials, summary),
         "Storage": sections.storage_section(summary, storage),
         "Effort": sections.effort_section(trials),
         "Failures": sections.failure_section(failures, trials),
-        "How to make it again": code_block(origin.commands),
+        "How to reproduce": code_block(origin.commands),
     }
     name = str(trials["study"].iloc[0]) if len(trials) else "without trials"
     head = [f"# Study {escape(name)}", escape(origin.description)]
@@ -112,7 +112,7 @@ def write_report(tables: Path, folder: Path, origin: Origin | None = None) -> Re
 def _agreement(
     tables: Path, confirmed: ConfirmedResults, summary: pd.DataFrame, storage: pd.DataFrame
 ) -> agreement_section.AgreementReport | None:
-    """Return what was measured of ``update_agreement``; None where nothing can be compared."""
+    """Return the measurements of ``update_agreement``; None if nothing can be compared."""
     if not table_path(tables, "curves").is_file():
         return None
     found = study_agreement(read_table(tables, "curves"), confirmed, summary, storage)
@@ -120,7 +120,7 @@ def _agreement(
 
 
 def _chances(confirmed: ConfirmedResults, summary: pd.DataFrame) -> pd.DataFrame:
-    """Return chance levels with one row a headline metric and one column a task."""
+    """Return chance levels with one row per headline metric and one column per task."""
     by_metric = {metric: task_estimates(confirmed, summary, metric) for metric in HEADLINE_METRICS}
     return pd.DataFrame({name: rows.groupby("task")["chance"].mean() for name, rows in by_metric.items()}).T
 
@@ -136,7 +136,7 @@ def _write_figures(folder: Path, points: pd.DataFrame, summary: pd.DataFrame, ta
     over_tasks = Caption(
         "Test triplet accuracy against added parameters",
         f"{basis}, each the mean over {tasks['task'].nunique()} tasks. "
-        f"Arms of nearly equal cost stand side by side. Selection: {rule}.",
+        f"Arms of nearly equal cost are drawn side by side. Selection: {rule}.",
     )
     by_task = Caption(
         "Test triplet accuracy by task",

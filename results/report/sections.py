@@ -33,7 +33,7 @@ _SHOWN_SECTIONS = ("network", "batches", "loss", "optimization", "evaluation", "
 
 
 def what_was_run(trials: pd.DataFrame, summary: pd.DataFrame, data_facts: Sequence[str] = ()) -> str:
-    """Data (with what else is known of it), tasks, network, arms, effort, seeds and software, as the trials tell."""
+    """Data (with ``data_facts``), tasks, network, arms, effort, seeds and software of the trials."""
     if trials.empty:
         return "No trial was started."
     config = _common([json.loads(text) for text in trials["config"]])
@@ -62,7 +62,7 @@ def what_was_run(trials: pd.DataFrame, summary: pd.DataFrame, data_facts: Sequen
 
 
 def _common(configs: Sequence[dict[str, Any]]) -> dict[str, Any]:
-    """Return the settings that all configurations share: what differs is a factor, a nuisance value or a seed."""
+    """Return the settings that all configurations share; the others are factors, nuisance values or seeds."""
     first, *rest = configs
     common: dict[str, Any] = {}
     for key, value in first.items():
@@ -89,23 +89,23 @@ def summary_section(summary: pd.DataFrame) -> str:
             ]
             for row in summary.to_dict("records")
         ]
-        parts += ["Other metrics on the same test images, by the same selection:", table(header, lines)]
+        parts += ["Other metrics on the same test images, with the same selection:", table(header, lines)]
         parts.append(bullets(f"{name}: {TASK_METRICS[name].meaning}" for name in (HEADLINE_METRICS[0], *others)))
     return "\n\n".join(parts)
 
 
 def front_sentence(points: pd.DataFrame) -> str:
-    """Return which arms are on the front, from few to many added parameters."""
+    """Return the arms on the front, by ascending added parameters."""
     front = points[points["on_front"]]
     named = (f"{arm} ({count(added)})" for arm, added in zip(front["arm"], front["added_parameters"], strict=True))
     return escape(f"On the front, with their added parameters: {', '.join(named)}.")
 
 
 def difference_section(summary: pd.DataFrame) -> str:
-    """Differences against each reference arm, paired by seed, with both intervals and a sentence each."""
+    """Differences against each reference arm, paired by seed, with both intervals and one sentence each."""
     known = [name for name in REFERENCE_ARMS if summary[f"delta_{name}_mean"].notna().any()]
     if not known:
-        return f"There is no reference arm ({' or '.join(REFERENCE_ARMS)}) with results to compare with."
+        return f"No reference arm ({' or '.join(REFERENCE_ARMS)}) has results to compare with."
     parts = [_HOW_TO_READ, f"*{escape(summary['selection_rule'].iloc[0])}*"]
     for reference in known:
         name = f"delta_{reference}"
@@ -122,12 +122,12 @@ def difference_section(summary: pd.DataFrame) -> str:
 
 
 _HOW_TO_READ = (
-    "Test triplet accuracy (mean over tasks) minus that of the reference arm with the same train seed, so what a seed "
-    "does to both arms cancels. Two 95 % intervals: **Student's t** assumes normal differences and is wide when seeds "
-    "are few; the sentences rest on it. The **percentile bootstrap** assumes no shape but cannot leave the range of "
-    "the values seen: over three seeds it excludes zero whenever all three differences have one sign, which chance "
-    "does once in four times. Both speak of other seeds on the same images and the same chosen nuisance values, and "
-    "neither is corrected for the number of arms compared."
+    "Test triplet accuracy (mean over tasks) minus that of the reference arm with the same train seed, so that effects "
+    "of a seed on both arms cancel. Two 95 % intervals: **Student's t** assumes normal differences and is wide when "
+    "seeds are few; the sentences are based on it. The **percentile bootstrap** assumes no distribution but cannot "
+    "extend beyond the observed values: over three seeds it excludes zero whenever all three differences have the same "
+    "sign, which happens by chance one time in four. Both cover other seeds with the same images and the same selected "
+    "nuisance values, and neither is corrected for the number of arms compared."
 )
 
 
@@ -136,7 +136,7 @@ def task_section(tasks: pd.DataFrame, chances: pd.DataFrame, rule: str) -> str:
 
     Args:
         tasks: As ``task_estimates`` returns them.
-        chances: One row a metric, one column a task.
+        chances: One row per metric, one column per task.
         rule: The selection rule's sentence.
     """
     if tasks.empty:
@@ -149,8 +149,8 @@ def task_section(tasks: pd.DataFrame, chances: pd.DataFrame, rule: str) -> str:
             "Test triplet accuracy, mean and 95 % bootstrap interval over seeds:",
             table(["arm", *names], lines),
             f"*{escape(rule)}*",
-            "What random embeddings are expected to reach:",
-            table(["metric by chance", *names], chance_rows),
+            "Expected values for random embeddings:",
+            table(["chance level", *names], chance_rows),
         ]
     )
 
@@ -161,7 +161,7 @@ def _task_cell(rows: pd.DataFrame, task: str) -> str:
 
 
 def nuisance_section(trials: pd.DataFrame, summary: pd.DataFrame) -> str:
-    """The nuisance values that were chosen for every arm, and the validation objective they reached."""
+    """The selected nuisance values of every arm, and the validation objective they reached."""
     names = [column.name for column in NUISANCE]
     chosen = summary.merge(trials[["trial_id", *names]], "left", left_on="selected_trial_id", right_on="trial_id")
     rows = [
@@ -183,7 +183,7 @@ def effort_section(trials: pd.DataFrame) -> str:
 
 
 def storage_section(summary: pd.DataFrame, storage: pd.DataFrame) -> str:
-    """What every arm stores and computes, and where it adds parameters."""
+    """Storage and computation of every arm, and where it adds parameters."""
     header = ["arm", "parameters", "added", "added per task", "share", "fp32", "fp16", "vectors per image"]
     header += ["index per image fp32", "multiply-adds per image", "added at"]
     totals = storage[storage["kind"] == "total"].set_index("arm_id")
@@ -207,12 +207,12 @@ def storage_section(summary: pd.DataFrame, storage: pd.DataFrame) -> str:
                 ", ".join(f"{name} {count(added)}" for name, added in where) or "-",
             ]
         )
-    note = "Multiply-adds are for one image and all tasks. Vectors: distinct embeddings to store for an image."
+    note = "Multiply-adds are for one image and all tasks. Vectors: distinct embeddings to store per image."
     return f"{table(header, rows)}\n\n{note}"
 
 
 def failure_section(failures: pd.DataFrame, trials: pd.DataFrame) -> str:
-    """Failed attempts by arm and kind with their messages; says so when there was none."""
+    """Failed attempts by arm and kind with their messages, or a sentence if there were none."""
     if failures.empty:
         return "No attempt of any trial failed."
     counts = failures.groupby(["arm", "kind"], sort=False).size().rename("failed").reset_index().to_dict("records")
@@ -226,7 +226,7 @@ def failure_section(failures: pd.DataFrame, trials: pd.DataFrame) -> str:
 
 
 def _span(numbers: Iterable[Any]) -> str:
-    """Return ``4`` or ``3 to 4``; ``0`` when there is nothing."""
+    """Return ``4`` or ``3 to 4``; ``0`` if empty."""
     values = sorted({int(number) for number in numbers})
     return "0" if not values else str(values[0]) if len(values) == 1 else f"{values[0]} to {values[-1]}"
 

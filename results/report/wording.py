@@ -1,4 +1,4 @@
-"""Numbers and comparisons in words, the same in the terminal and in the report."""
+"""Wording of numbers and comparisons, shared by the terminal and the report."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ if TYPE_CHECKING:  # a plan is worded without pandas, which takes half a second 
     import pandas as pd
 
 ABSENT = "-"
-"""Printed where a number does not exist, such as an interval over one seed."""
+"""Shown for a number that does not exist, such as an interval over one seed."""
 
 
 def share(value: float | None) -> str:
@@ -20,14 +20,14 @@ def share(value: float | None) -> str:
 
 
 def percent(value: float | None) -> str:
-    """Return a share in percent, with as many digits as it takes to tell it from zero."""
+    """Return a share in percent, with enough digits to distinguish it from zero."""
     if value is None or _absent(value):
         return ABSENT
     return f"{100 * value:.0f} %" if value >= 0.1 or value == 0 else f"{100 * value:.2g} %"
 
 
 def count(value: float | None) -> str:
-    """Return a whole number with thousands separated."""
+    """Return a whole number with thousands separators."""
     return ABSENT if value is None or _absent(value) else f"{round(value):,}"
 
 
@@ -56,9 +56,9 @@ def estimate(mean: float | None, low: float | None, high: float | None, *, signe
 
 
 def reading(arm: str, reference: str, mean: float, low: float | None, high: float | None) -> str:
-    """Return what a paired difference ``arm - reference`` with its Student-t interval lets one say."""
+    """Return the statement that a paired difference ``arm - reference`` with its Student-t interval supports."""
     if low is None or high is None or _absent(low) or _absent(high):
-        return f"{arm} differs from {reference} by {mean:+.3f} over one common seed: no interval, nothing can be said"
+        return f"{arm} differs from {reference} by {mean:+.3f} over one common seed: no interval, so no conclusion"
     if low > 0:
         return f"{arm} beats {reference} by {mean:.3f} [{low:.3f}, {high:.3f}]"
     if high < 0:
@@ -67,7 +67,7 @@ def reading(arm: str, reference: str, mean: float, low: float | None, high: floa
 
 
 def format_summary(summary: pd.DataFrame) -> list[dict[str, str]]:
-    """Return the ``summary`` table for a reader: one dict an arm, column titles as keys, plain texts as values.
+    """Return the ``summary`` table for display: one dict per arm, with column titles as keys and plain text as values.
 
     All rows have the same keys in the same order. Print ``summary_note`` with it.
     """
@@ -97,17 +97,17 @@ def columns_estimate(row: dict[Any, Any], name: str) -> str:
 
 
 def summary_note(summary: pd.DataFrame, shown: Container[str] | None = None) -> str:
-    """Return the sentences that make the table of ``format_summary`` readable on its own.
+    """Return the notes that make the table of ``format_summary`` self-explanatory.
 
     Args:
         summary: the table.
-        shown: the columns that the reader sees; None: all.
+        shown: the visible columns; None means all.
     """
     if summary.empty:
         return "The study has no arms."
     of_columns = {
         "against shared": "Against shared: paired by seed, with its 95 % Student t interval.",
-        "on front": "On front: joint bootstrap draws over seeds in which no arm that adds no more is better.",
+        "on front": "On front: share of joint bootstrap draws over seeds in which no arm that adds no more is better.",
     }
     sentences = [
         f"Test split, seeds {seeds_of(summary)}.",
@@ -119,7 +119,7 @@ def summary_note(summary: pd.DataFrame, shown: Container[str] | None = None) -> 
 
 
 def seeds_of(summary: pd.DataFrame) -> str:
-    """Return the seeds of all arms, in order; ``none`` without confirm results."""
+    """Return the seeds of all arms in order; ``none`` without confirm results."""
     seeds = {int(seed) for text in summary["seeds"] for seed in str(text).split(",") if seed}
     return ", ".join(map(str, sorted(seeds))) or "none"
 

@@ -1,4 +1,4 @@
-"""What a column of a table is: a name, a type, a unit, a meaning, whether it may be empty, which words it may hold."""
+"""Columns of tables: name, type, unit, meaning, nullability and allowed values."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ _ARROW_TYPES: dict[ColumnType, pa.DataType] = {
 class Column:
     """One column. ``unit`` is ``""`` for names and texts; ``allowed`` empty means any value.
 
-    ``before``: what every row of a table written before the column existed meant by its absence; None where nothing
-    is known, so that only a column that may be empty can then be filled.
+    ``before``: the value implied for rows written before the column existed; None if unknown, in which case only a
+    nullable column can be filled.
     """
 
     name: str
@@ -45,7 +45,7 @@ class Column:
 
 @dataclass(frozen=True)
 class TableSpec:
-    """One table: what a row is, its columns in order, and the columns that together tell its rows apart."""
+    """One table: the meaning of a row, its columns in order, and the columns that form its key."""
 
     name: str
     meaning: str
@@ -53,7 +53,7 @@ class TableSpec:
     key: tuple[str, ...] = field(default=())
 
     def column(self, name: str) -> Column:
-        """Return the column of this name."""
+        """Return the column with this name."""
         return next(column for column in self.columns if column.name == name)
 
     def schema(self, version: int) -> pa.Schema:
@@ -68,15 +68,15 @@ class TableSpec:
 
 
 def text(name: str, meaning: str, *allowed: str) -> Column:
-    """Return a column of names or words; given ``allowed``, of these words alone."""
+    """Return a text column; with ``allowed``, only these values are valid."""
     return Column(name, "string", "", meaning, allowed=allowed)
 
 
 def optional(column: Column) -> Column:
-    """Return the same column, allowed to be empty."""
+    """Return the same column, nullable."""
     return replace(column, nullable=True)
 
 
 def all_optional(columns: Iterable[Column]) -> tuple[Column, ...]:
-    """Return the same columns, each allowed to be empty."""
+    """Return the same columns, each nullable."""
     return tuple(optional(column) for column in columns)

@@ -1,4 +1,4 @@
-"""Every number a study reports under a name: what it means, its unit, and which direction is better."""
+"""All named metrics of a study: meaning, unit, and which direction is better."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ Direction = Literal["max", "min", "none"]
 
 @dataclass(frozen=True)
 class Metric:
-    """One metric. ``direction`` ``none`` marks a number that describes a run without being better or worse."""
+    """One metric. ``direction`` ``none`` marks a descriptive number that is neither better nor worse."""
 
     name: str
     direction: Direction
@@ -23,7 +23,7 @@ class Metric:
 TASK_METRICS: dict[str, Metric] = {
     metric.name: metric
     for metric in (
-        Metric("triplet_accuracy", "max", "share", "frozen triplets whose positive lies nearer than their negative"),
+        Metric("triplet_accuracy", "max", "share", "frozen triplets whose positive is nearer than their negative"),
         Metric("recall_at_1", "max", "share", "queries whose nearest other image has the query's label"),
         Metric("recall_at_5", "max", "share", "queries with an image of their label among the 5 nearest"),
         Metric("recall_at_10", "max", "share", "queries with an image of their label among the 10 nearest"),
@@ -35,7 +35,7 @@ TASK_METRICS: dict[str, Metric] = {
 """Metrics of one task on one split, in [0, 1], each averaged over queries or over classes."""
 
 HEADLINE_METRICS: tuple[str, ...] = ("triplet_accuracy", "recall_at_1", "map_at_r", "mean_average_precision")
-"""The metrics that the ``summary`` table carries, averaged over queries. The first is the one figures show."""
+"""The metrics in the ``summary`` table, averaged over queries. Figures show the first."""
 
 _CURVE_FAMILIES: dict[str, Metric] = {
     metric.name: metric
@@ -43,7 +43,7 @@ _CURVE_FAMILIES: dict[str, Metric] = {
         Metric("train/loss", "min", "squared distance", "mean over tasks of the triplet margin loss"),
         Metric("train/triplet_loss", "min", "squared distance", "triplet margin loss of one task"),
         Metric("train/active_triplets", "none", "share", "valid triplets that still violate the margin"),
-        Metric("train/valid_triplets", "none", "count", "triplets that the batches of the epoch held"),
+        Metric("train/valid_triplets", "none", "count", "triplets in the batches of the epoch"),
         Metric("optimization/learning_rate", "none", "1", "learning rate of the epoch"),
         Metric("modulation/dead_channels", "none", "count", "entries of all vectors of a point that give zero"),
         Metric("update_agreement/cosine", "none", "1", "mean cosine, over filters, of two tasks' loss gradients"),
@@ -55,7 +55,7 @@ _CURVE_FAMILIES: dict[str, Metric] = {
             "update_agreement/conflict_share",
             "min",
             "share",
-            "pairs of tasks, filter by filter, that oppose each other",
+            "task pairs, per filter, that conflict",
         ),
     )
 }
@@ -73,7 +73,7 @@ def metric(name: str) -> Metric:
 
 
 def curve_metric(name: str) -> Metric | None:
-    """Return what a curve's name stands for, or None for a name that the project does not define.
+    """Return the meaning of a curve's name, or None if this project does not define it.
 
     Names are paths: ``train/triplet_loss/<task>``, ``validation/<task>/triplet_accuracy``,
     ``update_agreement/cosine/<stage>/<task>:<task>``.

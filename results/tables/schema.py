@@ -1,4 +1,4 @@
-"""The tables of a study, as versioned Arrow schemas that say the unit and the meaning of every column.
+"""The tables of a study, as versioned Arrow schemas with the unit and the meaning of every column.
 
 Long tables without nested types, so that pandas, DuckDB and Polars read them without this package.
 """
@@ -13,40 +13,42 @@ from results.tables.columns import Column, TableSpec, all_optional, optional, te
 from results.tables.metrics import HEADLINE_METRICS, TASK_METRICS
 
 SCHEMA_VERSION = 2
-"""Raised whenever a column is added, renamed, removed or changes its meaning; a file of each version is kept with the
-tests. 1 grew ``balancing``, ``embedding_l2``, ``mask_l1`` and ``mask_bits`` on the way."""
+"""Raised whenever a column is added, renamed, removed or redefined; a file of each version is kept with the
+tests. Version 1 gained ``balancing``, ``embedding_l2``, ``mask_l1`` and ``mask_bits`` over time."""
 
 _STUDY = text("study", "name of the study")
 _TRIAL = text("trial_id", "hash of everything that can change the trial's result")
 _ARM = (text("arm_id", "hash of the arm's factor levels"), text("arm", "short name of the arm"))
-_STAGE = text("stage", "tune: finds nuisance values; confirm: the chosen values over fresh seeds", "tune", "confirm")
+_STAGE = text(
+    "stage", "tune: finds nuisance values; confirm: retrains the selected values with fresh seeds", "tune", "confirm"
+)
 _SPLIT = text("split", "images the metric was measured on", "train", "validation", "test")
 _METRIC = text("metric", "name of the metric", *TASK_METRICS)
-_TRAIN_SEED = Column("train_seed", "int64", "seed", "decides starting weights, order of images and triplets")
+_TRAIN_SEED = Column("train_seed", "int64", "seed", "determines initial weights, order of images and triplets")
 
 _FACTORS = (
     text("placement", "name of the placement level"),
     text("points", "stages that carry modulation, comma separated; empty for none"),
     text("form", "form of the modulation"),
     text("activation", "activation applied to the modulation vectors"),
-    text("initialization", "how modulation vectors start, and whether they are trained"),
+    text("initialization", "how modulation vectors are initialized, and whether they are trained"),
     text("grouping", "which tasks share modulation or a network"),
     text("grouping_level", "what members of a group share", "modulation", "network"),
-    replace(text("balancing", "how the tasks' gradients or losses become one step"), before="equal"),
+    replace(text("balancing", "how the tasks' gradients or losses are combined into one step"), before="equal"),
 )
 
 NUISANCE = (
-    Column("learning_rate", "float64", "1", "learning rate at the start"),
+    Column("learning_rate", "float64", "1", "initial learning rate"),
     Column("margin", "float64", "squared distance", "margin of the triplet loss"),
     Column("weight_decay", "float64", "1", "weight decay of the optimizer"),
-    Column("images_per_batch", "int32", "images", "images in a training step"),
+    Column("images_per_batch", "int32", "images", "images per training step"),
     Column("embedding_l2", "float64", "1", "weight of the penalty on the length of embeddings", before=0.0),
     Column("mask_l1", "float64", "1", "weight of the penalty on modulation vectors", before=0.0),
 )
 
 _TRIALS = TableSpec(
     "trials",
-    "one row a trial: an arm with nuisance values and seeds",
+    "one row per trial: an arm with nuisance values and seeds",
     (
         _STUDY,
         _TRIAL,
@@ -55,22 +57,24 @@ _TRIALS = TableSpec(
         _STAGE,
         Column("round", "int32", "index", "round of the arm's own search that proposed the trial"),
         Column("trial_index", "int32", "index", "number of the trial within its arm and stage, in planned order"),
-        text("state", "how far the trial came", "completed", "pruned", "failed", "running", "waiting"),
+        text("state", "state of the trial", "completed", "pruned", "failed", "running", "waiting"),
         *NUISANCE,
-        Column("data_seed", "int64", "seed", "decides generated images, frozen triplets and capped splits"),
+        Column("data_seed", "int64", "seed", "determines generated images, frozen triplets and capped splits"),
         _TRAIN_SEED,
-        Column("sampler_seed", "int64", "seed", "decides the nuisance values that are proposed"),
+        Column("sampler_seed", "int64", "seed", "determines the proposed nuisance values"),
         Column("epochs_planned", "int32", "epochs", "epochs of a full training"),
         Column("epochs_run", "int32", "epochs", "epochs done"),
-        Column("seconds", "float64", "s", "time spent in the epochs done; depends on the machine and its load"),
-        Column("peak_memory_bytes", "int64", "bytes", "largest memory of the trial's process or device", nullable=True),
-        Column("objective", "float64", "share", "what tuning maximises, at the last epoch done", nullable=True),
+        Column("seconds", "float64", "s", "time spent in completed epochs; depends on the machine and its load"),
+        Column("peak_memory_bytes", "int64", "bytes", "peak memory of the trial's process or device", nullable=True),
+        Column(
+            "objective", "float64", "share", "value maximized by tuning, at the last completed epoch", nullable=True
+        ),
         text("objective_metric", "split/mean over tasks/metric/average of the objective"),
-        Column("added_parameters", "int64", "parameters", "parameters over the same network without modulation"),
+        Column("added_parameters", "int64", "parameters", "parameters beyond the same network without modulation"),
         Column("parameters", "int64", "parameters", "all parameters of the model"),
-        optional(text("mlflow_run_id", "the trial's run in MLflow, where one exists")),
+        optional(text("mlflow_run_id", "the trial's MLflow run, if any")),
         text("data_fingerprint", "hash of the content of images and labels"),
-        Column("attempts", "int32", "count", "times a worker started the trial"),
+        Column("attempts", "int32", "count", "number of times a worker started the trial"),
         text("software", "versions of the software, as a JSON object"),
         text("config", "the whole trial configuration, as a JSON object"),
     ),
@@ -79,7 +83,7 @@ _TRIALS = TableSpec(
 
 _TASK_METRICS = TableSpec(
     "task_metrics",
-    "one row a trial, split, task, metric and average",
+    "one row per trial, split, task, metric and average",
     (
         _STUDY,
         _TRIAL,
@@ -90,8 +94,8 @@ _TASK_METRICS = TableSpec(
         text("task", "name of the task"),
         _METRIC,
         text("average", "mean over queries, or over classes of the mean over a class's queries", "query", "class"),
-        Column("value", "float64", "share", "the metric; empty where no query has a partner", nullable=True),
-        Column("chance", "float64", "share", "what random embeddings are expected to reach", nullable=True),
+        Column("value", "float64", "share", "value of the metric; empty if no query has a match", nullable=True),
+        Column("chance", "float64", "share", "expected value for random embeddings", nullable=True),
         Column("queries", "int64", "count", "queries or triplets behind the value"),
     ),
     key=("trial_id", "split", "task", "metric", "average"),
@@ -99,7 +103,7 @@ _TASK_METRICS = TableSpec(
 
 _CURVES = TableSpec(
     "curves",
-    "one row a trial, epoch and metric",
+    "one row per trial, epoch and metric",
     (
         _STUDY,
         _TRIAL,
@@ -107,32 +111,32 @@ _CURVES = TableSpec(
         _STAGE,
         Column("epoch", "int32", "epochs", "epochs done"),
         text("metric", "path of the metric, such as train/loss or validation/<task>/triplet_accuracy"),
-        Column("value", "float64", "see metric", "the metric; empty where it is undefined", nullable=True),
+        Column("value", "float64", "see metric", "value of the metric; empty if undefined", nullable=True),
     ),
     key=("trial_id", "epoch", "metric"),
 )
 
 LEDGER = (
     Column("parameters", "int64", "parameters", "parameters"),
-    Column("added_parameters", "int64", "parameters", "parameters over the same network without modulation"),
-    Column("added_parameters_per_task", "float64", "parameters per task", "what one more task of its own would add"),
-    Column("bytes_fp32", "int64", "bytes", "parameters and buffers stored at 4 bytes a number"),
-    Column("bytes_fp16", "int64", "bytes", "parameters and buffers stored at 2 bytes a number"),
-    Column("embeddings_per_image", "int32", "vectors", "vectors to store for an image and all tasks"),
-    Column("index_bytes_per_image_fp32", "int64", "bytes per image", "gallery index at 4 bytes a number"),
-    Column("index_bytes_per_image_fp16", "int64", "bytes per image", "gallery index at 2 bytes a number"),
-    Column("multiply_adds_per_image", "int64", "multiply-adds", "work for one image and all tasks"),
-    Column("mask_bits", "int64", "bits", "values of one bit, stored eight a byte; 32 of them count as one parameter"),
+    Column("added_parameters", "int64", "parameters", "parameters beyond the same network without modulation"),
+    Column("added_parameters_per_task", "float64", "parameters per task", "cost of one additional task"),
+    Column("bytes_fp32", "int64", "bytes", "parameters and buffers at 4 bytes per number"),
+    Column("bytes_fp16", "int64", "bytes", "parameters and buffers at 2 bytes per number"),
+    Column("embeddings_per_image", "int32", "vectors", "vectors to store per image for all tasks"),
+    Column("index_bytes_per_image_fp32", "int64", "bytes per image", "gallery index at 4 bytes per number"),
+    Column("index_bytes_per_image_fp16", "int64", "bytes per image", "gallery index at 2 bytes per number"),
+    Column("multiply_adds_per_image", "int64", "multiply-adds", "computation per image for all tasks"),
+    Column("mask_bits", "int64", "bits", "one-bit values, stored eight per byte; 32 of them count as one parameter"),
 )
 
 _STORAGE = TableSpec(
     "storage",
-    "one row an arm and component: stages, modulation points and the total",
+    "one row per arm and component: stages, modulation points and the total",
     (
         _STUDY,
         *_ARM,
         text("component", "stage or modulation point; total for the whole model"),
-        text("kind", "what the component is", "stage", "modulation", "total"),
+        text("kind", "kind of component", "stage", "modulation", "total"),
         *all_optional(LEDGER),
     ),
     key=("arm_id", "kind", "component"),
@@ -140,7 +144,7 @@ _STORAGE = TableSpec(
 
 _FAILURES = TableSpec(
     "failures",
-    "one row a failed attempt of a trial",
+    "one row per failed attempt of a trial",
     (
         _STUDY,
         _TRIAL,
@@ -148,9 +152,9 @@ _FAILURES = TableSpec(
         _STAGE,
         text("kind", "class of the failure", "diverged", "out_of_memory", "disk_full", "hung", "data", "crashed"),
         text("message", "the error, in one line"),
-        text("traceback", "where it arose"),
-        Column("time", "timestamp", "UTC", "when it was recorded"),
-        Column("attempt", "int32", "count", "which attempt of the trial, from 1"),
+        text("traceback", "location of the error"),
+        Column("time", "timestamp", "UTC", "time of recording"),
+        Column("attempt", "int32", "count", "number of the attempt, from 1"),
         optional(text("host", "machine that ran the attempt")),
     ),
 )
@@ -158,7 +162,7 @@ _FAILURES = TableSpec(
 
 def _estimate(name: str, meaning: str) -> tuple[Column, ...]:
     """Return mean, low and high of a mean over seeds."""
-    interval = "95 % percentile bootstrap over seeds; empty below two seeds"
+    interval = "95 % percentile bootstrap over seeds; empty with fewer than two seeds"
     return (
         Column(f"{name}_mean", "float64", "share", f"{meaning}, mean over seeds", nullable=True),
         Column(f"{name}_low", "float64", "share", f"{meaning}, lower bound, {interval}", nullable=True),
@@ -167,7 +171,7 @@ def _estimate(name: str, meaning: str) -> tuple[Column, ...]:
 
 
 def _headline(name: str) -> tuple[Column, ...]:
-    worst = "mean over seeds on the task where that mean is lowest"
+    worst = "mean over seeds for the task with the lowest mean"
     return (
         *_estimate(name, f"mean over tasks of {name}, averaged over queries"),
         Column(f"{name}_worst_task_mean", "float64", "share", f"{name}: {worst}", nullable=True),
@@ -176,7 +180,7 @@ def _headline(name: str) -> tuple[Column, ...]:
 
 def _difference(reference: str) -> tuple[Column, ...]:
     meaning = f"triplet_accuracy minus that of arm {reference}, paired by seed"
-    student = "95 % Student t; empty below two common seeds"
+    student = "95 % Student t; empty with fewer than two common seeds"
     return (
         *_estimate(f"delta_{reference}", meaning),
         Column(f"delta_{reference}_t_low", "float64", "share", f"{meaning}, lower bound, {student}", nullable=True),
@@ -186,7 +190,7 @@ def _difference(reference: str) -> tuple[Column, ...]:
 
 _SUMMARY = TableSpec(
     "summary",
-    "one row an arm: test metrics of its confirm trials over seeds, and what the arm stores",
+    "one row per arm: test metrics of its confirm trials over seeds, and its storage",
     (
         _STUDY,
         *_ARM,
@@ -194,9 +198,9 @@ _SUMMARY = TableSpec(
         Column("n_seeds", "int32", "count", "confirm trials behind the row"),
         text("seeds", "their train seeds, comma separated"),
         text("split", "images the metrics were measured on", "test"),
-        text("selection_rule", "how the nuisance values of the arm were chosen"),
-        optional(text("selected_trial_id", "the tune trial that was chosen")),
-        Column("validation_objective", "float64", "share", "objective of the chosen tune trial", nullable=True),
+        text("selection_rule", "how the nuisance values of the arm were selected"),
+        optional(text("selected_trial_id", "the selected tune trial")),
+        Column("validation_objective", "float64", "share", "objective of the selected tune trial", nullable=True),
         *(column for name in HEADLINE_METRICS for column in _headline(name)),
         *all_optional(LEDGER),
         Column("added_share", "float64", "share", "added parameters over those without modulation", nullable=True),
@@ -204,7 +208,7 @@ _SUMMARY = TableSpec(
             "on_front_probability",
             "float64",
             "share",
-            "joint bootstrap draws over seeds in which no arm has as few added parameters and more triplet accuracy",
+            "joint bootstrap draws over seeds in which no arm has as few added parameters and higher triplet accuracy",
             nullable=True,
         ),
         *_difference("shared"),

@@ -22,21 +22,21 @@ Rows = pd.DataFrame | Sequence[Mapping[str, Any]]
 
 
 class NewerTableError(ValueError):
-    """A table was written by a newer installation, which alone knows what its columns mean."""
+    """A table was written by a newer installation, so the meaning of its columns is unknown."""
 
 
 _MISFITS = (pa.ArrowInvalid, pa.ArrowTypeError, pa.ArrowNotImplementedError, OverflowError)
-"""What Arrow raises for values that do not fit a type."""
+"""Arrow's exceptions for values that do not fit a type."""
 
 
 def write_tables(folder: Path, tables: Mapping[str, Rows]) -> tuple[Path, ...]:
     """Check all tables, then write each as ``<folder>/<name>.parquet``.
 
-    Nothing is written when any table breaks its schema, and a file is replaced only once its successor lies complete
-    on the disk. Columns that may be empty may be left out. The study's name goes into the metadata of every file.
+    Nothing is written if any table violates its schema, and a file is replaced only once its successor is complete
+    on disk. Nullable columns may be omitted. The study's name goes into the metadata of every file.
 
     Raises:
-        ValueError: A table, column or value breaks the schema, or the rows belong to several studies.
+        ValueError: A table, column or value violates the schema, or the rows belong to several studies.
     """
     checked = {name: arrow_table(name, rows) for name, rows in tables.items()}
     study = _study_of(checked)
@@ -53,23 +53,23 @@ def write_tables(folder: Path, tables: Mapping[str, Rows]) -> tuple[Path, ...]:
 def read_table(folder: Path, name: str) -> pd.DataFrame:
     """Read a table of this version or of an older one, whose missing columns are filled.
 
-    Integer columns that may be empty come as pandas' ``Int32`` and ``Int64``.
+    Nullable integer columns are returned as pandas' ``Int32`` and ``Int64``.
 
     Raises:
-        ValueError: The table is unknown, was never written, is damaged, or is not ours.
+        ValueError: The table is unknown, was never written, is damaged, or does not belong to a study.
         NewerTableError: It belongs to a newer schema.
     """
     spec = _spec(name)
     path = table_path(folder, name)
     if not path.is_file():
-        raise ValueError(f"{path}: there is no such table; collect the study first")
+        raise ValueError(f"{path}: no such table; collect the study first")
     table = _read_parquet(path)
     _refuse_newer(table.schema, path)
     return frame_of(_in_columns_of_today(table, spec, path))
 
 
 def frame_of(table: pa.Table) -> pd.DataFrame:
-    """Return a table of ours as a frame; integer columns that may be empty become pandas' ``Int32`` and ``Int64``."""
+    """Return a study's table as a frame; nullable integer columns become pandas' ``Int32`` and ``Int64``."""
     masked = {pa.int32(): pd.Int32Dtype(), pa.int64(): pd.Int64Dtype()}
     frame: pd.DataFrame = table.to_pandas(types_mapper=masked.get)
     plain = {f.name: f.type.to_pandas_dtype() for f in table.schema if f.type in masked and not f.nullable}
@@ -77,7 +77,7 @@ def frame_of(table: pa.Table) -> pd.DataFrame:
 
 
 def table_path(folder: Path, name: str) -> Path:
-    """Return where a table lies."""
+    """Return the path of a table."""
     return folder / f"{_spec(name).name}.parquet"
 
 
@@ -114,7 +114,7 @@ def _refuse_unknown_columns(spec: TableSpec, frame: pd.DataFrame) -> None:
 
 
 def _array(table: str, field: pa.Field, frame: pd.DataFrame) -> pa.Array:
-    """Convert one column; a column that was left out becomes empty values of its type."""
+    """Convert one column; an omitted column becomes empty values of its type."""
     if field.name not in frame.columns:
         return pa.nulls(len(frame), field.type)
     column = frame[field.name]
@@ -129,7 +129,7 @@ def _array(table: str, field: pa.Field, frame: pd.DataFrame) -> pa.Array:
 
 
 def _converted(column: pd.Series[Any], wanted: pa.DataType) -> pa.Array:
-    """Convert values without loss; Arrow's own conversion of Python numbers would cut 0.5 to the integer 0."""
+    """Convert values without loss; Arrow's own conversion of Python numbers would truncate 0.5 to 0."""
     if isinstance(column.dtype, pd.DatetimeTZDtype):
         # Arrow would take such a series through NumPy, where the time zone gets lost.
         column = column.astype(object)
@@ -137,7 +137,7 @@ def _converted(column: pd.Series[Any], wanted: pa.DataType) -> pa.Array:
         return pa.Array.from_pandas(column, type=wanted)
     found = pa.Array.from_pandas(column)
     if not (pa.types.is_integer(found.type) or pa.types.is_floating(found.type) or pa.types.is_null(found.type)):
-        raise pa.ArrowTypeError(f"{found.type} is no number")
+        raise pa.ArrowTypeError(f"{found.type} is not numeric")
     return found.cast(wanted)
 
 
@@ -158,7 +158,9 @@ def _refuse_unknown_words(spec: TableSpec, table: pa.Table) -> None:
         for row, value in enumerate(table[column.name].to_pylist()):
             if value is not None and value not in column.allowed:
                 allowed = ", ".join(column.allowed)
-                raise ValueError(f"table {spec.name}, column {column.name}, row {row}: {value!r} is none of {allowed}")
+                raise ValueError(
+                    f"table {spec.name}, column {column.name}, row {row}: {value!r} is not one of {allowed}"
+                )
 
 
 def _refuse_double_rows(spec: TableSpec, table: pa.Table) -> None:
@@ -175,7 +177,7 @@ def _refuse_double_rows(spec: TableSpec, table: pa.Table) -> None:
 def _study_of(tables: Mapping[str, pa.Table]) -> str:
     studies = sorted({name for table in tables.values() for name in table["study"].unique().to_pylist()})
     if len(studies) > 1:
-        raise ValueError(f"the tables of one folder belong to one study, got rows of {', '.join(studies)}")
+        raise ValueError(f"the tables of one folder must belong to one study, got rows of {', '.join(studies)}")
     return studies[0] if studies else ""
 
 
@@ -192,7 +194,7 @@ def _read_parquet(path: Path) -> pa.Table:
 def _refuse_newer(schema: pa.Schema, path: Path) -> None:
     version = (schema.metadata or {}).get(b"schema_version", b"")
     if not version.isdigit():
-        raise ValueError(f"{path}: not a table of a study (its metadata holds no schema_version)")
+        raise ValueError(f"{path}: not a table of a study (its metadata has no schema_version)")
     if int(version) > SCHEMA_VERSION:
         raise NewerTableError(
             f"{path}: written with schema version {int(version)}, but this installation knows versions up to "
@@ -201,7 +203,7 @@ def _refuse_newer(schema: pa.Schema, path: Path) -> None:
 
 
 def _in_columns_of_today(table: pa.Table, spec: TableSpec, path: Path) -> pa.Table:
-    """Return a table with exactly today's columns: those an older version lacked hold what their absence meant."""
+    """Return a table with exactly the current columns; those missing from an older version get their implied value."""
     expected = SCHEMAS[spec.name]
     for column, field in zip(spec.columns, expected, strict=True):
         if field.name not in table.column_names and (column.nullable or column.before is not None):

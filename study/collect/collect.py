@@ -1,4 +1,4 @@
-"""From journals to tables: a pure function of the plan, the journals and the MLflow run ids that tracking noted."""
+"""From journals to tables: a pure function of the plan, the journals and the MLflow run ids recorded by tracking."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _LOG = logging.getLogger(__name__)
 
 
 class _RunIds(BaseModel):
-    """What the tables take from tracking's note."""
+    """The part of tracking's record that the tables use."""
 
     trials: dict[str, str]
 
@@ -28,13 +28,13 @@ def collect(folder: RunFolder) -> dict[str, pd.DataFrame]:
     """Write the tables of a run and return them by name.
 
     Raises:
-        UserError: the folder holds no plan.
+        UserError: the folder has no plan.
     """
     return collect_progress(folder, read_progress(folder))
 
 
 def collect_progress(folder: RunFolder, progress: RunProgress) -> dict[str, pd.DataFrame]:
-    """Write the tables of a run whose journals were read already, and return them by name."""
+    """Write the tables of a run whose journals have been read, and return them by name."""
     tables = build_tables(progress, _mlflow_runs(folder))
     with naming(folder.tables):
         write_tables(folder.tables, tables)
@@ -67,22 +67,22 @@ def _frame(name: str, rows: Iterable[Row]) -> pd.DataFrame:
 
 
 def read_summary(folder: RunFolder) -> pd.DataFrame:
-    """Return the summary table of a run that has been collected; where it is damaged, all tables are made again.
+    """Return the summary table of a run that has been collected; if it is damaged, all tables are rebuilt.
 
     Raises:
-        UserError: the folder holds no plan, or the table is of a newer version.
+        UserError: the folder has no plan, or the table is of a newer version.
     """
     try:
         return read_table(folder.tables, "summary")
     except NewerTableError as error:
         raise UserError(str(error)) from error
     except ValueError as error:
-        _LOG.warning("%s; the tables are made again from the journals", error)
+        _LOG.warning("%s; rebuilding the tables from the journals", error)
         return collect(folder)["summary"]
 
 
 def _mlflow_runs(folder: RunFolder) -> Mapping[str, str]:
-    """Return what tracking noted, if it has run; a damaged note is left out, and written anew by the next sync."""
+    """Return tracking's record, if any; a damaged one is ignored and rewritten by the next sync."""
     if not folder.mlflow_runs.exists():
         return {}
     try:

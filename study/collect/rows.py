@@ -14,7 +14,7 @@ from study.schedule.progress import TrialProgress
 Row = dict[str, Any]
 
 _TABLE_STATES = {"diverged": "failed", "paused": "waiting"}
-"""States that the tables know under another name; ``failures`` says why a trial failed."""
+"""States with a different name in the tables; ``failures`` gives the reason for a failure."""
 
 
 def trial_row(plan: StudyPlan, progress: TrialProgress, mlflow_run_id: str | None) -> Row:
@@ -61,7 +61,7 @@ def trial_row(plan: StudyPlan, progress: TrialProgress, mlflow_run_id: str | Non
 
 
 def metric_rows(plan: StudyPlan, progress: TrialProgress) -> Iterator[Row]:
-    """Yield the trial's rows of ``task_metrics``: what it measured at its end."""
+    """Yield the trial's rows of ``task_metrics``: its final measurements."""
     history = progress.history
     if history is None or history.finished is None or progress.state != "completed":
         return

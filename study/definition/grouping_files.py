@@ -1,6 +1,6 @@
-"""Groupings that a study file takes from another file, put in as groups while it is loaded.
+"""Groupings that a study file takes from another file, inserted as groups when the study is loaded.
 
-From then on the study holds the groups themselves: its trials do not depend on the file, which may change or go.
+From then on the study contains the groups themselves, so its trials do not depend on the file.
 """
 
 from __future__ import annotations
@@ -17,10 +17,10 @@ _KEYS = ("file", "name")
 
 
 def insert_groupings(study: str, values: dict[str, Any], base: Path) -> None:
-    """Replace every ``groups: {file: PATH, name: NAME}`` of the space by the groups of that name in that file.
+    """Replace every ``groups: {file: PATH, name: NAME}`` of the space by the groups with that name in that file.
 
     The level is called ``NAME`` unless it has a name of its own; one that is ``shuffled``, ``NAME-shuffled-SEED``.
-    Values of another shape are left for the validation to refuse.
+    Values of another shape are left to validation.
 
     Args:
         study: name of the study file, for messages.
@@ -28,7 +28,7 @@ def insert_groupings(study: str, values: dict[str, Any], base: Path) -> None:
         base: the folder a relative path starts from.
 
     Raises:
-        UserError: no such file, no mapping ``groupings`` in it, no such name, or a key too many.
+        UserError: no such file, no mapping ``groupings`` in it, no such name, or an unexpected key.
     """
     for key, level in _grouping_levels(values):
         groups = level["groups"]
@@ -59,7 +59,7 @@ def _grouping_levels(values: dict[str, Any]) -> Iterator[tuple[str, dict[str, An
 
 
 def _groups_in_file(key: str, reference: dict[str, Any], base: Path) -> tuple[Any, str]:
-    """Return the groups and their name; what the groups look like is checked where groups are read."""
+    """Return the groups and their name; the groups themselves are validated when they are read."""
     for part in reference:
         if part not in _KEYS:
             raise UserError(f"{key}.{part}: unknown key{nearest(str(part), _KEYS)}")
@@ -76,7 +76,7 @@ def _groups_in_file(key: str, reference: dict[str, Any], base: Path) -> tuple[An
         raise UserError(f"{key}.file: {reference['file']!r}: {error}") from None
     found = content.get("groupings") if isinstance(content, dict) else None
     if not isinstance(found, dict) or not found:
-        raise UserError(f"{key}.file: {path}: holds no mapping 'groupings' of names to lists of groups")
+        raise UserError(f"{key}.file: {path}: has no mapping 'groupings' from names to lists of groups")
     if name not in found:
-        raise UserError(f"{key}.name: {path} holds no grouping {name!r}{nearest(name, sorted(map(str, found)))}")
+        raise UserError(f"{key}.name: {path} has no grouping {name!r}{nearest(name, sorted(map(str, found)))}")
     return found[name], name

@@ -1,4 +1,4 @@
-"""From a study file to a definition. Every refusal is one line that names the file, the dotted key, value and rule."""
+"""From a study file to a definition. Errors are one line that names file, dotted key, value and rule."""
 
 from __future__ import annotations
 
@@ -36,16 +36,16 @@ def built_in_studies() -> dict[str, Traversable]:
 
 
 def load_study(path: Path) -> StudyDefinition:
-    """Read a study file, or a built-in study when no file of that name exists; log a notice for each renamed key.
+    """Read a study file, or a built-in study if no file with that name exists; log a notice for each renamed key.
 
-    Relative paths of images, start weights and a network's code are relative to the study file and come back absolute;
-    groupings that stand in a file of their own come back as groups.
+    Relative paths of images, start weights and network code refer to the study file's folder and become absolute;
+    groupings in separate files are returned as groups.
 
     Args:
         path: the file, or the bare name of a built-in study (``default``, ``smoke``).
 
     Raises:
-        UserError: the file is missing, no YAML, or breaks a rule; the message is one line.
+        UserError: the file is missing, not YAML, or violates a rule; the message is one line.
     """
     text = _read_text(path)
     for key in _renamed(str(path), _read_mapping(str(path), text)):
@@ -54,7 +54,7 @@ def load_study(path: Path) -> StudyDefinition:
 
 
 def read_study(path: Path) -> StudyDefinition:
-    """Read a study file as ``load_study`` does, without notices: of a run folder, which the next run writes anew.
+    """Read a study file as ``load_study`` does, without notices: for a run folder, which the next run rewrites.
 
     Raises:
         UserError: as ``load_study``.
@@ -63,7 +63,7 @@ def read_study(path: Path) -> StudyDefinition:
 
 
 def parse_study(path: Path, text: str) -> StudyDefinition:
-    """Return the definition that the text of a study file holds, as if it stood at ``path``.
+    """Return the definition in the text of a study file, as if it were at ``path``.
 
     Raises:
         UserError: as ``load_study``.
@@ -78,7 +78,7 @@ def parse_study(path: Path, text: str) -> StudyDefinition:
 def _read(path: Path, text: str) -> StudyDefinition:
     if _is_built_in(path) and needs_data(_read_mapping(str(path), text)):
         raise UserError(
-            f"{path}: this study needs images of yours; a copy that says where they lie: "
+            f"{path}: this study needs your own images; make a copy that names their folder: "
             f"modstudy new {path} my-{path}.yaml --data FOLDER"
         )
     return parse_study(path, text)
@@ -92,7 +92,7 @@ def _renamed(name: str, values: dict[str, Any]) -> list[RenamedKey]:
 
 
 def needs_data(values: dict[str, Any]) -> bool:
-    """Return whether the values of a built-in study leave open where the images lie."""
+    """Return whether a built-in study does not name the location of its images."""
     source = values["data"]["source"]
     return source["kind"] != "generated" and "path" not in source
 
@@ -123,9 +123,9 @@ def _read_mapping(name: str, text: str) -> dict[str, Any]:
 
 
 def _resolve_paths(name: str, values: dict[str, Any], base: Path) -> None:
-    """Make the paths of what a study reads absolute; values of a wrong shape are left for the validation to refuse.
+    """Make a study's paths absolute; values of the wrong shape are left to validation.
 
-    A network's own code is looked for beside the study file unless the file says where it is.
+    A network's code is searched for beside the study file unless the file names its folder.
     """
     network = values.get("network")
     if isinstance(network, dict) and ":" in str(network.get("backbone")):
@@ -142,11 +142,11 @@ def _resolve_paths(name: str, values: dict[str, Any], base: Path) -> None:
             try:
                 section[last] = str((base / Path(section[last]).expanduser()).resolve())
             except (ValueError, RuntimeError) as error:  # a NUL in it, or the home of a user that is not there
-                raise UserError(f"{name}: {key}: {section[last]!r} is no path: {error}") from None
+                raise UserError(f"{name}: {key}: {section[last]!r} is not a path: {error}") from None
 
 
 def _source_paths(values: dict[str, Any]) -> list[str]:
-    """Return the keys of the source of images that are paths; none of an unknown kind, which the validation words."""
+    """Return the keys of the image source that are paths; none for an unknown kind, which validation reports."""
     data = values.get("data")
     source = data.get("source") if isinstance(data, dict) else None
     if not isinstance(source, dict):
@@ -158,7 +158,7 @@ def _source_paths(values: dict[str, Any]) -> list[str]:
 
 
 def _validate(name: str, values: dict[str, Any], text: str) -> StudyDefinition:
-    """Validate as JSON, where strict types still allow lists for tuples and text for paths."""
+    """Validate as JSON, in which strict types still accept lists for tuples and text for paths."""
     try:
         return StudyDefinition.model_validate_json(json.dumps(values, default=str), strict=True)
     except ValidationError as error:
@@ -167,7 +167,7 @@ def _validate(name: str, values: dict[str, Any], text: str) -> StudyDefinition:
 
 
 def _quote_hint(name: str, text: str, problem: str) -> str:
-    """Return what to say where a text was expected and a word stands that YAML takes for something else."""
+    """Return a hint if text was expected but YAML reads the word as something else."""
     if not _EXPECTS_TEXT.search(problem):
         return ""
     hints = (in_quotes(word) for word in words_in(name, text, problem.partition(": ")[0]))

@@ -1,4 +1,4 @@
-"""What a study file may say. Strict: an unknown key is refused, and every value is checked where it is given.
+"""The model of a study file. Strict: unknown keys are refused, and every value is validated.
 
 The sections on data, augmentation, network, batches, loss, optimization, evaluation, agreement and compute are those of
 ``trainables.config.trial``; ``evaluation.splits`` and ``compute.threads`` follow from the stage and from ``resources``.
@@ -23,7 +23,7 @@ from trainables.config.trial import check_sections_agree
 from trainables.foundation.section import Section
 
 LONGEST_NAME = 100
-"""Characters of a study's name at most."""
+"""Largest number of characters in a study's name."""
 
 
 _SPACE: TypeAdapter[SearchSpace] = TypeAdapter(Space)
@@ -31,7 +31,7 @@ _SPACE: TypeAdapter[SearchSpace] = TypeAdapter(Space)
 
 
 class HalvingSection(Section):
-    """At each rung (epochs done) the best share ``keep`` of an arm's trials goes on; ties and rounding keep more."""
+    """At each rung (epochs done) the best share ``keep`` of an arm's trials continues; ties and rounding keep more."""
 
     rungs: tuple[int, ...] = Field(min_length=1)
     keep: float = Field(0.5, gt=0, lt=1)
@@ -39,12 +39,12 @@ class HalvingSection(Section):
     @model_validator(mode="after")
     def _rungs_rise(self) -> HalvingSection:
         if list(self.rungs) != sorted(set(self.rungs)) or self.rungs[0] < 1:
-            raise ValueError(f"rungs must be rising epochs from 1, got {list(self.rungs)}")
+            raise ValueError(f"rungs must be ascending epochs from 1, got {list(self.rungs)}")
         return self
 
 
 class SearchSection(Section):
-    """How the nuisance values of an arm are found: ``trials_per_arm`` trials, sampled ``round_size`` at a time."""
+    """The search for the nuisance values of an arm: ``trials_per_arm`` trials, sampled ``round_size`` at a time."""
 
     mode: Literal["design"] = "design"
     trials_per_arm: int = Field(4, ge=1)
@@ -54,7 +54,7 @@ class SearchSection(Section):
 
 
 class SelectionSection(Section):
-    """Which validation metric (mean over tasks, last epoch) decides between the tune trials of an arm."""
+    """The validation metric (mean over tasks, last epoch) that selects among the tune trials of an arm."""
 
     metric: Literal[
         "triplet_accuracy",
@@ -69,7 +69,7 @@ class SelectionSection(Section):
 
 
 class ConfirmSection(Section):
-    """The train seeds over which the selected values of every arm are trained again."""
+    """The train seeds with which the selected values of every arm are retrained."""
 
     seeds: tuple[int, ...] = Field((1, 2, 3), min_length=1)
 
@@ -88,9 +88,9 @@ class SeedsSection(Section):
 
 
 class ResourcesSection(Section):
-    """What one trial gets, how many may run at once (None: as many as fit), and how often a crash is retried.
+    """Resources of one trial, the maximum number of concurrent trials (None: as many as fit), and retries of a failure.
 
-    ``hang_after_s``: a trial without a sign of life (a step, a chunk of an evaluation) so long is ended; None never.
+    ``hang_after_s``: a trial without progress (a step, a chunk of an evaluation) for this long is ended; None: never.
     """
 
     cpus: float = Field(1, gt=0)
@@ -106,9 +106,9 @@ class ResourcesSection(Section):
 
 
 class TrackingSection(Section):
-    """Which MLflow store is fed and its experiment (None: the study's name).
+    """The MLflow store and its experiment (None: the study's name).
 
-    Without ``uri`` it is that of ``MLFLOW_TRACKING_URI``, and without both SQLite in the run folder.
+    Without ``uri`` the store is that of ``MLFLOW_TRACKING_URI``; without both, SQLite in the run folder.
     """
 
     uri: str | None = Field(None, min_length=1)
@@ -182,16 +182,16 @@ class StudyDefinition(Section):
 
     @property
     def tune_trials_per_arm(self) -> int:
-        """Nuisance trials of every arm: 1 when there is nothing to tune, since all would be the same trial."""
+        """Tune trials per arm: 1 if there is nothing to tune, since all would be the same trial."""
         return self.search.trials_per_arm if self.space.nuisance else 1
 
     @property
     def objective_metric(self) -> str:
-        """What tuning maximises, as ``split/mean over tasks/metric/average``."""
+        """The value that tuning maximizes, as ``split/mean over tasks/metric/average``."""
         return f"validation/mean/{self.selection.metric}/{self.selection.average}"
 
     def plain(self) -> dict[str, Any]:
-        """Return every setting as JSON values; validated again, they give an equal definition."""
+        """Return every setting as JSON values; validating them gives an equal definition."""
         return self.model_dump(
             mode="json", exclude={"evaluation": {"splits"}, "compute": {"threads"}, "balancing": {"method"}}
         )

@@ -1,4 +1,4 @@
-"""Passwords and tokens in addresses: found, refused in files, taken out, and never shown.
+"""Passwords and tokens in addresses: detected, refused in files, removed, and never shown.
 
 An address such as ``postgresql://user:secret@host/db?sslpassword=secret`` may hold secrets before the ``@`` and in
 the query. Free text (a message of a driver, a traceback) may hold such an address, or a secret from the environment.
@@ -22,17 +22,17 @@ _SECRET_VARIABLE = re.compile(rf"(?i)(?:{_WORDS})$|^MYSQL_PWD$")
 _LOGIN_IN_TEXT = re.compile(r"(?P<scheme>\b[A-Za-z][\w+.\-]*://)(?P<login>[^\s/]\S*)@")
 _SCHEME = r"(?:[A-Za-z][\w+.\-]*:)?//"
 _LOGIN = re.compile(rf"\A(?P<scheme>{_SCHEME}|(?!{_SCHEME}))(?P<login>[^/].*)@", re.DOTALL)
-"""Of an address that stands alone, whose password may hold any character, and whose scheme may have been forgotten."""
+"""For a standalone address, whose password may contain any character and whose scheme may be missing."""
 
 _HOST = re.compile(r"(?:\[[^\]/]*\]|[^:/]*)(?::\d*)?/")
 _PARAMETER = re.compile(r"(?P<before>[?&;#])(?P<name>[^=&;?#\s\"']+)=(?P<value>[^&;#\s\"']*)")
 _WEB = re.compile(r"(?i)https?://")
 _SHORTEST = 4
-"""A shorter value of an environment variable is not looked for in texts: it may stand there as a word."""
+"""Shorter values of environment variables are not searched for in texts, since they may occur as words."""
 
 
 def holds_secret(address: str) -> bool:
-    """Return whether an address holds a password, a token, or for a web address any login at all."""
+    """Return whether an address contains a password, a token, or, for a web address, any login."""
     return without_secrets(address) != address
 
 
@@ -44,12 +44,12 @@ def without_secrets(address: str) -> str:
 
 
 def redact(text: str) -> str:
-    """Return a text with every secret in it replaced by three stars: in addresses, and those of the environment."""
+    """Return a text with every secret replaced by three asterisks: those in addresses and in the environment."""
     return _without_parameters_and_environment(_LOGIN_IN_TEXT.sub(_hidden_login, text))
 
 
 def redact_address(address: str) -> str:
-    """Return an address with every secret in it replaced by three stars, whatever characters it has."""
+    """Return an address with every secret replaced by three asterisks, for any characters."""
     return _without_parameters_and_environment(_LOGIN.sub(_hidden_login, address))
 
 
@@ -91,7 +91,7 @@ def _is_secret(found: re.Match[str]) -> bool:
 
 
 def _of_the_environment() -> Iterator[str]:
-    """Yield every way in which a secret of the environment may be written."""
+    """Yield every form in which a secret of the environment may be written."""
     for name, value in os.environ.items():
         if _SECRET_VARIABLE.search(name):
             yield from _spellings(value)

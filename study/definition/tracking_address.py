@@ -1,4 +1,4 @@
-"""Which MLflow store a study feeds: named in its file, in ``MLFLOW_TRACKING_URI``, or SQLite in the run folder."""
+"""The MLflow store of a study: named in its file, in ``MLFLOW_TRACKING_URI``, or SQLite in the run folder."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ class StoreAddress:
     """An MLflow store.
 
     Attributes:
-        uri: what MLflow opens; it may hold a password, so only ``shown`` is ever printed.
-        origin: where the address stands, to be named where it is refused.
-        artifacts: where artifacts of a new experiment go; None leaves it to the server.
+        uri: what MLflow opens; it may contain a password, so only ``shown`` is ever printed.
+        origin: where the address comes from, for error messages.
+        artifacts: where artifacts of a new experiment go; None lets the server decide.
     """
 
     uri: str = field(repr=False)
@@ -58,7 +58,7 @@ def store_address(folder: RunFolder, uri: str | None) -> StoreAddress:
 
     Args:
         folder: the folder of the run.
-        uri: ``tracking.uri`` of the study file, where it is given.
+        uri: ``tracking.uri`` of the study file, if given.
     """
     given, origin = (uri, "tracking.uri") if uri is not None else (os.environ.get(ENVIRONMENT), ENVIRONMENT)
     if not given:

@@ -1,4 +1,4 @@
-"""Turns pydantic's findings about a study file into one sentence with the dotted key, the rule and the value."""
+"""Turns pydantic's errors about a study file into one sentence with the dotted key, the rule and the value."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from trainables.foundation.registry import nearest
 
 
 def first_problem(error: ValidationError) -> str:
-    """Return the first finding as ``key: rule, got value``, and how many more there are."""
+    """Return the first error as ``key: rule, got value``, and the number of further ones."""
     details = error.errors(include_url=False)
     more = f" (and {len(details) - 1} more)" if len(details) > 1 else ""
     return _sentence(_telling(details)) + more
@@ -57,13 +57,13 @@ def _sentence(detail: ErrorDetails) -> str:
 
 
 def _unknown(value: Any, expected: str) -> str:
-    """Describe a word that is none of the quoted ones in ``expected``."""
+    """Describe a word that is not among the quoted ones in ``expected``."""
     known = re.findall(r"'([^']*)'", expected)
     return f"unknown value {_short(value)}{nearest(str(value), sorted(known))}"
 
 
 def _rule(message: str) -> str:
-    """Return pydantic's rule in the words of YAML rather than of JSON."""
+    """Return pydantic's rule in YAML terms instead of JSON terms."""
     message = re.sub(r"^(Input|String) ", "", message)
     for theirs, ours in (
         ("an object", "a mapping"),
@@ -77,7 +77,7 @@ def _rule(message: str) -> str:
 
 
 def with_key(key: str, message: str) -> str:
-    """Put ``key`` before a message, unless the message starts with a dotted key of the study file already."""
+    """Prefix a message with ``key``, unless it already starts with a dotted key of the study file."""
     sections = "|".join(StudyDefinition.model_fields)
     return message if not key or re.match(rf"({sections})[.:\[]", message) else f"{key}: {message}"
 

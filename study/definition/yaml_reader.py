@@ -1,4 +1,4 @@
-"""The one reader of YAML: safe, strict, and bounded in time and memory whatever the file holds."""
+"""The only reader of YAML: safe, strict, and bounded in time and memory for any file."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ import yaml
 from study.errors import UserError
 
 LARGEST_FILE = 4_000_000
-"""Bytes of a file at most; the affinities of 140 tasks take fewer."""
+"""Largest file in bytes; the affinities of 140 tasks take fewer."""
 
 DEEPEST = 50
-"""Levels of nesting at most; a study file has about eight."""
+"""Largest depth of nesting; a study file has about eight levels."""
 
 MOST_VALUES = 200_000
-"""Values at most, those that an alias repeats counted again: nine aliases of nine aliases multiply."""
+"""Largest number of values, including repetitions by aliases: nine aliases of nine aliases multiply."""
 
 LONGEST_TEXT = 10_000
 LONGEST_NUMBER = 100
-"""Characters of one value at most, as text and as anything else (a number, a date)."""
+"""Largest number of characters of a value, as text and as anything else (a number, a date)."""
 
 _MERGE_TAG = "tag:yaml.org,2002:merge"
 _TEXT_TAG = "tag:yaml.org,2002:str"
@@ -31,7 +31,7 @@ _SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 class StrictLoader(yaml.SafeLoader):
-    """``yaml.SafeLoader`` within bounds, where a key given twice is an error and 1e-3 is a number."""
+    """``yaml.SafeLoader`` with limits, in which a duplicate key is an error and 1e-3 is a number."""
 
     def __init__(self, stream: str) -> None:
         super().__init__(stream)
@@ -39,10 +39,10 @@ class StrictLoader(yaml.SafeLoader):
         self._values: dict[int, int] = {}  # how many values a finished node stands for, by its identity
 
     def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node | None:
-        """Compose a node, and count what it stands for before anything is made of it.
+        """Compose a node, and count the values it represents before constructing any.
 
         Raises:
-            yaml.composer.ComposerError: too deep, too many values, too long a text, or an alias inside what it names.
+            yaml.composer.ComposerError: too deep, too many values, text too long, or an alias inside its own value.
         """
         event: yaml.Event = self.peek_event()  # type: ignore[no-untyped-call]
         if isinstance(event, yaml.ScalarEvent) and len(event.value) > LONGEST_TEXT:
@@ -60,10 +60,10 @@ class StrictLoader(yaml.SafeLoader):
         return node
 
     def _count(self, node: yaml.Node, event: yaml.Event) -> None:
-        """Note how many values a node stands for; an alias counts as all that it repeats."""
+        """Record how many values a node represents; an alias counts for everything it repeats."""
         if isinstance(event, yaml.AliasEvent):
             if id(node) not in self._values:
-                raise _refusal("an alias (*name) stands inside the value it names", event)
+                raise _refusal("an alias (*name) is inside the value it names", event)
             return
         if isinstance(node, yaml.MappingNode):
             parts = [part for pair in node.value for part in pair]
@@ -77,29 +77,30 @@ class StrictLoader(yaml.SafeLoader):
         """Build a value.
 
         Raises:
-            yaml.constructor.ConstructorError: it breaks a rule, or is written as a number or date and is none.
+            yaml.constructor.ConstructorError: it violates a rule, or looks like a number or date but is not one.
         """
         if isinstance(node, yaml.ScalarNode):
             if node.tag != _TEXT_TAG and len(node.value) > LONGEST_NUMBER:
                 kind = node.tag.rpartition(":")[2]
-                rule = f"at most {LONGEST_NUMBER} are read, a text stands in quotes"
+                rule = f"at most {LONGEST_NUMBER} are read; put text in quotes"
                 raise _refusal(f"{kind} of {len(node.value):,} characters; {rule}", node)
             if _SURROGATE.search(node.value):
-                raise _refusal("half a character (a surrogate) is no text", node)
+                raise _refusal("half a character (a surrogate) is not text", node)
         try:
             return super().construct_object(node, deep)
         except (ValueError, OverflowError, LookupError, AttributeError, TypeError):
             # What PyYAML raises on 2026-13-45, on 0x_ and on !!bool maybe; a node of ours is always one of its kinds.
             kind = node.tag.rpartition(":")[2]
             raise _refusal(
-                f"{str(node.value)[:LONGEST_NUMBER]!r} is no {kind}; a text that looks like one stands in quotes", node
+                f"{str(node.value)[:LONGEST_NUMBER]!r} is not a valid {kind}; put text that looks like one in quotes",
+                node,
             ) from None
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
         """Build a mapping.
 
         Raises:
-            yaml.constructor.ConstructorError: a key is given twice, or is no text.
+            yaml.constructor.ConstructorError: a key is given twice, or is not text.
         """
         seen = set()
         for key_node, _ in node.value:
@@ -119,13 +120,13 @@ NUMBER_WITH_EXPONENT = (
     re.compile(r"[-+]?([0-9]+\.?[0-9]*|\.[0-9]+)[eE][-+]?[0-9]+\Z"),
     list("-+0123456789."),
 )
-"""How a number such as 1e-3 is told from text; YAML 1.1, which PyYAML reads, wants a dot and a sign after the e."""
+"""How numbers such as 1e-3 are recognized; YAML 1.1, which PyYAML reads, requires a dot and a sign after the e."""
 
 StrictLoader.add_implicit_resolver(*NUMBER_WITH_EXPONENT)
 
 
 def _date_as_text(loader: StrictLoader, node: yaml.ScalarNode) -> str:
-    """Return a date as it is written: no key of ours is one, so it is the name of something."""
+    """Return a date as written: no key takes a date, so it is a name."""
     loader.construct_yaml_timestamp(node)  # refuses 2026-13-45
     return str(node.value)
 
@@ -138,11 +139,11 @@ def _refusal(problem: str, at: yaml.Node | yaml.Event) -> yaml.MarkedYAMLError:
 
 
 def _too_many(at: yaml.Event) -> yaml.MarkedYAMLError:
-    return _refusal(f"more than {MOST_VALUES:,} values, those that aliases repeat counted again", at)
+    return _refusal(f"more than {MOST_VALUES:,} values, including repetitions by aliases", at)
 
 
 def in_quotes(node: yaml.Node) -> str:
-    """Return the end of a message that says to quote a word which YAML took for something else; empty for others.
+    """Return a hint to quote a word that YAML reads as something other than text; empty for others.
 
     YAML 1.1 reads ``no``, ``off`` and ``y`` as booleans, ``~`` as nothing, ``12:30`` and ``010`` as other numbers.
     """
@@ -153,7 +154,7 @@ def in_quotes(node: yaml.Node) -> str:
 
 
 def words_in(name: str, text: str, place: str) -> list[yaml.ScalarNode]:
-    """Return the single values at a dotted place of a YAML text, or in the list there; none where it has no such place.
+    """Return the single values at a dotted key of a YAML text, or in the list there; none if there is no such key.
 
     Raises:
         UserError: as ``read_yaml``.
@@ -171,16 +172,18 @@ def words_in(name: str, text: str, place: str) -> list[yaml.ScalarNode]:
 
 
 def read_text_file(name: str, source: Traversable) -> str:
-    """Return the text of a file of YAML, of which no more is read than may be in it.
+    """Return the text of a YAML file, reading no more than the allowed size.
 
     Raises:
-        UserError: it is too large, or no UTF-8; the message starts with ``name``.
+        UserError: it is too large, or not UTF-8; the message starts with ``name``.
         OSError: it cannot be read.
     """
     with source.open("rb") as file:
         data = file.read(LARGEST_FILE + 1)
     if len(data) > LARGEST_FILE:
-        raise UserError(f"{name}: larger than {LARGEST_FILE:,} bytes, the most that is read; is it the right file?")
+        raise UserError(
+            f"{name}: larger than {LARGEST_FILE:,} bytes, the largest size that is read; is it the right file?"
+        )
     try:
         return data.decode("utf-8")
     except UnicodeDecodeError as error:
@@ -188,16 +191,16 @@ def read_text_file(name: str, source: Traversable) -> str:
 
 
 def read_yaml(name: str, text: str) -> Any:
-    """Return what a YAML text holds.
+    """Return the content of a YAML text.
 
     Raises:
-        UserError: it is no YAML, or more than is read; the message starts with ``name``, the file's, and is one line.
+        UserError: it is not YAML, or exceeds a limit; the message starts with ``name``, the file's, and is one line.
     """
     return _in_one_line(name, text, StrictLoader.get_single_data)
 
 
 def compose_yaml(name: str, text: str) -> yaml.Node:
-    """Return the nodes of a YAML text that holds something, with their places in the text.
+    """Return the nodes of a YAML text that is not empty, with their places in the text.
 
     Raises:
         UserError: as ``read_yaml``.

@@ -1,4 +1,4 @@
-"""The one writer of YAML: what it writes, ``study.definition.yaml_reader`` reads as the same values."""
+"""The only writer of YAML: ``study.definition.yaml_reader`` reads its output as the same values."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from study.definition.yaml_reader import NUMBER_WITH_EXPONENT
 
 
 class _Dumper(yaml.SafeDumper):
-    """``yaml.SafeDumper`` that knows which texts the reader would take for numbers, and puts them in quotes."""
+    """``yaml.SafeDumper`` that quotes texts which the reader would read as numbers."""
 
 
 _Dumper.add_implicit_resolver(*NUMBER_WITH_EXPONENT)

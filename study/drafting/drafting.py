@@ -1,4 +1,4 @@
-"""A study file for images that somebody points at, from what is found there."""
+"""A study file drafted from the images found in a folder."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 _MOST_TASKS = 8
 _SIZES = (96, 64, 48)
-"""What a study of hours on a CPU can take; the smallest is the least the network takes."""
+"""Image sizes that a study of hours on a CPU can handle; the smallest is the network's minimum."""
 
 _SQUARE_ENOUGH = 1.3
 _WIDTH = 110
@@ -31,15 +31,15 @@ _WIDTH = 110
 
 @dataclass(frozen=True)
 class Draft:
-    """What a study is written from.
+    """The basis of a drafted study.
 
     Attributes:
-        source: Where the images lie.
-        chosen: Tasks the study is made of.
-        others: Tasks it could be made of, or could not.
+        source: The source of the images.
+        chosen: Tasks of the study.
+        others: Other columns, possible as tasks or not.
         images: Images by split.
         labelled: Training images with a label of any chosen task.
-        size: Of the stored images, where any could be read.
+        size: Size of the stored images, if any could be read.
     """
 
     source: SourceConfig
@@ -51,10 +51,10 @@ class Draft:
 
 
 def look_at(source: SourceConfig) -> Draft:
-    """Find out what a study of these images can be, without decoding them.
+    """Determine what a study of these images can contain, without decoding them.
 
     Raises:
-        UserError: the files do not fit together, or no task can be made of their labels.
+        UserError: the files are inconsistent, or no task can be formed from their labels.
     """
     from trainables.data import SPLITS
     from trainables.sampling.task_findings import find_tasks
@@ -65,7 +65,7 @@ def look_at(source: SourceConfig) -> Draft:
     possible = [finding for finding in findings if finding.problem is None]
     if not possible:
         known = "; ".join(f"{finding.name}: {finding.problem}" for finding in findings[:_MOST_TASKS])
-        raise UserError(f"{source.place}: no column can be a task; {known or 'there is none beside the images'}")
+        raise UserError(f"{source.place}: no column can be a task; {known or 'there is none besides the images'}")
     best = sorted(possible, key=lambda finding: -finding.balance)[:_MOST_TASKS]
     chosen = tuple(finding for finding in findings if finding in best)
     with blaming("data"):
@@ -83,7 +83,7 @@ def look_at(source: SourceConfig) -> Draft:
 
 
 def draft_study(name: str, draft: Draft) -> str:
-    """Return the text of a study file: every choice that was made stands in it, with what it was made from."""
+    """Return the text of a study file that contains every choice with its reason."""
     batch = max(3, min(64, draft.labelled // 2))
     size, reason = _image_size(draft.size)
     fit = "pad" if draft.size and draft.size.longer > _SQUARE_ENOUGH * draft.size.shorter else "crop"
@@ -93,8 +93,8 @@ def draft_study(name: str, draft: Draft) -> str:
     noun = "task" if len(tasks) == 1 else "tasks"
     return "\n".join(
         [
-            f"# Written by modstudy new from what was found: {images} images.",
-            "# Every key: docs/study-file.md. How long it takes: modstudy plan STUDY --probe",
+            f"# Written by modstudy new for the images found: {images}.",
+            "# All keys: docs/study-file.md. Estimated duration: modstudy plan STUDY --probe",
             f"name: {one_line(name)}",
             f"description: Separate networks, one shared network, masks and modulation on {len(tasks)} {noun}.",
             "data:",
@@ -103,19 +103,19 @@ def draft_study(name: str, draft: Draft) -> str:
             f"  tasks: {one_line(tasks)}",
             *(f"  # {line}" for note in _task_notes(draft) for line in textwrap.wrap(note, _WIDTH)),
             f"  image_size: {size} # {reason}",
-            f"  fit: {fit} # crop: the central square; pad: all of it, with white borders",
+            f"  fit: {fit} # crop: the central square; pad: the whole image with white borders",
             "network: {width: 0.25, batch_norm_momentum: 0.05} # width 1 is the released network",
             f"batches: {{scheme: all_tasks, batch_size: {batch}}}",
             "optimization: {optimizer: adam, schedule: cosine, epochs: 10}",
             f"evaluation: {{triplets_per_task: 1000{', max_images: 5000' if capped else ''}}}",
             "space:",
-            "  catalog: default # separate, shared, fixed and learned masks, modulation late and everywhere",
+            "  catalog: default # separate, shared, fixed and learned masks, modulation late and at every stage",
             "  nuisance:",
             "    learning_rate: {low: 1e-3, high: 3e-2, log: true}",
             "    margin: {low: 0.1, high: 0.5}",
             "search: {trials_per_arm: 4, round_size: 4}",
             "confirm: {seeds: [1, 2, 3]}",
-            "resources: {cpus: 1} # with a GPU, say: {cpus: 4, gpus: 0.25}",
+            "resources: {cpus: 1} # with a GPU, for example: {cpus: 4, gpus: 0.25}",
             "",
         ]
     )
@@ -126,7 +126,7 @@ def _source_keys(source: SourceConfig) -> dict[str, Any]:
 
 
 def _source_notes(draft: Draft) -> Iterator[str]:
-    """Yield what a reader may have to add about splits."""
+    """Yield what the user may have to add about splits."""
     keys = _source_keys(draft.source)
     if draft.source.kind != "table" or "split_column" in keys or _has_split_column(Path(draft.source.place), keys):
         return
@@ -143,7 +143,7 @@ def _has_split_column(path: Path, keys: dict[str, Any]) -> bool:
 
 
 def _task_notes(draft: Draft) -> Iterator[str]:
-    """Yield the tasks left out, those first that could be in."""
+    """Yield the columns that are not tasks, possible tasks first."""
     possible = [finding.name for finding in draft.others if finding.problem is None]
     if possible:
         yield "also possible: " + ", ".join(one_line(name) for name in possible)
@@ -154,6 +154,6 @@ def _task_notes(draft: Draft) -> Iterator[str]:
 
 def _image_size(size: StoredSize | None) -> tuple[int, str]:
     if size is None:
-        return _SIZES[1], "no stored image could be read to see how large they are"
+        return _SIZES[1], "no stored image could be read to determine the size"
     found = next((side for side in _SIZES if side <= size.shorter), _SIZES[-1])
-    return found, f"about {size.shorter} to {size.longer} pixels a side are stored; larger takes longer"
+    return found, f"about {size.shorter} to {size.longer} pixels a side are stored; larger sizes take longer"

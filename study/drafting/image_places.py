@@ -1,4 +1,4 @@
-"""What lies where somebody points at images: the source it is, or what to do."""
+"""Identifies the image source at a path, or explains what to do."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ if TYPE_CHECKING:
 
 
 def source_of(data: Path, place: Path) -> SourceConfig:
-    """Return the source that a folder or a CSV file is.
+    """Return the source in a folder or a CSV file.
 
     Raises:
-        UserError: it is none; says what is there and what to do.
+        UserError: there is none; the message describes what is there and what to do.
     """
     from trainables.sources.table.source import TableImages
 
     if place.is_file():
         if place.suffix.lower() not in (".csv", ".tsv"):
-            raise UserError(f"{data}: is a file; name the folder it lies in: --data {place.parent}")
+            raise UserError(f"{data}: is a file; name its folder: --data {place.parent}")
         with blaming(""):
             found = TableImages.of(place)
         if found is None:
@@ -37,7 +37,7 @@ def source_of(data: Path, place: Path) -> SourceConfig:
 
 
 def _what_is_there(folder: Path) -> str:
-    """Return the end of a message: what lies in a folder that is no data set, and what to do."""
+    """Return the end of a message: what is in a folder that is not a data set, and what to do."""
     from trainables.sources.table.columns import is_image_name
 
     inside = sorted(path for path in folder.iterdir() if not path.name.startswith("."))
@@ -49,11 +49,11 @@ def _what_is_there(folder: Path) -> str:
                 kind = detect_source(path).kind
             except ValueError:
                 continue
-            return f"; {path} holds data of kind {kind}: point at that"
+            return f"; {path} contains data of kind {kind}: use that folder"
     images = sum(is_image_name(path.name) for path in inside)
     if images:
         return (
-            f"; it holds {images:,} images and nothing that labels them: put a CSV file beside them with a row an "
+            f"; it contains {images:,} images and nothing that labels them: put a CSV file beside them with a row an "
             "image and a column a task, or sort them into a folder a class"
         )
     tables = [path.name for path in inside if path.suffix.lower() in (".csv", ".tsv")]
@@ -63,7 +63,7 @@ def _what_is_there(folder: Path) -> str:
 
 
 def class_folders(folder: Path) -> ClassFolders | None:
-    """Return folders that are classes, where the folder is data of no other kind."""
+    """Return folders that are classes, if the folder holds no other kind of data."""
     from trainables.sources.table.class_folders import find_class_folders
 
     try:

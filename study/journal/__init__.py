@@ -1,1 +1,1 @@
-"""What happened to a trial: append-only journals, their events and failures."""
+"""The history of a trial: append-only journals, their events and failures."""

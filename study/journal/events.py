@@ -1,4 +1,4 @@
-"""What the lines of a trial's journal hold, by kind of event; a line of another shape is as good as a torn one."""
+"""The lines of a trial's journal by kind of event; a line of another shape counts as incomplete."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ Event = dict[str, Any]
 Count = Annotated[int, Field(ge=0, le=2**63 - 1)]
 Epoch = Annotated[int, Field(ge=1, le=2**31 - 1)]
 Seconds = Annotated[FiniteFloat, Field(ge=0, lt=253_402_300_800)]
-"""Of a clock before the year 10000, which dates and tables can hold."""
+"""Timestamps before the year 10000, the limit of dates and tables."""
 
 
 class _Line(BaseModel):
-    """What every line has; keys that came later or went are no damage."""
+    """Fields of every line; keys that were added or removed later are not damage."""
 
     model_config = ConfigDict(strict=True, extra="allow")
 
@@ -28,7 +28,7 @@ class _Line(BaseModel):
 
 
 class PlainArm(BaseModel):
-    """An arm as journals and plans record it."""
+    """An arm as recorded in journals and plans."""
 
     model_config = ConfigDict(strict=True, extra="allow")
 
@@ -51,7 +51,7 @@ class _Optimization(BaseModel):
 
 
 class _Config(BaseModel):
-    """What the tables and MLflow take from a trial's configuration."""
+    """The part of a trial's configuration that the tables and MLflow use."""
 
     model_config = ConfigDict(strict=True, extra="allow")
 
@@ -126,7 +126,7 @@ class _Finished(_Line):
     def _each_metric_once(self) -> _Finished:
         keys = [(row.split, row.task, row.metric, row.average) for row in self.task_metrics]
         if len(set(keys)) != len(keys):
-            raise ValueError("a metric stands twice")
+            raise ValueError("a metric occurs twice")
         return self
 
 
@@ -142,7 +142,7 @@ class _Failed(_Line):
     @model_validator(mode="after")
     def _known(self) -> _Failed:
         if self.kind not in TABLES["failures"].column("kind").allowed:
-            raise ValueError(f"no kind of failure: {self.kind!r}")
+            raise ValueError(f"unknown kind of failure: {self.kind!r}")
         return self
 
 
@@ -158,7 +158,7 @@ _KINDS: dict[str, type[_Line]] = {
 
 
 def check_event(document: Event) -> None:
-    """Check that a line holds what its kind of event needs; a kind that is not known passes.
+    """Check that a line has the fields of its kind of event; unknown kinds pass.
 
     Raises:
         ValueError: a field is missing, of another type, or out of its range.

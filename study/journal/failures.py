@@ -1,4 +1,4 @@
-"""When two failures are one and the same, so that it is said once and tried no more often than makes sense."""
+"""When two failures are identical, so that they are reported once and not retried needlessly."""
 
 from __future__ import annotations
 
@@ -7,20 +7,20 @@ from collections.abc import Mapping
 from typing import Any
 
 _VARIES = re.compile(r"0x[0-9a-f]+|\b(?=\w*\d)[0-9a-f]{8,}\b|\d+(?:\.\d+)?(?:e[-+]?\d+)?", re.IGNORECASE)
-"""What differs between messages of the same failure: addresses, ids of trials, sizes, indices, amounts of memory."""
+"""Parts that differ between messages of the same failure: addresses, trial ids, sizes, indices, amounts of memory."""
 
 _PLACE = re.compile(r'^ *File "([^"]+)", line (\d+), in (.+)$', re.MULTILINE)
 _ENVIRONMENT = re.compile(
     r"^(?:[\w.]+\.)?(?:OSError|AcceleratorError|\w*(?:Timeout|Timedout|Connection|BrokenPipe|IO)\w*Error)\b",
     re.MULTILINE,
 )
-"""Lines of a traceback that name an error of the system or of a device rather than of the code."""
+"""Traceback lines that name a system or device error instead of a code error."""
 
 
 def signature(failure: Mapping[str, Any]) -> str:
-    """Return what a ``failed`` event has in common with others of the same cause: kind, place in the code, message.
+    """Return what ``failed`` events with the same cause have in common: kind, place in the code, message.
 
-    Numbers, addresses and ids in the message are left out of account.
+    Numbers, addresses and ids in the message are ignored.
     """
     places = _PLACE.findall(failure.get("traceback") or "")
     place = ":".join(places[-1]) if places else ""
@@ -28,9 +28,9 @@ def signature(failure: Mapping[str, Any]) -> str:
 
 
 def may_pass(failure: Mapping[str, Any]) -> bool:
-    """Whether the same trial might end otherwise a moment later, whatever its values are.
+    """Whether the same trial might succeed if retried, regardless of its values.
 
-    So may whatever depends on memory, disks, networks and the lives of processes. An error of the code does not.
+    True for failures that depend on memory, disks, networks or the life of processes, but not for code errors.
     """
     trace = failure.get("traceback") or ""
     return failure["kind"] not in ("crashed", "data") or not trace or bool(_ENVIRONMENT.search(trace))

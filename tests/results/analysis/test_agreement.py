@@ -180,7 +180,8 @@ def test_too_few_or_equal_points_are_refused_in_words():
 
 
 @pytest.mark.parametrize(
-    ("p", "words"), [(0.001, "goes with less gain"), (0.02, "p below 0.05 on its own"), (0.2, "cannot be told from no")]
+    ("p", "words"),
+    [(0.001, "associated with less gain"), (0.02, "p below 0.05 on its own"), (0.2, "not distinguishable from no")],
 )
 def test_the_verdict_counts_how_many_were_computed(p, words):
     found = Coefficient(-0.5, -0.9, -0.1, p)

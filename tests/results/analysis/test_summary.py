@@ -199,8 +199,8 @@ def test_readings_follow_the_interval():
     assert reading("late", "shared", 0.1, 0.05, 0.15) == "late beats shared by 0.100 [0.050, 0.150]"
     assert reading("late", "shared", -0.1, -0.15, -0.05) == "late stays below shared by 0.100 [0.050, 0.150]"
     assert "cannot be told apart: +0.100 [-0.010, +0.210]" in reading("late", "shared", 0.1, -0.01, 0.21)
-    assert "nothing can be said" in reading("late", "shared", 0.1, None, None)
-    assert "nothing can be said" in reading("late", "shared", 0.1, math.nan, math.nan)
+    assert "no conclusion" in reading("late", "shared", 0.1, None, None)
+    assert "no conclusion" in reading("late", "shared", 0.1, math.nan, math.nan)
 
 
 @pytest.mark.parametrize(

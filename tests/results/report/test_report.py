@@ -103,7 +103,7 @@ def test_report_says_what_it_must(tmp_path, study):
         "worker died \\| &lt;script&gt;",
         "modstudy run my.yaml",
         "res4 1,792, res5 3,584, fc 896",
-        "metric by chance",
+        "chance level",
     ):
         assert words in text, words
     assert text.count("best_trial_per_arm") >= 4

@@ -98,8 +98,8 @@ def test_large_counts_beside_gaps_stay_exact(tmp_path, tables):
         ),
         ("task", 7, "table task_metrics, column task, row 3: 7 is not of type string"),
         ("task", None, "table task_metrics, column task, row 3: empty, but a value is required"),
-        ("split", "dev", "table task_metrics, column split, row 3: 'dev' is none of train, validation, test"),
-        ("metric", "accuracy", "table task_metrics, column metric, row 3: 'accuracy' is none of triplet_accuracy"),
+        ("split", "dev", "table task_metrics, column split, row 3: 'dev' is not one of train, validation, test"),
+        ("metric", "accuracy", "table task_metrics, column metric, row 3: 'accuracy' is not one of triplet_accuracy"),
     ],
 )
 def test_a_misfit_is_named(tmp_path, tables, column, value, message):

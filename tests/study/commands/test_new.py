@@ -61,7 +61,7 @@ def test_studies_that_need_images_say_so(tmp_path: Path) -> None:
         assert result.exit_code == 2
         expected = f"modstudy new {name} my-{name}.yaml --data FOLDER"
         assert result.stderr == (
-            f"error: {name}: this study needs images of yours; a copy that says where they lie: {expected}\n"
+            f"error: {name}: this study needs your own images; make a copy that names their folder: {expected}\n"
         )
 
 

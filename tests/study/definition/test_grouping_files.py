@@ -59,10 +59,10 @@ def test_one_level_without_its_list(tmp_path: Path) -> None:
         ("{file: affinty.yaml, name: tag-2}", ".file: affinty.yaml: cannot be read: No such file or directory"),
         ("{file: affinity.yaml}", ".name: expected text, got None"),
         ("{file: affinity.yaml, nam: tag-2}", ".nam: unknown key; did you mean 'name'?"),
-        ("{file: study.yaml, name: tag-2}", ".file: {path}/study.yaml: holds no mapping 'groupings' of names"),
-        ("{file: affinity.yaml, name: tag-4}", ".name: {path}/affinity.yaml holds no grouping 'tag-4'; did you mean"),
+        ("{file: study.yaml, name: tag-2}", ".file: {path}/study.yaml: has no mapping 'groupings' from names"),
+        ("{file: affinity.yaml, name: tag-4}", ".name: {path}/affinity.yaml has no grouping 'tag-4'; did you mean"),
         ("{file: affinity.yaml, name: odd}", "expected a list of lists of task names or a name, got 3"),
-        ("{shuffled: {file: affinity.yaml, name: tag-9}}", ".shuffled.name: {path}/affinity.yaml holds no grouping"),
+        ("{shuffled: {file: affinity.yaml, name: tag-9}}", ".shuffled.name: {path}/affinity.yaml has no grouping"),
         ("{shuffled: {name: tag-2}}", ".shuffled.file: expected text, got None"),
     ],
 )

@@ -34,10 +34,10 @@ def problem_with(tmp_path: Path, text: str) -> str:
         (BASE + "loss: {margin: 1, margin: 2}\n", "line 3, column 19: key 'margin' is given twice"),
         (BASE + "1: 2\n", "line 3, column 1: keys must be text, got 1; unquoted, 1 is a number to YAML: write '1'"),
         ("name: x\n", "data: missing; this key is required"),
-        ("name: x\ndescription: &a [*a]\n", "line 2, column 18: an alias (*name) stands inside the value it names"),
+        ("name: x\ndescription: &a [*a]\n", "line 2, column 18: an alias (*name) is inside the value it names"),
         (
             'name: x\ndata: {source: {kind: parquet, path: "a\\0b"}, tasks: [a]}\n',
-            "data.source.path: 'a\\x00b' is no path: embedded null byte",
+            "data.source.path: 'a\\x00b' is not a path: embedded null byte",
         ),
         (
             (
@@ -116,7 +116,7 @@ def problem_with(tmp_path: Path, text: str) -> str:
         ),
         (
             BASE + "search: {halving: {rungs: [2, 1]}}\n",
-            "search.halving: rungs must be rising epochs from 1, got [2, 1]",
+            "search.halving: rungs must be ascending epochs from 1, got [2, 1]",
         ),
     ],
 )

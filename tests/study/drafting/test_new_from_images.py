@@ -230,10 +230,10 @@ def test_what_is_no_data_set_is_said_with_what_to_do(home: Path) -> None:
     assert problem(empty).endswith("; it is empty\n")
     write(home / "images" / "a.png", 1)
     assert "it holds 1 images and nothing that labels them: put a CSV file beside them" in problem(home / "images")
-    assert "a.png: is a file; name the folder it lies in" in problem(home / "images" / "a.png")
+    assert "a.png: is a file; name its folder" in problem(home / "images" / "a.png")
     (home / "outer" / "inner").mkdir(parents=True)
     parquet_folder(home).rename(home / "outer" / "inner" / "data")
-    assert f"{home / 'outer' / 'inner'} holds data of kind parquet: point at that" in problem(home / "outer")
+    assert f"{home / 'outer' / 'inner'} contains data of kind parquet: use that folder" in problem(home / "outer")
     (empty / "labels.csv").write_text("name,kind\nx,1\n")
     assert "no column of labels.csv names image files" in problem(empty)
     for number in range(6):
