@@ -44,7 +44,7 @@ def arm_config(definition: StudyDefinition, arm: Arm) -> TrialConfig:
 
 
 def with_values(config: TrialConfig, nuisance: Nuisance, **top_level: Any) -> TrialConfig:
-    """Return the configuration with nuisance values put in their places, validated again."""
+    """Return the configuration with nuisance values inserted, validated again."""
     values = config.model_dump(mode="json")
     for name, value in nuisance.items():
         section, _, key = NUISANCE[name].key.partition(".")

@@ -1,4 +1,4 @@
-"""Checks before a run: refuse what would end every trial at its start, and decode the images."""
+"""Checks before a run: refuse settings that would fail every trial at its start, and decode the images."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ if TYPE_CHECKING:  # torch comes with it
 
 
 def refuse_untrainable(plan: StudyPlan) -> None:
-    """Refuse arms with nothing to train, start weights that do not fit, and labels that no trial could be measured on.
+    """Refuse arms with nothing to train, mismatched start weights, and labels on which no trial can be evaluated.
 
-    Labels are read from the source, so that no image is decoded; ``refuse_untrainable_labels`` looks again at those
-    that are left when corrupt images are gone.
+    Labels are read from the source without decoding images; ``refuse_untrainable_labels`` checks again after corrupt
+    images have been dropped.
 
     Raises:
         UserError: names the key.
@@ -42,7 +42,7 @@ def refuse_untrainable(plan: StudyPlan) -> None:
 
 
 def refuse_untrainable_labels(plan: StudyPlan, splits: Mapping[str, LabelsAndTriplets]) -> None:
-    """Refuse labels that are too few for batches, triplets or measurements of any trial of the plan.
+    """Refuse labels that are too few for the batches, triplets or evaluation of any trial of the plan.
 
     Raises:
         UserError: names the key, the task and the split.
@@ -60,10 +60,10 @@ def refuse_untrainable_labels(plan: StudyPlan, splits: Mapping[str, LabelsAndTri
 
 
 def refuse_missing_device(plan: StudyPlan) -> None:
-    """Refuse a device that this machine lacks, where the trials will run here.
+    """Refuse a device that this machine lacks, if the trials will run here.
 
     Raises:
-        UserError: names the devices that are here.
+        UserError: names the available devices.
     """
     from trainables.training.runtime import choose_device
 
@@ -75,7 +75,7 @@ def prepare_images(plan: StudyPlan, folder: RunFolder) -> None:
     """Decode the images before any trial starts, so that unusable data is refused before anything is trained.
 
     Raises:
-        UserError: data that does not fit together, too many corrupt or duplicate images, or a full disk.
+        UserError: inconsistent data, too many corrupt or duplicate images, or a full disk.
     """
     from trainables.data import prepare_dataset, prepared_manifest
 
@@ -91,7 +91,7 @@ def prepare_images(plan: StudyPlan, folder: RunFolder) -> None:
 
 
 def refuse_unlabelled_selection(plan: StudyPlan, dataset: Dataset) -> None:
-    """Refuse a selection metric that needs labels where the validation images of a task have none.
+    """Refuse a selection metric that needs labels if the validation images of a task have none.
 
     Raises:
         UserError: names the metric and the task.

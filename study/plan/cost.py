@@ -1,4 +1,4 @@
-"""What a study takes: trials, time and disk, before anything is trained."""
+"""The cost of a study in trials, time and disk space, before training."""
 
 from __future__ import annotations
 
@@ -19,17 +19,17 @@ _CHECKPOINT_COPIES = 3
 
 @dataclass(frozen=True)
 class StudyCost:
-    """What a whole study takes.
+    """The cost of a whole study.
 
     Attributes:
         trials: of all arms.
-        tune_trials: of an arm at most; arms in which fewer values act have fewer.
+        tune_trials: maximum per arm; arms with fewer effective hyperparameters may have fewer.
         confirm_trials: of every arm.
-        epochs: of one arm at most, all its trials together; with halving as many as are expected.
-        concurrent: trials that run at once on this machine.
+        epochs: maximum per arm over all its trials; with halving, the expected number.
+        concurrent: concurrent trials on this machine.
         disk_bytes: weights of all trials, checkpoints of those in flight, decoded images.
-        seconds: work of each arm by arm id; None where nothing is known about the time.
-        source: where the seconds come from.
+        seconds: work of each arm by arm id; None if durations are unknown.
+        source: source of the seconds.
     """
 
     trials: int
@@ -48,7 +48,7 @@ class StudyCost:
 
 
 def study_cost(plan: StudyPlan, epoch_seconds: Mapping[str, float] | None, source: TimeSource | None) -> StudyCost:
-    """Return what the study takes, given the seconds of an epoch by arm id where they are known."""
+    """Return the cost of the study, given the seconds per epoch by arm id, if known."""
     definition = plan.definition
     concurrent = concurrent_trials(definition)
     tune, confirm = {arm.arm.arm_id: plan.tune_trials(arm) for arm in plan.arms}, len(definition.confirm.seeds)
@@ -87,7 +87,7 @@ def expected_epochs(definition: StudyDefinition, tune_trials: int) -> int:
 
 
 def concurrent_trials(definition: StudyDefinition) -> int:
-    """Return how many trials run at once on this machine by its CPUs and by ``resources.max_concurrent``."""
+    """Return the number of concurrent trials on this machine, given its CPUs and ``resources.max_concurrent``."""
     resources = definition.resources
     by_cpus = max(1, int(usable_cpus() / resources.cpus))
     return min(by_cpus, resources.max_concurrent or by_cpus)
@@ -104,7 +104,7 @@ def image_bytes(definition: StudyDefinition) -> int:
     """Return the bytes of the decoded images.
 
     Raises:
-        UserError: the files are not there, or not what the source says they are.
+        UserError: the files are missing, or not as the source describes them.
     """
     with blaming("data"):
         images = definition.data.source.count_images()

@@ -1,4 +1,4 @@
-"""What the images of a run were found to hold: kept beside its plan, for a report written without the images."""
+"""Findings about the images of a run, stored beside its plan for reports written without the images."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def write_data_record(folder: RunFolder, manifest: Manifest) -> None:
-    """Keep the counts of the prepared images, of those that are corrupt and of those that stand twice."""
+    """Store the counts of prepared, corrupt and duplicate images."""
     record = {
         "data_fingerprint": manifest.fingerprint,
         "images": manifest.images,
@@ -24,9 +24,9 @@ def write_data_record(folder: RunFolder, manifest: Manifest) -> None:
 
 
 def data_facts(folder: RunFolder, data_fingerprint: str) -> tuple[str, ...]:
-    """Return what the report says of the images; nothing where no record of these images is there.
+    """Return the report's statements about the images; nothing without a record of these images.
 
-    A record that is damaged is as good as none: ``modstudy run`` writes it anew.
+    A damaged record is ignored; ``modstudy run`` rewrites it.
     """
     from trainables.data import DuplicateImages
 
@@ -36,6 +36,6 @@ def data_facts(folder: RunFolder, data_fingerprint: str) -> tuple[str, ...]:
             return ()
         images = ", ".join(f"{split} {number:,}" for split, number in record["images"].items())
         duplicates = DuplicateImages.from_plain(record["duplicates"])
-        return (f"Images: {images}; {record['corrupt']} corrupt ones left out", f"Duplicates: {duplicates.sentence}")
+        return (f"Images: {images}; {record['corrupt']} corrupt ones excluded", f"Duplicates: {duplicates.sentence}")
     except (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError):
         return ()

@@ -1,4 +1,4 @@
-"""What a plan can see coming and no rule forbids: a warning each, with the key and the way out."""
+"""Foreseeable problems that no rule forbids: one warning each, with the key and a way out."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ def foreseen(plan: StudyPlan, *, elsewhere: bool = False) -> tuple[str, ...]:
 
     Args:
         plan: the study.
-        elsewhere: it runs on a cluster, whose machines are not known here.
+        elsewhere: the study runs on a cluster, whose machines are unknown here.
 
     Raises:
-        UserError: files, columns or tasks do not fit together.
+        UserError: files, columns or tasks are inconsistent.
     """
     definition = plan.definition
     with blaming("data"):
@@ -40,22 +40,22 @@ def foreseen(plan: StudyPlan, *, elsewhere: bool = False) -> tuple[str, ...]:
 
 
 def _machine(definition: StudyDefinition) -> Iterator[str]:
-    """Compare what a trial wants with this machine; a cluster may have it."""
+    """Compare the resources of a trial with this machine; a cluster may have them."""
     from trainables.training.runtime import gpus_here
 
     resources, device, gpus = definition.resources, definition.compute.device, gpus_here()
     elsewhere = "a cluster may have it (modstudy run --address)"
     if resources.gpus > gpus:
         here = f"{gpus} GPUs" if gpus else "no GPU that CUDA can use"
-        yield f"resources.gpus: a trial wants {resources.gpus:g}, this machine has {here}; {elsewhere}, or leave it out"
+        yield f"resources.gpus: a trial needs {resources.gpus:g}, this machine has {here}; {elsewhere}, or omit the key"
     elif device == "cuda" and not gpus:
-        yield f"compute.device: cuda, and this machine has no GPU that CUDA can use; {elsewhere}, or say auto"
+        yield f"compute.device: cuda, but this machine has no GPU that CUDA can use; {elsewhere}, or set auto"
     if device == "cuda" and not resources.gpus:
-        yield "compute.device: cuda, but resources.gpus is 0, so trials are given no GPU; say which share one takes"
+        yield "compute.device: cuda, but resources.gpus is 0, so trials get no GPU; set the share of a GPU per trial"
     if resources.cpus > usable_cpus():
         yield (
-            f"resources.cpus: a trial wants {resources.cpus:g}, and so many threads, this machine has {usable_cpus()}; "
-            f"{elsewhere}, or take fewer"
+            f"resources.cpus: a trial needs {resources.cpus:g} and runs as many threads, this machine has {usable_cpus()}; "
+            f"{elsewhere}, or set fewer"
         )
 
 
@@ -70,12 +70,12 @@ def _enlarged(definition: StudyDefinition, source: ImageSource) -> Iterator[str]
         enough = round(definition.data.image_size / factor)
         yield (
             f"data.image_size: {definition.data.image_size} enlarges images of {size.shorter} to {size.longer} pixels "
-            f"a side {factor:.1f}-fold, which takes time and shows nothing more; {enough} shows all there is"
+            f"a side {factor:.1f}-fold, which costs time and adds no information; {enough} keeps all detail"
         )
 
 
 def _classes(definition: StudyDefinition, source: ImageSource) -> Iterator[str]:
-    """Yield what is odd about classes, for the first tasks it concerns."""
+    """Yield warnings about classes, for the first tasks concerned."""
     train, held_out = source.labels("train"), np.concatenate([source.labels(name) for name in ("validation", "test")])
     classes = source.classes()
     odd = {
@@ -93,13 +93,13 @@ def _odd(names: tuple[str, ...], train: Labels, held_out: Labels) -> Iterator[st
     trained = np.bincount(train[train >= 0], minlength=len(names))
     measured = np.bincount(held_out[held_out >= 0], minlength=len(names))
     if np.count_nonzero(trained) == 1:
-        yield "training images are all of one class, so there is nothing to learn; leave the task out"
+        yield "all training images are of one class, so there is nothing to learn; omit the task"
     absent = [name for name, seen, wanted in zip(names, trained, measured, strict=True) if wanted and not seen]
     if absent:
-        yield f"no training image, yet measured: {_listed(absent)}; other splits would train them"
+        yield f"no training image, but evaluated: {_listed(absent)}; other splits would include them"
     single = [name for name, seen in zip(names, trained, strict=True) if seen == 1]
     if single:
-        yield f"one training image, so never a positive: {_listed(single)}; join or leave out such classes"
+        yield f"one training image, so no positive: {_listed(single)}; merge or omit such classes"
 
 
 def _listed(names: list[str]) -> str:

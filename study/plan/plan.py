@@ -27,15 +27,15 @@ from trainables.networks.ledger import StorageLedger
 
 Stage = Literal["tune", "confirm"]
 LAST_UNRECORDED_VERSION = 2
-"""The results version of a ``plan.json`` that names none."""
+"""The results version of a ``plan.json`` without one."""
 
 SPLITS: dict[Stage, tuple[str, ...]] = {"tune": ("validation",), "confirm": ("validation", "test")}
-"""Test images are looked at in ``confirm`` only."""
+"""Test images are evaluated in ``confirm`` only."""
 
 
 @dataclass(frozen=True)
 class PlannedArm:
-    """One arm, its trial configuration with the fixed nuisance values and the tune seed, and what it costs to store."""
+    """One arm, its trial configuration with the fixed nuisance values and the tune seed, and its storage cost."""
 
     arm: Arm
     config: TrialConfig
@@ -44,7 +44,7 @@ class PlannedArm:
 
 @dataclass(frozen=True)
 class PlannedTrial:
-    """One trial to run. Only ``config`` and ``data_fingerprint`` decide its result, and with it ``trial_id``."""
+    """One trial to run. Only ``config`` and ``data_fingerprint`` determine its result, and thus ``trial_id``."""
 
     trial_id: str
     stage: Stage
@@ -82,8 +82,8 @@ class StudyPlan:
         definition: the study.
         data_fingerprint: of its images and labels.
         arms: the rivals.
-        duplicates: factor combinations that were the same arm as another.
-        results_version: of the code that makes its numbers, or, of a run that was read, made them.
+        duplicates: number of factor combinations that duplicate another arm.
+        results_version: of the code that produces its numbers, or that produced those of an existing run.
     """
 
     definition: StudyDefinition
@@ -95,13 +95,13 @@ class StudyPlan:
     def idle_nuisance(self, arm: PlannedArm) -> frozenset[str]:
         """Return the tuned hyperparameters that cannot change a trial of this arm, such as ``mask_l1`` without masks.
 
-        Code of version 2 tuned them all the same.
+        Version 2 tuned them nevertheless.
         """
         tuned = self.definition.space.nuisance if self.results_version > 2 else ()
         return frozenset(name for name in tuned if not acts(arm.config, NUISANCE[name].key))
 
     def tune_trials(self, arm: PlannedArm) -> int:
-        """Return how many tune trials the arm gets: fewer than the others where there are no more distinct ones."""
+        """Return the arm's number of tune trials: fewer than others if there are no more distinct ones."""
         idle, ranges = self.idle_nuisance(arm), self.definition.space.nuisance
         points = points_in(values for name, values in ranges.items() if name not in idle)
         return min(self.definition.tune_trials_per_arm, points)
@@ -119,12 +119,11 @@ def compile_plan(
 
     Args:
         definition: the study.
-        data_fingerprint: of the data, when it is known; None reads it from the data.
+        data_fingerprint: of the data, if known; None reads it from the data.
         results_version: of the code that made the numbers; an older one finds the trials of an older run.
 
     Raises:
-        UserError: unknown backbone, stage or task, start weights that cannot be read, or a combination that is no valid
-            trial; names key and nearest name.
+        UserError: unknown backbone, stage or task, unreadable start weights, or a combination that is not a valid trial; names key and nearest name.
     """
     from trainables.networks.backbones import stage_shapes
     from trainables.networks.modulation import known_forms
@@ -148,7 +147,7 @@ def fingerprint_of(definition: StudyDefinition) -> str:
     """Return the fingerprint of the study's data.
 
     Raises:
-        UserError: the data is not there, or holds no such task.
+        UserError: the data is missing, or has no such task.
     """
     from trainables.data import data_fingerprint
 
@@ -188,7 +187,7 @@ def plan_trial(  # noqa: PLR0913 - five of the seven are keyword-only and name o
         train_seed: seed of weights and batches.
 
     Raises:
-        UserError: the values make no valid trial.
+        UserError: the values do not form a valid trial.
     """
     evaluation = planned_arm.config.evaluation.model_copy(update={"splits": SPLITS[stage]})
     with blaming("space.nuisance"):
@@ -208,7 +207,7 @@ def plan_trial(  # noqa: PLR0913 - five of the seven are keyword-only and name o
 
 
 def plan_document(plan: StudyPlan) -> dict[str, Any]:
-    """Return what ``plan.json`` holds."""
+    """Return the content of ``plan.json``."""
     return {
         "study": plan.definition.name,
         "definition": plan.definition.plain(),
@@ -236,18 +235,18 @@ def write_plan(plan: StudyPlan, folder: RunFolder) -> None:
 
 
 def read_plan(folder: RunFolder) -> StudyPlan:
-    """Return the plan that ``write_plan`` wrote; the data need not be at hand.
+    """Return the plan that ``write_plan`` wrote; the data need not be available.
 
-    A plan of an older results version comes back as that version made it, so that it finds the trials of then.
+    A plan of an older results version is returned as that version made it, so that it finds its trials.
 
     Raises:
-        UserError: the folder holds no plan, a damaged one, or one of a newer version.
+        UserError: the folder has no plan, a damaged one, or one of a newer version.
     """
     document = read_document(folder)
     version = int(document.get("results_version", LAST_UNRECORDED_VERSION))
     if version > RESULTS_VERSION:
         raise UserError(
-            f"{folder.path}: holds results of version {version}, but this installation knows versions up to"
+            f"{folder.path}: contains results of version {version}, but this installation knows versions up to"
             f" {RESULTS_VERSION}; update modulation-study to read them"
         )
     return compile_plan(planned_definition(folder), document["data_fingerprint"], version)

@@ -1,4 +1,4 @@
-"""The two files that say what a run folder holds. Each is made again from the other where it is damaged or lost."""
+"""The two files that describe a run folder. Each is rebuilt from the other if it is damaged or lost."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from trainables.config.identity import RESULTS_VERSION
 
 _LOG = logging.getLogger(__name__)
 
-_HEAD = "# The study as it was run; commands take its folder in place of a study file.\n"
+_HEAD = "# The study as run; commands accept its folder in place of a study file.\n"
 _END = "# The study ends here.\n"
-"""Without this line the file was cut: as YAML what is left might be another study. Users may add lines behind it."""
+"""Without this line the file was truncated and might be read as another study. Users may add lines after it."""
 
 
 def write_study_as_run(definition: StudyDefinition, folder: RunFolder) -> None:
@@ -25,9 +25,9 @@ def write_study_as_run(definition: StudyDefinition, folder: RunFolder) -> None:
 
 
 def study_as_run(folder: RunFolder) -> StudyDefinition:
-    """Return what ``study.yaml`` says; one that is damaged or lost is written anew from ``plan.json``.
+    """Return the content of ``study.yaml``; if it is damaged or lost, it is rewritten from ``plan.json``.
 
-    What somebody has edited, well or badly, is not damage.
+    User edits, valid or not, are not damage.
 
     Raises:
         UserError: the file breaks a rule, or both files are damaged.
@@ -37,17 +37,17 @@ def study_as_run(folder: RunFolder) -> StudyDefinition:
     try:
         definition = planned_definition(folder)
     except UserError as error:
-        raise UserError(f"{folder.definition}: damaged, and it cannot be made again: {error}") from error
+        raise UserError(f"{folder.definition}: damaged, and it cannot be rebuilt: {error}") from error
     write_study_as_run(definition, folder)
-    _LOG.warning("%s was damaged or missing; it was written anew from %s", folder.definition, folder.plan.name)
+    _LOG.warning("%s was damaged or missing; rebuilt from %s", folder.definition, folder.plan.name)
     return definition
 
 
 def renew_plan(folder: RunFolder) -> None:
-    """Write ``plan.json`` anew from ``study.yaml``, unless it is whole.
+    """Rewrite ``plan.json`` from ``study.yaml``, unless it is intact.
 
     Raises:
-        UserError: both files are damaged, or no trial was begun and the data is not at hand.
+        UserError: both files are damaged, or no trial was started and the data is not available.
     """
     try:
         planned_definition(folder)
@@ -56,12 +56,12 @@ def renew_plan(folder: RunFolder) -> None:
             fingerprint, version = fingerprint_of_trials(folder), version_of_trials(folder)
             write_plan(compile_plan(_whole_study(folder), fingerprint, version), folder)
         except UserError as error:
-            raise UserError(f"{damage} (it cannot be made again here: {error})") from error
-        _LOG.warning("%s was damaged or missing; it was written anew from %s", folder.plan, folder.definition.name)
+            raise UserError(f"{damage} (it cannot be rebuilt here: {error})") from error
+        _LOG.warning("%s was damaged or missing; rebuilt from %s", folder.plan, folder.definition.name)
 
 
 def mend_plan(folder: RunFolder) -> None:
-    """Write a damaged ``plan.json`` anew from ``study.yaml`` where that can be, to know whose folder it is."""
+    """Rewrite a damaged ``plan.json`` from ``study.yaml`` if possible, to identify the folder's study."""
     if folder.plan.is_file() and folder.definition.is_file():
         try:
             renew_plan(folder)
@@ -70,14 +70,14 @@ def mend_plan(folder: RunFolder) -> None:
 
 
 def version_of_trials(folder: RunFolder) -> int:
-    """Return the results version of the newest trials of a folder; the present one where there are none."""
+    """Return the results version of the newest trials of a folder; the current one if there are none."""
     histories = read_histories(folder).values()
     versions = [int(history.planned.get("results_version", LAST_UNRECORDED_VERSION)) for history in histories]
     return max(versions, default=RESULTS_VERSION)
 
 
 def fingerprint_of_trials(folder: RunFolder) -> str | None:
-    """Return the fingerprint of the data of the trial that was planned last; None where there are none."""
+    """Return the fingerprint of the data of the trial that was planned last; None if there are none."""
     planned = [history.planned for history in read_histories(folder).values()]
     return str(max(planned, key=lambda event: float(event["time"]))["data_fingerprint"]) if planned else None
 
@@ -89,7 +89,7 @@ def _whole_study(folder: RunFolder) -> StudyDefinition:
 
 
 def _is_damaged(folder: RunFolder) -> bool:
-    """Whether ``study.yaml`` is what storage leaves, not people: nothing, zeros, or a part of what was written."""
+    """Whether ``study.yaml`` was damaged by storage, not edited: empty, zeros, or truncated."""
     try:
         content = folder.definition.read_bytes()
     except FileNotFoundError:

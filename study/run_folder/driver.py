@@ -1,4 +1,4 @@
-"""Whether a process drives a run, seen from outside: by the lock of the run folder, which ends with its process."""
+"""Whether a process drives a run, judged by the lock of the run folder, which ends with its process."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ Driver = Literal["alive", "gone", "unknown"]
 def driver_of(folder: RunFolder) -> Driver:
     """Return whether a process drives the run.
 
-    ``unknown``: nobody here holds the lock, but the last driver ran on another machine and did not say goodbye, and not
-    every shared file system tells one machine of another's locks.
+    ``unknown``: no process here holds the lock, but the last driver ran on another machine and ended abruptly, and not
+    every shared file system shows one machine the locks of another.
     """
     try:
         descriptor = os.open(folder.lock, os.O_RDONLY)
@@ -34,7 +34,7 @@ def driver_of(folder: RunFolder) -> Driver:
 
 
 def _host_of(holder: bytes) -> str | None:
-    """Return the machine of a driver that ended without a goodbye, which empties the file."""
+    """Return the machine of a driver that ended abruptly; a clean exit empties the file."""
     try:
         return str(json.loads(holder)["host"])
     except (ValueError, KeyError, TypeError, RecursionError):

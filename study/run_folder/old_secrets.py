@@ -1,4 +1,4 @@
-"""Run folders of older versions may hold the password of a tracking address; it is taken out where it is met."""
+"""Run folders of older versions may contain the password of a tracking address, which is removed."""
 
 from __future__ import annotations
 
@@ -45,7 +45,9 @@ def _take_out(path: Path, read: Callable[[str], Any], write: Callable[[Any], str
     try:
         write_atomically(path, write(content))
     except OSError as error:
-        raise UserError(f"{path}: holds the login of tracking.uri and cannot be rewritten: {error.strerror}") from None
+        raise UserError(
+            f"{path}: contains the login of tracking.uri and cannot be rewritten: {error.strerror}"
+        ) from None
     return True
 
 

@@ -1,4 +1,4 @@
-"""Whose run folder it is: a name stands for one study, so another study under it is refused instead of taking over."""
+"""Ownership of a run folder: a name denotes one study, so another study under that name is refused."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from study.layout import RunFolder
 from study.run_folder.plan_file import DamagedPlanError, read_document
 from trainables.config.identity import RESULTS_VERSION
 
-WAYS_OUT = "give this study another name, or its runs another place (--runs-dir)"
+WAYS_OUT = "give this study another name, or another folder for its runs (--runs-dir)"
 
 _NO_PART_OF_THE_DATA = re.compile("preprocessing|max_.*")
 """Keys of ``data`` that change neither pixels nor labels."""
@@ -22,15 +22,15 @@ _NO_PART_OF_THE_DATA = re.compile("preprocessing|max_.*")
 def refuse_another_study(definition: StudyDefinition, fingerprint: str | None, folder: RunFolder) -> None:
     """Refuse a folder whose trials belong to a study of other tasks or other data, or were decided by another rule.
 
-    More arms, seeds, trials and epochs, and other settings of training, are the same study; so is data that was moved.
+    More arms, seeds, trials and epochs, and other training settings, are the same study; so is moved data.
 
     Args:
         definition: of the study that wants the folder.
-        fingerprint: of its data; None where that is not at hand, and then other paths are taken for moved data.
+        fingerprint: of its data; None if unavailable, in which case other paths count as moved data.
         folder: which may hold anything or nothing.
 
     Raises:
-        UserError: it is another study's; names what differs, and the ways out.
+        UserError: it belongs to another study; names the differences and the ways out.
     """
     before = trained_plan(folder)
     if before is None:
@@ -49,7 +49,7 @@ def refuse_another_study(definition: StudyDefinition, fingerprint: str | None, f
 
 
 def other_images(fingerprint: str, folder: RunFolder) -> bool:
-    """Return whether the folder's trials were trained on data of another fingerprint."""
+    """Return whether the folder's trials were trained on data with another fingerprint."""
     before = trained_plan(folder)
     return before is not None and before["data_fingerprint"] != fingerprint
 
@@ -70,7 +70,7 @@ def refuse_another_rule(definition: StudyDefinition, folder: RunFolder) -> None:
     ):
         if old != new:
             raise UserError(
-                f"{key}: {folder.path} holds trials that were decided by {old}, and the study file now says {new};"
+                f"{key}: {folder.path} contains trials that were decided by {old}, and the study file now has {new};"
                 " give the changed study another name"
             )
 
@@ -107,7 +107,7 @@ def _changes_of_place(before: Mapping[str, Any], definition: StudyDefinition) ->
     then, now = before["definition"]["data"]["source"], definition.plain()["data"]["source"]
     for key in definition.data.source.path_keys():
         if then.get(key) != now.get(key):
-            yield f"{_change(f'data.source.{key}', then.get(key), now.get(key))}, where other images or labels lie"
+            yield f"{_change(f'data.source.{key}', then.get(key), now.get(key))}, which contains other images or labels"
 
 
 def _change(key: str, old: Any, new: Any) -> str:

@@ -1,4 +1,4 @@
-"""The file of a run's plan as it lies on the disk: read whole, or known to be damaged."""
+"""A run's plan file on disk: read completely, or recognized as damaged."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from study.layout import RunFolder
 
 
 class DamagedPlanError(UserError):
-    """``plan.json`` is not what was written; it can be written anew from the study file."""
+    """``plan.json`` is damaged; it can be rebuilt from the study file."""
 
 
 class _Part(BaseModel):
@@ -71,7 +71,7 @@ def read_document(folder: RunFolder) -> dict[str, Any]:
 
     Raises:
         UserError: there is no such file.
-        DamagedPlanError: it is empty, cut, or JSON of another shape.
+        DamagedPlanError: it is empty, truncated, or JSON of another shape.
     """
     try:
         document = json.loads(folder.plan.read_text(encoding="utf-8"))
@@ -90,4 +90,4 @@ def damaged(folder: RunFolder, error: Exception) -> DamagedPlanError:
     if isinstance(error, ValidationError):
         place = ".".join(map(str, error.errors()[0]["loc"]))
         reason += f": {place}: {error.errors()[0]['msg']}" if place else ""
-    return DamagedPlanError(f"{folder.plan}: damaged ({reason}); write it anew with: modstudy run {folder.path}")
+    return DamagedPlanError(f"{folder.plan}: damaged ({reason}); rebuild it with: modstudy run {folder.path}")

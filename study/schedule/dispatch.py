@@ -176,11 +176,11 @@ class Dispatcher:
     def _end_of_worker(self, trial: TrialFolder) -> dict[str, str]:
         hang = read_hang(trial.hang)
         if hang is None:
-            message = "the worker ended without a word: it was killed, ran out of memory, or its node was lost"
+            message = "the worker ended without notice: it was killed, ran out of memory, or its node was lost"
             return {"kind": "crashed", "message": message, "traceback": ""}
         place, stacks = hang
         limit = self._definition.resources.hang_after_s
-        message = f"no sign of life for {limit:g} s (resources.hang_after_s); it hung in {place}"
+        message = f"no progress for {limit:g} s (resources.hang_after_s); it hung in {place}"
         return {"kind": "hung", "message": message, "traceback": stacks}
 
     def _epoch(self, trial_id: str) -> int:

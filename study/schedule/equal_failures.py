@@ -1,6 +1,6 @@
-"""Which arms have nothing but one and the same failure in this run, and are left alone for the rest of it.
+"""Arms with only identical failures in this run, which are stopped for the rest of it.
 
-Nothing of this is recorded: the next run tries again. No Ray here.
+This is not recorded: the next run tries again. No Ray here.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What a run folder holds that this program would train again, and where it is kept when it does."""
+"""Results in a run folder that this version would train again, and where they are kept in that case."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from trainables.config.identity import RESULTS_CHANGES, RESULTS_VERSION
 
 @dataclass(frozen=True)
 class EarlierResults:
-    """Trials of a run folder that count no more: how many ended, how many were begun, of which version, and why."""
+    """Trials of a run folder that no longer count: how many ended or started, their version, and the reason."""
 
     ended: int
     begun: int
@@ -24,7 +24,7 @@ class EarlierResults:
     @property
     def trials(self) -> str:
         """Say how many trials there are."""
-        begun = f" and {self.begun} that were begun" if self.begun else ""
+        begun = f" and {self.begun} that were started" if self.begun else ""
         return f"{self.ended} trials that have ended{begun}"
 
 
@@ -33,7 +33,7 @@ def earlier_results(folder: RunFolder, fingerprint: str | None) -> EarlierResult
 
     Args:
         folder: holds the run, or nothing yet.
-        fingerprint: of the study's data as it is read now; None where it is not at hand.
+        fingerprint: of the study's data as it is read now; None if unavailable.
     """
     if trained_plan(folder) is None:
         return None
@@ -45,7 +45,7 @@ def earlier_results(folder: RunFolder, fingerprint: str | None) -> EarlierResult
             f"they are results of version {plan.results_version}, and this is version {RESULTS_VERSION} ({since})"
         )
     if fingerprint not in (None, plan.data_fingerprint):
-        why.append("the images or labels are not those they were trained on, or this program reads them otherwise")
+        why.append("the images or labels are not those they were trained on, or this version reads them differently")
     trials = [trial for trial in progress_of(plan, read_states(folder)).trials if trial.history is not None]
     if not why or not trials:
         return None

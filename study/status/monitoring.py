@@ -1,7 +1,7 @@
-"""What monitoring was asked for after a trial had been trained: its result stands, but its curves lack it.
+"""Monitoring enabled after a trial was trained: its result is valid, but its curves lack the monitoring.
 
-Monitoring is no part of a trial's id, so that switching it on retrains nothing. What it would have recorded is not
-there then, and that is said wherever it would be looked for.
+Monitoring is not part of a trial's id, so enabling it retrains nothing. What it would have recorded is then missing,
+and every place that would show it reports this.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ def unmonitored(progress: RunProgress) -> tuple[TrialProgress, ...]:
 
 
 def monitoring_note(trials: tuple[TrialProgress, ...]) -> str:
-    """Say that monitoring is missing of these trials, and why."""
+    """Return the message that these trials lack monitoring, with the reason."""
     keys = sorted({key for trial in trials if trial.history for key in _lacks(trial.history, trial.trial.config)})
     return (
         f"{len(trials)} finished trials were trained before {' and '.join(keys)} asked for what they ask for now:"

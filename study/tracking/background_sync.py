@@ -1,4 +1,4 @@
-"""Keeps MLflow up to date beside a run, off the trials' path."""
+"""Keeps MLflow up to date during a run without affecting trials."""
 
 from __future__ import annotations
 
@@ -101,10 +101,10 @@ class BackgroundSync:
         """Log what went wrong; an error that is ours, not the store's, with where it arose."""
         self.last_error = error
         if isinstance(error, StoreError | UserError):
-            self._say(f"{error}; trials go on without it")
+            self._say(f"{error}; trials continue without it")
         else:
             where = "".join(traceback.format_exception(error))
-            self._say(f"the MLflow mirror failed by an error of its own; trials go on without it\n{where}")
+            self._say(f"the MLflow mirror failed with an internal error; trials continue without it\n{where}")
 
     def _say(self, line: str) -> None:
         if line not in self._said:

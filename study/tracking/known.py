@@ -82,7 +82,7 @@ def recall(store: Store, known: Known, folder: RunFolder, plan: Mapping[str, Any
         known.learn(kept)
         for run in surplus:
             store.call("delete_run", run.info.run_id)
-            known.notes.append(f"MLflow held the run {key} twice, for an answer was lost; the empty one is deleted")
+            known.notes.append(f"MLflow had the run {key} twice because a response was lost; the empty one is deleted")
     deleted = _by_key(store.runs(known.experiment, own, ViewType.DELETED_ONLY))
     known.notes += _what_was_deleted(known, deleted)
     known.notes += _other_folders(store, known, plan["study"])
@@ -132,12 +132,12 @@ def _what_was_deleted(known: Known, deleted: Mapping[str, list[Run]]) -> list[st
     """Say which runs are about to be made anew."""
     gone = {key: runs[0].info.run_name for key, runs in deleted.items() if key not in known.runs}
     notes = [
-        f"the run {name!r} of the {kind} was deleted in MLflow; it is made anew, and its runs hang below it again"
+        f"the run {name!r} of the {kind} was deleted in MLflow; it is recreated, with its runs below it"
         for kind, name in ((key.partition(":")[0], name) for key, name in gone.items())
         if kind != "trial"
     ]
     trials = sum(key.startswith("trial:") for key in gone)
-    return notes + ([f"{trials} trial runs were deleted in MLflow and are made anew"] if trials else [])
+    return notes + ([f"{trials} trial runs were deleted in MLflow and are recreated"] if trials else [])
 
 
 def _other_folders(store: Store, known: Known, study: str) -> list[str]:
@@ -149,6 +149,6 @@ def _other_folders(store: Store, known: Known, study: str) -> list[str]:
         if run.data.tags.get(FOLDER) != known.identity.key
     }
     return [
-        f"MLflow also holds the study {study} of another run folder ({place}); the two are kept apart"
+        f"MLflow also contains the study {study} of another run folder ({place}); the two are kept separate"
         for place in sorted(places)
     ]

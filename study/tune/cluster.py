@@ -1,4 +1,4 @@
-"""Where trials run: a Ray of our own on this machine, or the cluster at an address."""
+"""Where trials run: our own Ray instance on this machine, or the cluster at an address."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def _set_environment(*, local: bool) -> None:
 
 @contextmanager
 def connected(address: str | None, threads: int) -> Iterator[None]:
-    """Be connected to a Ray while the block runs.
+    """Stay connected to Ray while the block runs.
 
     A Ray this process is already connected to is used as it is and left connected.
 
@@ -152,7 +152,7 @@ def _start(options: dict[str, Any]) -> None:
             if attempt == _STARTS or isinstance(error, OSError | ValueError):
                 raise UserError(
                     f"Ray cannot be started on this machine: {_reason(error)}; its files go to {folder}"
-                    " (another place: RAY_TMPDIR); nothing is lost, and the same command goes on"
+                    " (to change this, set RAY_TMPDIR); nothing is lost, and the same command resumes"
                 ) from error
         else:
             return
@@ -173,8 +173,8 @@ def _short_folder() -> str:
         if len(os.fsencode(folder)) <= _LONGEST_FOLDER and os.access(place, os.W_OK | os.X_OK):
             return folder
     raise UserError(
-        f"Ray finds no place for its files: of {', '.join(places)} none may be written and is at most"
-        f" {_LONGEST_FOLDER - len('/ray')} bytes long; name such a folder in RAY_TMPDIR"
+        f"no folder for Ray's files: of {', '.join(places)} none may be written and is at most"
+        f" {_LONGEST_FOLDER - len('/ray')} bytes long; set RAY_TMPDIR to such a folder"
     )
 
 
@@ -201,7 +201,7 @@ def trials_at_once(cpus: float, gpus: float) -> int:
     if fitting == 0:
         largest = max(node.get("CPU", 0) for node in nodes), max(node.get("GPU", 0) for node in nodes)
         raise UserError(
-            f"resources: a trial wants cpus {cpus:g} and gpus {gpus:g}, but no node has as many"
+            f"resources: a trial needs cpus {cpus:g} and gpus {gpus:g}, but no node has as many"
             f" (the largest has cpus {largest[0]:g}, gpus {largest[1]:g})"
         )
     return fitting

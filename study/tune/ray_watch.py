@@ -1,4 +1,4 @@
-"""Looks whether the Ray a run hangs on is still there, since a driver whose Ray is gone waits for ever."""
+"""Watches the Ray instance of a run, since a driver whose Ray has died would wait forever."""
 
 from __future__ import annotations
 

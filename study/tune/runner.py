@@ -1,4 +1,4 @@
-"""Runs what is missing of a study: one Tuner over all arms and both stages, until the journals say there is no more."""
+"""Runs a study's remaining trials: one Tuner over all arms and both stages, until the journals show none left."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ class RunSummary:
         pruned: trials that halving ended.
         diverged: trials whose loss became non-finite.
         failed: trials that failed in every attempt; the next run tries them again.
-        waiting: trials that were not begun or not ended, for an interruption or because they wait for failed ones.
+        waiting: trials not started or not ended, because of an interruption or because they wait for failed ones.
         arms_without_choice: arms of which no tune trial had a finite objective, by name.
         interrupted: whether Ctrl-C ended the run.
         stopped: arms whose first trials ended in equal failures, by failure.
@@ -98,8 +98,8 @@ class RunOptions:
 def run_study(plan: StudyPlan, folder: RunFolder, options: RunOptions = RunOptions()) -> RunSummary:
     """Run every unit the journals do not show as done, and return how the run ended.
 
-    Ctrl-C or SIGTERM stops the workers where they are; so does the end of this process, however it comes. The same
-    call goes on.
+    Ctrl-C or SIGTERM stops the workers immediately; so does the end of this process for any reason. The same
+    call resumes.
 
     Raises:
         UserError: another process runs this study, no cluster answers, Ray cannot be started or ended in the midst of
@@ -132,7 +132,7 @@ def run_lock(folder: RunFolder) -> Iterator[None]:
     try:
         lock.acquire(timeout=_GLANCE_S)
     except Timeout:
-        raise UserError(f"{folder.path}: this study is being run already by {_holder(folder.lock)}") from None
+        raise UserError(f"{folder.path}: this study is already being run by {_holder(folder.lock)}") from None
     try:
         holder = {"pid": os.getpid(), "host": socket.gethostname(), "since": time.time()}
         with naming(folder.lock):
@@ -159,8 +159,8 @@ def _tune_in_this_world(plan: StudyPlan, folder: RunFolder, options: RunOptions,
         except BaseException as error:  # whatever a Ray that is gone makes of it, an interruption of ours included
             if server := watch.lost():
                 raise UserError(
-                    f"Ray's own process {server} ended in the midst of the run: it was killed, or memory ran out;"
-                    " nothing is lost, and the same command goes on"
+                    f"Ray's process {server} ended during the run: it was killed, or memory ran out;"
+                    " nothing is lost, and the same command resumes"
                 ) from error
             if isinstance(error, Exception):
                 _raise_what_is_the_users(error)

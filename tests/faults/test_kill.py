@@ -67,7 +67,7 @@ def test_ctrl_c_and_sigterm_stop_quickly_leave_nothing_behind_and_the_same_comma
         output, _ = driver.communicate(timeout=PATIENCE_S)
         if signals is end_ray:
             assert driver.returncode == 2, output
-            assert output.splitlines()[-1].startswith("error: Ray's own process raylet ended")
+            assert output.splitlines()[-1].startswith("error: Ray's process raylet ended")
             assert "state-dump" not in output  # Ray's logs
         else:
             assert driver.returncode == 130, output

@@ -61,15 +61,15 @@ def warnings(text: str) -> list[str]:
 def test_classes_that_cannot_be_learned_are_said(shoes: Path) -> None:
     (warning,) = warnings(STUDY)
     assert warning == (
-        "data.tasks: 'kind': no training image, yet measured: 'sandal'; other splits would train them; "
-        "one training image, so never a positive: 'clog'; join or leave out such classes"
+        "data.tasks: 'kind': no training image, but evaluated: 'sandal'; other splits would include them; "
+        "one training image, so no positive: 'clog'; merge or omit such classes"
     )
 
 
 def test_images_that_are_enlarged_are_said(shoes: Path) -> None:
     large = STUDY.replace("image_size: 48", "image_size: 512")
     expected = (
-        "enlarges images of 60 to 80 pixels a side 8.5-fold, which takes time and shows nothing more; 60 shows all"
+        "enlarges images of 60 to 80 pixels a side 8.5-fold, which costs time and adds no information; 60 keeps all"
     )
     assert f"data.image_size: 512 {expected} there is" in warnings(large)
     assert "6.4-fold" in warnings(large.replace("image_size: 512", "image_size: 512\n  fit: pad"))[0]
@@ -80,11 +80,11 @@ def test_what_this_machine_lacks_is_said(shoes: Path, monkeypatch: pytest.Monkey
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
     found = warnings(f"{STUDY}resources: {{gpus: 1, cpus: {usable_cpus() + 1}}}\n")
     assert found[0].startswith(
-        "resources.gpus: a trial wants 1, this machine has no GPU that CUDA can use; a cluster may"
+        "resources.gpus: a trial needs 1, this machine has no GPU that CUDA can use; a cluster may"
     )
     assert f"this machine has {usable_cpus()}; a cluster may have it" in found[1]
     assert not foreseen(compile_plan(load_study(Path("shoes.yaml"))), elsewhere=True)[:-1]
-    assert "resources.gpus is 0, so trials are given no GPU" in warnings(f"{STUDY}compute: {{device: cuda}}\n")[1]
+    assert "resources.gpus is 0, so trials get no GPU" in warnings(f"{STUDY}compute: {{device: cuda}}\n")[1]
 
 
 def test_a_task_of_one_class_is_said_or_refused(shoes: Path) -> None:

@@ -58,7 +58,7 @@ def test_other_tasks_or_data_under_a_used_name_are_refused_with_two_ways_out(
         assert result.exit_code == 2, command
         said = " ".join(result.output.split())
         assert f"its trials belong to another study named 'tiny': {named}" in said
-        assert "give this study another name, or its runs another place (--runs-dir)" in said
+        assert "give this study another name, or another folder for its runs (--runs-dir)" in said
     assert played.plan.read_bytes() == before
     assert modstudy("plan", study_file, "--runs-dir", study_file.parent / "elsewhere").exit_code == 0
     study_file.write_text(study_file.read_text().replace("name: tiny", "name: tiny2"))
@@ -119,7 +119,7 @@ def test_moved_images_are_the_same_study_and_others_in_their_place_are_not(tmp_p
         result = modstudy(command, file)
         assert result.exit_code == 2
         assert "data.source.path was" in result.output
-        assert "where other images or labels lie" in " ".join(result.output.split())
+        assert "which contains other images or labels" in " ".join(result.output.split())
 
 
 def test_a_run_is_found_beside_its_study_file_from_anywhere(

@@ -61,7 +61,7 @@ def test_a_damaged_plan_is_written_anew(target: Target, shape: str, caplog: pyte
     with caplog.at_level(logging.WARNING):
         find_run(target.folder.path, Path("runs"))
     assert target.folder.plan.read_bytes() == whole
-    assert "written anew from study.yaml" in caplog.text
+    assert "rebuilt from study.yaml" in caplog.text
 
 
 @pytest.mark.parametrize("key", ["study", "definition", "data_fingerprint", "arms", "arms.storage", "definition.data"])
@@ -199,7 +199,7 @@ def test_a_damaged_note_of_mlflow_runs_stops_nothing(
 def test_a_damaged_note_of_who_runs_a_study_is_still_a_refusal(target: Target, shape: str) -> None:
     with run_lock(target.folder):
         target.folder.lock.write_text(shape)
-        with pytest.raises(UserError, match="run already by another process"), run_lock(target.folder):
+        with pytest.raises(UserError, match="already being run by another process"), run_lock(target.folder):
             pass
 
 
@@ -236,7 +236,7 @@ def test_every_error_of_the_background_sync_is_reported(
     background.stop()
     assert background.last_error is None
     lines = [record.getMessage() for record in caplog.records]
-    expected = ("tables of tomorrow; trials go on without it", "KeyError: 'of ours'", "ZeroDivisionError: x")
+    expected = ("tables of tomorrow; trials continue without it", "KeyError: 'of ours'", "ZeroDivisionError: x")
     assert len(lines) == len(expected)
     assert [words in line for words, line in zip(expected, lines, strict=True)] == [True, True, True]
     assert ["Traceback" in line for line in lines] == [False, True, True]

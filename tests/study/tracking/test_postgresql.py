@@ -157,7 +157,7 @@ def test_trials_go_on_while_the_server_is_dead_and_all_arrives_later(postgres, t
         postgres.start()
     assert background.catch_up()
     background.stop()
-    assert "trials go on without it" in caplog.text
+    assert "trials continue without it" in caplog.text
     assert "s3cr3t" not in caplog.text
     assert play.tracker(folder, postgres.uri()).sync(folder).trials_updated == 0
     client = MlflowClient(postgres.uri())

@@ -208,7 +208,7 @@ def test_an_error_of_the_mirror_itself_is_reported_and_ends_nothing(folder, play
         background.start()
         assert not background.catch_up()
         background.stop()
-    assert "trials go on without it" in caplog.text
+    assert "trials continue without it" in caplog.text
     assert "KeyError: '***'" in caplog.text
     assert "hunter2" not in caplog.text
 

@@ -137,5 +137,5 @@ def test_a_dead_server_raises_nothing_into_the_run_and_loses_nothing(folder, cap
     while background.last_error is None:
         pass
     background.stop()
-    assert "trials go on without it" in caplog.text
+    assert "trials continue without it" in caplog.text
     assert play.tracker(folder).sync(folder).trials_updated == 1

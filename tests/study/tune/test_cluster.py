@@ -32,7 +32,7 @@ def test_no_place_for_rays_files_is_said_with_the_way_out(monkeypatch):
     monkeypatch.delenv("TMPDIR", raising=False)
     monkeypatch.delenv("RAY_TMPDIR", raising=False)
     monkeypatch.setattr(cluster.os, "access", lambda *_: False)
-    with pytest.raises(UserError, match=r"Ray finds no place for its files: .*name such a folder in RAY_TMPDIR"):
+    with pytest.raises(UserError, match=r"no folder for Ray's files: .*set RAY_TMPDIR to such a folder"):
         cluster._short_folder()
 
 

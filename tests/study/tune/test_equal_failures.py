@@ -18,7 +18,7 @@ def crash(message="boom", line=7, kind="crashed", error="RuntimeError"):
     return {"event": "failed", "kind": kind, "message": message, "traceback": trace}
 
 
-LOST = {"event": "failed", "kind": "crashed", "message": "the worker ended without a word", "traceback": ""}
+LOST = {"event": "failed", "kind": "crashed", "message": "the worker ended without notice", "traceback": ""}
 
 
 def failed_trials(run):

@@ -111,7 +111,7 @@ def test_a_trial_that_hangs_is_ended_says_where_and_is_tried_again(run):
     assert summary == everything(completed=6)
     failures = [failure for state in read_states(folder).values() for failure in state.history.failures]
     assert [failure["kind"] for failure in failures] == ["hung"]
-    assert "no sign of life for 0.5 s (resources.hang_after_s); it hung in" in failures[0]["message"]
+    assert "no progress for 0.5 s (resources.hang_after_s); it hung in" in failures[0]["message"]
     assert failures[0]["message"].endswith("in hang_once")
     assert "most recent call first" in failures[0]["traceback"]
     assert list(folder.trials.glob("*/hang.txt")) == []
@@ -143,14 +143,14 @@ def test_the_listener_sees_the_work_shrink_to_nothing(run):
 
 
 def test_a_trial_that_fits_no_node_is_refused(run):
-    with pytest.raises(UserError, match=r"resources: a trial wants cpus 4096 .* no node has as many"):
+    with pytest.raises(UserError, match=r"resources: a trial needs cpus 4096 .* no node has as many"):
         run(changes={"resources": {"cpus": 4096}})
 
 
 def test_one_driver_at_a_time(run, tmp_path):
     with (
         run_lock(RunFolder(tmp_path / "held")),
-        pytest.raises(UserError, match=r"held: this study is being run already by process \d+ on "),
+        pytest.raises(UserError, match=r"held: this study is already being run by process \d+ on "),
     ):
         run("held")
     assert ray.is_initialized()
