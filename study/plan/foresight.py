@@ -54,7 +54,7 @@ def _machine(definition: StudyDefinition) -> Iterator[str]:
         yield "compute.device: cuda, but resources.gpus is 0, so trials get no GPU; set the share of a GPU per trial"
     if resources.cpus > usable_cpus():
         yield (
-            f"resources.cpus: a trial needs {resources.cpus:g} and runs as many threads, this machine has {usable_cpus()}; "
+            f"resources.cpus: a trial needs {resources.cpus:g}, this machine has {usable_cpus()}; "
             f"{elsewhere}, or set fewer"
         )
 

@@ -123,7 +123,8 @@ def compile_plan(
         results_version: of the code that made the numbers; an older one finds the trials of an older run.
 
     Raises:
-        UserError: unknown backbone, stage or task, unreadable start weights, or a combination that is not a valid trial; names key and nearest name.
+        UserError: unknown backbone, stage or task, unreadable start weights, or a combination that is not a
+            valid trial; names key and nearest name.
     """
     from trainables.networks.backbones import stage_shapes
     from trainables.networks.modulation import known_forms

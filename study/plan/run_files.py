@@ -14,7 +14,7 @@ from trainables.config.identity import RESULTS_VERSION
 
 _LOG = logging.getLogger(__name__)
 
-_HEAD = "# The study as run; commands accept its folder in place of a study file.\n"
+_HEAD = "# The study as it was run; commands take its folder in place of a study file.\n"
 _END = "# The study ends here.\n"
 """Without this line the file was truncated and might be read as another study. Users may add lines after it."""
 
