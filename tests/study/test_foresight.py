@@ -71,7 +71,7 @@ def test_images_that_are_enlarged_are_said(shoes: Path) -> None:
     expected = (
         "enlarges images of 60 to 80 pixels a side 8.5-fold, which costs time and adds no information; 60 keeps all"
     )
-    assert f"data.image_size: 512 {expected} there is" in warnings(large)
+    assert f"data.image_size: 512 {expected} detail" in warnings(large)
     assert "6.4-fold" in warnings(large.replace("image_size: 512", "image_size: 512\n  fit: pad"))[0]
     assert not any("enlarges" in warning for warning in warnings(STUDY.replace("image_size: 48", "image_size: 96")))
 
