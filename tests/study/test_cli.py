@@ -164,7 +164,7 @@ def test_data_check_says_what_must_be_fixed(study_file: Path, tmp_path: Path, mo
     monkeypatch.setenv("MODSTUDY_CACHE", str(tmp_path / "cache"))
     good = modstudy("data", "check", study_file)
     assert good.exit_code == 0, good.output
-    assert "duplicates: 0 of 24 validation and test images (0.00%) also stand in another split" in good.output
+    assert "duplicates: 0 of 24 validation and test images (0.00%) also appear in another split" in good.output
     assert "0 problems" in good.output
     study_file.write_text(study_file.read_text().replace("test_images: 12", "test_images: 1"))
     bad = modstudy("data", "check", study_file)

@@ -68,7 +68,7 @@ def everywhere_the_same(folder: Path) -> None:
 
 def test_identical_splits_are_refused_by_check_plan_and_run(shoes: Path) -> None:
     everywhere_the_same(shoes)
-    refused = "16 of 16 validation and test images (100.00%) also stand in another split"
+    refused = "16 of 16 validation and test images (100.00%) also appear in another split"
     assert modstudy("plan", "shoes.yaml").exit_code == 0  # nobody has decoded the images yet
     check = modstudy("data", "check", "shoes.yaml")
     assert check.exit_code == 1
@@ -94,7 +94,7 @@ def test_copies_in_another_file_format_are_found(shoes: Path) -> None:
     picture.rotate(180).save(turned, format="PNG", exif=exif)
     (shoes / "validation5.png").write_bytes(turned.getvalue())
     check = modstudy("data", "check", "shoes.yaml")
-    assert "3 of 16 validation and test images (18.75%) also stand in another split" in check.output
+    assert "3 of 16 validation and test images (18.75%) also appear in another split" in check.output
     same = ("train train3.png", "validation validation5.png", "test test0.png", "test test1.png")
     assert f"in two splits: {' = '.join(same)}\n" in check.output
     assert "or allow them: max_duplicate_share: 0.1875" in check.output
@@ -104,7 +104,7 @@ def test_duplicates_inside_a_split_are_named_and_no_reason_to_refuse(shoes: Path
     shutil.copy(shoes / "train1.png", shoes / "train7.png")
     check = modstudy("data", "check", "shoes.yaml")
     assert check.exit_code == 0, check.output
-    assert "images that repeat one of their own split: 1 in train, 0 in validation, 0 in test" in check.output
+    assert "images that repeat another of their split: 1 in train, 0 in validation, 0 in test" in check.output
     assert "in one split: train train1.png = train train7.png" in check.output
 
 
@@ -122,8 +122,8 @@ def test_the_report_says_what_share_was_found(shoes: Path, plan: StudyPlan, fold
     progress = read_progress(folder)
     collect_progress(folder, progress)
     sentence = (
-        "Duplicates: 0 of 24 validation and test images (0.00%) also stand in another split, by decoded pixels; "
-        "images that repeat one of their own split: 0 in train, 0 in validation, 0 in test"
+        "Duplicates: 0 of 24 validation and test images (0.00%) also appear in another split, by decoded pixels; "
+        "images that repeat another of their split: 0 in train, 0 in validation, 0 in test"
     )
     report = write_study_report(target, progress).report.read_text()
     assert sentence in report

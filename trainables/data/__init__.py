@@ -1,4 +1,4 @@
-"""Images and labels: read or drawn, decoded once, memory-mapped by every trial."""
+"""Images and labels: read or generated, decoded once, memory-mapped by all trials."""
 
 from trainables.data.cache import (
     data_fingerprint,

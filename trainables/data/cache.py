@@ -1,8 +1,8 @@
-"""Decode once: a folder named by the fingerprint of the data, built by one process, memory-mapped by all.
+"""The cache of decoded images: a folder named by the fingerprint of the data, built once, memory-mapped by all trials.
 
-The folder is built beside its final place and renamed when complete, so it exists whole or not at all. Its manifest
-holds checksums of all files, which every process compares once; a folder that was damaged later is built again, and
-processes that have mapped the old files keep them.
+The folder is built under a temporary name and renamed when complete, so it is never partial. Its manifest contains the
+checksums of all files, which each process verifies once. A folder damaged later is rebuilt; processes that have mapped
+the old files keep them.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ from trainables.foundation.files import file_checksum
 from trainables.sources.source import SPLITS, CorruptImage, ImageSource, Labels
 
 CACHE_FOLDER = "datasets-v2"
-"""Below the cache; the number is raised when the files in it change their layout."""
+"""The subfolder of the cache; increment the version when the layout of its files changes."""
 
 _NAMED_CORRUPT = 5
 
@@ -48,27 +48,27 @@ logger = logging.getLogger(__name__)
 
 
 def data_fingerprint(data: DataConfig, data_seed: int, cache: Path | None = None) -> str:
-    """Return 32 hexadecimal digits that change when pixels or labels would, and with nothing else.
+    """Return 32 hexadecimal digits that change if and only if pixels or labels would.
 
-    Covered are the bytes of the files, image size, fit, tasks in their order and the decoder's version; for drawn
-    faces the settings, the generator's version and ``data_seed``. The place of the files is not.
+    They depend on the bytes of the files, the image size, the fit, the tasks in order and the decoder version; for
+    synthetic faces, on the settings, the generator version and ``data_seed``. They do not depend on the file paths.
 
     Args:
-        data: which images and labels.
-        data_seed: decides what is drawn.
-        cache: where hashes of image files are kept, so that they are read once; None keeps none.
+        data: the images and labels.
+        data_seed: seeds whatever the source generates.
+        cache: the folder of cached file hashes, so that files are read once; None disables caching.
 
     Raises:
-        ValueError: files, columns or tasks do not fit together.
+        ValueError: files, columns and tasks are inconsistent.
     """
     return _fingerprint(data.open(data_seed, cache), data)
 
 
 def require_fingerprint(data: DataConfig, data_seed: int, expected: str, cache: Path | None = None) -> None:
-    """Check that the data at hand is the data a trial was planned on; a node may hold other files at the same path.
+    """Check that the local data is what the trial was planned on; a node may have other files at the same path.
 
     Raises:
-        ValueError: it is not, or files, columns or tasks do not fit together.
+        ValueError: the data differs, or files, columns and tasks are inconsistent.
     """
     found = data_fingerprint(data, data_seed, cache)
     if found != expected:
@@ -78,12 +78,12 @@ def require_fingerprint(data: DataConfig, data_seed: int, expected: str, cache: 
 
 
 def prepare_dataset(data: DataConfig, data_seed: int, cache: Path) -> Dataset:
-    """Return the data set, decoded under ``cache`` by the first caller on the node and memory-mapped by every one.
+    """Return the data set; the first caller on the node decodes it under ``cache``, and all callers memory-map it.
 
     Raises:
-        ValueError: files, columns or tasks do not fit together; more images than ``max_corrupt_share`` are corrupt,
-            more than ``max_duplicate_share`` stand in two splits, or a split is left without any.
-        OSError: the disk is full; nothing is left behind.
+        ValueError: files, columns and tasks are inconsistent; more images than ``max_corrupt_share`` are corrupt, more
+            than ``max_duplicate_share`` appear in two splits, or a split has no images left.
+        OSError: the disk is full; the partial folder is removed.
     """
     manifest, dataset = build_if_missing(data, data_seed, cache)
     refuse_unfit(manifest, data)
@@ -91,12 +91,12 @@ def prepare_dataset(data: DataConfig, data_seed: int, cache: Path) -> Dataset:
 
 
 def cache_folder(fingerprint: str, cache: Path) -> Path:
-    """Return where the decoded images of this fingerprint lie, or will lie."""
+    """Return the folder for the decoded images of this fingerprint."""
     return cache / CACHE_FOLDER / fingerprint
 
 
 def build_if_missing(data: DataConfig, data_seed: int, cache: Path) -> tuple[Manifest, Dataset]:
-    """Return manifest and arrays of the data, after building them if nobody has or a file of them was damaged."""
+    """Return the manifest and arrays of the data; build them first if they are missing or damaged."""
     source = data.open(data_seed, cache)
     fingerprint = _fingerprint(source, data)
     folder = cache_folder(fingerprint, cache)
@@ -106,10 +106,10 @@ def build_if_missing(data: DataConfig, data_seed: int, cache: Path) -> tuple[Man
         folder.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(folder.with_suffix(".lock")):
         try:
-            return _open(folder, data.tasks)  # another process may have built it while this one waited
+            return _open(folder, data.tasks)  # another process may have built it during the wait
         except DamagedCacheError as damage:
             if folder.exists():
-                logger.warning("%s; the images are decoded again", damage)
+                logger.warning("%s; decoding the images again", damage)
         _build(source, data, fingerprint, folder)
         return _open(folder, data.tasks)
 
@@ -130,7 +130,7 @@ def _fingerprint(source: ImageSource, data: DataConfig) -> str:
 
 def _build(source: ImageSource, data: DataConfig, fingerprint: str, folder: Path) -> None:
     partial = folder.with_suffix(".partial")
-    shutil.rmtree(partial, ignore_errors=True)  # left by a builder that was killed; the lock says nobody is at work
+    shutil.rmtree(partial, ignore_errors=True)  # left by a killed builder; holding the lock, no other can be running
     partial.mkdir()
     try:
         splits: dict[str, _Written] = {}
@@ -150,16 +150,16 @@ def _build(source: ImageSource, data: DataConfig, fingerprint: str, folder: Path
         ).write(partial / MANIFEST)
         for path in partial.iterdir():
             _flush_to_disk(path)
-        shutil.rmtree(folder, ignore_errors=True)  # damaged, or what somebody left of it
+        shutil.rmtree(folder, ignore_errors=True)  # damaged, or partly deleted
         partial.rename(folder)
-    except BaseException:  # a full disk, Ctrl-C: whatever ended the build, no half of it stays
+    except BaseException:  # a full disk, Ctrl-C: remove the partial build whatever ended it
         shutil.rmtree(partial, ignore_errors=True)
         raise
 
 
 @dataclass(frozen=True)
 class _Written:
-    """What became of a split: images kept (row of the source and hash of the pixels) and dropped, and triplets."""
+    """The result of decoding a split: images kept (row in the source and pixel hash) and dropped, and triplets."""
 
     hashes: list[tuple[int, bytes]]
     corrupt: list[CorruptImage]
@@ -172,7 +172,7 @@ class _Written:
 
 
 def _write_split(source: ImageSource, split: str, image_size: int, folder: Path) -> _Written:
-    """Stream a split into its two arrays; the images are appended, so a full disk is an error and not a crash."""
+    """Stream a split into its two arrays; images are appended, so a full disk raises an error instead of crashing."""
     labels = source.labels(split)
     _check_free_space(folder, len(labels) * image_size * image_size * 3)
     kept = np.ones(len(labels), dtype=bool)
@@ -198,7 +198,7 @@ def _write_split(source: ImageSource, split: str, image_size: int, folder: Path)
 
 
 def _keep_triplets(triplets: Mapping[str, Labels], kept: NDArray[np.bool_]) -> tuple[dict[str, Labels], int]:
-    """Return the triplets of images that are kept, in rows of these, and how many others there were."""
+    """Return the triplets whose images are all kept, renumbered to kept rows, and the number of other triplets."""
     new_row = np.cumsum(kept) - 1
     whole = {task: found[kept[found].all(axis=1)] for task, found in triplets.items()}
     dropped = sum(len(found) - len(whole[task]) for task, found in triplets.items())
@@ -214,7 +214,7 @@ def _write_header(file: BinaryIO, shape: tuple[int, ...]) -> int:
 def _check_free_space(folder: Path, needed: int) -> None:
     free = shutil.disk_usage(folder).free
     if needed > free:
-        message = f"the decoded images need {needed / 1e6:.0f} MB, {free / 1e6:.0f} MB are free"
+        message = f"the decoded images need {needed / 1e6:.0f} MB, but only {free / 1e6:.0f} MB are free"
         raise OSError(errno.ENOSPC, message, str(folder.parent))
 
 
@@ -224,7 +224,7 @@ def _flush_to_disk(path: Path) -> None:
 
 
 def prepared_manifest(fingerprint: str, cache: Path) -> Manifest | None:
-    """Return what is known of decoded images; None where nobody has decoded them on this node."""
+    """Return the manifest of the decoded images; None if they have not been decoded on this node."""
     try:
         return Manifest.read(cache_folder(fingerprint, cache) / MANIFEST)
     except DamagedCacheError:  # or not there
@@ -232,10 +232,10 @@ def prepared_manifest(fingerprint: str, cache: Path) -> Manifest | None:
 
 
 def refuse_unfit(manifest: Manifest, data: DataConfig) -> None:
-    """Check what can be known only once the images are decoded.
+    """Check what is known only after decoding.
 
     Raises:
-        ValueError: too many images are corrupt or stand in two splits, or a split has none.
+        ValueError: too many images are corrupt or appear in two splits, or a split has no images.
     """
     _check_corrupt_share(manifest, data.max_corrupt_share)
     if excess := manifest.duplicates.excess(data.max_duplicate_share):

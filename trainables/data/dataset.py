@@ -1,4 +1,4 @@
-"""Images and labels as every trial reads them: memory-mapped arrays, opened from a cache folder."""
+"""Images and labels as trials read them: memory-mapped arrays from a cache folder."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ MANIFEST = "manifest.json"
 
 
 class DamagedCacheError(ValueError):
-    """A cache folder is not there, or is not what was built; it can be built again."""
+    """A cache folder is missing or damaged; it can be rebuilt."""
 
 
 @dataclass(frozen=True)
 class Split:
-    """``images`` uint8 (N, H, W, 3) and ``labels`` int64 (N, T), -1 where unlabelled; both read-only memory maps.
+    """``images`` uint8 (N, H, W, 3) and ``labels`` int64 (N, T), -1 if unlabelled; both read-only memory maps.
 
-    ``triplets``: published lists (M, 3) of rows (anchor, positive, negative) by task; empty where there are none.
+    ``triplets``: published triplets by task, (M, 3) rows of anchor, positive, negative; empty if there are none.
     """
 
     images: Pixels
@@ -40,7 +40,7 @@ class Split:
 class Dataset:
     """The splits of one data set. A label of task ``tasks[t]`` is an index into ``classes[tasks[t]]``.
 
-    ``corrupt`` names the images that were dropped, as ``file, row 3`` or ``file, line 5``.
+    ``corrupt`` lists the dropped images, as ``file, row 3`` or ``file, line 5``.
     """
 
     splits: dict[str, Split]
@@ -52,10 +52,10 @@ class Dataset:
 
 @dataclass(frozen=True)
 class Manifest:
-    """What a cache folder holds: tasks with their classes, images kept per split, dropped (and why), and twice there.
+    """The contents of a cache folder: tasks, classes, and images kept per split, dropped (and why) and duplicated.
 
-    ``triplets``: of published lists, how many are kept by split and task; ``triplets_dropped``: how many named a
-    dropped image. ``checksums``: of the other files of the folder, by name.
+    ``triplets``: number of published triplets kept, by split and task; ``triplets_dropped``: number that refer to a
+    dropped image. ``checksums``: of the other files in the folder, by name.
     """
 
     fingerprint: str
@@ -70,19 +70,19 @@ class Manifest:
 
     @property
     def corrupt_share(self) -> float:
-        """The share of all images, over all splits, that could not be decoded."""
+        """The share of images over all splits that could not be decoded."""
         return len(self.corrupt) / max(1, len(self.corrupt) + sum(self.images.values()))
 
     def write(self, path: Path) -> None:
-        """Write as JSON with a checksum of its own."""
+        """Write as JSON with a checksum."""
         path.write_text(seal(asdict(self)), encoding="utf-8")
 
     @classmethod
     def read(cls, path: Path) -> Manifest:
-        """Read what ``write`` wrote.
+        """Read a file written by ``write``.
 
         Raises:
-            DamagedCacheError: the file is not there, or not what was written.
+            DamagedCacheError: the file is missing or damaged.
         """
         try:
             text = path.read_bytes()
@@ -94,29 +94,29 @@ class Manifest:
         except (FileNotFoundError, ValueError, LookupError, TypeError, AttributeError) as error:
             raise DamagedCacheError(f"{path}: {error or type(error).__name__}") from error
         if not is_sealed(text):
-            raise DamagedCacheError(f"{path}: it has no checksum")
+            raise DamagedCacheError(f"{path}: no checksum")
         return manifest
 
 
 def images_file(folder: Path, split: str) -> Path:
-    """Return the place of a split's images in a cache folder."""
+    """Return the path of a split's images in a cache folder."""
     return folder / f"{split}-images.npy"
 
 
 def labels_file(folder: Path, split: str) -> Path:
-    """Return the place of a split's labels in a cache folder."""
+    """Return the path of a split's labels in a cache folder."""
     return folder / f"{split}-labels.npy"
 
 
 def triplets_file(folder: Path, split: str) -> Path:
-    """Return the place of a split's published triplets in a cache folder, an array a task."""
+    """Return the path of a split's published triplets in a cache folder; the file has one array per task."""
     return folder / f"{split}-triplets.npz"
 
 
 def open_dataset(folder: Path, manifest: Manifest, tasks: Sequence[str]) -> Dataset:
-    """Memory-map the arrays of a cache folder, after every file was compared with its checksum.
+    """Memory-map the arrays of a cache folder after verifying the checksum of each file.
 
-    A file is read for that once a process while it stays the same file.
+    Each process reads an unchanged file only once for this.
 
     Raises:
         DamagedCacheError: a file was removed or changed after the folder was built.

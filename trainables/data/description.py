@@ -1,4 +1,4 @@
-"""What a data set holds, counted: for people who want to know before they train."""
+"""Counts the contents of a data set, for inspection before training."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class TaskCounts:
 
 @dataclass(frozen=True)
 class DatasetDescription:
-    """Images kept and corrupt per split, the corrupt ones with the reason, and the counts of every split and task."""
+    """Images kept and corrupt per split, the corrupt ones with the reason, and the counts of each split and task."""
 
     fingerprint: str
     folder: Path
@@ -37,10 +37,10 @@ class DatasetDescription:
 
 
 def describe_dataset(data: DataConfig, data_seed: int, cache: Path) -> DatasetDescription:
-    """Count a data set, building its cache if needed. It is described also where a study would refuse to start.
+    """Count a data set, building its cache if needed; this works even if a study would refuse the data.
 
     Raises:
-        ValueError: files, columns or tasks do not fit together.
+        ValueError: files, columns and tasks are inconsistent.
     """
     manifest, dataset = build_if_missing(data, data_seed, cache)
     corrupt = {split: sum(image.split == split for image in manifest.corrupt) for split in SPLITS}

@@ -1,4 +1,4 @@
-"""Images that stand twice: in two splits, where they make test figures too good, or twice in one."""
+"""Duplicate images: across splits, where they inflate test figures, or within one."""
 
 from __future__ import annotations
 
@@ -16,20 +16,20 @@ _NAMED = 10
 _NAMED_OF_GROUP = 4
 
 Place = tuple[str, int]
-"""A split, and a row of the source in it."""
+"""A split, and a row of it in the source."""
 
 
 @dataclass(frozen=True)
 class DuplicateImages:
-    """Which decoded images, at the image size of the study, equal another one in every pixel.
+    """Decoded images, at the image size of the study, that equal another one in every pixel.
 
     Attributes:
-        held_out: images of validation and test.
-        leaked: those of them that also stand in another split.
-        pairs: for ``split in other``, how many images of the one also stand in the other.
-        repeated: by split, how many images are there already in an earlier row.
-        across: groups of equal images in several splits, the first ones, each by name.
-        inside: groups of equal images in one split, the first ones.
+        held_out: number of validation and test images.
+        leaked: number of those that also appear in another split.
+        pairs: for ``split in other``, the number of images of the first split that also appear in the second.
+        repeated: by split, the number of images that already appear in an earlier row.
+        across: the first groups of equal images in several splits, each image by name.
+        inside: the first groups of equal images in one split.
     """
 
     held_out: int
@@ -41,39 +41,39 @@ class DuplicateImages:
 
     @property
     def share(self) -> float:
-        """The share of validation and test images whose pixels also stand in another split."""
+        """The share of validation and test images whose pixels also appear in another split."""
         return self.leaked / max(1, self.held_out)
 
     @property
     def sentence(self) -> str:
-        """What was found, also where it is nothing."""
+        """A summary of the findings, also if there are no duplicates."""
         repeated = ", ".join(f"{number:,} in {split}" for split, number in self.repeated.items())
         return (
-            f"{self.leaked:,} of {self.held_out:,} validation and test images ({self.share:.2%}) also stand in another "
-            f"split, by decoded pixels; images that repeat one of their own split: {repeated}"
+            f"{self.leaked:,} of {self.held_out:,} validation and test images ({self.share:.2%}) also appear in "
+            f"another split, by decoded pixels; images that repeat another of their split: {repeated}"
         )
 
     def excess(self, limit: float) -> str | None:
-        """Return what to say where more is shared between splits than ``limit`` allows, else None."""
+        """Return an error message if the splits share more images than ``limit`` allows, else None."""
         if self.share <= limit:
             return None
         allowed = math.ceil(self.share * 10_000) / 10_000
         return (
             f"data.max_duplicate_share: {self.leaked:,} of {self.held_out:,} validation and test images "
-            f"({self.share:.2%}) also stand in another split, by decoded pixels, where {limit:.2%} is allowed: "
-            f"{'; '.join(map(' = '.join, self.across[:2]))}{'; ...' if len(self.across) > 2 else ''}; take them out of "
-            f"one split (modstudy data check names more), or allow them: max_duplicate_share: {allowed:g}"
+            f"({self.share:.2%}) also appear in another split, by decoded pixels, where {limit:.2%} is allowed: "
+            f"{'; '.join(map(' = '.join, self.across[:2]))}{'; ...' if len(self.across) > 2 else ''}; remove them from "
+            f"one split (modstudy data check lists more), or allow them: max_duplicate_share: {allowed:g}"
         )
 
     @classmethod
     def from_plain(cls, fields: Mapping[str, Any]) -> DuplicateImages:
-        """Return what ``dataclasses.asdict`` and JSON made plain."""
+        """Return the object from the plain values of ``dataclasses.asdict`` and JSON."""
         groups = {name: tuple(tuple(group) for group in fields[name]) for name in ("across", "inside")}
         return cls(**{**fields, **groups})
 
 
 def pixel_hash(image: Pixels) -> bytes:
-    """Return what only images of equal pixels share."""
+    """Return a hash of the pixels."""
     return hashlib.blake2b(image.tobytes(), digest_size=16).digest()
 
 
@@ -83,8 +83,8 @@ def find_duplicates(
     """Compare all images of all splits.
 
     Args:
-        hashes: by split, the row of every image in the source and its ``pixel_hash``.
-        name: says which image stands in a row of a split.
+        hashes: by split, the row of each image in the source and its ``pixel_hash``.
+        name: returns the name of the image in a row of a split.
     """
     places: dict[bytes, list[Place]] = defaultdict(list)
     for split in SPLITS:
@@ -115,7 +115,7 @@ def _repeats(group: Sequence[Place], split: str) -> int:
 
 
 def _named(groups: Sequence[Sequence[Place]], name: Callable[[str, int], str]) -> tuple[tuple[str, ...], ...]:
-    """Name the first images of the first groups; of a group of many the first of every split."""
+    """Name the first images of the first groups; of a large group, the first of each split."""
     shown = []
     for group in groups[:_NAMED]:
         firsts = {split: place for place in reversed(group) for split in [place[0]]}

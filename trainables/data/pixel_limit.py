@@ -1,4 +1,4 @@
-"""A study's own limit of pixels as part of what its data is: only where an image lies between it and the usual one."""
+"""A study's pixel limit as part of its data identity, if it treats any image differently than the default limit."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from trainables.sources.source import MAX_PIXELS, SPLITS, ImageSource
 
 @dataclass(frozen=True)
 class _Question:
-    """Which images of a source, told by the text of its identity, have more than ``above`` and at most ``limit``."""
+    """The images of a source (keyed by its identity as text) with more than ``above`` and at most ``limit`` pixels."""
 
     identity: str
     above: int
@@ -20,14 +20,14 @@ class _Question:
 
 
 def acting_limit(source: ImageSource, identity: str, max_pixels: int) -> dict[str, Any]:
-    """Return the images that ``max_pixels`` admits or refuses and the usual limit does not; nothing if there are none.
+    """Return the images that ``max_pixels`` and the default limit treat differently; nothing if there are none.
 
-    The headers of all images are read for it, once a process, and only where the limit is not the usual one.
+    This reads the headers of all images, once per process, and only if the limit is not the default.
 
     Args:
         source: of the images.
         identity: of the source without its limit, as text.
-        max_pixels: the study's own limit.
+        max_pixels: the study's limit.
     """
     low, high = sorted((max_pixels, MAX_PIXELS))
     found = _between(_Question(identity, low, high, source)) if low < high else ()

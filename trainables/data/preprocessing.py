@@ -1,4 +1,4 @@
-"""From stored pixels to what a network reads."""
+"""Converts stored pixels to the network's input."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ Preprocessing = Literal["unit", "released", "imagenet"]
 
 @dataclass(frozen=True)
 class _Numbers:
-    """A pixel p of a channel, 0 to 255, becomes (p / scale - mean) / deviation; R, G, B. No deviation means 1."""
+    """Maps a pixel value p, 0 to 255, of channel R, G, B to (p / scale - mean) / deviation; no deviation means 1."""
 
     scale: float
     mean: tuple[float, float, float]
@@ -25,9 +25,9 @@ _PREPROCESSING: dict[Preprocessing, _Numbers] = {
     # -1 to 1
     "unit": _Numbers(127.5, (1.0, 1.0, 1.0), None),
     # train_mm.py, normalized_image: it subtracts (102.9801, 115.9465, 122.7717) from channels stored blue, green, red
-    # and multiplies with 1/128. Ours are stored red, green, blue, so the means stand the other way round.
+    # and multiplies by 1/128. Ours are stored red, green, blue, so the means are in reverse order.
     "released": _Numbers(1.0, (122.7717, 115.9465, 102.9801), (128.0, 128.0, 128.0)),
-    # ImageNet's means and deviations, as CSN (main.py) and the pretrained weights of torchvision use them
+    # ImageNet's means and deviations, as used by CSN (main.py) and torchvision's pretrained weights
     "imagenet": _Numbers(255.0, (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)),
 }
 
@@ -39,7 +39,7 @@ def to_network_input(
 
     Args:
         images: (B, H, W, 3) uint8, RGB; may be a read-only memory map.
-        device: where the batch shall lie.
+        device: the device of the batch.
         channels_last: memory layout NHWC (the stored one) instead of NCHW; the values are the same.
         preprocessing: ``unit``: -1 to 1. ``released``: (p - mean) / 128. ``imagenet``: standardised.
     """
@@ -47,15 +47,15 @@ def to_network_input(
 
 
 def to_device(images: NDArray[np.uint8], device: torch.device) -> torch.Tensor:
-    """Return the pixels (B, H, W, 3) on ``device``, still uint8: a quarter of the bytes to move."""
+    """Return the pixels (B, H, W, 3) on ``device``, still uint8, which moves a quarter of the bytes."""
     if images.dtype != np.uint8 or images.ndim != 4 or images.shape[-1] != 3:
         raise ValueError(f"images must be uint8 (B, H, W, 3), got {images.dtype} {images.shape}")
-    # torch refuses to promise that it will not write into a read-only map; the copy is uint8 and one batch long
+    # torch does not guarantee not to write into a read-only map, so copy; the copy is uint8 and one batch long
     return torch.from_numpy(images if images.flags.writeable else images.copy()).to(device)
 
 
 def preprocessed(pixels: torch.Tensor, channels_last: bool, preprocessing: Preprocessing) -> torch.Tensor:
-    """Return what the network reads, float32 (B, 3, H, W), from pixels uint8 (B, H, W, 3); see ``to_network_input``."""
+    """Return the network input, float32 (B, 3, H, W), from pixels uint8 (B, H, W, 3); see ``to_network_input``."""
     layout = torch.channels_last if channels_last else torch.contiguous_format
     batch = pixels.permute(0, 3, 1, 2).to(torch.float32, memory_format=layout)
     numbers = _PREPROCESSING[preprocessing]

@@ -1,4 +1,4 @@
-"""A trial's view of validation and test: each split is frozen when it is first asked for, and not touched before."""
+"""A trial's view of validation and test: each split is frozen on first use and not touched before."""
 
 from __future__ import annotations
 
@@ -32,10 +32,10 @@ class SplitEvaluator:
 
         Args:
             dataset: all its splits.
-            settings: how many images and triplets.
-            store: keeps the frozen triplets for all trials on the node.
+            settings: number of images and triplets.
+            store: the frozen triplets, shared by all trials on the node.
             compute: precision and memory layout.
-            preprocessing: what turns pixels into the network's numbers.
+            preprocessing: converts pixels to the network's input.
         """
         self._settings = settings
         self._compute = compute
@@ -48,7 +48,7 @@ class SplitEvaluator:
         """Return the embeddings (T, M, D) of a split.
 
         Raises:
-            DivergedError: one of them is not finite.
+            DivergedError: an embedding is not finite.
         """
         embeddings = embed_split(model, self.freeze(split), self._compute, self._preprocessing)
         if not embeddings.isfinite().all():
@@ -56,7 +56,7 @@ class SplitEvaluator:
         return embeddings
 
     def epoch_metrics(self, embeddings: Tensor) -> dict[str, float]:
-        """Return the validation part of an epoch's metrics, from the embeddings of that split."""
+        """Return the validation metrics of an epoch, from the embeddings of that split."""
         found = triplet_metrics(embeddings, self.freeze(VALIDATION))
         by_task = select(found, VALIDATION, TRIPLET_ACCURACY)
         return {
@@ -65,12 +65,12 @@ class SplitEvaluator:
         }
 
     def task_metrics(self, embeddings: Tensor, split: str) -> tuple[TaskMetric, ...]:
-        """Return every metric of every task on a split, from its embeddings."""
+        """Return all metrics of all tasks on a split, from its embeddings."""
         frozen = self.freeze(split)
         return (*triplet_metrics(embeddings, frozen), *retrieval_metrics(embeddings, frozen))
 
     def freeze(self, split: str) -> FrozenSplit:
-        """Return the images and triplets on which a split is measured."""
+        """Return the images and triplets used to evaluate a split."""
         if split not in self._frozen:
             self._frozen[split] = freeze_split(
                 self._dataset.splits[split], split, self._dataset.tasks, self._settings, self._store

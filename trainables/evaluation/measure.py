@@ -32,7 +32,7 @@ from trainables.sampling.triplets import TripletStore
 Integers = NDArray[np.int64]
 
 CHUNK_PIXELS = {"cpu": 2**20}
-"""Input pixels embedded at once; fixed, so that the last bits of a result do not depend on free memory."""
+"""Input pixels embedded per chunk; fixed, so that the last bits of a result do not depend on free memory."""
 ACCELERATOR_CHUNK_PIXELS = 2**23
 
 
@@ -41,7 +41,7 @@ class LabelsAndTriplets(Protocol):
 
     @property
     def labels(self) -> Integers:
-        """(N, T), one column a task."""
+        """(N, T), one column per task."""
         ...
 
     @property
@@ -51,16 +51,16 @@ class LabelsAndTriplets(Protocol):
 
 
 class LabelledImages(LabelsAndTriplets, Protocol):
-    """The images too: uint8 (N, H, W, 3)."""
+    """A labelled split with its images, uint8 (N, H, W, 3)."""
 
     @property
     def images(self) -> NDArray[np.uint8]:
-        """(N, H, W, 3), may be a memory map."""
+        """(N, H, W, 3), possibly a memory map."""
         ...
 
 
 class Embedder(Protocol):
-    """What evaluation needs of a model."""
+    """The interface that evaluation requires of a model."""
 
     training: bool
 
@@ -69,21 +69,21 @@ class Embedder(Protocol):
         ...
 
     def train(self, mode: bool = True) -> object:
-        """Switch batch statistics on or off."""
+        """Enable or disable batch statistics."""
         ...
 
     def parameters(self) -> Iterator[torch.nn.Parameter]:
-        """Yield the weights, which tell the device."""
+        """Yield the weights, which determine the device."""
         ...
 
 
 @dataclass(frozen=True)
 class FrozenSplit:
-    """What a split is evaluated on, the same for every trial on the same data.
+    """The images and triplets that evaluate a split, the same for all trials on the same data.
 
-    ``rows`` (M,): the evaluated images, rising. ``labels`` (M, T) are theirs. ``triplets``: one (K, 3) list a task, in
-    positions of ``rows``. ``ranked`` (M,): the images that are queries and gallery of the rank metrics; the others are
-    named in published triplets only.
+    ``rows`` (M,): the evaluated images in ascending order. ``labels`` (M, T): their labels. ``triplets``: one (K, 3)
+    list per task, as positions in ``rows``. ``ranked`` (M,): whether an image is a query and in the gallery of the rank
+    metrics; the other images occur only in published triplets.
     """
 
     name: str
@@ -98,19 +98,19 @@ class FrozenSplit:
 def freeze_split(
     split: LabelledImages, name: str, tasks: tuple[str, ...], settings: EvaluationConfig, store: TripletStore
 ) -> FrozenSplit:
-    """Choose the evaluated images and load or draw the triplets of every task.
+    """Select the evaluated images, and load or draw the triplets of each task.
 
-    A published list is taken whole and as it is: neither ``triplets_per_task`` nor ``max_images`` cuts it.
+    A published list is used whole and unchanged: neither ``triplets_per_task`` nor ``max_images`` limits it.
 
     Args:
         split: images, labels and published triplets.
         name: of the split; part of the seed and of messages.
         tasks: names of the label columns, in order.
         settings: ``max_images`` and ``triplets_per_task``.
-        store: holds the lists, and the ``data_seed`` that draws images and triplets.
+        store: the lists, and the ``data_seed`` that draws images and triplets.
 
     Raises:
-        ValueError: a task cannot form a triplet on these images; names task and split.
+        ValueError: a task cannot form a triplet from these images; the message gives task and split.
     """
     labels = np.asarray(split.labels)
     rows = evaluated_rows(len(labels), name, settings, store.data_seed)
@@ -127,7 +127,7 @@ def freeze_split(
 
 
 def evaluated_rows(images: int, name: str, settings: EvaluationConfig, data_seed: int) -> Integers:
-    """Return the rows (M,), rising, on which a split of so many images is measured."""
+    """Return the evaluated rows (M,) of a split with ``images`` images, in ascending order."""
     rows = np.arange(images)
     if settings.max_images is None or settings.max_images >= images:
         return rows
@@ -136,7 +136,7 @@ def evaluated_rows(images: int, name: str, settings: EvaluationConfig, data_seed
 
 
 def _labels_of(rows: Integers, labels: Integers) -> Integers:
-    """Return the labels with those of all other rows taken away."""
+    """Return the labels with those of all other rows set to -1."""
     chosen = np.full_like(labels, -1)
     chosen[rows] = labels[rows]
     return chosen
@@ -145,11 +145,11 @@ def _labels_of(rows: Integers, labels: Integers) -> Integers:
 def check_measurable(
     split: LabelsAndTriplets, name: str, tasks: tuple[str, ...], settings: EvaluationConfig, data_seed: int
 ) -> None:
-    """Check from labels alone that every task can be measured on the images that a trial looks at.
+    """Check from labels alone that each task can be measured on the images that a trial evaluates.
 
     Raises:
-        ValueError: a task has no triplet or no query among them; names task and split, and ``evaluation.max_images``
-            where all images of the split would do.
+        ValueError: a task has no triplet or no query among them; the message gives task and split, and
+            ``evaluation.max_images`` if all images of the split would suffice.
     """
     labels = np.asarray(split.labels)
     rows = evaluated_rows(len(labels), name, settings, data_seed)
@@ -165,7 +165,7 @@ def check_measurable(
 
 
 def _check_task(labels: Integers, chosen: Integers, triplets: Mapping[str, Integers], task: str, name: str) -> None:
-    """Check one task: ``labels`` (N,) of the split, and ``chosen`` (N,), those of the evaluated images alone."""
+    """Check one task: ``labels`` (N,) of the split, and ``chosen`` (N,), those of the evaluated images only."""
     triplet_items(chosen, triplets, task, name)
     seen = chosen if task not in triplets else np.concatenate([chosen, labels[triplets[task].reshape(-1)]])
     if (seen >= 0).any() and np.bincount(chosen[chosen >= 0], minlength=1).max() < 2:
@@ -175,10 +175,10 @@ def _check_task(labels: Integers, chosen: Integers, triplets: Mapping[str, Integ
 def evaluate(
     model: Embedder, split: FrozenSplit, compute: ComputeConfig, preprocessing: Preprocessing
 ) -> tuple[TaskMetric, ...]:
-    """Return every metric of every task, by both averages. The parts may be called on their own, to embed only once.
+    """Return all metrics of all tasks, with both averages. To embed only once, call the parts separately.
 
     Raises:
-        ValueError: an embedding is not finite, or a task has no query; names task and split.
+        ValueError: an embedding is not finite, or a task has no query; the message gives task and split.
     """
     embeddings = embed_split(model, split, compute, preprocessing)
     return (*triplet_metrics(embeddings, split), *retrieval_metrics(embeddings, split))
@@ -189,15 +189,15 @@ def embed_split(
 ) -> torch.Tensor:
     """Return float32 embeddings (T, M, D) of the split's evaluated images on the CPU.
 
-    In inference mode, with moving statistics, chunk by chunk; the model's training mode is put back. Memory grows
-    with T x M x D and not with the images.
+    Embeds chunk by chunk in inference mode with running statistics, then restores the model's training mode. Memory
+    grows with T x M x D, not with the size of the images.
     """
     device = next(iter(model.parameters())).device
     height, width = split.images.shape[1:3]
     step = max(1, CHUNK_PIXELS.get(device.type, ACCELERATOR_CHUNK_PIXELS) // (height * width))
     precise = torch.autocast(device.type, torch.bfloat16, enabled=compute.precision == "bf16")
     embeddings: torch.Tensor | None = None
-    drawn = global_stream(named_seed(0, "evaluation", split.name), device)  # by networks that draw in this mode, too
+    drawn = global_stream(named_seed(0, "evaluation", split.name), device)  # for networks that also draw in this mode
     with torch.inference_mode(), _evaluation_mode(model), precise, drawn:
         for start in range(0, len(split.rows), step):
             beat()
@@ -212,10 +212,10 @@ def embed_split(
 
 
 def triplet_metrics(embeddings: torch.Tensor, split: FrozenSplit) -> tuple[TaskMetric, ...]:
-    """Return the triplet accuracy of every task on its frozen list, by query and by the anchor's class.
+    """Return the triplet accuracy of each task on its frozen list, by query and by the anchor's class.
 
-    In a published list anchors may be unlabelled: they count by query only, and a task all of whose anchors are has no
-    row by class.
+    Anchors in a published list may be unlabelled: they count by query only, and a task with only unlabelled anchors has
+    no row by class.
     """
     metrics = []
     for column, task in enumerate(split.tasks):
@@ -232,9 +232,9 @@ def triplet_metrics(embeddings: torch.Tensor, split: FrozenSplit) -> tuple[TaskM
 
 
 def retrieval_metrics(embeddings: torch.Tensor, split: FrozenSplit) -> tuple[TaskMetric, ...]:
-    """Return every rank metric of every task, leave-one-out among the evaluated images, with its chance level.
+    """Return all rank metrics of all tasks, leave-one-out among the evaluated images, with their chance levels.
 
-    A task without any label, which only published triplets can have, has no rank metrics.
+    A task without labels, which is possible only with published triplets, has no rank metrics.
     """
     metrics = []
     for column, task in enumerate(split.tasks):

@@ -1,11 +1,11 @@
 """Retrieval metrics of one task: pure functions of distances (or embeddings) and integer labels.
 
-Leave-one-out: every labelled image is a query once, and all other labelled images of the split are its gallery. Images
-with label -1 are neither. A query that has no other member of its class in the gallery cannot be answered; such
-queries are left out and counted.
+Leave-one-out: each labelled image is a query once, with all other labelled images of the split as its gallery. Images
+with label -1 are neither. A query with no other member of its class in the gallery is unanswerable; such queries are
+left out and counted.
 
-Ties are pessimistic: of images at exactly the same distance the irrelevant ones rank first, so a network that maps
-everything to one point scores below chance, not above it, and no result depends on the order of the images.
+Ties are pessimistic: among images at exactly the same distance, the irrelevant ones rank first. A network that maps
+everything to one point therefore scores below chance, not above, and no result depends on the order of the images.
 """
 
 from __future__ import annotations
@@ -27,19 +27,19 @@ RECALL_DEPTHS = {"recall_at_1": 1, "recall_at_5": 5, "recall_at_10": 10}
 RANK_METRICS = (*RECALL_DEPTHS, "mean_average_precision", "map_at_r", "r_precision")
 
 CHUNK_ELEMENTS = 2**19
-"""Distances held at once (about 50 MB with the work arrays): memory grows with the gallery, not with its square."""
+"""Distances held in memory (about 50 MB with work arrays): memory grows with the gallery, not with its square."""
 
 ROUNDING = 1e-14
-"""Error of a squared distance in float64, as a share of the largest squared length."""
+"""Error of a squared distance in float64, relative to the largest squared norm."""
 
-_INFINITY_KEY = np.uint32(0xFF000000)  # bits of +inf, shifted as in `relevant_ranks`; NaN lies above
+_INFINITY_KEY = np.uint32(0xFF000000)  # bits of +inf, shifted as in `relevant_ranks`; NaN is larger
 
 
 @dataclass(frozen=True)
 class QueryMetrics:
-    """One value a query (Q,) of every rank metric, the chance level beside it, and the query's class.
+    """Each rank metric and its chance level per query (Q,), and the query's class.
 
-    ``unanswerable`` counts labelled images left out because nothing else has their class.
+    ``unanswerable`` counts labelled images left out because no other image has their class.
     """
 
     values: dict[str, Floats]
@@ -49,10 +49,10 @@ class QueryMetrics:
 
 
 def check_finite(embeddings: torch.Tensor) -> None:
-    """Refuse embeddings (N, D) that hold NaN or infinity.
+    """Refuse embeddings (N, D) that contain NaN or infinity.
 
     Raises:
-        ValueError: names how many rows, and the first one.
+        ValueError: the message gives the number of such rows, and the first one.
     """
     broken = torch.nonzero(~torch.isfinite(embeddings).all(dim=1)).flatten()
     if len(broken):
@@ -65,9 +65,9 @@ def check_finite(embeddings: torch.Tensor) -> None:
 def squared_distances(queries: torch.Tensor, gallery: torch.Tensor) -> NDArray[np.float32]:
     """Return squared Euclidean distances (Q, G) of embeddings (Q, D) and (G, D).
 
-    Computed in float64, rounded once, so that near pairs keep their order (a^2 + b^2 - 2ab in float32 has an error of
-    1e-7 however small the distance). What float64 cannot tell from 0 is 0, so equal images tie exactly. Through torch,
-    whose threads a trial limits.
+    They are computed in float64 and rounded once, so that close pairs keep their order (in float32, a^2 + b^2 - 2ab has
+    an error of 1e-7, however small the distance). Values indistinguishable from 0 in float64 become 0, so that equal
+    images tie exactly. torch computes them, because a trial limits its threads.
     """
     left, right = queries.double(), gallery.double()
     right_squares = right.square().sum(1)
@@ -77,18 +77,18 @@ def squared_distances(queries: torch.Tensor, gallery: torch.Tensor) -> NDArray[n
 
 
 def relevant_ranks(distances: NDArray[np.float32], relevant: NDArray[np.bool_], own: Integers) -> Integers:
-    """Rank the gallery of every query and return where its relevant images stand.
+    """Rank the gallery of each query and return the ranks of its relevant images.
 
-    Distance and relevance are one uint32 key: the bits of a non-negative float32 order like the number and leave the
-    sign bit free, which carries the relevance after a shift. Nothing is rounded, and a plain row sort replaces argsort.
+    Distance and relevance form one uint32 key: the bits of a non-negative float32 sort like the number and leave the
+    sign bit free, which holds the relevance after a shift. Nothing is rounded, and a plain row sort replaces argsort.
 
     Args:
-        distances: (Q, G), not negative.
+        distances: (Q, G), non-negative.
         relevant: (Q, G), whether the image has the query's class.
-        own: (Q,) column of the query itself, which is taken out.
+        own: (Q,) column of the query itself, which is excluded.
 
     Returns:
-        0-based ranks of the relevant images, query after query, rising inside a query.
+        0-based ranks of the relevant images, query by query, in ascending order within a query.
 
     Raises:
         ValueError: a distance is NaN or infinite.
@@ -105,15 +105,15 @@ def relevant_ranks(distances: NDArray[np.float32], relevant: NDArray[np.bool_], 
 
 
 def metrics_of_ranks(ranks: Integers, relevant: Integers) -> dict[str, Floats]:
-    """Return every rank metric per query.
+    """Return all rank metrics per query.
 
-    Recall@k: 1 if one of the first k is relevant. R-precision: share of relevant images among the first R. AP: mean
+    Recall@k: 1 if any of the first k is relevant. R-precision: share of relevant images among the first R. AP: mean
     over the relevant images of the precision at their rank. MAP@R: the same sum over the first R only, divided by R
     (Musgrave et al. 2020).
 
     Args:
-        ranks: 0-based ranks of the relevant images, query after query, rising inside a query.
-        relevant: (Q,) R, how many of them each query has, at least 1.
+        ranks: 0-based ranks of the relevant images, query by query, in ascending order within a query.
+        relevant: (Q,) R, the number of relevant images of each query, at least 1.
     """
     starts = np.concatenate(([0], np.cumsum(relevant)[:-1]))
     found = np.arange(len(ranks)) - np.repeat(starts, relevant) + 1
@@ -127,10 +127,10 @@ def metrics_of_ranks(ranks: Integers, relevant: Integers) -> dict[str, Floats]:
 
 
 def chance_levels(relevant: Integers, gallery: int) -> dict[str, Floats]:
-    """Return the expected value of every rank metric under a uniformly random ranking, per query.
+    """Return the expected value of each rank metric under a uniformly random ranking, per query.
 
-    With R relevant among N images, rank i (1-based) is relevant with probability R/N, and given that, the expected
-    number of relevant images at ranks below i is (i-1)(R-1)/(N-1). So the expected precision at i times relevance is
+    With R relevant among N images, rank i (1-based) is relevant with probability R/N. Given that, the expected
+    number of relevant images at ranks below i is (i-1)(R-1)/(N-1), so the expected precision at i times relevance is
     R/N * (1/i + (1 - 1/i) c) with c = (R-1)/(N-1). Summed over i <= n and divided by R:
     (H_n + (n - H_n) c) / N with the harmonic number H_n; n = N gives AP (Bestgen 2015), n = R gives MAP@R.
     R-precision: R/N. Recall@k: 1 - C(N-R, k) / C(N, k), hypergeometric.
@@ -155,10 +155,10 @@ def chance_levels(relevant: Integers, gallery: int) -> dict[str, Floats]:
 
 
 def rank_metrics(embeddings: torch.Tensor, labels: Integers) -> QueryMetrics:
-    """Return every rank metric of every query, leave-one-out, in chunks of queries.
+    """Return all rank metrics of all queries, leave-one-out, in chunks of queries.
 
     Args:
-        embeddings: (N, D) of one task; used as they are, so normalise before.
+        embeddings: (N, D) of one task, used as given: normalise them first.
         labels: (N,), -1 = unlabelled.
 
     Raises:
@@ -171,7 +171,7 @@ def rank_metrics(embeddings: torch.Tensor, labels: Integers) -> QueryMetrics:
     matches = np.bincount(classes)[classes] - 1 if len(classes) else classes
     queries = np.flatnonzero(matches > 0)
     if not len(queries):
-        raise ValueError(f"no query: none of the {len(labelled)} labelled images shares its class with another one")
+        raise ValueError(f"no query: none of the {len(labelled)} labelled images shares its class with another")
     gallery = gallery.double()  # once, not in every chunk
     parts = []
     step = max(1, CHUNK_ELEMENTS // len(labelled))
@@ -209,10 +209,10 @@ def correct_triplets(embeddings: torch.Tensor, triplets: Integers) -> NDArray[np
 
 
 def average_over(values: Floats | NDArray[np.bool_], classes: Integers, average: Average) -> float:
-    """Return the mean over queries, or the mean over classes of the mean over each class's queries.
+    """Return the mean over queries, or the mean over classes of each class's mean over its queries.
 
     Args:
-        values: (Q,) one value a query.
+        values: (Q,) one value per query.
         classes: (Q,) the query's class, any integers.
         average: ``query`` or ``class``.
     """

@@ -12,10 +12,10 @@ from trainables.sampling.shuffled_cycle import ShuffledCycle
 
 
 class AllTasksBatches:
-    """``all_tasks``: every pass goes over the images that have any label, in a new order, without replacement.
+    """``all_tasks``: each pass covers the images that have any label in a new random order, without replacement.
 
-    The images left over at the end of a pass, fewer than a batch, are dropped; since every pass is shuffled anew these
-    are different ones each time, and no batch ever holds an image twice.
+    The incomplete batch at the end of a pass is dropped. Since each pass is reshuffled, it contains different images
+    each time, and no batch contains an image twice.
     """
 
     def __init__(self, rows: Integers, images: int, seed: int, steps_per_epoch: int | None = None) -> None:
@@ -39,10 +39,10 @@ class AllTasksBatches:
             yield Batch(self._cycle.take(self._images))
 
     def state_dict(self) -> dict[str, torch.Tensor]:
-        """Return the generator's state and the place in the current pass."""
+        """Return the generator's state and the position in the current pass."""
         return {"generator": self._generator.get_state(), **self._cycle.state_dict()}
 
     def load_state_dict(self, state: Mapping[str, torch.Tensor]) -> None:
-        """Go on where ``state_dict`` was taken."""
+        """Resume from a ``state_dict``."""
         self._generator.set_state(state["generator"])
         self._cycle.load_state_dict(state)

@@ -1,8 +1,8 @@
 """A training step as rows of the training split, and a stream of such steps.
 
-Rows only: reading pixels is the caller's. Samplers draw from a torch generator of their own, so their numbers depend on
-the seed and the labels alone, and ``state_dict`` (tensors only, safe for ``torch.load(weights_only=True)``) lets a run
-resume after any epoch.
+Rows only: the caller reads the pixels. Each sampler draws from its own torch generator, so its numbers depend only on
+the seed and the labels, and ``state_dict`` (tensors only, safe for ``torch.load(weights_only=True)``) lets a run resume
+after any epoch.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ Integers = NDArray[np.int64]
 
 @dataclass(frozen=True)
 class TrainingLabels:
-    """What batches are drawn from.
+    """The input of a sampler.
 
     Attributes:
         tasks: names of the label columns, in order.
         labels: (N, T) of the training split, -1 = unlabelled.
-        triplets: published triplets (M, 3) of training rows by task, which the scheme ``triplets`` takes.
+        triplets: published triplets (M, 3) of training rows by task, used by the scheme ``triplets``.
     """
 
     tasks: tuple[str, ...]
@@ -42,7 +42,7 @@ class Batch:
 
 
 class Batches(Protocol):
-    """A stream of steps that can be stopped and continued."""
+    """A stream of steps that can be stopped and resumed."""
 
     steps_per_epoch: int
 
@@ -51,9 +51,9 @@ class Batches(Protocol):
         ...
 
     def state_dict(self) -> dict[str, torch.Tensor]:
-        """Return everything the coming steps depend on."""
+        """Return everything that later steps depend on."""
         ...
 
     def load_state_dict(self, state: Mapping[str, torch.Tensor]) -> None:
-        """Go on where ``state_dict`` was taken."""
+        """Resume from a ``state_dict``."""
         ...

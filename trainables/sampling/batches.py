@@ -1,4 +1,4 @@
-"""The batches of a trial, in the scheme that its configuration names."""
+"""The batches of a trial, in the configured scheme."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ from trainables.sampling.task_triplets import TripletBatches
 def build_batches(
     settings: BatchConfig, training: TrainingLabels, seed: int, steps_per_epoch: int | None = None
 ) -> Batches:
-    """Return the batches of the scheme that the settings name.
+    """Return the batches of the configured scheme.
 
     Args:
         settings: scheme and size of a batch.
         training: tasks, labels and published triplets of the training split.
         seed: the ``train_seed`` of the trial.
-        steps_per_epoch: None means as many as the scheme takes for one pass.
+        steps_per_epoch: None means one pass of the scheme.
 
     Raises:
-        ValueError: a task cannot form a triplet or, in ``released``, is not binary; or there are fewer images than a
-            batch takes.
+        ValueError: a task cannot form a triplet or, in ``released``, is not binary; or there are fewer images than the
+            batch size.
     """
     tasks, labels = training.tasks, training.labels
     per_task = settings.batch_size // (3 * len(tasks))
@@ -45,7 +45,7 @@ def build_batches(
 
 
 def _pools(training: TrainingLabels, published: Mapping[str, Integers]) -> tuple[TripletItems, ...]:
-    """Return the triplets of every task; every scheme asks that each task can form some."""
+    """Return the triplet source of each task; in every scheme, each task must be able to form triplets."""
     return tuple(
         triplet_items(training.labels[:, column], published, task, "train")
         for column, task in enumerate(training.tasks)

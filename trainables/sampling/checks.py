@@ -1,4 +1,4 @@
-"""What is wrong with a data set, found before anybody trains on it."""
+"""Finds problems of a data set before training."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from trainables.sources.source import SPLITS
 
 @dataclass(frozen=True)
 class DatasetCheck:
-    """The counts, what must be put right before a study starts, and what should be known."""
+    """The counts, the problems to fix before a study can start, and notes for the user."""
 
     description: DatasetDescription
     duplicates: DuplicateImages
@@ -25,10 +25,10 @@ class DatasetCheck:
 
 
 def check_dataset(data: DataConfig, data_seed: int, cache: Path) -> DatasetCheck:
-    """Decode a data set if nobody has, and look at it as a study will.
+    """Decode a data set if necessary, and check it as a study would.
 
     Raises:
-        ValueError: files, columns or tasks do not fit together.
+        ValueError: files, columns and tasks are inconsistent.
     """
     described = describe_dataset(data, data_seed, cache)
     manifest, dataset = build_if_missing(data, data_seed, cache)
@@ -42,7 +42,7 @@ def check_dataset(data: DataConfig, data_seed: int, cache: Path) -> DatasetCheck
         problems.append(excess)
     notes = list(data.open(data_seed, cache).notes())
     if manifest.triplets_dropped:
-        notes.append(f"{manifest.triplets_dropped} published triplets name an image that cannot be decoded")
+        notes.append(f"{manifest.triplets_dropped} published triplets refer to an image that cannot be decoded")
     return DatasetCheck(described, manifest.duplicates, (*problems, *_tasks_without_triplets(dataset)), tuple(notes))
 
 

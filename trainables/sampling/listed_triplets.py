@@ -1,4 +1,4 @@
-"""Published triplets of one task: trained on and measured on as they are, instead of being drawn from labels."""
+"""Published triplets of one task: used unchanged for training and evaluation, instead of sampling by label."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ Integers = NDArray[np.int64]
 
 
 class TripletItems(Protocol):
-    """What triplets are drawn from: items to go through in shuffled order, each completed to a triplet."""
+    """The source of a task's triplets: items to visit in shuffled order, each completed to a triplet."""
 
     anchors: Integers
 
@@ -24,13 +24,13 @@ class TripletItems(Protocol):
 
 
 class ListedTriplets:
-    """A published list; its items are the triplets themselves, and chance decides nothing but their order."""
+    """A published list; its items are the triplets themselves, and only their order is random."""
 
     def __init__(self, triplets: Integers, task: str, split: str) -> None:
         """Take a list (K, 3) of rows: anchor, positive, negative.
 
         Raises:
-            ValueError: the list is empty; names task and split.
+            ValueError: the list is empty; the message gives task and split.
         """
         if not len(triplets):
             raise ValueError(f"task {task!r} on split {split!r}: the published list of triplets is empty")
@@ -38,15 +38,15 @@ class ListedTriplets:
         self.anchors: Integers = np.arange(len(triplets))
 
     def complete(self, anchors: Integers, uniform: NDArray[np.float64]) -> Integers:  # noqa: ARG002
-        """Return the triplets (M, 3) with these numbers."""
+        """Return the triplets (M, 3) with these indices."""
         return self._triplets[anchors]
 
 
 def triplet_items(labels: Integers, listed: Mapping[str, Integers], task: str, split: str) -> TripletItems:
-    """Return the published list of a task, or the pool of its labelled images (N,) where there is none.
+    """Return the published list of a task, or the pool of its labelled images (N,) if there is none.
 
     Raises:
-        ValueError: no triplet can be formed; names task and split.
+        ValueError: no triplet can be formed; the message gives task and split.
     """
     if task in listed:
         return ListedTriplets(listed[task], task, split)

@@ -1,4 +1,4 @@
-"""Items in shuffled order, again and again, with a state that can be saved."""
+"""An endless stream of items in shuffled order, with a state that can be saved."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from trainables.sampling.batch import Integers
 
 
 class ShuffledCycle:
-    """Items in shuffled order, again and again; the order and the place in it can be saved."""
+    """Yields items in shuffled order endlessly; the order and the position in it can be saved."""
 
     def __init__(self, items: Integers, generator: torch.Generator) -> None:
         self._items = torch.from_numpy(np.ascontiguousarray(items))
@@ -20,7 +20,7 @@ class ShuffledCycle:
 
     @property
     def remaining(self) -> int:
-        """Return how many items are left of the current order."""
+        """Return the number of items left in the current order."""
         return len(self._order) - self._cursor
 
     def reshuffle(self) -> None:
@@ -29,7 +29,7 @@ class ShuffledCycle:
         self._cursor = 0
 
     def take(self, count: int) -> Integers:
-        """Return the next ``count`` items, continuing with a new order when this one is used up."""
+        """Return the next ``count`` items; start a new order when the current one is exhausted."""
         parts = []
         while count:
             if not self.remaining:
@@ -42,14 +42,14 @@ class ShuffledCycle:
         return taken
 
     def state_dict(self) -> dict[str, torch.Tensor]:
-        """Return the order and the position in it; the generator is saved by its owner."""
+        """Return the order and the position in it; the owner of the generator saves its state."""
         return {"order": self._order.clone(), "cursor": torch.tensor(self._cursor)}
 
     def load_state_dict(self, state: Mapping[str, torch.Tensor]) -> None:
-        """Continue where ``state_dict`` was taken.
+        """Resume from a ``state_dict``.
 
         Raises:
-            ValueError: the state is of other items.
+            ValueError: the state belongs to other items.
         """
         check_same_images(state["order"], self._items)
         self._order = state["order"].clone()
@@ -57,13 +57,13 @@ class ShuffledCycle:
 
 
 def check_same_images(saved: torch.Tensor, present: torch.Tensor) -> None:
-    """Check that a saved order is one of these images.
+    """Check that a saved order is a permutation of these images.
 
     Raises:
-        ValueError: it is not: the state belongs to other data.
+        ValueError: the state belongs to other data.
     """
     if not torch.equal(saved.sort().values, present.sort().values):
         raise ValueError(
-            f"the saved order of {len(saved)} images is not one of these {len(present)} images: "
+            f"the saved order of {len(saved)} images does not match these {len(present)} images: "
             "the state belongs to other data"
         )

@@ -1,4 +1,4 @@
-"""Which tasks of a data set a study can be made of, from labels alone."""
+"""Determines from labels alone which tasks of a data set suit a study."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ _LEAST_LABELLED = 0.3
 
 @dataclass(frozen=True)
 class TaskFinding:
-    """What a task is made of. ``problem``: why no study should be made of it unasked, None where one can be.
+    """The composition of a task. ``problem``: why a drafted study should leave it out; None if it is suitable.
 
-    ``balance``: entropy of its classes in training as a share of the largest possible, 0 to 1.
+    ``balance``: entropy of its training classes as a share of the maximum, 0 to 1.
     """
 
     name: str
@@ -30,17 +30,17 @@ class TaskFinding:
 
 
 def find_tasks(source: SourceConfig, data_seed: int) -> tuple[TaskFinding, ...]:
-    """Look at all tasks that a source knows, in its order.
+    """Examine all tasks that a source knows, in its order.
 
     Raises:
-        ValueError: files do not fit together whatever the tasks are.
+        ValueError: the files are inconsistent, regardless of the tasks.
     """
     known = source.known_tasks()
     if not known:
         return ()
     try:
         opened = [(known, _open(source, known, data_seed))]
-    except ValueError:  # one that is no task may spoil all others
+    except ValueError:  # a single unsuitable column may make all tasks fail
         opened = []
         findings = []
         for task in known:
@@ -81,14 +81,14 @@ def _findings(tasks: tuple[str, ...], images: ImageSource) -> list[TaskFinding]:
 
 
 def _problem(labels: dict[str, Labels]) -> str | None:
-    """Return why a task tells little: hardly labelled, nearly one class, or names of single things."""
+    """Return why a task is unsuitable: few labels, nearly all in one class, or a class per image."""
     train = labels["train"]
     labelled = train[train >= 0]
     if not len(labelled):
         return "no training image has a label"
     counts = np.unique(labelled, return_counts=True)[1]
     if len(counts) == 1:
-        return "one class only in training"
+        return "only one class in training"
     if len(counts) > _MOST_CLASSES or len(labelled) / len(counts) < _FEWEST_A_CLASS:
         return f"{len(counts):,} classes for {len(labelled):,} labelled training images"
     if counts.max() / len(labelled) > _LARGEST_SHARE:

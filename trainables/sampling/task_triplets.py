@@ -1,4 +1,4 @@
-"""The scheme ``triplets``: every task draws triplets of its own."""
+"""The scheme ``triplets``: each task draws its own triplets."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ from trainables.sampling.shuffled_cycle import ShuffledCycle
 
 
 class TripletBatches:
-    """``triplets``: every task its own anchor, positive and negative images, in one batch.
+    """``triplets``: one batch contains each task's own anchor, positive and negative images.
 
-    Slots are laid out task after task, and inside a task anchor, positive, negative in turn. A task's anchors are gone
-    through in shuffled order, so that each is used once before any is used twice; a rare task wraps round more often.
-    Partners are drawn anew each time. Departures from the released code (``ReleasedBatches``): anchors come from every
-    class, the positive is never the anchor itself, and an epoch has as many slots as there are training images, instead
-    of being as long as the positives of the first task.
+    Slots are ordered by task, and within a task alternate between anchor, positive and negative. Each task visits its
+    anchors in shuffled order, so that each is used once before any is used twice; rare tasks wrap around more often.
+    Partners are redrawn each time. Departures from the released code (``ReleasedBatches``): anchors come from all
+    classes, the positive is never the anchor itself, and an epoch has as many slots as there are training images
+    instead of ending with the positives of the first task.
     """
 
     def __init__(
         self, pools: tuple[TripletItems, ...], images: int, per_task: int, seed: int, steps_per_epoch: int | None = None
     ) -> None:
-        """Take ``per_task`` triplets a step from every pool; ``images`` is the size of the training split."""
+        """Take ``per_task`` triplets per step from each pool; ``images`` is the size of the training split."""
         slots = 3 * per_task * len(pools)
         self.steps_per_epoch = steps_per_epoch or max(1, images // slots)
         self._pools = pools
@@ -36,7 +36,7 @@ class TripletBatches:
         self._task_index = torch.arange(len(pools)).repeat_interleave(3 * per_task)
 
     def epoch(self) -> Iterator[Batch]:
-        """Yield the steps of the next epoch: rows and the task of every slot."""
+        """Yield the steps of the next epoch: rows, and the task of each slot."""
         for _ in range(self.steps_per_epoch):
             triplets = [self._draw(pool, cycle) for pool, cycle in zip(self._pools, self._cycles, strict=True)]
             yield Batch(np.concatenate(triplets).reshape(-1), self._task_index)
@@ -47,14 +47,14 @@ class TripletBatches:
         return pool.complete(anchors, uniform.numpy())
 
     def state_dict(self) -> dict[str, torch.Tensor]:
-        """Return the generator's state and every task's place among its anchors."""
+        """Return the generator's state and each task's position among its anchors."""
         state = {"generator": self._generator.get_state()}
         for task, cycle in enumerate(self._cycles):
             state |= {f"{key}.{task}": value for key, value in cycle.state_dict().items()}
         return state
 
     def load_state_dict(self, state: Mapping[str, torch.Tensor]) -> None:
-        """Go on where ``state_dict`` was taken."""
+        """Resume from a ``state_dict``."""
         self._generator.set_state(state["generator"])
         for task, cycle in enumerate(self._cycles):
             cycle.load_state_dict({key: state[f"{key}.{task}"] for key in ("order", "cursor")})

@@ -1,4 +1,4 @@
-"""Triplets of one task: which images may be anchor, positive and negative, and frozen lists of them for evaluation."""
+"""Triplets of one task: valid anchors, positives and negatives, and frozen lists of triplets for evaluation."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ _log = logging.getLogger(__name__)
 class TripletPool:
     """The labelled images of one task in one split, ordered by class, ready to complete anchors to triplets.
 
-    An anchor is any image whose class has at least two members, of every class (the released code takes only images
-    that have the attribute; binary tasks then never learn what the negatives have in common). The positive is drawn
-    uniformly from the other images of its class, the negative uniformly from the images of all other classes.
+    Any image whose class has at least two members may be an anchor. (The released code takes only images that have the
+    attribute, so binary tasks never learn what the negatives have in common.) The positive is drawn uniformly from the
+    other images of its class, the negative uniformly from the images of all other classes.
     """
 
     def __init__(self, labels: Integers, task: str, split: str) -> None:
@@ -38,14 +38,14 @@ class TripletPool:
             split: the split's name, for messages.
 
         Raises:
-            ValueError: no triplet can be formed; names task and split.
+            ValueError: no triplet can be formed; the message gives task and split.
         """
         labelled = np.flatnonzero(labels >= 0)
         self._by_class = labelled[np.argsort(labels[labelled], kind="stable")]
         classes, starts, sizes = np.unique(labels[self._by_class], return_index=True, return_counts=True)
         if len(classes) < 2 or sizes.max() < 2:
             raise ValueError(
-                f"task {task!r} on split {split!r}: triplets need two classes, one of them with two images, but of "
+                f"task {task!r} on split {split!r}: triplets need two classes, one of them with two images; of "
                 f"{len(labels)} images {len(labelled)} are labelled, in classes of sizes {sizes.tolist()[:10]}"
             )
         self._start = np.repeat(starts, sizes)
@@ -58,9 +58,9 @@ class TripletPool:
         """Return triplets (M, 3) of image rows: anchor, positive, negative.
 
         Args:
-            anchors: (M,), taken from ``self.anchors``.
-            uniform: (2, M) numbers in [0, 1), which decide positive and negative. Drawn by the caller, so that NumPy's
-                and torch's generators serve alike. ``floor(u * n)`` stays below n for every double u below 1.
+            anchors: (M,), elements of ``self.anchors``.
+            uniform: (2, M) numbers in [0, 1) that select positive and negative. The caller draws them, so that both
+                NumPy's and torch's generators can be used. ``floor(u * n)`` is below n for every double u below 1.
         """
         own = self._position[anchors]
         start, size = self._start[own], self._size[own]
@@ -72,17 +72,17 @@ class TripletPool:
 
 
 def draw_triplets(pool: TripletPool, count: int, generator: np.random.Generator) -> Integers:
-    """Return ``count`` triplets (count, 3), anchors uniform over the pool's anchors, with replacement."""
+    """Return ``count`` triplets (count, 3), with anchors drawn uniformly from the pool, with replacement."""
     anchors = pool.anchors[generator.integers(0, len(pool.anchors), size=count)]
     return pool.complete(anchors, generator.random((2, count)))
 
 
 @dataclass(frozen=True)
 class TripletStore:
-    """Frozen triplet lists, one ``.npz`` a list in ``folder``, drawn with ``data_seed`` when first asked for.
+    """Frozen triplet lists, one ``.npz`` per list in ``folder``, drawn with ``data_seed`` on first use.
 
-    A file's name carries a hash of everything that decides its content (labels included), so a list can never be taken
-    for another, and every trial on the same data reads the same triplets. One that is damaged is drawn again.
+    Each file name includes a hash of everything that determines its content, including the labels. Lists are therefore
+    never confused, and all trials on the same data read the same triplets. A damaged list is drawn again.
     """
 
     folder: Path
@@ -90,7 +90,7 @@ class TripletStore:
 
     @classmethod
     def in_cache(cls, cache: Path, fingerprint: str, data_seed: int) -> TripletStore:
-        """Return the store that all trials on a node share for the data of this fingerprint."""
+        """Return the store for the data of this fingerprint, shared by all trials on a node."""
         return cls(cache / "triplets" / fingerprint, data_seed)
 
     def load_or_draw(self, split: str, task: str, labels: Integers, count: int) -> Integers:
@@ -99,8 +99,8 @@ class TripletStore:
         Args:
             split: name of the split.
             task: name of the task.
-            labels: (N,) labels of the task; -1 keeps an image out.
-            count: how many triplets.
+            labels: (N,) labels of the task; images labelled -1 are excluded.
+            count: number of triplets.
 
         Raises:
             ValueError: no triplet can be formed.
@@ -122,18 +122,18 @@ class TripletStore:
 
 
 def _write(path: Path, triplets: Integers) -> None:
-    """Write under another name, then rename: of trials that start together, all writing the same bytes, one wins."""
+    """Write under a temporary name, then rename; concurrent trials write the same bytes, so any may win."""
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.stem}-{uuid.uuid4().hex}.npz")
     try:
-        np.savez(temporary, triplets=triplets)  # an archive, whose checksum is compared when it is read
+        np.savez(temporary, triplets=triplets)  # an archive, whose checksum is verified on reading
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
 
 
 def _read(path: Path, count: int, images: int) -> Integers | None:
-    """Return the stored list, None where there is none or it is damaged."""
+    """Return the stored list, None if it is missing or damaged."""
     if not path.exists():
         return None
     content = io.BytesIO(path.read_bytes())
@@ -141,9 +141,9 @@ def _read(path: Path, count: int, images: int) -> Integers | None:
         with np.load(content, allow_pickle=False) as stored:
             triplets: Integers = stored["triplets"]
     except DAMAGE as error:
-        _log.warning("%s: not a readable list of triplets (%s); it is drawn again", path, error)
+        _log.warning("%s: not a readable list of triplets (%s); drawing it again", path, error)
         return None
     if triplets.shape != (count, 3) or triplets.dtype != np.int64 or triplets.min() < 0 or triplets.max() >= images:
-        _log.warning("%s: holds %s %s, no %d triplets; it is drawn again", path, triplets.dtype, triplets.shape, count)
+        _log.warning("%s: holds %s %s, not %d triplets; drawing it again", path, triplets.dtype, triplets.shape, count)
         return None
     return triplets

@@ -182,7 +182,7 @@ def test_columns_that_are_no_tasks_are_left_out_with_the_reason(home: Path) -> N
     text = Path("mine.yaml").read_text()
     assert "  # left out: sku: 24 classes for 24 labelled training images\n" in text
     assert "  # left out: price: 24 classes for 24 labelled training images\n" in text
-    assert "  # left out: brand: one class only in training\n" in text
+    assert "  # left out: brand: only one class in training\n" in text
     assert max(map(len, text.splitlines())) <= 200  # the folder's own path may be long
 
 

@@ -99,7 +99,7 @@ def test_a_disk_that_fills_up_leaves_nothing_behind(tmp_path):
 
 def test_too_little_free_space_is_said_before_the_work(tmp_path):
     huge = DataConfig(source=GeneratedFaces(), tasks=("Smiling",), image_size=1_000_000)
-    with pytest.raises(OSError, match=r"the decoded images need \d+ MB, \d+ MB are free"):
+    with pytest.raises(OSError, match=r"the decoded images need \d+ MB, but only \d+ MB are free"):
         prepare_dataset(huge, 0, tmp_path)
     assert whole_folders(tmp_path) == []
 
@@ -159,7 +159,7 @@ def test_every_damaged_file_of_the_cache_is_rebuilt(tmp_path, name, caplog):
             (folder / name).write_bytes(content)
         assert len(prepare_dataset(FACES, 0, tmp_path).splits["train"]) == 40
         assert content_of(tmp_path) == whole
-    assert "the images are decoded again" in caplog.text
+    assert "decoding the images again" in caplog.text
 
 
 def test_a_flipped_byte_of_the_manifest_is_never_another_manifest(tmp_path):

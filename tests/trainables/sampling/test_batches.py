@@ -227,7 +227,7 @@ def test_released_quirks():
 
 
 def test_released_sampling_takes_attributes_only():
-    with pytest.raises(ValueError, match=r"task 'Bald' on split 'train': the scheme released takes attributes"):
+    with pytest.raises(ValueError, match=r"task 'Bald' on split 'train': the scheme 'released' requires attributes"):
         build_batches(make_config("released"), make_labels())
 
 

@@ -89,7 +89,7 @@ def test_a_damaged_list_is_drawn_again(tmp_path, caplog):
     path.unlink()
     store.load_or_draw("test", "Bald", LABELS, 20)
     assert path.read_bytes() == whole
-    assert "it is drawn again" in caplog.text
+    assert "drawing it again" in caplog.text
     np.save(tmp_path / "other.npy", np.zeros((3, 3), dtype=np.int64))
     (tmp_path / "other.npy").replace(path)
     np.testing.assert_array_equal(store.load_or_draw("test", "Bald", LABELS, 20), first)
