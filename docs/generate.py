@@ -23,7 +23,7 @@ from search_spaces.factors.forms import ACTIVATIONS
 from search_spaces.factors.grouping import GROUPINGS
 from search_spaces.factors.initialization import KINDS, PUBLISHED
 from search_spaces.factors.placement import PLACEMENTS
-from search_spaces.nuisance import NUISANCE
+from search_spaces.nuisance import NUISANCE, WRITTEN
 from study.definition.model import StudyDefinition
 from trainables.config.network import NetworkConfig
 from trainables.foundation.section import Section
@@ -187,7 +187,7 @@ def nuisance() -> str:
             f"{'above' if rule.above else 'at least'} {rule.minimum:g}",
             f"`{rule.key}`",
         )
-        for name, rule in NUISANCE.items()
+        for name, rule in ((written, NUISANCE[recorded]) for written, recorded in WRITTEN.items())
     )
     return table(("name", "values", "rule", "replaces"), rows)
 

@@ -47,13 +47,13 @@ class Arm:
             "points": self.points,
             "form": self.form.name,
             "activation": self.activation,
-            "initialization": self.initialization.plain(),
+            "initialization": self.initialization.to_dict(),
             "grouping": self.grouping.identity(),
         } | ({} if self.balancing == EQUAL else {"balancing": self.balancing})
         text = json.dumps(identity, sort_keys=True, separators=(",", ":"))
         return hashlib.blake2b(text.encode(), digest_size=6).hexdigest()
 
-    def plain(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, Any]:
         """Return everything about the arm as JSON values, for the journal of its trials."""
         return {
             "name": self.name,
@@ -62,8 +62,8 @@ class Arm:
             "points": list(self.points),
             "form": self.form.name,
             "activation": self.activation,
-            "initialization": {"name": self.initialization.name} | self.initialization.plain(),
-            "grouping": self.grouping.plain(),
+            "initialization": {"name": self.initialization.name} | self.initialization.to_dict(),
+            "grouping": self.grouping.to_dict(),
             "balancing": self.balancing,
         }
 

@@ -72,14 +72,22 @@ def one_or_many(item: Any) -> WrapValidator:
 
 @dataclass(frozen=True)
 class ByName:
-    """Makes pydantic read a dictionary whose names are fixed, each value by its own type, in the order of ``types``."""
+    """Makes pydantic read a dictionary whose names are fixed, each value by its own type, in the order of ``types``.
+
+    Attributes:
+        types: By the name that is written.
+        recorded: The name in the dictionary, by the name that is written. Either is read, but not both.
+    """
 
     types: Mapping[str, Any]
+    recorded: Mapping[str, str]
 
     def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
         """Return the schema of a dictionary, each key of which may be absent."""
         fields = {
-            name: core_schema.typed_dict_field(handler.generate_schema(kind), required=False)
+            self.recorded[name]: core_schema.typed_dict_field(
+                handler.generate_schema(kind), required=False, validation_alias=[[name], [self.recorded[name]]]
+            )
             for name, kind in self.types.items()
         }
         return core_schema.typed_dict_schema(fields, extra_behavior="forbid")

@@ -162,12 +162,14 @@ class Hyperparameter:
         whole: Whether it takes whole numbers; else real ones.
         minimum: The smallest value.
         above: Whether the minimum itself is refused.
+        written_as: Its name in study files, where that is not the name it is recorded by.
     """
 
     key: str
     minimum: float
     whole: bool = False
     above: bool = False
+    written_as: str = ""
 
     @property
     def range_type(self) -> Any:
@@ -208,14 +210,21 @@ NUISANCE: dict[str, Hyperparameter] = {
     "learning_rate": Hyperparameter("optimization.learning_rate", minimum=0, above=True),
     "margin": Hyperparameter("loss.margin", minimum=0, above=True),
     "weight_decay": Hyperparameter("optimization.weight_decay", minimum=0),
-    "images_per_batch": Hyperparameter("batches.images", minimum=3, whole=True),
+    "images_per_batch": Hyperparameter("batches.batch_size", minimum=3, whole=True, written_as="batch_size"),
     "embedding_l2": Hyperparameter("loss.embedding_l2", minimum=0),
     "mask_l1": Hyperparameter("loss.mask_l1", minimum=0),
 }
-"""The closed set of nuisance hyperparameters, by name."""
+"""The closed set of nuisance hyperparameters, by the name under which journals, tables and MLflow record them."""
 
-Ranges = Annotated[dict[str, NuisanceRange], ByName({name: each.range_type for name, each in NUISANCE.items()})]
-"""Ranges by the name of their hyperparameter, in the order of ``NUISANCE``."""
+WRITTEN = {each.written_as or name: name for name, each in NUISANCE.items()}
+"""Recorded names by those in study files."""
 
-Values = Annotated[dict[str, float | int], ByName({name: each.value_type for name, each in NUISANCE.items()})]
-"""One value each, by the name of the hyperparameter, in the order of ``NUISANCE``."""
+Ranges = Annotated[
+    dict[str, NuisanceRange], ByName({name: NUISANCE[WRITTEN[name]].range_type for name in WRITTEN}, WRITTEN)
+]
+"""Ranges by the recorded name of their hyperparameter, in the order of ``NUISANCE``; read by either name."""
+
+Values = Annotated[
+    dict[str, float | int], ByName({name: NUISANCE[WRITTEN[name]].value_type for name in WRITTEN}, WRITTEN)
+]
+"""One value each, by the recorded name of the hyperparameter, in the order of ``NUISANCE``; read by either name."""

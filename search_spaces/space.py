@@ -16,7 +16,7 @@ from search_spaces.factors.grouping import GROUPINGS, Grouping
 from search_spaces.factors.initialization import Initialization, Start
 from search_spaces.factors.placement import Placement, Stages
 from search_spaces.level import Level, listed, one_or_many, refusal_at
-from search_spaces.nuisance import Ranges, Values
+from search_spaces.nuisance import WRITTEN, Ranges, Values
 
 Written = TypeVar("Written")
 Resolved = TypeVar("Resolved")
@@ -102,10 +102,10 @@ class SearchSpace(Level):
 
     @model_validator(mode="after")
     def _nothing_is_tuned_and_fixed(self) -> SearchSpace:
-        both = [name for name in self.nuisance if name in self.fixed]
+        both = [written for written, name in WRITTEN.items() if name in self.nuisance and name in self.fixed]
         if both:
             rule = f"also has a range under nuisance.{both[0]}; keep one of them"
-            raise refusal_at(("fixed", both[0]), rule, self.fixed[both[0]])
+            raise refusal_at(("fixed", both[0]), rule, self.fixed[WRITTEN[both[0]]])
         return self
 
     def arms(self, stages: Stages, tasks: tuple[str, ...], forms: Forms) -> tuple[Arm, ...]:
@@ -143,7 +143,7 @@ class SearchSpace(Level):
         return Expansion(_with_unique_names(tuple(arms.values())), combinations - len(arms))
 
     def written(self) -> dict[str, Any]:
-        """Return the space as it is written in a study file."""
+        """Return the space in the form of a study file, with the recorded names of hyperparameters."""
         return self.model_dump(mode="json")
 
 

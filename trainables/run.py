@@ -113,7 +113,7 @@ class _Trial:
         found = load_checkpoint(self._checkpoint, self._id)
         if found is None:
             return
-        records = TrialRecords.from_plain(found.records)
+        records = TrialRecords.from_dict(found.records)
         if found.epoch > until_epoch and until_epoch not in records.rungs:
             _log.warning("%s is beyond epoch %d, which is asked for: it starts over", self._checkpoint, until_epoch)
             return
@@ -160,7 +160,7 @@ class _Trial:
         )
 
     def _save(self) -> None:
-        state, records = self._learner.state(), self._records.plain()
+        state, records = self._learner.state(), self._records.to_dict()
         kept = Checkpoint(self._id, self.epoch, **state, peak_memory_bytes=self._peak(), records=records)
         save_checkpoint(self._checkpoint, kept)
 

@@ -62,7 +62,7 @@ class GroupingLevel:
         """Return what the level is, as JSON values: by name where it means the same on any tasks, else by groups."""
         return [self.level, self.canonical_name or [list(group) for group in self.groups]]
 
-    def plain(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, Any]:
         """Return name, level and groups as JSON values."""
         return {"name": self.name, "level": self.level, "groups": [list(group) for group in self.groups]}
 

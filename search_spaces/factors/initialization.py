@@ -54,7 +54,7 @@ class Start(Level):
         """Return the start under its simplest kind and without an activation of its own."""
         return self.model_copy(update={"activation": None})
 
-    def plain(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, Any]:
         """Return kind, trainable and the kind's own numbers: the mapping form of a study file."""
         return {"kind": self.kind, "trainable": self.trainable} | {name: getattr(self, name) for name in self.numbers()}
 
@@ -64,7 +64,7 @@ class Start(Level):
         if self.activation is None:
             return self.name
         published = next((name for name, level in PUBLISHED.items() if level == self), None)
-        return published or self.plain() | {"activation": self.activation}
+        return published or self.to_dict() | {"activation": self.activation}
 
 
 class Ones(Start):

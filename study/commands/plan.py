@@ -124,7 +124,7 @@ def _document(plan: StudyPlan, cost: StudyCost, known: _Known) -> dict[str, Any]
         **figures,
         "arms": [
             {
-                **arm.arm.plain(),
+                **arm.arm.to_dict(),
                 "storage": arm.storage.rows(plan.definition.name, arm.arm.arm_id, arm.arm.name),
                 "seconds": seconds.get(arm.arm.arm_id),
             }

@@ -119,7 +119,7 @@ def find_run(given: Path, runs: Path) -> Target:
 def _fingerprint_if_moved(target: Target) -> str | None:
     """Return the fingerprint of data that lies elsewhere than that of the run, if it can be read."""
     run = trained_plan(target.folder)
-    if run is None or run["definition"]["data"] == target.definition.plain()["data"]:
+    if run is None or run["definition"]["data"] == target.definition.to_dict()["data"]:
         return None
     try:
         return fingerprint_of(target.definition)

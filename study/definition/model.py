@@ -158,8 +158,7 @@ class StudyDefinition(Section):
             values, block = counts.values if isinstance(counts, Choice) else (), 3 * len(self.data.tasks)
             if not values or any(value % block for value in values):
                 raise ValueError(
-                    f"space.nuisance.images_per_batch: the scheme {scheme} needs a list of multiples of {block}"
-                    " (3 x tasks)"
+                    f"space.nuisance.batch_size: the scheme {scheme} needs a list of multiples of {block} (3 x tasks)"
                 )
         if "splits" in self.evaluation.model_fields_set:
             raise ValueError(
@@ -190,7 +189,7 @@ class StudyDefinition(Section):
         """The value that tuning maximizes, as ``split/mean over tasks/metric/average``."""
         return f"validation/mean/{self.selection.metric}/{self.selection.average}"
 
-    def plain(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, Any]:
         """Return every setting as JSON values; validating them gives an equal definition."""
         return self.model_dump(
             mode="json", exclude={"evaluation": {"splits"}, "compute": {"threads"}, "balancing": {"method"}}

@@ -10,6 +10,8 @@ from typing import Any
 
 RENAMED: dict[str, str] = {
     "batches.images": "batch_size",
+    "space.nuisance.images_per_batch": "batch_size",
+    "space.fixed.images_per_batch": "batch_size",
 }
 """Dotted key -> its new last part. Delete an entry with the version named in ``LAST_VERSION``."""
 

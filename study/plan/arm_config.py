@@ -26,7 +26,7 @@ def arm_config(definition: StudyDefinition, arm: Arm) -> TrialConfig:
             form=arm.form.kind,
             size=arm.form.size,
             activation=arm.activation,
-            initialization=InitializationConfig.model_validate(arm.initialization.plain()),
+            initialization=InitializationConfig.model_validate(arm.initialization.to_dict()),
             groups=arm.grouping.modulation_groups(tasks),
         ),
         network_groups=arm.grouping.network_groups(tasks),
@@ -45,7 +45,7 @@ def arm_config(definition: StudyDefinition, arm: Arm) -> TrialConfig:
 
 def with_values(config: TrialConfig, nuisance: Nuisance, **top_level: Any) -> TrialConfig:
     """Return the configuration with nuisance values inserted, validated again."""
-    values = config.model_dump(mode="json")
+    values = config.model_dump(mode="json", by_alias=False)
     for name, value in nuisance.items():
         section, _, key = NUISANCE[name].key.partition(".")
         values[section][key] = value

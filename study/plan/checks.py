@@ -55,7 +55,7 @@ def refuse_untrainable_labels(plan: StudyPlan, splits: Mapping[str, LabelsAndTri
             check_trainable(config, splits)
         except ValueError as error:
             if tuned and str(error).startswith("batches.batch_size"):
-                raise UserError(f"space.nuisance.images_per_batch: {error}") from error
+                raise UserError(f"space.nuisance.batch_size: {error}") from error
             raise
 
 

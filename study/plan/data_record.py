@@ -35,7 +35,7 @@ def data_facts(folder: RunFolder, data_fingerprint: str) -> tuple[str, ...]:
         if record["data_fingerprint"] != data_fingerprint:
             return ()
         images = ", ".join(f"{split} {number:,}" for split, number in record["images"].items())
-        duplicates = DuplicateImages.from_plain(record["duplicates"])
+        duplicates = DuplicateImages.from_dict(record["duplicates"])
         return (f"Images: {images}; {record['corrupt']} corrupt ones excluded", f"Duplicates: {duplicates.sentence}")
     except (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError):
         return ()

@@ -65,7 +65,7 @@ class PlannedTrial:
             "stage": self.stage,
             "round": self.round,
             "index": self.index,
-            "arm": self.arm.plain(),
+            "arm": self.arm.to_dict(),
             "nuisance": dict(self.nuisance),
             "sampler_seed": self.sampler_seed,
             "data_fingerprint": self.data_fingerprint,
@@ -211,12 +211,12 @@ def plan_document(plan: StudyPlan) -> dict[str, Any]:
     """Return the content of ``plan.json``."""
     return {
         "study": plan.definition.name,
-        "definition": plan.definition.plain(),
+        "definition": plan.definition.to_dict(),
         "data_fingerprint": plan.data_fingerprint,
         "results_version": plan.results_version,
         "arms": [
             {
-                **planned.arm.plain(),
+                **planned.arm.to_dict(),
                 "storage": planned.storage.rows(plan.definition.name, planned.arm.arm_id, planned.arm.name),
             }
             for planned in plan.arms

@@ -90,7 +90,7 @@ def trained_plan(folder: RunFolder) -> dict[str, Any] | None:
 
 def _changes_of_data(before: Mapping[str, Any], definition: StudyDefinition) -> Iterator[str]:
     """Yield the keys beside paths that make other data, each with its old and its new value."""
-    then, now = before["definition"]["data"], definition.plain()["data"]
+    then, now = before["definition"]["data"], definition.to_dict()["data"]
     for key in then:  # what the code of then did not know was at its default
         if key != "source" and not _NO_PART_OF_THE_DATA.fullmatch(key) and then[key] != now.get(key):
             yield _change(f"data.{key}", then[key], now.get(key))
@@ -104,7 +104,7 @@ def _changes_of_data(before: Mapping[str, Any], definition: StudyDefinition) -> 
 
 
 def _changes_of_place(before: Mapping[str, Any], definition: StudyDefinition) -> Iterator[str]:
-    then, now = before["definition"]["data"]["source"], definition.plain()["data"]["source"]
+    then, now = before["definition"]["data"]["source"], definition.to_dict()["data"]["source"]
     for key in definition.data.source.path_keys():
         if then.get(key) != now.get(key):
             yield f"{_change(f'data.source.{key}', then.get(key), now.get(key))}, which contains other images or labels"

@@ -57,7 +57,7 @@ space:
     learning_rate: {low: 3e-4, high: 3e-2, log: true}
     margin: {low: 0.1, high: 0.4}
     weight_decay: {low: 1e-5, high: 1e-3, log: true}
-    images_per_batch: [24, 36, 48]
+    batch_size: [24, 36, 48]
     mask_l1: {low: 1e-5, high: 1e-3, log: true}
 search: {trials_per_arm: 4, round_size: 2, sampler_seed: 7, halving: {rungs: [2], keep: 0.5}}
 confirm: {seeds: [11, 12]}

@@ -84,7 +84,7 @@ def test_a_file_that_does_not_fit_leaves_the_old_one_and_no_half(disk):
 def test_a_checkpoint_that_does_not_fit_leaves_the_last_one_and_is_a_failure_of_the_disk(disk):
     def checkpoint(epoch: int, size: int) -> Checkpoint:
         model, none = {"weight": torch.zeros(size)}, dict[str, Any]()
-        records = TrialRecords([EpochRecord(number, 0.1, {}) for number in range(1, epoch + 1)]).plain()
+        records = TrialRecords([EpochRecord(number, 0.1, {}) for number in range(1, epoch + 1)]).to_dict()
         return Checkpoint("trial", epoch, 1, model, none, none, none, peak_memory_bytes=0, records=records)
 
     path = disk / "checkpoint.pt"

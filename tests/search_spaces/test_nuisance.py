@@ -106,7 +106,7 @@ def test_a_quantile_outside_is_refused(quantile):
         ("margin", 0.3, r"^n: expected {low.*; a single value goes in 'fixed', got 0.3$"),
         ("margin", [0.3], r"^n: expected at least two distinct values, got \[0.3\]"),
         ("margin", [0.3, "x"], r"^n\[1\]: expected a number, got 'x'$"),
-        ("images_per_batch", {"low": 24.0, "high": 48}, r"^n.low: should be a valid integer, got 24.0$"),
+        ("batch_size", {"low": 24.0, "high": 48}, r"^n.low: should be a valid integer, got 24.0$"),
     ],
 )
 def test_what_is_refused(name, value, message, problem_of):

@@ -108,7 +108,7 @@ def test_every_arm_makes_a_valid_trial(space):
                 form=arm.form.kind,
                 size=arm.form.size,
                 activation=arm.activation,
-                initialization=InitializationConfig(**arm.initialization.plain()),
+                initialization=InitializationConfig(**arm.initialization.to_dict()),
                 groups=arm.grouping.modulation_groups(TASKS),
             ),
             network_groups=arm.grouping.network_groups(TASKS),
@@ -223,7 +223,7 @@ def test_names_that_collide_get_the_id():
 def test_an_arm_survives_pickling_and_is_plain_for_the_journal():
     arm = only({"placement": "embedding", "initialization": "csn-fixed"})
     assert pickle.loads(pickle.dumps(arm)) == arm  # noqa: S301  # our own bytes
-    assert arm.plain() == {
+    assert arm.to_dict() == {
         "name": "embedding+disjoint(0)-frozen",
         "arm_id": arm.arm_id,
         "placement_name": "embedding",
@@ -274,7 +274,10 @@ def test_nuisance_comes_in_one_order_however_written():
             {"blocks": [{"activation": None}]},
             r"^space.blocks\[0\].activation: unknown activation None; did you mean 'none'",
         ),
-        ({"blocks": [{}], "nuisance": {"lr": [1, 2]}}, r"^space.nuisance.lr: unknown key; known: embedding_l2, "),
+        (
+            {"blocks": [{}], "nuisance": {"lr": [1, 2]}},
+            r"^space.nuisance.lr: unknown key; known: batch_size, embedding_l2, ",
+        ),
         ({"blocks": [{}], "nuisance": {"margin": [0.0, 1.0]}}, r"^space.nuisance.margin: must be above 0, got 0.0$"),
         ({"blocks": [{}], "fixed": {"margin": [0.1]}}, r"^space.fixed.margin: should be a valid number, got \[0.1\]$"),
         ({"catalog": "default", "fixed": {"margin": 0.1}}, r"^space.fixed.margin: also has a range"),

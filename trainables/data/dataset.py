@@ -89,7 +89,7 @@ class Manifest:
             fields = read_object(text)
             fields["classes"] = {task: tuple(names) for task, names in fields["classes"].items()}
             fields["corrupt"] = tuple(CorruptImage(**image) for image in fields["corrupt"])
-            fields["duplicates"] = DuplicateImages.from_plain(fields["duplicates"])
+            fields["duplicates"] = DuplicateImages.from_dict(fields["duplicates"])
             manifest = cls(**fields)
         except (FileNotFoundError, ValueError, LookupError, TypeError, AttributeError) as error:
             raise DamagedCacheError(f"{path}: {error or type(error).__name__}") from error

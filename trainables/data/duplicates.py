@@ -66,7 +66,7 @@ class DuplicateImages:
         )
 
     @classmethod
-    def from_plain(cls, fields: Mapping[str, Any]) -> DuplicateImages:
+    def from_dict(cls, fields: Mapping[str, Any]) -> DuplicateImages:
         """Return the object from the plain values of ``dataclasses.asdict`` and JSON."""
         groups = {name: tuple(tuple(group) for group in fields[name]) for name in ("across", "inside")}
         return cls(**{**fields, **groups})

@@ -26,7 +26,7 @@ class Checkpoint:
         sampler: The state of the batch sampler, with its random generator.
         balancer: The state of the task balancing; empty where it has none.
         peak_memory_bytes: The largest peak of the processes that worked on the trial so far.
-        records: What the trial has told so far, as ``TrialRecords.plain`` gives it.
+        records: What the trial has told so far, as ``TrialRecords.to_dict`` gives it.
     """
 
     trial_id: str

@@ -19,7 +19,7 @@ class TrialRecords:
         """Return the records of epochs up to ``until_epoch``, marked as those of an earlier call."""
         return tuple(replace(record, earlier=True) for record in self.epochs[:until_epoch])
 
-    def plain(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, Any]:
         """Return everything as lists and plain values."""
         return {
             "epochs": [[record.epoch, record.seconds, record.metrics] for record in self.epochs],
@@ -27,8 +27,8 @@ class TrialRecords:
         }
 
     @classmethod
-    def from_plain(cls, plain: dict[str, Any]) -> TrialRecords:
-        """Return what ``plain`` was made of."""
-        epochs = [EpochRecord(epoch, seconds, dict(metrics)) for epoch, seconds, metrics in plain["epochs"]]
-        rungs = {epoch: tuple(TaskMetric(**row) for row in rows) for epoch, rows in plain["rungs"]}
+    def from_dict(cls, values: dict[str, Any]) -> TrialRecords:
+        """Return the records that ``to_dict`` gave ``values`` for."""
+        epochs = [EpochRecord(epoch, seconds, dict(metrics)) for epoch, seconds, metrics in values["epochs"]]
+        rungs = {epoch: tuple(TaskMetric(**row) for row in rows) for epoch, rows in values["rungs"]}
         return cls(epochs, rungs)

@@ -35,7 +35,7 @@ def save_weights(path: Path, model: MultiTaskModel, config: TrialConfig, trial_i
     Trial id, configuration, the trial's records and a checksum of everything are metadata.
     """
     tensors = {name: tensor.cpu().contiguous() for name, tensor in model.stored_state().items()}
-    metadata = {"trial_id": trial_id, "config": config.model_dump_json(), "records": json.dumps(records.plain())}
+    metadata = {"trial_id": trial_id, "config": config.model_dump_json(), "records": json.dumps(records.to_dict())}
     content = safetensors.torch.save(tensors, {**metadata, _CHECKSUM: _checksum(tensors, metadata)})
     write_atomically(path, lambda file: file.write(content))
 
@@ -69,7 +69,7 @@ def _parse(content: bytes) -> tuple[str, StoredWeights]:
     tensors = safetensors.torch.load(content)
     if metadata.pop(_CHECKSUM) != _checksum(tensors, metadata):
         raise ValueError("the checksum does not match")
-    return metadata["trial_id"], StoredWeights(tensors, TrialRecords.from_plain(json.loads(metadata["records"])))
+    return metadata["trial_id"], StoredWeights(tensors, TrialRecords.from_dict(json.loads(metadata["records"])))
 
 
 def _checksum(tensors: Mapping[str, Tensor], metadata: Mapping[str, str]) -> str:

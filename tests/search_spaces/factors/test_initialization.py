@@ -39,7 +39,7 @@ def levels(draw):
 @given(levels())
 def test_a_level_reads_back_from_its_name_and_from_its_mapping(level):
     assert INITIALIZATION.validate_python(level.name) == level
-    assert INITIALIZATION.validate_python(level.plain()) == level
+    assert INITIALIZATION.validate_python(level.to_dict()) == level
 
 
 @given(levels(), levels())
@@ -49,7 +49,7 @@ def test_names_are_equal_exactly_when_levels_are(one, other):
 
 @given(levels())
 def test_the_trainable_understands_every_level(level):
-    assert InitializationConfig().model_dump() | level.plain() == InitializationConfig(**level.plain()).model_dump()
+    assert InitializationConfig().model_dump() | level.to_dict() == InitializationConfig(**level.to_dict()).model_dump()
 
 
 def test_published_starts_are_those_of_their_papers():

@@ -20,7 +20,7 @@ TIMES = ["software", "seconds", "attempts"]
 
 
 def changed(plan: StudyPlan, **sections: object) -> StudyPlan:
-    return compile_plan(StudyDefinition.model_validate({**plan.definition.plain(), **sections}))
+    return compile_plan(StudyDefinition.model_validate({**plan.definition.to_dict(), **sections}))
 
 
 def test_tables_of_a_whole_study(plan: StudyPlan, folder: RunFolder, journaling: Any) -> None:

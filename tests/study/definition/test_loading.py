@@ -42,9 +42,9 @@ def problem_with(tmp_path: Path, text: str) -> str:
         (
             (
                 "name: x\ndata: {tasks: [Hat]}\nbatches: {scheme: triplets, batch_size: 6}\n"
-                "space: {catalog: default, nuisance: {images_per_batch: {low: 3, high: 30}}}\n"
+                "space: {catalog: default, nuisance: {batch_size: {low: 3, high: 30}}}\n"
             ),
-            "space.nuisance.images_per_batch: the scheme triplets needs a list of multiples of 3 (3 x tasks)",
+            "space.nuisance.batch_size: the scheme triplets needs a list of multiples of 3 (3 x tasks)",
         ),
         (BASE + "optimisation: {}\n", "optimisation: unknown key; did you mean 'optimization'?"),
         (

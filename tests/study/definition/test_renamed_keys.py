@@ -76,6 +76,36 @@ def test_no_trial_id_moves(tmp_path: Path) -> None:
     assert trial_id(configs[0][0], "0123456789abcdef") == "90385c686ec8c0eb"
 
 
+def test_nuisance_by_the_old_name_is_the_same_space(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    tuned = "space: {catalog: default, nuisance: {NAME: [12, 24], margin: [0.1, 0.2]}}\n"
+    new, old = (load_study(written(tmp_path, tuned, name)) for name in ("batch_size", "images_per_batch"))
+    assert new == old
+    assert list(new.space.nuisance) == ["margin", "images_per_batch"]  # as recorded in journals, tables and MLflow
+    assert [message.partition(": ")[2].split(" is ")[0] for message in caplog.messages] == [
+        "space.nuisance.images_per_batch"
+    ]
+    assert yaml.safe_load(dump_study(old))["space"]["nuisance"] == {"margin": [0.1, 0.2], "batch_size": [12, 24]}
+    fixed = load_study(written(tmp_path, "space: {catalog: default, fixed: {NAME: 12}}\n"))
+    assert {arm.config.batches.batch_size for arm in compile_plan(fixed).arms} == {12}
+
+
+@pytest.mark.parametrize(
+    ("space", "problem"),
+    [
+        ("nuisance: {batch_size: [2, 4]}", "space.nuisance.batch_size: must be at least 3, got 2"),
+        ("nuisance: {batch_sise: [3, 4]}", "space.nuisance.batch_sise: unknown key; did you mean 'batch_size'?"),
+        (
+            "nuisance: {batch_size: [3, 4]}, fixed: {batch_size: 3}",
+            "space.fixed.batch_size: also has a range under nuisance.batch_size; keep one of them",
+        ),
+    ],
+)
+def test_messages_name_the_key_as_it_is_written(tmp_path: Path, space: str, problem: str) -> None:
+    with pytest.raises(UserError) as refused:
+        load_study(written(tmp_path, f"space: {{catalog: default, {space}}}\n"))
+    assert problem in str(refused.value)
+
+
 def test_a_run_folder_is_read_without_notice_and_written_by_the_new_names(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:

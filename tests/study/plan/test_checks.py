@@ -80,9 +80,9 @@ def test_a_task_too_rare_among_the_evaluated_images_is_refused_and_the_key_named
 
 
 def test_the_largest_batch_that_may_be_drawn_must_find_its_images(study_file: Path) -> None:
-    space = {"blocks": [{"placement": ["late"]}], "nuisance": {"images_per_batch": [12, 99]}}
+    space = {"blocks": [{"placement": ["late"]}], "nuisance": {"batch_size": [12, 99]}}
     said = refused(study_file, space=space)
-    assert "space.nuisance.images_per_batch: batches.batch_size is 99, but only 24 training images have a label" in said
+    assert "space.nuisance.batch_size: batches.batch_size is 99, but only 24 training images have a label" in said
 
 
 def test_an_arm_with_nothing_to_train_is_refused_and_named(study_file: Path, networks: Path) -> None:

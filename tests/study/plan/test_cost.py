@@ -15,7 +15,7 @@ from study.status.timing import measured_epoch_seconds, probed_epoch_seconds
 
 
 def changed(plan: StudyPlan, **sections: object) -> StudyDefinition:
-    return StudyDefinition.model_validate({**plan.definition.plain(), **sections})
+    return StudyDefinition.model_validate({**plan.definition.to_dict(), **sections})
 
 
 def test_epochs_without_halving(plan: StudyPlan) -> None:

@@ -16,7 +16,7 @@ from trainables.config.trial import TrialConfig
 
 
 def changed(definition: StudyDefinition, **sections: object) -> StudyDefinition:
-    return StudyDefinition.model_validate({**definition.plain(), **sections})
+    return StudyDefinition.model_validate({**definition.to_dict(), **sections})
 
 
 def test_arms_become_trial_configurations(plan: StudyPlan) -> None:
@@ -160,4 +160,4 @@ def test_the_planned_event_rebuilds_the_trial(plan: StudyPlan) -> None:
     event = json.loads(json.dumps(trial.planned_event("tiny")))
     assert TrialConfig.model_validate(event["config"]) == trial.config
     assert (event["stage"], event["round"], event["index"]) == ("tune", 1, 2)
-    assert event["arm"] == trial.arm.plain()
+    assert event["arm"] == trial.arm.to_dict()

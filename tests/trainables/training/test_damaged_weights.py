@@ -88,7 +88,7 @@ def test_no_flipped_byte_of_a_weights_file_is_read_as_another_number(tmp_path: P
 def test_no_flipped_byte_of_a_checkpoint_is_read_as_another_number(tmp_path: Path) -> None:
     path, weights = tmp_path / "checkpoint.pt", torch.arange(6.0)
     plain = {"optimizer": {}, "sampler": {"seed": 7}, "balancer": {}, "peak_memory_bytes": 1}
-    save_checkpoint(path, Checkpoint("a", 2, 4, {"w": weights}, **plain, records=RECORDS.plain()))
+    save_checkpoint(path, Checkpoint("a", 2, 4, {"w": weights}, **plain, records=RECORDS.to_dict()))
     content = path.read_bytes()
     for place in range(len(content)):
         path.write_bytes(flipped(content, place))
@@ -96,11 +96,11 @@ def test_no_flipped_byte_of_a_checkpoint_is_read_as_another_number(tmp_path: Pat
         if found is not None:
             assert torch.equal(found.model["w"], weights)
             assert (found.epoch, found.step, found.sampler) == (2, 4, {"seed": 7})
-            assert TrialRecords.from_plain(found.records) == RECORDS
+            assert TrialRecords.from_dict(found.records) == RECORDS
 
 
 def test_records_come_back_as_they_were() -> None:
-    assert TrialRecords.from_plain(RECORDS.plain()) == RECORDS
+    assert TrialRecords.from_dict(RECORDS.to_dict()) == RECORDS
 
 
 @pytest.mark.parametrize("damage", ["bit", "bytes", "cut", "empty", "zeros"])
