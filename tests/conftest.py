@@ -8,8 +8,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import settings
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # so that processes do not fight for cores
+
+settings.register_profile("any machine", deadline=None)  # a deadline measures what else the machine does
+settings.load_profile("any machine")
 
 TinyStudy = Callable[..., dict[str, Any]]
 

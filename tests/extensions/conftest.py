@@ -1,17 +1,19 @@
-"""An installed package that is none of ours: one module, and the entry points of its distribution."""
+"""A package that is none of ours: one module, known by the entry points of its distribution or by registration."""
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
+from importlib import import_module
 from pathlib import Path
+from types import ModuleType
 from unittest.mock import patch
 
 import pytest
 
-from trainables.losses.balancing import BALANCERS
-from trainables.networks.backbones import BACKBONES
-from trainables.networks.modulation import FORMS
+from trainables.losses.balancing import BALANCERS, register_balancer
+from trainables.networks.backbones import BACKBONES, register_backbone
+from trainables.networks.modulation import FORMS, register_form
 
 MODULE = '''
 """A form, a balancing method and a backbone, written against the public names alone."""
@@ -92,15 +94,31 @@ tiny = outside_pack:tiny
 
 
 @pytest.fixture
-def outside_pack(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Install it for one test; our registries are afterwards what they were."""
+def pack_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """The folder with the module, importable in one test; our registries are afterwards what they were."""
     folder = tmp_path / "site"
-    metadata = folder / "outside_pack-1.0.dist-info"
-    metadata.mkdir(parents=True)
+    folder.mkdir()
     (folder / "outside_pack.py").write_text(MODULE, encoding="utf-8")
-    (metadata / "METADATA").write_text("Metadata-Version: 2.1\nName: outside_pack\nVersion: 1.0\n", encoding="utf-8")
-    (metadata / "entry_points.txt").write_text(ENTRY_POINTS, encoding="utf-8")
     monkeypatch.syspath_prepend(folder)
     with patch.dict(FORMS), patch.dict(BALANCERS), patch.dict(BACKBONES):
-        yield
+        yield folder
     sys.modules.pop("outside_pack", None)
+
+
+@pytest.fixture
+def installed(pack_folder: Path) -> None:
+    """The pack as an installed distribution: its names are found through entry points."""
+    metadata = pack_folder / "outside_pack-1.0.dist-info"
+    metadata.mkdir()
+    (metadata / "METADATA").write_text("Metadata-Version: 2.1\nName: outside_pack\nVersion: 1.0\n", encoding="utf-8")
+    (metadata / "entry_points.txt").write_text(ENTRY_POINTS, encoding="utf-8")
+
+
+@pytest.fixture
+def registered(pack_folder: Path) -> ModuleType:
+    """The pack as a module of the user's, which registers its names when it is run."""
+    pack = import_module("outside_pack")
+    register_form("shift_only", pack.ShiftOnly)
+    register_balancer("worst_only")(pack.WorstOnly)
+    register_backbone("tiny", pack.tiny)
+    return pack

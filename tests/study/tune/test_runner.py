@@ -29,14 +29,14 @@ pytestmark = [
 def cluster():
     """One Ray for all tests of this file; runs use the one they find."""
     patch = pytest.MonkeyPatch()
-    patch.setenv("PYTHONPATH", str(Path(__file__).parent))
+    patch.setenv("PYTHONPATH", str(Path(__file__).parents[1] / "runners"))
     with connected(None, threads=1):
         yield
     patch.undo()
 
 
 @pytest.fixture
-def run(cluster, make_plan, tmp_path):
+def run(cluster, runners_on_path, make_plan, tmp_path):
     def go(name="run", runner="train", changes=None, **options) -> tuple[RunFolder, RunSummary]:
         folder = RunFolder(tmp_path / name)
         plan = make_plan(**(changes or {}))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -13,12 +12,11 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from trainables.config.network import NetworkConfig, WeightsConfig
-from trainables.networks.backbones import Backbone, StageShape, build_backbone, register_backbone, stage_shapes
+from trainables.networks.backbones import StageShape, build_backbone, stage_shapes
 from trainables.networks.backbones.backbone import is_layer
 from trainables.networks.backbones.imported.backbone import ImportedBackbone
-from trainables.networks.backbones.imported.loading import imported_backbone, on_meta
+from trainables.networks.backbones.imported.loading import on_meta
 from trainables.networks.backbones.imported.probe import embedding_of, result_of
-from trainables.networks.named_modules import NamedModules
 
 FOLDER = Path(__file__).parents[1] / "networks"
 STAGES = ("encoder.stages.0", "encoder.stages.1", "encoder.stages.2")
@@ -215,109 +213,6 @@ def test_start_weights_have_the_networks_own_names(tmp_path: Path) -> None:
     save_file({name: t for name, t in source.network.state_dict().items() if not name.startswith("embedder")}, path)
     with pytest.raises(ValueError, match=r"resnet\.safetensors holds no tensor for 'network\.embedder\.embedder"):
         _built(_config("resnet", weights=WeightsConfig(path=path)))
-
-
-@pytest.mark.parametrize(
-    ("settings", "problem"),
-    [
-        (
-            {"backbone": "sample_networks:resnett"},
-            r"network\.backbone: module 'sample_networks' has no 'resnett'; did you",
-        ),
-        (
-            {"backbone": "sample_netwrks:resnet"},
-            r"network\.backbone: no module 'sample_netwrks' in .*networks or where",
-        ),
-        (
-            {"backbone": "unimportable:x"},
-            r"network\.backbone: module 'unimportable' cannot be imported: No module named",
-        ),
-        ({"backbone": "sample_networks:a:b"}, r"network\.backbone: an import path is module:function, got"),
-        ({"backbone": "sample_networks:NOT_CALLABLE"}, r"network\.backbone: .* must be callable, it is int"),
-        ({"backbone": "sample_networks:no_network"}, r"must return a torch\.nn\.Module, it returned str"),
-        ({"arguments": {"dept": 3}}, r"network\.arguments: sample_networks:resnet: got an unexpected keyword argument"),
-        ({"points": ("encodr",)}, r"network\.points: the network has no module 'encodr'; did you mean 'encoder'"),
-        ({"points": ("encoder",)}, r"network\.points: 'encoder' must give a map .* it gives no tensor"),
-        ({"backbone": "sample_networks:Twice", "points": ("b",)}, r"'b' must run once in a forward pass, it runs 2"),
-        ({"backbone": "sample_networks:Chain", "points": ("spare",)}, r"'spare' must run once .* it runs 0 times"),
-        (
-            {"backbone": "sample_networks:Pairs", "points": ("a",)},
-            r"network\.backbone: the network must map .*gave tuple",
-        ),
-        ({"backbone": "sample_networks:Tokens", "points": ("a",)}, r"gave a tensor \(2, 4, 1024\)"),
-        ({"backbone": "sample_networks:ChangesImages", "points": ("a",)}, r"must not change its images in place"),
-        ({"backbone": "sample_networks:PlainTensor", "points": ("a",)}, r"'mean' is a plain tensor; make it a buffer"),
-        ({"backbone": "sample_networks:Tied", "points": ("a",)}, r"'head.weight' and 'spare.weight' are one parameter"),
-        ({"backbone": "sample_networks:NoMeta", "points": ("a",)}, r"must be built under torch\.device\('meta'\)"),
-    ],
-)
-def test_what_cannot_be_modulated_is_refused(settings: dict[str, Any], problem: str) -> None:
-    base = {"backbone": "sample_networks:resnet", "points": ("embedder",), "folder": FOLDER}
-    with pytest.raises(ValueError, match=problem):
-        stage_shapes(NetworkConfig.model_validate(base | settings), 32)
-
-
-def test_images_too_small_for_the_network_are_refused() -> None:
-    with pytest.raises(ValueError, match=r"network\.backbone: the network cannot embed images of 2 x 2 pixels"):
-        stage_shapes(_config("Chain", ("a",)), 2)
-
-
-def test_a_function_that_makes_another_network_every_time_is_refused() -> None:
-    with pytest.raises(ValueError, match="makes another network every time"):
-        _built(_config("another_every_time", ("0",)))
-
-
-def test_a_file_of_the_same_name_elsewhere_is_not_taken_for_it(tmp_path: Path) -> None:
-    stage_shapes(_config("Chain"), 32)
-    (tmp_path / "sample_networks.py").write_text("")
-    with pytest.raises(ValueError, match=r"'sample_networks' is .*networks.sample_networks\.py, not "):
-        stage_shapes(_config("Chain").model_copy(update={"folder": tmp_path}), 32)
-    sys.path.remove(str(tmp_path))
-
-
-def test_names_with_dots_are_names() -> None:
-    modules = NamedModules({"a.b": nn.Linear(2, 2), "c": nn.Identity()})
-    assert list(modules) == list(modules.keys()) == ["a.b", "c"]
-    assert "a.b" in modules
-    assert "a" not in modules
-    assert dict(modules.items())["a.b"] is modules["a.b"]
-    assert set(modules.state_dict()) == {"a/b.weight", "a/b.bias"}
-
-
-class _Registered(Backbone):
-    """A backbone from outside of the packages."""
-
-    def draw_parameters(self, generator: torch.Generator) -> None:
-        with torch.no_grad():
-            for parameter in self.parameters():
-                parameter.normal_(generator=generator)
-
-
-def _registered(network: NetworkConfig, image_size: int) -> Backbone:
-    channels = round(10 * network.width)
-    stages = {"map": nn.Conv2d(3, channels, 1), "vector": nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten())}
-    side = StageShape("map", channels, image_size, image_size)
-    return _Registered(nn.ModuleDict(stages), (side, StageShape("vector", channels, 1, 1)))
-
-
-def test_a_backbone_from_elsewhere_is_one_registration_away() -> None:
-    register_backbone("registered_in_a_test", _registered)
-    register_backbone("registered_in_a_test", _registered)  # a module may be read twice
-    try:
-        network = NetworkConfig(backbone="registered_in_a_test", width=0.5)
-        assert [shape.channels for shape in stage_shapes(network, 16)] == [5, 5]
-        backbone = build_backbone(network, 16)
-        backbone.initialize(torch.Generator().manual_seed(0))
-        assert backbone(_images(2, 16)).shape == (2, 5)
-        assert list(backbone.layers("map")) == ["stages.map"]
-        with pytest.raises(ValueError, match="'registered_in_a_test' is registered already"):
-            register_backbone("registered_in_a_test", imported_backbone)
-        with pytest.raises(ValueError, match="must hold no ':', got 'a:b'"):
-            register_backbone("a:b", _registered)
-    finally:
-        from trainables.networks.backbones import BACKBONES
-
-        del BACKBONES["registered_in_a_test"]
 
 
 def test_a_network_is_made_on_the_meta_device_even_from_tensors_elsewhere() -> None:

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import json
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -137,24 +136,6 @@ def test_the_objective_of_a_finished_trial_stays() -> None:
     assert history.objective == 0.7
 
 
-def test_what_is_appended_is_read_back(tmp_path: Path) -> None:
-    path = tmp_path / "trials" / "t1" / "journal.jsonl"
-    with JournalWriter(path) as journal:
-        journal.append("planned", **PLAN)
-        journal.append("epoch", epoch=1, seconds=0.1, metrics={"nan": float("nan"), "inf": float("inf"), "one": 1.0})
-    events = read_journal(path).events
-    assert [event["event"] for event in events] == ["planned", "epoch"]
-    assert events[1]["metrics"] == {"nan": None, "inf": None, "one": 1.0}
-    assert events[0]["time"] <= events[1]["time"]
-
-
-def test_text_that_is_no_unicode_is_written_as_its_escape(tmp_path: Path) -> None:
-    with JournalWriter(tmp_path / "journal.jsonl") as journal:
-        journal.append("failed", kind="data", message="no such file: \udce4.png", traceback="")
-    (event,) = read_journal(tmp_path / "journal.jsonl").events
-    assert event["message"] == "no such file: \\udce4.png"
-
-
 def test_a_torn_line_is_skipped_and_the_next_writer_starts_a_new_line(tmp_path: Path) -> None:
     path = tmp_path / "journal.jsonl"
     with JournalWriter(path) as journal:
@@ -206,21 +187,6 @@ def test_every_cut_of_a_journal_leaves_a_readable_beginning(tmp_path: Path) -> N
 def test_a_missing_journal_is_empty(tmp_path: Path) -> None:
     assert read_journal(tmp_path / "journal.jsonl").events == ()
     assert read_history(tmp_path / "journal.jsonl") is None
-
-
-def test_writers_at_the_same_time_do_not_mix_lines(tmp_path: Path) -> None:
-    path = tmp_path / "journal.jsonl"
-
-    def write(number: int) -> None:
-        with JournalWriter(path) as journal:
-            for epoch_number in range(1, 21):
-                filling = {"writer": number, "filling": "x" * 2000}
-                journal.append("epoch", epoch=epoch_number, seconds=1.0, metrics={}, **filling)
-
-    with ThreadPoolExecutor(4) as pool:
-        list(pool.map(write, range(4)))
-    journal = read_journal(path)
-    assert (len(journal.events), journal.torn) == (80, 0)
 
 
 def without(event: Event, *path: str) -> Event:
