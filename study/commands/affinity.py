@@ -1,4 +1,4 @@
-"""``modstudy affinity``: which tasks help each other, from one shared training, and which should be grouped."""
+"""``modstudy affinity``: which tasks help each other in one shared training, and which to group."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from study.terminal.display import Heading, duration, open_console, print_table,
 from study.terminal.live_block import LiveBlock, bar, can_redraw
 
 MOST_PRINTED_TASKS = 12
-"""Tasks up to which the whole matrix fits on 80 columns; beyond, every task's best and worst partner is printed."""
+"""Largest number of tasks whose matrix fits on 80 columns; otherwise each task's best and worst partner is printed."""
 
 _MOST_PRINTED_GROUPS = 6
 _LINE_EVERY_S = 20.0
@@ -53,7 +53,7 @@ def show_affinity(given: Path, runs: Path, out: Path | None, every_steps: int) -
         with target.named(), _PilotProgress(console, every_steps) as progress:
             affinity = measure_affinity(target.definition, every_steps, progress.update)
     except KeyboardInterrupt:
-        say(console, "Stopped; nothing was written. The same command measures from the start.")
+        say(console, "Stopped; nothing was written. The same command starts over.")
         return EXIT_INTERRUPTED
     write_affinity(affinity, path)
     heat_map = path.with_suffix(".png")
@@ -67,7 +67,7 @@ def show_affinity(given: Path, runs: Path, out: Path | None, every_steps: int) -
 
 
 class _PilotProgress:
-    """A bar on a terminal, a line now and then where there is none."""
+    """A progress bar on a terminal, occasional lines otherwise."""
 
     def __init__(self, console: Console, every_steps: int) -> None:
         self._console = console
@@ -85,7 +85,7 @@ class _PilotProgress:
         self._stack.close()
 
     def update(self, step: int, steps: int) -> None:
-        """Take in that a step is done."""
+        """Record a completed step."""
         now = time.monotonic()
         if step == 1:
             self._started = self._shown = now
@@ -124,13 +124,18 @@ def _print(console: Console, affinity: StudyAffinity) -> None:
         if len(chosen.groups) <= _MOST_PRINTED_GROUPS
     ]
     headings = [Heading("grouping", numeric=False), Heading("score"), Heading("groups", numeric=False)]
-    print_table(console, headings, rows, "groupings (score: mean over tasks of what the others of the group give)")
+    print_table(
+        console,
+        headings,
+        rows,
+        "groupings (score: mean over tasks of the affinity received from the rest of the group)",
+    )
     if len(rows) < len(affinity.groupings):
         say(console, f"more than {_MOST_PRINTED_GROUPS} groups: in the file")
 
 
 def _matrix(console: Console, tasks: Sequence[str], values: Floats, title: str) -> None:
-    """Print a matrix in whole numbers of a unit chosen for it; columns by number, so that it stays narrow."""
+    """Print a matrix in whole numbers of a suitable unit, with numbered columns to keep it narrow."""
     unit = unit_of(values)
     headings = [Heading("", numeric=False), *(Heading(str(number)) for number in range(1, len(tasks) + 1))]
     rows = [
@@ -144,7 +149,7 @@ def _matrix(console: Console, tasks: Sequence[str], values: Floats, title: str) 
 
 
 def _extremes(console: Console, tasks: Sequence[str], values: Floats, title: str) -> None:
-    """Print for every column's task the rows with the highest and the lowest value."""
+    """Print, for each column's task, the rows with the highest and the lowest value."""
     between = np.where(np.eye(len(tasks), dtype=bool), np.nan, values)
     headings = [Heading("task", numeric=False), Heading("highest from", numeric=False), Heading("")]
     headings += [Heading("lowest from", numeric=False), Heading("")]

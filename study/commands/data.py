@@ -1,4 +1,4 @@
-"""``modstudy data``: what the images and labels of a study hold."""
+"""``modstudy data``: the images and labels of a study."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ _NAMED_CLASSES = 20
 
 
 def show_data(given: Path, runs: Path) -> None:
-    """Print images, classes and unlabelled images by split and task, decoding the images if nobody has yet.
+    """Print images, classes and unlabelled images by split and task, decoding the images if necessary.
 
     Raises:
-        UserError: files, columns or tasks do not fit together.
+        UserError: files, columns or tasks are inconsistent.
     """
     from trainables.data import describe_dataset
 
@@ -46,7 +46,7 @@ def show_data(given: Path, runs: Path) -> None:
 
 
 def _by_class(classes: dict[str, int]) -> str:
-    """Return the counts in class order; of very many classes (people) the first ones."""
+    """Return the counts in class order; only the first of very many classes (people)."""
     named = [f"{name} {images:,}" for name, images in list(classes.items())[:_NAMED_CLASSES]]
     rest = len(classes) - len(named)
     return ", ".join([*named, f"and {rest:,} more classes"] if rest else named)

@@ -1,4 +1,4 @@
-"""``modstudy data check``: what must be put right before a study on this data starts, and what to know of it."""
+"""``modstudy data check``: problems to fix before a study on this data starts, and other findings."""
 
 from __future__ import annotations
 
@@ -26,18 +26,18 @@ _SPLITS = ("train", "validation", "test")
 
 
 def check_data(given: Path, runs: Path) -> int:
-    """Print counts, duplicates, corrupt images and problems; decode the images if nobody has yet.
+    """Print counts, duplicates, corrupt images and problems; decode the images if necessary.
 
     Args:
-        given: a study file, the folder of a run, or a folder of data, whose kind is found by looking and all of whose
+        given: a study file, the folder of a run, or a folder of data, whose kind is detected and all of whose
             tasks are checked.
-        runs: where the folders of runs lie.
+        runs: the folder of run folders.
 
     Returns:
-        The exit code: 1 if something must be put right, else 0.
+        The exit code: 1 if something must be fixed, else 0.
 
     Raises:
-        UserError: files, columns or tasks do not fit together, or the folder holds data of no known kind.
+        UserError: files, columns or tasks are inconsistent, or the folder contains data of no known kind.
     """
     from trainables.sampling.checks import check_dataset
 

@@ -1,4 +1,4 @@
-"""``modstudy new``: a study file of one's own, from a built-in study or from a folder of images."""
+"""``modstudy new``: a new study file, from a built-in study or from a folder of images."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def new_study(first: str, second: Path | None, data: Path | None) -> None:
         text = _from_images(console, file, data) if data is not None else ""
     parse_study(file, text)
     file.write_text(text, encoding="utf-8")
-    say(console, f"{file}: written; every key is in docs/study-file.md")
+    say(console, f"{file}: written; docs/study-file.md lists all keys")
     for command in ("data", "plan", "run"):
         say(console, f"  {command_line(command, file, RUNS)}")
 
@@ -63,7 +63,7 @@ def _named_file(name: str, data: Path | None) -> Path:
         UserError: it is the name of a built-in study, or nothing says what to write.
     """
     if name in built_in_studies():
-        raise UserError(f"{name}: name the study file to write too, as in: modstudy new {name} my-{name}.yaml")
+        raise UserError(f"{name}: also name the study file to write, for example: modstudy new {name} my-{name}.yaml")
     if data is None:
         raise UserError(
             f"{name}: say what to write it from: a folder of images (modstudy new {name} --data FOLDER), or a built-in"
@@ -82,13 +82,13 @@ def study_name(file: Path) -> str:
     latin = unicodedata.normalize("NFKD", file.stem).encode("ascii", "ignore").decode().lower()
     name = re.sub(r"[^a-z0-9._-]+", "-", latin).strip("._-")[:LONGEST_NAME]
     if not name:
-        raise UserError(f"{file}: a study is named after its file, in letters a to z and digits; give another name")
+        raise UserError(f"{file}: a study is named after its file, with letters a to z and digits; choose another name")
     return name
 
 
 def _refuse_existing(file: Path) -> None:
     if file.exists():
-        raise UserError(f"{file}: is there already; give another name, or edit it")
+        raise UserError(f"{file}: already exists; choose another name, or edit it")
 
 
 def _from_built_in(template: str, file: Path, data: Path | None) -> str:
@@ -98,11 +98,11 @@ def _from_built_in(template: str, file: Path, data: Path | None) -> str:
     text = templates[template].read_text(encoding="utf-8")
     values = read_yaml(template, text)
     if needs_data(values) and data is None:
-        raise UserError(f"{template}: this study needs images of yours: --data FOLDER")
+        raise UserError(f"{template}: this study needs your own images: --data FOLDER")
     if data is not None:
         if not needs_data(values):
             raise UserError(
-                f"{template}: this study draws its images itself; leave out --data. A study on these images: "
+                f"{template}: this study generates its images; omit --data. For a study on these images: "
                 f"modstudy new {file} --data {data}"
             )
         folder = _existing(data)
@@ -119,7 +119,7 @@ def _refuse_another_kind(template: str, kind: str, folder: Path, file: Path) -> 
         return
     if found != kind:
         raise UserError(
-            f"{template}: reads images of kind {kind}, and {folder} holds images of kind {found}; a study on these: "
+            f"{template}: reads images of kind {kind}, but {folder} contains images of kind {found}; for these: "
             f"modstudy new {file} --data {folder}"
         )
 
@@ -152,12 +152,12 @@ def _from_images(console: Console, file: Path, data: Path) -> str:
             table.unlink()
         raise
     if folders is not None:
-        say(console, f"{table}: written; {len(folders.rows):,} images, whose folders are their classes")
+        say(console, f"{table}: written; {len(folders.rows):,} images, with folders as classes")
     images = ", ".join(f"{split} {number:,}" for split, number in draft.images.items())
     say(console, f"{source.kind}: {source.place}: {images} images")
     say(console, f"tasks: {', '.join(f'{found.name} ({found.classes} classes)' for found in draft.chosen)}")
     if draft.others:
-        say(console, f"left out: {len(draft.others)} others, each with the reason in the file")
+        say(console, f"left out: {len(draft.others)} others, with reasons in the file")
     return text
 
 

@@ -29,7 +29,7 @@ _HEADINGS = [
 
 
 def show_status(given: Path, runs: Path, *, as_json: bool) -> None:
-    """Print where a run stands.
+    """Print the status of a run.
 
     Raises:
         UserError: the study has not been run.
@@ -52,7 +52,7 @@ def show_status(given: Path, runs: Path, *, as_json: bool) -> None:
 
 
 def _without_empty(rows: list[list[str]]) -> tuple[list[Heading], list[list[str]]]:
-    """Leave out the states that no trial is in, so that the others have room."""
+    """Omit states without trials to leave room for the others."""
     kept = [
         index
         for index, heading in enumerate(_HEADINGS)
@@ -76,17 +76,17 @@ def _lines(status: StudyStatus, go_on: str) -> list[str]:
     if status.seconds_left:
         lines[0] += f", about {duration(status.seconds_left)} of work left"
     for trial in status.running:
-        quiet = "; its worker is probably gone" if trial.stalled else ""
+        quiet = "; its worker has probably died" if trial.stalled else ""
         lines.append(f"running: {_where(trial)}, last line {duration(trial.age_s)} ago{quiet}")
-    lines += [f"interrupted: {_where(trial)}; the run goes on from there" for trial in status.interrupted]
+    lines += [f"interrupted: {_where(trial)}; the run resumes from there" for trial in status.interrupted]
     lines += _failures(status)
     lines += [f"stuck: {arm.name}: {arm.problem}" for arm in status.arms if arm.problem]
     if status.torn_lines:
-        lines.append(f"{status.torn_lines} journal lines skipped: a writer was killed there, or the storage lost data")
+        lines.append(f"{status.torn_lines} journal lines skipped: their writer was killed, or storage lost data")
     if status.behind:
-        lines.append(f"{status.behind} trials that ended have lost epochs from their journals; run puts them back")
+        lines.append(f"{status.behind} finished trials have lost epochs from their journals; run restores them")
     if not status.complete and not any(not trial.stalled for trial in status.running):
-        lines.append(f"nothing is running; go on with: {unbroken(go_on)}")
+        lines.append(f"nothing is running; resume with: {unbroken(go_on)}")
     return lines
 
 
@@ -96,13 +96,13 @@ def _where(trial: RunningTrial) -> str:
 
 
 def _failures(status: StudyStatus) -> list[str]:
-    """Return a line for every failure; those that are one and the same share it."""
+    """Return a line for every failure; identical ones share it."""
     equal: dict[str, list[FailedTrial]] = {}
     for failed in status.failed:
         equal.setdefault(f"{failed.signature}|{failed.final}", []).append(failed)
     lines = []
     for first, *others in equal.values():
-        fate = "final" if first.final else "run tries it again"
+        fate = "final" if first.final else "run retries it"
         attempts = sum(failed.attempts for failed in (first, *others))
         who = f"{first.arm} {first.stage} ({first.trial_id})"
         if others:

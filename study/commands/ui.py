@@ -1,4 +1,4 @@
-"""``modstudy ui``: MLflow opened on a run, with links to its tree and to its arms compared."""
+"""``modstudy ui``: MLflow for a run, with links to its run tree and arm comparison."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from study.tracking.views import comparison_page, study_page, tree_page
 
 
 def open_mlflow(given: Path, runs: Path, port: int | None) -> None:
-    """Bring MLflow up to date with a run, start its server where none runs, print the links, and wait for Ctrl-C.
+    """Bring MLflow up to date with a run, start its server unless one is running, print the links, and wait for Ctrl-C.
 
     Raises:
         UserError: the study has not been run, or the store cannot be opened.
@@ -64,13 +64,13 @@ class _Links:
 
 
 def _noted(file: Path, name: str) -> str:
-    """Return what the sync just wrote."""
+    """Return what the sync has just written."""
     return str(json.loads(file.read_text(encoding="utf-8"))[name])
 
 
 @contextmanager
 def _ended_by_signals() -> Iterator[None]:
-    """Let a closed terminal or a kill end the block as Ctrl-C does, so that no server is left behind.
+    """Let a closed terminal or a kill signal end the block like Ctrl-C, so that no server is left running.
 
     Ctrl-C is set too: a shell that starts the command in the background has it ignored.
     """

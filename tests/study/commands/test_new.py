@@ -68,13 +68,13 @@ def test_studies_that_need_images_say_so(tmp_path: Path) -> None:
 def test_refusals(tmp_path: Path) -> None:
     file = tmp_path / "x.yaml"
     assert problem("releasd", file) == "error: releasd: no such built-in study; did you mean 'released'?\n"
-    assert "this study needs images of yours: --data FOLDER" in problem("released", file)
+    assert "this study needs your own images: --data FOLDER" in problem("released", file)
     assert "no such folder" in problem("released", file, "--data", tmp_path / "nothing")
-    assert "draws its images itself; leave out --data" in problem("smoke", file, "--data", tmp_path)
-    assert "give another name" in problem("smoke", tmp_path / "靴.yaml")
+    assert "generates its images; omit --data" in problem("smoke", file, "--data", tmp_path)
+    assert "choose another name" in problem("smoke", tmp_path / "靴.yaml")
     assert list(tmp_path.iterdir()) == []
     file.write_text("mine")
-    assert "is there already" in problem("smoke", file)
+    assert "already exists" in problem("smoke", file)
     assert file.read_text() == "mine"
     assert "No such file or directory" in problem("smoke", tmp_path / "missing" / "x.yaml")
 

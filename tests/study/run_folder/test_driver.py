@@ -77,7 +77,7 @@ def test_a_trial_whose_driver_was_killed_is_interrupted_at_once(begun: RunFolder
         gone = status_as_printed(begun)
     assert "interrupted: shared tune 0" in gone
     assert "running: " not in gone
-    assert "nothing is running; go on with: modstudy run" in gone
+    assert "nothing is running; resume with: modstudy run" in gone
     document = json.loads(CliRunner().invoke(app, ["status", str(begun.path), "--json"]).output)
     arm = document["arms"][0]
     assert (arm["running"], arm["interrupted"], document["running"], len(document["interrupted"])) == (0, 1, [], 1)

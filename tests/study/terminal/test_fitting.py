@@ -39,7 +39,7 @@ def test_a_line_breaks_between_words_alone(line: str, width: int) -> None:
 
 def test_a_command_is_never_broken() -> None:
     console = terminal(30)
-    say(console, f"nothing is running; go on with: {unbroken('modstudy run a-long-name.yaml --runs-dir x')}")
+    say(console, f"nothing is running; resume with: {unbroken('modstudy run a-long-name.yaml --runs-dir x')}")
     assert printed(console)[-1] == "modstudy run a-long-name.yaml --runs-dir x"
 
 
