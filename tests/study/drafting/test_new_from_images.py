@@ -259,7 +259,7 @@ def test_a_built_in_study_is_not_made_for_images_of_another_kind(home: Path) -> 
     result = modstudy("new", "modern", "mine.yaml", "--data", folder)
     assert result.exit_code == 2
     assert "modern: reads images of kind celeba, but" in result.stderr
-    assert "a study on these: modstudy new mine.yaml --data" in result.stderr
+    assert "for these: modstudy new mine.yaml --data" in result.stderr
     assert modstudy("new", "modern", "mine.yaml", "--data", celeba_folder(home)).exit_code == 0
 
 
