@@ -64,6 +64,11 @@ class RunFolder:
         return self.path / "data.json"
 
     @property
+    def rounds(self) -> Path:
+        """The values that each round of tune trials drew, one JSON object a line."""
+        return self.path / "rounds.jsonl"
+
+    @property
     def trials(self) -> Path:
         """The folder of trial folders."""
         return self.path / "trials"

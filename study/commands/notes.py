@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from study.commands.target import Target
-from study.schedule.progress import RunProgress, TrialProgress, progress_of
-from study.schedule.units import read_states
+from study.schedule.progress import RunProgress, TrialProgress, read_progress
 from study.status.earlier import EarlierResults, earlier_results
 from study.status.monitoring import as_monitored_by, monitoring_note, unmonitored
 
@@ -38,5 +37,5 @@ def lacking_monitoring(target: Target, progress: RunProgress) -> tuple[TrialProg
     """Return the finished trials that lack what the study file asks for now, also if it has not been run since."""
     plan = as_monitored_by(target.definition, progress.plan)
     if plan is not progress.plan:
-        progress = progress_of(plan, read_states(target.folder))
+        progress = read_progress(target.folder, plan)
     return unmonitored(progress)

@@ -84,15 +84,13 @@ def _known_from_run(target: Target, plan: StudyPlan, go_on: str) -> _Known:
     folder = target.folder
     if not folder.trials.is_dir():
         return _Known(folder)
-    # Imported here, since a study that was never run is planned without the samplers' libraries.
     from study.commands.notes import earlier_line, monitoring_line
-    from study.schedule.progress import progress_of
-    from study.schedule.units import read_states
+    from study.schedule.progress import read_progress
     from study.status.earlier import earlier_results
     from study.status.monitoring import unmonitored
     from study.status.timing import measured_epoch_seconds
 
-    progress = progress_of(plan, read_states(folder))
+    progress = read_progress(folder, plan)
     earlier, lacking = earlier_results(folder, plan.data_fingerprint), unmonitored(progress)
     return _Known(
         folder,

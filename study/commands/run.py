@@ -15,14 +15,16 @@ from study.commands.results import mlflow_hint, print_report, tracker_of, write_
 from study.commands.target import Target, command_line, find_target
 from study.errors import UserError
 from study.interruption import EXIT_INTERRUPTED
+from study.journal.state import read_states
 from study.layout import RunFolder
 from study.plan.checks import prepare_images, refuse_missing_device, refuse_untrainable
 from study.plan.foresight import foreseen
 from study.plan.plan import StudyPlan, write_plan
 from study.plan.run_files import mend_plan, write_study_as_run
 from study.run_folder.ownership import WAYS_OUT, refuse_another_rule, refuse_another_study
+from study.schedule.drawing import recover_rounds
 from study.schedule.progress import progress_of, read_progress
-from study.schedule.units import read_states
+from study.schedule.rounds import read_rounds
 from study.status.earlier import earlier_results, keep_aside
 from study.status.monitoring import train_again, unmonitored
 from study.terminal.display import open_console, say, unbroken
@@ -101,10 +103,11 @@ def _refuse_to_take_over(plan: StudyPlan, folder: RunFolder, command: RunCommand
 def _write_study(target: Target, plan: StudyPlan, *, retrain: bool) -> None:
     """Write plan and study file; with ``retrain`` put aside first what would not be trained again otherwise."""
     folder = target.folder
+    recover_rounds(folder)  # by the plan that the trials were begun on
     if retrain and earlier_results(folder, plan.data_fingerprint) is not None:
         keep_aside(folder)
     if retrain:
-        train_again(unmonitored(progress_of(plan, read_states(folder))), folder)
+        train_again(unmonitored(read_progress(folder, plan)), folder)
     write_plan(plan, folder)  # first, since it may refuse the folder
     write_study_as_run(target.definition, folder)
 
@@ -112,7 +115,7 @@ def _write_study(target: Target, plan: StudyPlan, *, retrain: bool) -> None:
 def _announce(console: Console, target: Target, plan: StudyPlan, command: RunCommand) -> None:
     """Say what is there already and what is new."""
     definition, states = plan.definition, read_states(target.folder)
-    progress = progress_of(plan, states)
+    progress = progress_of(plan, states, read_rounds(target.folder))
     begun = sum(trial.state in ("running", "paused", "failed") or trial.is_behind for trial in progress.trials)
     asked_for = {trial.trial.trial_id for trial in progress.trials}
     size = f"{len(plan.arms)} arms, {progress.total} trials"

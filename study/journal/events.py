@@ -1,4 +1,4 @@
-"""The lines of a trial's journal by kind of event; a line of another shape counts as incomplete."""
+"""The lines of a journal by kind of event; a line of another shape counts as incomplete."""
 
 from __future__ import annotations
 
@@ -146,6 +146,14 @@ class _Failed(_Line):
         return self
 
 
+class _Drawn(_Line):
+    """A line of the record of rounds; ``nuisance`` holds one point per trial."""
+
+    drawn_from: dict[str, Any]
+    size: Count
+    nuisance: list[dict[str, FiniteFloat]]
+
+
 _KINDS: dict[str, type[_Line]] = {
     "planned": _Planned,
     "started": _Started,
@@ -154,6 +162,7 @@ _KINDS: dict[str, type[_Line]] = {
     "pruned": _Rung,
     "finished": _Finished,
     "failed": _Failed,
+    "drawn": _Drawn,
 }
 
 

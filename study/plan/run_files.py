@@ -7,7 +7,7 @@ import logging
 from study.definition.loading import dump_study, read_study
 from study.definition.model import StudyDefinition
 from study.errors import UserError
-from study.journal.journal import read_histories
+from study.journal.history import read_histories
 from study.layout import RunFolder, write_atomically
 from study.plan.plan import LAST_UNRECORDED_VERSION, compile_plan, planned_definition, write_plan
 from trainables.config.identity import RESULTS_VERSION

@@ -1,7 +1,7 @@
 """The design of one arm: rounds of tune trials, the choice between them, and the confirm trials of the choice.
 
-Everything is a function of the plan and of the journals of this arm, so it does not matter how many workers there
-were, who finished first or how often the study was stopped and started again.
+Everything is a function of the plan, of the rounds drawn and of the journals of this arm. The number of workers, the
+order in which trials finish and interruptions do not matter.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from results.analysis.selection import BestTrialPerArm, Candidate
 from study.plan.plan import PlannedArm, PlannedTrial, StudyPlan, plan_trial
 from study.schedule.halving import Pruning, States, round_progress
-from study.schedule.sampler import Observation, Round, sample_round
+from study.schedule.rounds import Observation, RoundRequest, Rounds
 from study.schedule.units import WorkUnit
 
 
@@ -24,10 +24,11 @@ class ArmProgress:
         confirm: the confirm trials, once the tune trials are decided.
         ready: units that may run now: not begun, begun and not ended, failed, or behind. None when the arm is done.
         behind: units of trials whose end is known but whose journal has lost what came before; their checkpoint or
-            weights tell it again. They decide nothing and hold up nobody.
+            weights tell it again. They decide nothing and hold up no other unit.
         pruned: every trial that halving ended.
         selected: the chosen tune trial, once there is one.
         failure: why there is no choice although all tune trials have ended, else empty.
+        undrawn: whether values of the round at hand are still to be drawn, which the driver of the next run does.
     """
 
     tune: tuple[PlannedTrial, ...]
@@ -37,19 +38,27 @@ class ArmProgress:
     selected: PlannedTrial | None = None
     failure: str = ""
     behind: tuple[WorkUnit, ...] = ()
+    undrawn: bool = False
 
     @property
     def done(self) -> bool:
         """Whether nothing is left to run in this arm."""
-        return not self.ready
+        return not self.ready and not self.undrawn
 
 
 class ArmDesign:
-    """Answers what is to be run in one arm. Rounds once drawn are kept: what they depend on is final."""
+    """Answers what is to be run in one arm. Rounds that are known are kept: what they depend on is final.
 
-    def __init__(self, plan: StudyPlan, arm: PlannedArm) -> None:
+    Args:
+        plan: the study.
+        arm: one of its arms.
+        source: where the values of its rounds come from.
+    """
+
+    def __init__(self, plan: StudyPlan, arm: PlannedArm, source: Rounds) -> None:
         self._plan = plan
         self._arm = arm
+        self._source = source
         self._rounds: list[tuple[PlannedTrial, ...]] = []
 
     def progress(self, states: States) -> ArmProgress:
@@ -63,7 +72,13 @@ class ArmDesign:
         pruned: list[Pruning] = []
         for number, size in enumerate(self._round_sizes()):
             if number == len(self._rounds):
-                self._rounds.append(self._draw_round(number, size, _observations(tune, pruned, states)))
+                told = _observations(tune, pruned, states)
+                request = RoundRequest(self._plan, self._arm, number, size, tuple(tune), told)
+                known = self._source.known(request, states)
+                trials = tuple(request.trial(place, known.values[place]) for place in sorted(known.values))
+                if not known.whole:
+                    return ArmProgress((*tune, *trials), (), (), tuple(pruned), undrawn=True)
+                self._rounds.append(trials)
             trials = self._rounds[number]
             tune += trials
             here = round_progress(trials, states, self._plan.definition.search.halving)
@@ -75,23 +90,6 @@ class ArmDesign:
     def _round_sizes(self) -> list[int]:
         search, total = self._plan.definition.search, self._plan.tune_trials(self._arm)
         return [min(search.round_size, total - start) for start in range(0, total, search.round_size)]
-
-    def _draw_round(self, number: int, size: int, earlier: list[Observation]) -> tuple[PlannedTrial, ...]:
-        definition = self._plan.definition
-        idle = self._plan.idle_nuisance(self._arm)
-        wanted = Round(self._arm.arm.arm_id, number, size, definition.search.sampler_seed, idle)
-        return tuple(
-            plan_trial(
-                self._plan,
-                self._arm,
-                stage="tune",
-                round_=number,
-                index=len(earlier) + offset,
-                nuisance=nuisance,
-                train_seed=definition.seeds.tune_seed,
-            )
-            for offset, nuisance in enumerate(sample_round(definition.space.nuisance, wanted, earlier))
-        )
 
     def _confirmation(self, tune: tuple[PlannedTrial, ...], pruned: tuple[Pruning, ...], states: States) -> ArmProgress:
         selection = self._plan.definition.selection
@@ -115,11 +113,6 @@ class ArmDesign:
         return ArmProgress(tune, confirm, ready, pruned, selected)
 
 
-def ready_units(plan: StudyPlan, arm: PlannedArm, states: States) -> ArmProgress:
-    """Return where an arm stands, computed from nothing but the plan and the journals."""
-    return ArmDesign(plan, arm).progress(states)
-
-
 def _behind(arm: ArmProgress, states: States) -> tuple[WorkUnit, ...]:
     """Return the units that catch up with journals that lost lines of trials that need nothing else."""
     lost = {pruning.trial.trial_id: pruning.epoch for pruning in arm.pruned}
@@ -135,7 +128,7 @@ def _behind(arm: ArmProgress, states: States) -> tuple[WorkUnit, ...]:
     return tuple(units)
 
 
-def _observations(tune: list[PlannedTrial], pruned: list[Pruning], states: States) -> list[Observation]:
+def _observations(tune: list[PlannedTrial], pruned: list[Pruning], states: States) -> tuple[Observation, ...]:
     """Return what became of trials that have all ended, in trial order."""
     lost = {pruning.trial.trial_id: pruning for pruning in pruned}
     observations = []
@@ -145,7 +138,7 @@ def _observations(tune: list[PlannedTrial], pruned: list[Pruning], states: State
         value = history.objective if history.state == "completed" and pruning is None else None
         rungs = {pruning.epoch: pruning.objective} if pruning else {}
         observations.append(Observation(trial.nuisance, value, rungs))
-    return observations
+    return tuple(observations)
 
 
 def _best(

@@ -14,14 +14,16 @@ from filelock import FileLock, Timeout
 from study.errors import UserError
 from study.journal.events import Event
 from study.journal.journal import JournalWriter
+from study.journal.state import TrialState, read_state
 from study.layout import RunFolder, TrialFolder
 from study.plan.plan import PlannedArm, StudyPlan
 from study.schedule.design import ArmDesign, ArmProgress
+from study.schedule.drawing import DrawnRounds
 from study.schedule.equal_failures import EqualFailures
 from study.schedule.halving import Pruning
 from study.schedule.hang_watch import read_hang
 from study.schedule.progress import assembled, confirm_total, tune_total
-from study.schedule.units import TrialState, WorkUnit, read_state
+from study.schedule.units import WorkUnit
 from study.schedule.workload import Workload
 
 WRITER_GONE_S = 5.0
@@ -36,15 +38,19 @@ class _Arm:
 
 
 class Dispatcher:
-    """Hands out the units that may run now, and takes note of those that ended."""
+    """Hands out the units that may run now, registers those that ended, and draws rounds as they come due.
+
+    The caller holds the run folder: there is one writer of the record of rounds.
+    """
 
     def __init__(self, plan: StudyPlan, folder: RunFolder, states: dict[str, TrialState]) -> None:
         self._plan = plan
         self._definition = plan.definition
         self._folder = folder
         self._states = dict(states)
+        rounds = DrawnRounds(folder)
         self._arms = {
-            arm.arm.arm_id: _Arm(arm, ArmDesign(plan, arm), float(arm.storage.total.multiply_adds_per_image))
+            arm.arm.arm_id: _Arm(arm, ArmDesign(plan, arm, rounds), float(arm.storage.total.multiply_adds_per_image))
             for arm in plan.arms
         }
         self._tries = 1 + plan.definition.resources.retries

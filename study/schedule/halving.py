@@ -7,8 +7,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from study.definition.model import HalvingSection
+from study.journal.state import TrialState
 from study.plan.plan import PlannedTrial
-from study.schedule.units import TrialState, WorkUnit
+from study.schedule.units import WorkUnit
 
 States = Mapping[str, TrialState]
 

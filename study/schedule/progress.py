@@ -1,4 +1,4 @@
-"""Where a run stands: the plan, the journals, and which trials the plan asks for given what the journals say.
+"""Where a run stands: the plan, the rounds drawn, the journals, and which trials the plan asks for given these.
 
 Trials that the study file no longer asks for (other settings, other seeds, values of another sampler) keep their
 journals, and are found again when the file asks for them again, but they are no part of the progress or the tables.
@@ -9,12 +9,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-from study.journal.journal import TrialHistory
+from study.journal.history import TrialHistory
+from study.journal.state import TrialState, read_states
 from study.layout import RunFolder
 from study.plan.plan import PlannedArm, PlannedTrial, StudyPlan, read_plan
-from study.schedule.design import ArmProgress, ready_units
+from study.schedule.design import ArmDesign, ArmProgress
 from study.schedule.halving import Pruning
-from study.schedule.units import TrialState, read_states
+from study.schedule.rounds import Rounds, read_rounds
 
 
 @dataclass(frozen=True)
@@ -105,9 +106,9 @@ def confirm_total(plan: StudyPlan, progress: ArmProgress) -> int:
     return 0 if progress.failure else len(plan.definition.confirm.seeds)
 
 
-def progress_of(plan: StudyPlan, states: Mapping[str, TrialState]) -> RunProgress:
-    """Return where a run stands; a pure function of the plan and the journals."""
-    return assembled(plan, tuple((arm, ready_units(plan, arm, states)) for arm in plan.arms), states)
+def progress_of(plan: StudyPlan, states: Mapping[str, TrialState], rounds: Rounds) -> RunProgress:
+    """Return where a run stands; a pure function of the plan, the journals and the rounds drawn."""
+    return assembled(plan, tuple((arm, ArmDesign(plan, arm, rounds).progress(states)) for arm in plan.arms), states)
 
 
 def assembled(
@@ -118,13 +119,13 @@ def assembled(
     return RunProgress(plan, arms, trials)
 
 
-def read_progress(folder: RunFolder) -> RunProgress:
-    """Return where the run in a folder stands.
+def read_progress(folder: RunFolder, plan: StudyPlan | None = None) -> RunProgress:
+    """Return where the run in a folder stands: by its own plan, or by that of another edition of its study.
 
     Raises:
         UserError: the folder holds no plan.
     """
-    return progress_of(read_plan(folder), read_states(folder))
+    return progress_of(plan or read_plan(folder), read_states(folder), read_rounds(folder))
 
 
 def _trials(arm: PlannedArm, progress: ArmProgress, states: Mapping[str, TrialState]) -> list[TrialProgress]:

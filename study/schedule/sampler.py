@@ -1,6 +1,7 @@
 """Nuisance values of one arm, a round at a time: quasi-random first, then Optuna's TPE told every earlier result.
 
-Both are functions of their arguments alone. Values are rounded to six significant digits, so that the last bits of a
+Both are functions of their arguments alone, as long as Optuna and SciPy stay at their releases; ``drawing`` records
+what they returned. Values are rounded to six significant digits, so that the last bits of a
 library's arithmetic do not decide which trials a study holds.
 """
 
@@ -20,24 +21,12 @@ from scipy.stats import qmc
 
 from search_spaces import Choice, FloatRange, NuisanceRange
 from study.plan.arm_config import Nuisance
+from study.schedule.rounds import Observation
 
 Ranges = Mapping[str, NuisanceRange]
 
 ATTEMPTS_PER_POINT = 16
 """How often a point that repeats an earlier one is drawn again before the round is left smaller."""
-
-
-@dataclass(frozen=True)
-class Observation:
-    """What became of one trial of an earlier round.
-
-    ``value`` is the final objective (larger is better), None when the trial was pruned or diverged. ``rungs`` holds
-    the objectives of a pruned trial by epoch; without any, the trial diverged.
-    """
-
-    nuisance: Nuisance
-    value: float | None
-    rungs: Mapping[int, float]
 
 
 @dataclass(frozen=True)

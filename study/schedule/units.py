@@ -1,12 +1,9 @@
-"""What is run: one planned trial to its end or to a rung, and what its journal says about it so far. No Ray here."""
+"""What is run: one planned trial, to its end or to a rung."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 
-from study.journal.journal import TrialHistory, derive_history, read_journal
-from study.layout import RunFolder
 from study.plan.plan import PlannedTrial
 
 
@@ -16,58 +13,3 @@ class WorkUnit:
 
     trial: PlannedTrial
     until_epoch: int | None = None
-
-
-@dataclass(frozen=True)
-class TrialState:
-    """A trial's history, and its objective at every rung it has paused at (by epoch; None: it was not finite).
-
-    ``passed``: the rungs that later lines know of, also where the line of the pause itself is lost.
-    """
-
-    history: TrialHistory
-    rungs: dict[int, float | None]
-    passed: frozenset[int] = frozenset()
-
-    def objective_at(self, rung: int) -> float | None:
-        """Return the objective at the first pause at or after ``rung``, else at the end.
-
-        None when the trial is not that far yet, or when its pause there is lost. An objective that is not finite counts
-        as minus infinity.
-        """
-        if rung in self.passed and rung not in self.rungs:
-            return None
-        reached = [epoch for epoch in sorted(self.rungs) if epoch >= rung]
-        if reached:
-            return _worst_if_missing(self.rungs[reached[0]])
-        if self.history.state == "completed":
-            return _worst_if_missing(self.history.objective)
-        return None
-
-    def is_done(self, until_epoch: int | None) -> bool:
-        """Return whether a unit up to this epoch, or to the end, would add nothing to the journal."""
-        history = self.history
-        if until_epoch is None or history.state == "diverged":
-            return history.is_final and history.is_whole
-        return self.objective_at(until_epoch) is not None and history.has_epochs(until_epoch)
-
-
-def _worst_if_missing(objective: float | None) -> float:
-    return float("-inf") if objective is None else objective
-
-
-def read_state(journal: Path) -> TrialState | None:
-    """Return what the journal at this path says, or None when it names no trial yet."""
-    content = read_journal(journal)
-    history = derive_history(content.events, content.torn)
-    if history is None:
-        return None
-    rungs = {event["epoch"]: event.get("objective") for event in content.events if event["event"] == "paused"}
-    passed = frozenset(rung for event in content.events for rung in event.get("rungs", ()))
-    return TrialState(history, rungs, passed)
-
-
-def read_states(folder: RunFolder) -> dict[str, TrialState]:
-    """Return the state of every trial of a run by trial id, in the order of ids."""
-    found = (read_state(path) for path in sorted(folder.trials.glob("*/journal.jsonl")))
-    return {state.history.trial_id: state for state in found if state is not None}

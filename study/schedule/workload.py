@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from study.journal.journal import read_history
+from study.journal.history import read_history
 from study.schedule.progress import RunProgress
 
 

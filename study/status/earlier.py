@@ -7,8 +7,7 @@ from dataclasses import dataclass
 from study.layout import RunFolder
 from study.plan.plan import read_plan
 from study.run_folder.ownership import trained_plan
-from study.schedule.progress import progress_of
-from study.schedule.units import read_states
+from study.schedule.progress import read_progress
 from trainables.config.identity import RESULTS_CHANGES, RESULTS_VERSION
 
 
@@ -46,7 +45,7 @@ def earlier_results(folder: RunFolder, fingerprint: str | None) -> EarlierResult
         )
     if fingerprint not in (None, plan.data_fingerprint):
         why.append("the images or labels are not those they were trained on, or this version reads them differently")
-    trials = [trial for trial in progress_of(plan, read_states(folder)).trials if trial.history is not None]
+    trials = [trial for trial in read_progress(folder, plan).trials if trial.history is not None]
     if not why or not trials:
         return None
     ended = sum(trial.is_done for trial in trials)

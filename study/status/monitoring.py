@@ -7,7 +7,7 @@ and every place that would show it reports this.
 from __future__ import annotations
 
 from study.definition.model import StudyDefinition
-from study.journal.journal import TrialHistory
+from study.journal.history import TrialHistory
 from study.layout import RunFolder
 from study.plan.plan import StudyPlan, compile_plan
 from study.schedule.progress import RunProgress, TrialProgress

@@ -12,7 +12,7 @@ from statistics import fmean
 from typing import Any
 
 from study.journal.events import Event
-from study.journal.journal import TrialHistory
+from study.journal.history import TrialHistory
 from study.tracking.keys import bounded, key_of, metric_key
 
 LEDGER_COLUMNS = (

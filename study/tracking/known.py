@@ -9,7 +9,7 @@ from typing import Any
 from mlflow.entities import Run, ViewType
 from pydantic import BaseModel
 
-from study.journal.journal import TrialHistory
+from study.journal.history import TrialHistory
 from study.layout import RunFolder
 from study.tracking.identity import FolderIdentity
 from study.tracking.store import Store

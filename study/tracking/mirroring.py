@@ -14,7 +14,8 @@ from mlflow.entities import Metric, Param, RunTag
 from results.report.markdown import escape
 from results.tables.metrics import HEADLINE_METRICS
 from study.collect.collect import read_summary
-from study.journal.journal import TrialHistory, derive_history, read_journal
+from study.journal.history import TrialHistory, derive_history
+from study.journal.journal import read_journal
 from study.layout import RunFolder
 from study.tracking.content import TAG_LENGTH, RunContent, factor_params, ledger_points, summary_points, trial_content
 from study.tracking.dataset import dataset_input

@@ -23,10 +23,11 @@ from filelock import FileLock, Timeout
 
 from study.definition.secrets import redact
 from study.errors import FULL, naming, system_error_behind, system_error_line
-from study.journal.journal import JournalWriter, State
+from study.journal.history import State
+from study.journal.journal import JournalWriter
+from study.journal.state import TrialState, read_state
 from study.layout import RunFolder, TrialFolder, dataset_cache
 from study.schedule.hang_watch import ended_when_hung
-from study.schedule.units import TrialState, read_state
 from trainables.config.trial import TrialConfig
 from trainables.data import require_fingerprint
 from trainables.outcome import EpochRecord, TrialOutcome, mean_over_tasks

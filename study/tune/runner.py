@@ -19,10 +19,11 @@ from filelock import FileLock, Timeout
 from study.errors import UserError, causes, naming, system_error_line
 from study.interruption import hearing_signals
 from study.journal.failures import one_line, signature
+from study.journal.state import read_states
 from study.layout import RunFolder
 from study.plan.plan import StudyPlan
 from study.schedule.dispatch import Dispatcher
-from study.schedule.units import WorkUnit, read_states
+from study.schedule.units import WorkUnit
 from study.schedule.workload import Workload
 from study.tune.cluster import connected, trials_at_once
 from study.tune.execution import RUN_TRIAL, WorkOrder

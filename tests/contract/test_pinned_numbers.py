@@ -11,8 +11,9 @@ import pytest
 
 from study.definition.loading import built_in_studies, load_study
 from study.plan.plan import PlannedTrial, compile_plan, plan_trial
+from study.schedule.drawing import DrawnRounds
 from study.schedule.progress import progress_of
-from trainables.config import TrialConfig
+from trainables.config.trial import TrialConfig
 from trainables.outcome import EpochRecord, select
 from trainables.run import run_trial
 
@@ -74,7 +75,7 @@ def study_files(tmp_path: Path) -> dict[str, Path]:
 def planned_trials(path: Path) -> Iterator[PlannedTrial]:
     """The first round of every arm, and its confirm trials as they would be were the round's first trial chosen."""
     plan = compile_plan(load_study(path))
-    for arm, progress in progress_of(plan, {}).arms:
+    for arm, progress in progress_of(plan, {}, DrawnRounds()).arms:
         yield from progress.tune
         nuisance = progress.tune[0].nuisance
         for index, seed in enumerate(plan.definition.confirm.seeds):

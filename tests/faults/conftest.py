@@ -15,8 +15,8 @@ import pandas as pd
 import pytest
 
 from results.tables.store import read_table
+from study.journal.state import read_states
 from study.layout import RunFolder
-from study.schedule.units import read_states
 
 PATIENCE_S = 600  # to start Ray and import torch on a machine that is busy with other things
 

@@ -14,11 +14,13 @@ import yaml
 from study.definition.loading import dump_study, load_study
 from study.definition.model import StudyDefinition
 from study.journal.journal import JournalWriter
+from study.journal.state import read_states
 from study.layout import RunFolder
 from study.plan.plan import PlannedTrial, StudyPlan, compile_plan, write_plan
 from study.schedule.dispatch import Dispatcher
+from study.schedule.drawing import DrawnRounds
 from study.schedule.progress import progress_of
-from study.schedule.units import WorkUnit, read_states
+from study.schedule.units import WorkUnit
 from study.tune.execution import TrialFailedError, WorkOrder, execute
 
 
@@ -95,7 +97,7 @@ class Journaling:
         """Journal all that is missing of a study without halving; return the trials in the order they were run."""
         played: list[PlannedTrial] = []
         while True:
-            progress = progress_of(plan, read_states(self._folder))
+            progress = progress_of(plan, read_states(self._folder), DrawnRounds(self._folder))
             units = [unit for _, arm in progress.arms for unit in arm.ready]
             if not units:
                 return played

@@ -13,8 +13,8 @@ from study.collect.collect import build_tables, collect
 from study.definition.model import StudyDefinition
 from study.layout import RunFolder
 from study.plan.plan import StudyPlan, compile_plan, write_plan
+from study.schedule.drawing import DrawnRounds
 from study.schedule.progress import progress_of, read_progress
-from study.schedule.units import read_states
 
 TIMES = ["software", "seconds", "attempts"]
 
@@ -60,6 +60,9 @@ def test_tables_do_not_depend_on_the_order_in_which_trials_ended(
 
 
 def test_a_study_that_was_not_begun_has_waiting_trials(plan: StudyPlan, folder: RunFolder) -> None:
+    assert len(collect(folder)["trials"]) == 0  # a reader draws nothing
+    assert read_progress(folder).total == plan.trials
+    progress_of(plan, {}, DrawnRounds(folder))  # as a driver that is killed before the first trial
     tables = collect(folder)
     assert set(tables["trials"]["state"]) == {"waiting"}
     assert len(tables["trials"]) == 3 * 2  # the first round of every arm; the rest is not decided yet
@@ -69,7 +72,7 @@ def test_a_study_that_was_not_begun_has_waiting_trials(plan: StudyPlan, folder: 
 
 
 def test_failures_and_unfinished_trials(plan: StudyPlan, folder: RunFolder, journaling: Any) -> None:
-    first, second = progress_of(plan, {}).arms[0][1].tune
+    first, second = progress_of(plan, {}, DrawnRounds()).arms[0][1].tune
     journaling.start(first, epochs=1)
     journaling.append(first, "failed", kind="crashed", message="two\nlines", traceback="Traceback")
     journaling.start(first, epochs=2, attempt=2)
@@ -88,7 +91,7 @@ def test_failures_and_unfinished_trials(plan: StudyPlan, folder: RunFolder, jour
 
 
 def test_a_metric_that_was_not_finite_is_empty(plan: StudyPlan, folder: RunFolder, journaling: Any) -> None:
-    trial = progress_of(plan, {}).arms[0][1].tune[0]
+    trial = progress_of(plan, {}, DrawnRounds()).arms[0][1].tune[0]
     journaling.start(trial, epochs=0)
     journaling.append(trial, "epoch", epoch=1, seconds=1.0, metrics={"train/loss": float("nan")})
     assert collect(folder)["curves"]["value"].isna().all()
@@ -97,7 +100,7 @@ def test_a_metric_that_was_not_finite_is_empty(plan: StudyPlan, folder: RunFolde
 def test_halving_ends_trials_and_their_records(plan: StudyPlan, folder: RunFolder, journaling: Any) -> None:
     plan = changed(plan, search={"trials_per_arm": 2, "round_size": 2, "halving": {"rungs": [1], "keep": 0.5}})
     write_plan(plan, folder)
-    trials = progress_of(plan, {}).arms[0][1].tune
+    trials = progress_of(plan, {}, DrawnRounds()).arms[0][1].tune
     for trial in trials:
         journaling.start(trial, epochs=1)
         journaling.append(trial, "paused", epoch=1, objective=journaling.accuracy(trial))
@@ -120,7 +123,7 @@ def test_trials_that_the_study_no_longer_asks_for_are_left_out(
     assert (table["stage"] == "tune").sum() == 3 * 2
     assert set(table[table["stage"] == "confirm"]["train_seed"]) == {2}
     longer = changed(plan, optimization={"epochs": 3})
-    assert not progress_of(longer, read_states(folder)).done
+    assert not read_progress(folder, longer).done
     write_plan(plan, folder)
     pd.testing.assert_frame_equal(collect(folder)["trials"], before["trials"])
 

@@ -16,8 +16,7 @@ import pytest
 from study.collect.collect import build_tables
 from study.layout import RunFolder, TrialFolder
 from study.plan.plan import StudyPlan
-from study.schedule.progress import progress_of
-from study.schedule.units import read_states
+from study.schedule.progress import read_progress
 from study.status.status import study_status
 from study.tune.execution import RUN_TRIAL
 
@@ -68,14 +67,14 @@ def undisturbed(plan, run, tmp_path_factory) -> RunFolder:
 
 
 def tables(plan: StudyPlan, folder: RunFolder) -> dict[str, pd.DataFrame]:
-    found = build_tables(progress_of(plan, read_states(folder)), {})
+    found = build_tables(read_progress(folder, plan), {})
     return {name: table.drop(columns=HOW_IT_WAS_DONE, errors="ignore") for name, table in found.items()}
 
 
 def assert_healed(plan: StudyPlan, folder: RunFolder, undisturbed: RunFolder) -> None:
     for name, table in tables(plan, undisturbed).items():
         pd.testing.assert_frame_equal(tables(plan, folder)[name], table, check_exact=True)
-    status = study_status(progress_of(plan, read_states(folder)), now=0.0)
+    status = study_status(read_progress(folder, plan), now=0.0)
     assert status.complete
     assert status.behind == 0
 
@@ -103,7 +102,7 @@ def test_a_run_whose_journals_were_lost_catches_up(damage, plan, run, undisturbe
             trial.journal.write_bytes(lines[0])
         else:
             trial.journal.write_bytes(b"".join(line for line in lines if b'"event":"epoch"' not in line))
-    assert not study_status(progress_of(plan, read_states(RunFolder(tmp_path / "run"))), now=0.0).complete
+    assert not study_status(read_progress(RunFolder(tmp_path / "run"), plan), now=0.0).complete
     assert_healed(plan, run("run"), undisturbed)
 
 

@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from study.journal.events import Event
-from study.journal.journal import JournalWriter, derive_history, read_history, read_journal
+from study.journal.history import derive_history, read_history
+from study.journal.journal import JournalWriter, read_journal
 from trainables.foundation.sealed_json import seal
 
 PLANNED: Event = {

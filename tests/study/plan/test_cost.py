@@ -9,8 +9,8 @@ from study.definition.model import StudyDefinition
 from study.layout import RunFolder
 from study.plan.cost import concurrent_trials, expected_epochs, image_bytes, study_cost, usable_cpus
 from study.plan.plan import StudyPlan
-from study.schedule.progress import progress_of
-from study.schedule.units import read_states
+from study.schedule.drawing import DrawnRounds
+from study.schedule.progress import progress_of, read_progress
 from study.status.timing import measured_epoch_seconds, probed_epoch_seconds
 
 
@@ -60,11 +60,11 @@ def test_cost_without_and_with_times(plan: StudyPlan) -> None:
 def test_times_from_finished_trials_are_scaled_to_other_arms(
     plan: StudyPlan, folder: RunFolder, journaling: Any
 ) -> None:
-    assert measured_epoch_seconds(progress_of(plan, {})) is None
-    trial = progress_of(plan, {}).arms[0][1].tune[0]
+    assert measured_epoch_seconds(progress_of(plan, {}, DrawnRounds())) is None
+    trial = progress_of(plan, {}, DrawnRounds()).arms[0][1].tune[0]
     journaling.start(trial, epochs=2)
     journaling.end(trial)
-    seconds = measured_epoch_seconds(progress_of(plan, read_states(folder)))
+    seconds = measured_epoch_seconds(read_progress(folder, plan))
     assert seconds is not None
     shared, separate, _ = (seconds[arm.arm.arm_id] for arm in plan.arms)
     assert shared > 0

@@ -17,12 +17,13 @@ from typer.testing import CliRunner
 from study.cli import app
 from study.definition.loading import dump_study
 from study.definition.model import HalvingSection
+from study.journal.state import read_states
 from study.layout import RunFolder
 from study.plan.plan import StudyPlan, compile_plan, write_plan
 from study.run_folder.driver import driver_of
 from study.schedule.dispatch import Dispatcher
+from study.schedule.drawing import DrawnRounds
 from study.schedule.progress import progress_of, read_progress
-from study.schedule.units import read_states
 from study.status.status import study_status
 from study.tune.runner import run_lock
 
@@ -62,7 +63,7 @@ def status_as_printed(folder: RunFolder) -> str:
 def begun(plan: StudyPlan, folder: RunFolder, journaling: Any) -> RunFolder:
     """A run whose first trial has done one of its two epochs."""
     folder.definition.write_text(dump_study(plan.definition))
-    journaling.start(progress_of(plan, {}).arms[0][1].tune[0], epochs=1)
+    journaling.start(progress_of(plan, {}, DrawnRounds()).arms[0][1].tune[0], epochs=1)
     return folder
 
 
@@ -115,7 +116,7 @@ def test_pruned_trials_count_as_done_and_as_part_of_the_total_wherever_both_are_
     write_plan(halved, folder)
     folder.definition.write_text(dump_study(halved.definition))
     own = type(journaling)(folder)
-    for trial in progress_of(halved, {}).arms[0][1].tune:
+    for trial in progress_of(halved, {}, DrawnRounds()).arms[0][1].tune:
         own.start(trial, epochs=1)
         own.append(trial, "paused", epoch=1, objective=own.accuracy(trial))
     dispatcher = Dispatcher(halved, folder, read_states(folder))

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from study.journal.journal import JournalWriter
-from study.schedule.design import ready_units
+from study.schedule.design import ArmDesign
+from study.schedule.drawing import DrawnRounds
 
 HALVING = {"trials_per_arm": 8, "round_size": 4, "halving": {"rungs": [1, 2], "keep": 0.5}}
 SEARCHES = [{"trials_per_arm": 5, "round_size": 2}, HALVING]
@@ -67,7 +68,7 @@ def test_equal_objectives_choose_the_first_trial(make_plan, simulate):
     plan = make_plan(search={"trials_per_arm": 2, "round_size": 2})
     run = simulate(plan)
     arm = plan.arms[0]
-    for trial in ready_units(plan, arm, {}).tune:
+    for trial in ArmDesign(plan, arm, DrawnRounds()).progress({}).tune:
         with JournalWriter(run.folder.trial(trial.trial_id).journal) as journal:
             journal.append("planned", **trial.planned_event("made-up"))
             journal.append("finished", epochs_run=4, objective=0.5, task_metrics=[], peak_memory_bytes=1)

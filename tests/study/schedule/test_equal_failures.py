@@ -6,7 +6,6 @@ from collections import Counter
 
 from study.journal.failures import may_pass, signature
 from study.schedule.equal_failures import EqualFailures
-from study.schedule.progress import progress_of
 from study.status.status import study_status
 
 TEN = {"trials_per_arm": 10, "round_size": 10}
@@ -122,7 +121,7 @@ def test_status_says_one_and_the_same_failure_once(make_plan, simulate):
 
     run = simulate(make_plan(search=TEN), runner="orchestration_runners:fail_alike")
     run.run(workers=4, seed=0)
-    lines = _lines(study_status(progress_of(run.plan, run.dispatcher.states), 0.0), "modstudy run x")
+    lines = _lines(study_status(run.dispatcher.workload().progress, 0.0), "modstudy run x")
     (line,) = [line for line in lines if line.startswith("failed: ")]
     assert "more in" in line
     assert "no gradient" in line

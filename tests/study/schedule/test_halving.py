@@ -3,19 +3,21 @@ from __future__ import annotations
 import pytest
 
 from study.definition.model import HalvingSection
-from study.journal.journal import derive_history
+from study.journal.history import derive_history
+from study.journal.state import TrialState
+from study.schedule.drawing import DrawnRounds
 from study.schedule.halving import round_progress
-from study.schedule.units import TrialState, WorkUnit
+from study.schedule.units import WorkUnit
 
 RUNGS = HalvingSection(rungs=(1, 3), keep=0.5)
 
 
 @pytest.fixture
 def trials(make_plan):
-    from study.schedule.design import ready_units
+    from study.schedule.design import ArmDesign
 
     plan = make_plan(search={"trials_per_arm": 4, "round_size": 4})
-    return ready_units(plan, plan.arms[0], {}).tune
+    return ArmDesign(plan, plan.arms[0], DrawnRounds()).progress({}).tune
 
 
 def state(trial, rungs=None, end=None, objective=None):

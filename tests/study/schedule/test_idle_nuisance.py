@@ -5,8 +5,7 @@ from __future__ import annotations
 import pytest
 
 from study.collect.collect import build_tables
-from study.schedule.progress import progress_of
-from study.schedule.units import read_states
+from study.schedule.progress import read_progress
 
 BLOCKS = [{"placement": ["none"], "grouping": ["per_task", "network_per_task"]}, {"placement": ["late"]}]
 MASKS = {"low": 1e-5, "high": 1e-2, "log": True}
@@ -48,7 +47,7 @@ def test_no_trial_is_trained_or_told_twice_where_a_tuned_value_does_nothing(make
     assert all(arm.done and arm.selected for arm in arms.values())
     assert run.plan.trials == sum(trials.values()) + 3 * 2 == run.dispatcher.workload().trials_total
     assert simulate(run.plan, "nothing-done").dispatcher.workload().trials_total == run.plan.trials
-    table = build_tables(progress_of(run.plan, read_states(run.folder)), {})["trials"]
+    table = build_tables(read_progress(run.folder, run.plan), {})["trials"]
     assert table["trial_id"].is_unique
     assert len(table) == run.plan.trials
     assert set(table[table["arm"] == "shared"]["mask_l1"]) == {0.0}

@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from search_spaces import Choice, FloatRange, IntRange
-from study.schedule.sampler import Observation, Round, sample_round
+from study.schedule.rounds import Observation
+from study.schedule.sampler import Round, sample_round
 
 RATE = FloatRange(low=1e-4, high=1e-1, log=True)
 RANGES = {"margin": FloatRange(low=0.1, high=0.5), "learning_rate": RATE, "images_per_batch": IntRange(low=16, high=64)}

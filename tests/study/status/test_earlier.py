@@ -19,8 +19,8 @@ from study.definition.loading import load_study
 from study.errors import UserError
 from study.layout import RunFolder
 from study.plan.plan import compile_plan, read_plan, write_plan
+from study.schedule.drawing import DrawnRounds
 from study.schedule.progress import progress_of, read_progress
-from study.schedule.units import read_states
 from study.status.earlier import keep_aside
 from trainables.config.identity import RESULTS_VERSION
 
@@ -105,7 +105,7 @@ def test_results_of_two_versions_never_meet_in_one_summary(old: RunFolder, file:
     assert set(content(old.path / "earlier/1/tables").values()) == set(tables.values())
     write_plan(plan, old)
     assert read_plan(old).results_version == RESULTS_VERSION
-    progress = progress_of(plan, read_states(old))
+    progress = read_progress(old, plan)
     assert progress.done == 0
     assert not {trial.trial.trial_id for trial in progress.trials} & old_ids
     assert collect(old)["summary"]["n_seeds"].tolist() == [0, 0]
@@ -127,6 +127,6 @@ def test_other_monitoring_finds_the_same_trials_from_version_3_on(file: Path) ->
         file.write_text(yaml.safe_dump(settings | {"evaluation": {"triplets_per_task": 20, "validate_every": every}}))
         definition = load_study(file)
         versions = (compile_plan(definition, "data", version) for version in (2, 3))
-        plans.append([{t.trial.trial_id for t in progress_of(plan, {}).trials} for plan in versions])
+        plans.append([{t.trial.trial_id for t in progress_of(plan, {}, DrawnRounds()).trials} for plan in versions])
     assert plans[0][0].isdisjoint(plans[1][0])
     assert plans[0][1] == plans[1][1]

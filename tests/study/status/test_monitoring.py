@@ -13,8 +13,8 @@ from study.definition.loading import load_study
 from study.journal.journal import JournalWriter
 from study.layout import RunFolder
 from study.plan.plan import StudyPlan, compile_plan, write_plan
-from study.schedule.progress import progress_of
-from study.schedule.units import read_states
+from study.schedule.drawing import DrawnRounds
+from study.schedule.progress import progress_of, read_progress
 from study.status.monitoring import train_again, unmonitored
 
 NOTE = "15 finished trials were trained before agreement asked for what"
@@ -33,7 +33,7 @@ def test_switching_monitoring_on_retrains_nothing_and_says_what_is_not_there(
     played: RunFolder, study_file: Path
 ) -> None:
     plan = with_sections(study_file, "agreement: {every_epochs: 1}\n")
-    progress = progress_of(plan, read_states(played))
+    progress = read_progress(played, plan)
     assert progress.done == len(progress.trials) == 15
     assert len(unmonitored(progress)) == 15
     for command in ("plan", "status", "report"):
@@ -45,17 +45,17 @@ def test_switching_monitoring_on_retrains_nothing_and_says_what_is_not_there(
 
 
 def test_what_was_monitored_as_asked_lacks_nothing(played: RunFolder, plan: StudyPlan, study_file: Path) -> None:
-    assert unmonitored(progress_of(plan, read_states(played))) == ()
+    assert unmonitored(read_progress(played, plan)) == ()
     rarely = with_sections(study_file, "").definition
     rarely = rarely.model_copy(update={"evaluation": rarely.evaluation.model_copy(update={"validate_every": 2})})
     sparse = compile_plan(rarely)
-    assert unmonitored(progress_of(sparse, read_states(played))) == ()  # all epochs were looked at, so every second was
+    assert unmonitored(read_progress(played, sparse)) == ()  # all epochs were looked at, so every second was
     assert "finished trials were trained before" not in modstudy("status", study_file).output
 
 
 def test_curves_looked_at_less_often_are_said_to_lack_it(plan: StudyPlan, folder: RunFolder, study_file: Path) -> None:
     """One trial whose validation was looked at in its last epoch alone."""
-    trial = progress_of(plan, {}).trials[0].trial
+    trial = progress_of(plan, {}, DrawnRounds()).trials[0].trial
     evaluation = trial.config.evaluation.model_copy(update={"validate_every": 2})
     seldom = replace(trial, config=trial.config.model_copy(update={"evaluation": evaluation}))
     with JournalWriter(folder.trial(trial.trial_id).journal) as journal:
@@ -64,17 +64,17 @@ def test_curves_looked_at_less_often_are_said_to_lack_it(plan: StudyPlan, folder
         journal.append("epoch", epoch=1, seconds=1.0, metrics={"train/loss": 1.0})
         journal.append("epoch", epoch=2, seconds=1.0, metrics={"validation/triplet_accuracy": 0.5})
         journal.append("finished", epochs_run=2, objective=0.5, task_metrics=[], peak_memory_bytes=1)
-    assert len(unmonitored(progress_of(plan, read_states(folder)))) == 1
+    assert len(unmonitored(read_progress(folder, plan))) == 1
     note = "1 finished trials were trained before evaluation.validate_every asked"
     assert note in " ".join(modstudy("status", study_file).output.split())
 
 
 def test_trials_to_be_monitored_are_put_aside_whole_and_asked_for_again(played: RunFolder, study_file: Path) -> None:
     plan = with_sections(study_file, "agreement: {every_epochs: 1}\n")
-    lacking = unmonitored(progress_of(plan, read_states(played)))
+    lacking = unmonitored(read_progress(played, plan))
     journals = {path.parent.name: path.read_bytes() for path in played.trials.glob("*/journal.jsonl")}
     train_again(lacking, played)
     write_plan(plan, played)
-    assert progress_of(plan, read_states(played)).done == 0
+    assert read_progress(played, plan).done == 0
     kept = (played.path / "earlier" / "1" / "trials").glob("*/journal.jsonl")
     assert {path.parent.name: path.read_bytes() for path in kept} == journals

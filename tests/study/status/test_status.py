@@ -5,8 +5,10 @@ from typing import Any
 
 import pytest
 
+from study.journal.state import read_states
 from study.layout import RunFolder
 from study.plan.plan import StudyPlan
+from study.schedule.drawing import DrawnRounds
 from study.schedule.progress import progress_of, read_progress
 from study.status.status import StudyStatus, study_status
 from study.terminal.display import duration, scaled
@@ -24,7 +26,7 @@ def test_nothing_has_begun(folder: RunFolder) -> None:
 
 
 def test_a_trial_in_every_state(plan: StudyPlan, folder: RunFolder, journaling: Any) -> None:
-    (shared, separate, late) = (state.tune for _, state in progress_of(plan, {}).arms)
+    (shared, separate, late) = (state.tune for _, state in progress_of(plan, {}, DrawnRounds()).arms)
     journaling.start(shared[0], epochs=2)
     journaling.end(shared[0])
     journaling.start(shared[1], epochs=1)
@@ -59,7 +61,7 @@ def test_a_trial_in_every_state(plan: StudyPlan, folder: RunFolder, journaling: 
 
 
 def test_a_quiet_journal_is_stalled(plan: StudyPlan, folder: RunFolder, journaling: Any) -> None:
-    trial = progress_of(plan, {}).arms[0][1].tune[0]
+    trial = progress_of(plan, {}, DrawnRounds()).arms[0][1].tune[0]
     journaling.start(trial, epochs=1)
     assert not status_of(folder, after=50).running[0].stalled
     assert status_of(folder, after=70).running[0].stalled
@@ -77,7 +79,7 @@ def test_an_arm_whose_trials_all_diverged_has_no_confirm_trials(
 
 
 def progress_of_folder(plan: StudyPlan, folder: RunFolder) -> tuple[Any, ...]:
-    return read_progress(folder).arms[0][1].ready
+    return progress_of(plan, read_states(folder), DrawnRounds(folder)).arms[0][1].ready
 
 
 def test_a_finished_study(plan: StudyPlan, folder: RunFolder, journaling: Any) -> None:

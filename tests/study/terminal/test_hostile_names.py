@@ -17,6 +17,7 @@ from results.plain_text import visible
 from study.cli import app
 from study.layout import RunFolder, sqlite_uri
 from study.plan.plan import StudyPlan
+from study.schedule.drawing import DrawnRounds
 from study.schedule.progress import progress_of
 
 TASKS = ["price=$$", "[bold red]x[/] :heart:", "a\x1b[31mb\x07", "\u202egnp.exe", "颜色 <b>", "zero\u200bwidth"]
@@ -63,7 +64,7 @@ def lines_of(*command: object) -> list[str]:
 def test_no_command_prints_a_name_as_anything_but_text(
     study_file: Path, plan: StudyPlan, folder: RunFolder, journaling: Any
 ) -> None:
-    failing = progress_of(plan, {}).arms[1][1].tune[0]
+    failing = progress_of(plan, {}, DrawnRounds()).arms[1][1].tune[0]
     journaling.start(failing, epochs=0)
     journaling.append(failing, "failed", kind="crashed", message="\x1b[2J[red]gone[/]\r\n:boom:", traceback="")
     runs = ("--runs-dir", folder.path.parent)

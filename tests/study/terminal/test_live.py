@@ -15,6 +15,7 @@ import pytest
 
 from study.layout import RunFolder
 from study.plan.plan import StudyPlan
+from study.schedule.drawing import DrawnRounds
 from study.schedule.progress import progress_of
 
 RUN = """
@@ -25,7 +26,7 @@ from study.terminal.display import open_console
 from study.layout import RunFolder
 from study.plan.plan import read_plan
 from study.schedule.dispatch import Dispatcher
-from study.schedule.units import read_states
+from study.journal.state import read_states
 
 live._REFRESH_S = live._LINE_EVERY_S = 0.1
 folder = RunFolder(Path(sys.argv[1]))
@@ -67,7 +68,7 @@ SIZES = [(80, 24), (120, 40), (40, 10)]
 @pytest.fixture
 def begun(plan: StudyPlan, folder: RunFolder, journaling: Any) -> RunFolder:
     """A run of which one trial is done and one of those at work next has done an epoch."""
-    shared, separate, _ = (state.tune for _, state in progress_of(plan, {}).arms)
+    shared, separate, _ = (state.tune for _, state in progress_of(plan, {}, DrawnRounds()).arms)
     journaling.start(shared[0], epochs=2)
     journaling.end(shared[0])
     journaling.start(separate[0], epochs=1)
@@ -79,7 +80,7 @@ def test_bar_count_arm_epoch_best_and_address_are_shown_at_any_size(
 ) -> None:
     terminal = open_terminal("-c", RUN, begun.path)
     terminal.wait_for("of 15 trials done")
-    best = journaling.accuracy(progress_of(plan, {}).arms[0][1].tune[0])
+    best = journaling.accuracy(progress_of(plan, {}, DrawnRounds()).arms[0][1].tune[0])
     for size in SIZES:
         terminal.resize(*size)
         terminal.read(1.0)

@@ -10,8 +10,8 @@ import pytest
 import ray
 
 from study.errors import UserError
+from study.journal.state import read_states
 from study.layout import RunFolder
-from study.schedule.units import read_states
 from study.status.remaining import work_left
 from study.tune.cluster import connected
 from study.tune.runner import RunOptions, RunSummary, run_lock, run_study

@@ -1,0 +1,133 @@
+"""Drawing rounds: what the driver of a run does, and no one else. The only importer of the sampler."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from importlib.metadata import version
+
+from study.errors import UserError
+from study.journal.events import Event
+from study.journal.journal import JournalWriter, read_journal, sealed_line
+from study.journal.state import TrialState, read_states
+from study.layout import RunFolder, write_atomically
+from study.plan.arm_config import Nuisance
+from study.plan.plan import read_plan
+from study.schedule.design import ArmDesign
+from study.schedule.rounds import KnownRound, RecordedRounds, RoundRequest, read_rounds
+from study.schedule.sampler import Round, sample_round
+from trainables.config.identity import RESULTS_VERSION
+
+_LIBRARIES = ("optuna", "scipy", "numpy")
+
+
+class DrawnRounds:
+    """Rounds as recorded; one that is not on record is drawn and recorded before any of its trials can start.
+
+    Args:
+        folder: of the run, held by the caller; None keeps the record in memory.
+    """
+
+    def __init__(self, folder: RunFolder | None = None) -> None:
+        self._folder = folder
+        self._record = read_rounds(folder) if folder else RecordedRounds()
+
+    def known(self, request: RoundRequest, states: Mapping[str, TrialState]) -> KnownRound:  # noqa: ARG002 - as Rounds
+        """Return the round, drawn now if it has to be."""
+        recorded = self._record.recorded(request)
+        if recorded is not None and recorded.whole:
+            return recorded
+        return self.record(request, draw(request, tuple(recorded.values.values()) if recorded else ()))
+
+    def record(self, request: RoundRequest, points: tuple[Nuisance, ...]) -> KnownRound:
+        """Record the values of a round; they are on the disk when this returns."""
+        event = _drawn(request, points)
+        if self._folder is not None:
+            with JournalWriter(self._folder.rounds) as writer:
+                writer.append(**event)
+        self._record.add(event)
+        return KnownRound(dict(enumerate(points)), whole=True)
+
+
+def _drawn(request: RoundRequest, points: tuple[Nuisance, ...]) -> Event:
+    return {
+        "event": "drawn",
+        "drawn_from": request.drawn_from,
+        "size": request.size,
+        "nuisance": [dict(point) for point in points],
+        "arm": request.arm.arm.name,
+        "drawn_with": {name: version(name) for name in _LIBRARIES},
+    }
+
+
+def draw(request: RoundRequest, begun: tuple[Nuisance, ...] = ()) -> tuple[Nuisance, ...]:
+    """Return the values of a round by the sampler, after those that a smaller round drew before."""
+    search, space = request.plan.definition.search, request.plan.definition.space
+    idle = request.plan.idle_nuisance(request.arm)
+    wanted = Round(request.arm.arm.arm_id, request.number, request.size, search.sampler_seed, idle)
+    drawn = sample_round(space.nuisance, wanted, request.observations)
+    return (*begun, *(point for point in drawn if point not in begun))[: request.size]
+
+
+def recover_rounds(folder: RunFolder) -> None:
+    """Put on record the rounds that have begun and are not: those of older code, or of a damaged record.
+
+    Call it while ``plan.json`` is still that of the trials. The sampler draws each such round again, which must give
+    what the trials' journals hold. With another release of Optuna it may not; then the journals count, if they hold
+    the whole round.
+
+    Raises:
+        UserError: the journals hold a part of a round, and this release draws other values.
+    """
+    if read_rounds(folder).complete or not folder.plan.is_file():
+        return
+    plan, states = read_plan(folder), read_states(folder)
+    if not states or plan.results_version != RESULTS_VERSION:
+        return
+    rounds = _RecoveredRounds(folder)
+    for arm in plan.arms:
+        ArmDesign(plan, arm, rounds).progress(states)
+    rounds.write()
+
+
+class _RecoveredRounds:
+    """Rounds by record and journals; those that only the journals tell of are collected for a record that has all."""
+
+    def __init__(self, folder: RunFolder) -> None:
+        self._folder = folder
+        self._record = read_rounds(folder)
+        self._lines = [sealed_line(event) for event in read_journal(folder.rounds).events]
+
+    def known(self, request: RoundRequest, states: Mapping[str, TrialState]) -> KnownRound:
+        known = self._record.known(request, states)
+        if self._record.recorded(request) is not None or not known.values:
+            return known
+        points = draw(request)
+        others = _other_releases(request, known, states)
+        if others and any(points[place : place + 1] != (value,) for place, value in known.values.items()):
+            if not known.whole:
+                raise UserError(_cannot_be_drawn(self._folder, request, others))
+            points = tuple(known.values[place] for place in sorted(known.values))
+        event = {**_drawn(request, points), "time": time.time()}
+        self._record.add(event)
+        self._lines.append(sealed_line(event))
+        return KnownRound(dict(enumerate(points)), whole=True)
+
+    def write(self) -> None:
+        """Replace the record at once, so that an interruption leaves the old one, which is known to lack rounds."""
+        write_atomically(self._folder.rounds, "".join(self._lines))
+
+
+def _other_releases(request: RoundRequest, known: KnownRound, states: Mapping[str, TrialState]) -> tuple[str, ...]:
+    """Return the releases of Optuna, other than the present one, under which trials of a round were begun."""
+    ids = [request.trial(place, value).trial_id for place, value in known.values.items()]
+    found = {states[trial_id].history.software.get("optuna", "") for trial_id in ids}
+    return tuple(sorted(found - {"", version("optuna")}))
+
+
+def _cannot_be_drawn(folder: RunFolder, request: RoundRequest, releases: tuple[str, ...]) -> str:
+    return (
+        f"{folder.rounds}: round {request.number} of arm {request.arm.arm.name!r} is not on record, and Optuna"
+        f" {version('optuna')} draws other values than its trials have; run once with optuna=={releases[0]}, which"
+        " records it, or give the study another name"
+    )
