@@ -24,7 +24,8 @@ from benchmarks.measure import seconds
 from study.definition.model import StudyDefinition
 from study.definition.tracking_address import store_address
 from study.layout import RunFolder
-from study.plan.plan import compile_plan, write_plan
+from study.plan.document import write_plan
+from study.plan.plan import compile_plan
 from study.tracking.background_sync import BackgroundSync
 from study.tracking.tracker import Tracker
 from study.tune.cluster import connected

@@ -15,10 +15,11 @@ from search_spaces.affinity_groups import choose_groups, grouping_score
 from search_spaces.factors.placement import Placement
 from search_spaces.space import Block, SearchSpace
 from study.definition.model import StudyDefinition
+from study.definition.validation import error_context
 from study.definition.yaml_writer import write_yaml
 from study.errors import UserError
 from study.layout import dataset_cache, write_atomically
-from study.plan.plan import StudyPlan, blaming, compile_plan
+from study.plan.plan import StudyPlan, compile_plan
 
 if TYPE_CHECKING:
     from trainables.diagnostics.affinity_pilot import PilotAffinity
@@ -76,9 +77,9 @@ def measure_affinity(
     space = SearchSpace(blocks=(Block(placement=(Placement("none"),)),), fixed=definition.space.fixed)
     plan = compile_plan(definition.model_copy(update={"space": space}))
     config, cache = plan.arms[0].config, dataset_cache()
-    with blaming("data"):
+    with error_context("data"):
         prepare_dataset(config.data, config.data_seed, cache)
-    with blaming(""):
+    with error_context(""):
         try:
             measured = run_affinity_pilot(config, cache=cache, every_steps=every_steps, progress=progress)
         except DivergedError as error:

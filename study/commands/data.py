@@ -6,8 +6,8 @@ from pathlib import Path
 
 from results.report.wording import count
 from study.commands.target import find_target
+from study.definition.validation import error_context
 from study.layout import dataset_cache
-from study.plan.plan import blaming
 from study.terminal.display import Heading, open_console, print_table, say
 
 _NAMED_CORRUPT = 10
@@ -25,7 +25,7 @@ def show_data(given: Path, runs: Path) -> None:
     target = find_target(given, runs)
     definition = target.definition
     console = open_console()
-    with console.status("decoding images"), target.named(), blaming("data"):
+    with console.status("decoding images"), target.named(), error_context("data"):
         found = describe_dataset(definition.data, definition.seeds.data_seed, dataset_cache())
     headings = [Heading("task", numeric=False), Heading("split", numeric=False), Heading("unlabelled")]
     rows = [

@@ -10,8 +10,8 @@ from rich.console import Console
 
 from results.report.wording import count
 from study.commands.target import find_target
+from study.definition.validation import error_context
 from study.layout import RunFolder, dataset_cache
-from study.plan.plan import blaming
 from study.terminal.display import Heading, open_console, print_table, say
 from trainables.config.data import DataConfig
 from trainables.sources.registry import detect_source
@@ -43,7 +43,7 @@ def check_data(given: Path, runs: Path) -> int:
 
     console = open_console()
     data, data_seed, named = _data_of(given, runs)
-    with console.status("decoding images"), named, blaming("data"):
+    with console.status("decoding images"), named, error_context("data"):
         found = check_dataset(data, data_seed, dataset_cache())
     say(console, f"{data.source.kind}: {data.source.place}")
     _print_tasks(console, found, data.tasks)
@@ -58,7 +58,7 @@ def check_data(given: Path, runs: Path) -> int:
 
 def _data_of(given: Path, runs: Path) -> tuple[DataConfig, int, AbstractContextManager[None]]:
     if given.is_dir() and not RunFolder(given.resolve()).definition.is_file():
-        with blaming("data"):
+        with error_context("data"):
             source = detect_source(given.resolve())
             return DataConfig(source=source, tasks=source.known_tasks()), 0, nullcontext()
     target = find_target(given, runs)

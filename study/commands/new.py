@@ -16,12 +16,13 @@ from rich.console import Console
 from study.commands.target import command_line
 from study.definition.loading import built_in_studies, needs_data, parse_study
 from study.definition.model import LONGEST_NAME
+from study.definition.validation import error_context
 from study.definition.yaml_reader import compose_yaml, read_yaml
 from study.definition.yaml_writer import one_line
 from study.drafting.image_places import class_folders, source_of
 from study.errors import UserError
 from study.layout import RUNS, write_atomically
-from study.plan.plan import blaming, compile_plan
+from study.plan.plan import compile_plan
 from study.terminal.display import open_console, say
 from trainables.foundation.registry import nearest
 from trainables.sources.registry import detect_source
@@ -145,7 +146,7 @@ def _from_images(console: Console, file: Path, data: Path) -> str:
         source = _table_source(table.resolve(), folders) if folders is not None else source_of(data, place)
         draft = look_at(source)
         text = draft_study(study_name(file), draft)
-        with blaming(""):
+        with error_context(""):
             compile_plan(parse_study(file, text), _UNKNOWN_FINGERPRINT)
     except BaseException:
         if folders is not None:

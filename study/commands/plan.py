@@ -11,11 +11,12 @@ from typing import Any
 
 from results.report.wording import count, size
 from study.commands.target import Target, command_line, find_target
+from study.definition.validation import error_context
 from study.layout import RunFolder, dataset_cache
 from study.plan.checks import refuse_untrainable
 from study.plan.cost import StudyCost, TimeSource, study_cost
 from study.plan.foresight import foreseen
-from study.plan.plan import StudyPlan, blaming
+from study.plan.plan import StudyPlan
 from study.run_folder.ownership import refuse_another_rule, refuse_another_study
 from study.terminal.display import Heading, duration, open_console, print_table, say, scaled, unbroken
 
@@ -62,7 +63,7 @@ def _refuse_unfit_images(plan: StudyPlan) -> None:
 
     manifest = prepared_manifest(plan.data_fingerprint, dataset_cache())
     if manifest is not None:
-        with blaming("data"):
+        with error_context("data"):
             refuse_unfit(manifest, plan.definition.data)
 
 

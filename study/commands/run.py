@@ -18,8 +18,9 @@ from study.interruption import EXIT_INTERRUPTED
 from study.journal.state import read_states
 from study.layout import RunFolder
 from study.plan.checks import prepare_images, refuse_missing_device, refuse_untrainable
+from study.plan.document import write_plan
 from study.plan.foresight import foreseen
-from study.plan.plan import StudyPlan, write_plan
+from study.plan.plan import StudyPlan
 from study.plan.run_files import mend_plan, write_study_as_run
 from study.run_folder.ownership import WAYS_OUT, refuse_another_rule, refuse_another_study
 from study.schedule.drawing import recover_rounds

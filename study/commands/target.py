@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,6 +11,7 @@ import typer
 
 from study.definition.loading import load_study
 from study.definition.model import StudyDefinition
+from study.definition.validation import error_context
 from study.errors import UserError
 from study.layout import RUNS, RunFolder
 from study.plan.plan import StudyPlan, compile_plan, fingerprint_of
@@ -37,13 +37,9 @@ class Target:
         with self.named():
             return compile_plan(self.definition)
 
-    @contextmanager
-    def named(self) -> Iterator[None]:
+    def named(self) -> AbstractContextManager[None]:
         """Put the name of the study file before the message of a ``UserError`` raised inside."""
-        try:
-            yield
-        except UserError as error:
-            raise UserError(f"{self.file}: {error}") from error
+        return error_context(file=self.file)
 
 
 def command_line(command: str, given: Path, runs: Path) -> str:

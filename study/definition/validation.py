@@ -1,9 +1,11 @@
-"""Turns pydantic's errors about a study file into one sentence with the dotted key, the rule and the value."""
+"""Turns errors about a study file into one sentence with the file, the dotted key, the rule and the value."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
@@ -12,6 +14,7 @@ from pydantic_core import ErrorDetails
 from study.definition.model import StudyDefinition
 from study.definition.places import place_of
 from study.definition.secrets import redact, redact_address
+from study.errors import UserError
 from trainables.foundation.registry import nearest
 
 
@@ -32,13 +35,38 @@ def _telling(details: Sequence[ErrorDetails]) -> ErrorDetails:
     return next((d for d in beside if nearest(str(d["loc"][-1]), [str(missing)]).startswith("; did you mean")), first)
 
 
+@contextmanager
+def error_context(key: str | None = None, *, file: str | Path | None = None) -> Iterator[None]:
+    """Say which file and which key an error raised inside is about.
+
+    Args:
+        key: of the study file; with it a leaf's ``ValueError`` becomes a ``UserError`` that starts with the key, unless
+            its message starts with one already. Empty: the message names its own place. None: a ``ValueError`` passes.
+        file: put before the message of every ``UserError``.
+
+    Raises:
+        UserError: with file and key in front.
+    """
+    try:
+        yield
+    except UserError as error:
+        if file is None:
+            raise
+        raise UserError(f"{file}: {error}") from error
+    except ValueError as error:
+        if key is None:
+            raise
+        message = first_problem(error) if isinstance(error, ValidationError) else " ".join(str(error).split())
+        raise UserError("".join((f"{file}: " if file else "", _with_key(key, message)))) from error
+
+
 def _sentence(detail: ErrorDetails) -> str:
     place = place_of(detail["loc"])
     key = place.key
     context = detail.get("ctx", {})
     match detail["type"]:
         case "value_error":  # raised by a validator of ours, which may name its own key
-            return with_key(key, str(context["error"]))
+            return _with_key(key, str(context["error"]))
         case "extra_forbidden":
             rule = f"unknown key{nearest(str(detail['loc'][-1]), sorted(place.known))}"
         case "dict_type":
@@ -76,7 +104,7 @@ def _rule(message: str) -> str:
     return message
 
 
-def with_key(key: str, message: str) -> str:
+def _with_key(key: str, message: str) -> str:
     """Prefix a message with ``key``, unless it already starts with a dotted key of the study file."""
     sections = "|".join(StudyDefinition.model_fields)
     return message if not key or re.match(rf"({sections})[.:\[]", message) else f"{key}: {message}"

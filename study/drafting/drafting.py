@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from study.definition.validation import error_context
 from study.definition.yaml_writer import one_line
 from study.errors import UserError
-from study.plan.plan import blaming
 from trainables.config.data import DataConfig
 from trainables.sources.source import SourceConfig
 
@@ -60,7 +60,7 @@ def look_at(source: SourceConfig) -> Draft:
     from trainables.sampling.task_findings import find_tasks
     from trainables.sources.reading.image_sizes import stored_size
 
-    with blaming("data"):
+    with error_context("data"):
         findings = find_tasks(source, 0)
     possible = [finding for finding in findings if finding.problem is None]
     if not possible:
@@ -68,7 +68,7 @@ def look_at(source: SourceConfig) -> Draft:
         raise UserError(f"{source.place}: no column can be a task; {known or 'there is none besides the images'}")
     best = sorted(possible, key=lambda finding: -finding.balance)[:_MOST_TASKS]
     chosen = tuple(finding for finding in findings if finding in best)
-    with blaming("data"):
+    with error_context("data"):
         data = DataConfig(source=source, tasks=tuple(finding.name for finding in chosen))
         images = data.open(0)
         labels = {split: images.labels(split) for split in SPLITS}

@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from study.definition.validation import error_context
 from study.errors import UserError
-from study.plan.plan import blaming
 from trainables.sources.registry import detect_source
 from trainables.sources.source import SourceConfig
 
@@ -25,7 +25,7 @@ def source_of(data: Path, place: Path) -> SourceConfig:
     if place.is_file():
         if place.suffix.lower() not in (".csv", ".tsv"):
             raise UserError(f"{data}: is a file; name its folder: --data {place.parent}")
-        with blaming(""):
+        with error_context(""):
             found = TableImages.of(place)
         if found is None:
             raise UserError(f"{data}: no column names image files (values such as 00.jpg)")
@@ -69,6 +69,6 @@ def class_folders(folder: Path) -> ClassFolders | None:
     try:
         detect_source(folder)
     except ValueError:
-        with blaming(""):
+        with error_context(""):
             return find_class_folders(folder)
     return None

@@ -6,10 +6,11 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from search_spaces.nuisance import Choice, IntRange
+from study.definition.validation import error_context
 from study.errors import UserError
 from study.layout import RunFolder, dataset_cache
 from study.plan.data_record import write_data_record
-from study.plan.plan import StudyPlan, blaming
+from study.plan.plan import StudyPlan
 from trainables.config.trial import TrialConfig
 
 if TYPE_CHECKING:  # torch comes with it
@@ -29,14 +30,14 @@ def refuse_untrainable(plan: StudyPlan) -> None:
     from trainables.preflight import check_something_to_train, check_start_weights, read_labels
 
     definition = plan.definition
-    with blaming("network.weights.path"):
+    with error_context("network.weights.path"):
         check_start_weights(definition.network, definition.data.image_size)
     for arm in plan.arms:
         try:
             check_something_to_train(arm.config)
         except ValueError as error:
             raise UserError(f"{error} (arm {arm.arm.name!r})") from error
-    with blaming("data"):
+    with error_context("data"):
         splits = read_labels(definition.data, definition.seeds.data_seed, dataset_cache())
     refuse_untrainable_labels(plan, splits)
 
@@ -50,7 +51,7 @@ def refuse_untrainable_labels(plan: StudyPlan, splits: Mapping[str, LabelsAndTri
     from trainables.preflight import check_trainable
 
     config, tuned = _with_largest_batch(plan)
-    with blaming("data"):
+    with error_context("data"):
         try:
             check_trainable(config, splits)
         except ValueError as error:
@@ -67,7 +68,7 @@ def refuse_missing_device(plan: StudyPlan) -> None:
     """
     from trainables.training.runtime import choose_device
 
-    with blaming("compute.device"):
+    with error_context("compute.device"):
         choose_device(plan.definition.compute.device)
 
 
@@ -79,7 +80,7 @@ def prepare_images(plan: StudyPlan, folder: RunFolder) -> None:
     """
     from trainables.data import prepare_dataset, prepared_manifest
 
-    with blaming("data"):
+    with error_context("data"):
         try:
             dataset = prepare_dataset(plan.definition.data, plan.definition.seeds.data_seed, dataset_cache())
         except OSError as error:

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 from study.definition.model import StudyDefinition
-from study.plan.plan import StudyPlan, blaming
+from study.definition.validation import error_context
+from study.plan.plan import StudyPlan
 
 TimeSource = Literal["finished trials", "probe"]
 
@@ -106,6 +107,6 @@ def image_bytes(definition: StudyDefinition) -> int:
     Raises:
         UserError: the files are missing, or not as the source describes them.
     """
-    with blaming("data"):
+    with error_context("data"):
         images = definition.data.source.count_images()
     return images * definition.data.image_size**2 * 3

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from study.definition.model import StudyDefinition
+from study.definition.validation import error_context
 from study.plan.cost import usable_cpus
-from study.plan.plan import StudyPlan, blaming
+from study.plan.plan import StudyPlan
 
 if TYPE_CHECKING:
     from trainables.sources.source import ImageSource, Labels
@@ -30,7 +31,7 @@ def foreseen(plan: StudyPlan, *, elsewhere: bool = False) -> tuple[str, ...]:
         UserError: files, columns or tasks are inconsistent.
     """
     definition = plan.definition
-    with blaming("data"):
+    with error_context("data"):
         source = definition.data.open(definition.seeds.data_seed, None)
         return (
             *(() if elsewhere else _machine(definition)),

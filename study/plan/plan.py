@@ -2,23 +2,16 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Literal
-
-from pydantic import ValidationError
 
 from search_spaces.arms import Arm
 from search_spaces.nuisance import NUISANCE, points_in
 from study.definition.model import StudyDefinition
-from study.definition.validation import first_problem, with_key
+from study.definition.validation import error_context
 from study.errors import UserError
-from study.layout import RunFolder, dataset_cache, write_atomically
+from study.layout import dataset_cache
 from study.plan.arm_config import Nuisance, arm_config, with_values
-from study.run_folder.ownership import refuse_another_rule, refuse_another_study
-from study.run_folder.plan_file import damaged, read_document
 from trainables.config.acting import acts
 from trainables.config.identity import RESULTS_VERSION, trial_id
 from trainables.config.network import with_known_content
@@ -26,9 +19,6 @@ from trainables.config.trial import TrialConfig
 from trainables.networks.ledger import StorageLedger
 
 Stage = Literal["tune", "confirm"]
-LAST_UNRECORDED_VERSION = 2
-"""The results version of a ``plan.json`` without one."""
-
 SPLITS: dict[Stage, tuple[str, ...]] = {"tune": ("validation",), "confirm": ("validation", "test")}
 """Test images are evaluated in ``confirm`` only."""
 
@@ -130,16 +120,16 @@ def compile_plan(
     from trainables.networks.modulation import known_forms
 
     fingerprint = data_fingerprint or fingerprint_of(definition)
-    with blaming("network"):
+    with error_context("network"):
         definition = definition.model_copy(update={"network": with_known_content(definition.network)})
         stages = tuple(shape.name for shape in stage_shapes(definition.network, definition.data.image_size))
-    with blaming("space"):
+    with error_context("space"):
         forms = known_forms(definition.space.form_kinds)
     try:
         expansion = definition.space.expand(stages, definition.data.tasks, forms)
     except ValueError as error:  # its message starts with the key inside the space
         raise UserError(f"space.{error}") from error
-    with blaming("space"):
+    with error_context("space"):
         arms = tuple(_plan_arm(definition, arm) for arm in expansion.arms)
     return StudyPlan(definition, fingerprint, arms, expansion.duplicates, results_version)
 
@@ -152,7 +142,7 @@ def fingerprint_of(definition: StudyDefinition) -> str:
     """
     from trainables.data import data_fingerprint
 
-    with blaming("data"):
+    with error_context("data"):
         return data_fingerprint(definition.data, definition.seeds.data_seed, dataset_cache())
 
 
@@ -191,7 +181,7 @@ def plan_trial(  # noqa: PLR0913 - five of the seven are keyword-only and name o
         UserError: the values do not form a valid trial.
     """
     evaluation = planned_arm.config.evaluation.model_copy(update={"splits": SPLITS[stage]})
-    with blaming("space.nuisance"):
+    with error_context("space.nuisance"):
         config = with_values(planned_arm.config, nuisance, evaluation=evaluation, train_seed=train_seed)
     return PlannedTrial(
         trial_id=trial_id(config, plan.data_fingerprint, plan.results_version),
@@ -205,73 +195,3 @@ def plan_trial(  # noqa: PLR0913 - five of the seven are keyword-only and name o
         data_fingerprint=plan.data_fingerprint,
         results_version=plan.results_version,
     )
-
-
-def plan_document(plan: StudyPlan) -> dict[str, Any]:
-    """Return the content of ``plan.json``."""
-    return {
-        "study": plan.definition.name,
-        "definition": plan.definition.to_dict(),
-        "data_fingerprint": plan.data_fingerprint,
-        "results_version": plan.results_version,
-        "arms": [
-            {
-                **planned.arm.to_dict(),
-                "storage": planned.storage.rows(plan.definition.name, planned.arm.arm_id, planned.arm.name),
-            }
-            for planned in plan.arms
-        ],
-    }
-
-
-def write_plan(plan: StudyPlan, folder: RunFolder) -> None:
-    """Write ``plan.json``: the definition, the data's fingerprint and every arm with its rows of the storage table.
-
-    Raises:
-        UserError: trials of the folder belong to another study, or were decided by another selection rule or halving.
-    """
-    refuse_another_study(plan.definition, plan.data_fingerprint, folder)
-    refuse_another_rule(plan.definition, folder)
-    write_atomically(folder.plan, json.dumps(plan_document(plan), indent=1, allow_nan=False) + "\n")
-
-
-def read_plan(folder: RunFolder) -> StudyPlan:
-    """Return the plan that ``write_plan`` wrote; the data need not be available.
-
-    A plan of an older results version is returned as that version made it, so that it finds its trials.
-
-    Raises:
-        UserError: the folder has no plan, a damaged one, or one of a newer version.
-    """
-    document = read_document(folder)
-    version = int(document.get("results_version", LAST_UNRECORDED_VERSION))
-    if version > RESULTS_VERSION:
-        raise UserError(
-            f"{folder.path}: contains results of version {version}, but this installation knows versions up to"
-            f" {RESULTS_VERSION}; update modulation-study to read them"
-        )
-    return compile_plan(planned_definition(folder), document["data_fingerprint"], version)
-
-
-def planned_definition(folder: RunFolder) -> StudyDefinition:
-    """Return the definition in ``plan.json``.
-
-    Raises:
-        UserError: there is no such file, or it is damaged (``DamagedPlanError``).
-    """
-    document = read_document(folder)
-    try:
-        return StudyDefinition.model_validate_json(json.dumps(document["definition"]), strict=True)
-    except ValidationError as error:
-        raise damaged(folder, error) from None
-
-
-@contextmanager
-def blaming(key: str) -> Iterator[None]:
-    """Turn a leaf's ``ValueError`` into a ``UserError`` that names the key of the study file."""
-    try:
-        yield
-    except ValidationError as error:
-        raise UserError(with_key(key, first_problem(error))) from error
-    except ValueError as error:
-        raise UserError(with_key(key, " ".join(str(error).split()))) from error

@@ -9,7 +9,8 @@ from study.definition.model import StudyDefinition
 from study.errors import UserError
 from study.journal.history import read_histories
 from study.layout import RunFolder, write_atomically
-from study.plan.plan import LAST_UNRECORDED_VERSION, compile_plan, planned_definition, write_plan
+from study.plan.document import LAST_UNRECORDED_VERSION, planned_definition, write_plan
+from study.plan.plan import compile_plan
 from trainables.config.identity import RESULTS_VERSION
 
 _LOG = logging.getLogger(__name__)

@@ -12,7 +12,7 @@ from study.journal.journal import JournalWriter, read_journal, sealed_line
 from study.journal.state import TrialState, read_states
 from study.layout import RunFolder, write_atomically
 from study.plan.arm_config import Nuisance
-from study.plan.plan import read_plan
+from study.plan.document import read_plan
 from study.schedule.design import ArmDesign
 from study.schedule.rounds import KnownRound, RecordedRounds, RoundRequest, read_rounds
 from study.schedule.sampler import Round, sample_round

@@ -12,7 +12,8 @@ from dataclasses import dataclass, replace
 from study.journal.history import TrialHistory
 from study.journal.state import TrialState, read_states
 from study.layout import RunFolder
-from study.plan.plan import PlannedArm, PlannedTrial, StudyPlan, read_plan
+from study.plan.document import read_plan
+from study.plan.plan import PlannedArm, PlannedTrial, StudyPlan
 from study.schedule.design import ArmDesign, ArmProgress
 from study.schedule.halving import Pruning
 from study.schedule.rounds import Rounds, read_rounds

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from study.layout import RunFolder
-from study.plan.plan import read_plan
+from study.plan.document import read_plan
 from study.run_folder.ownership import trained_plan
 from study.schedule.progress import read_progress
 from trainables.config.identity import RESULTS_CHANGES, RESULTS_VERSION

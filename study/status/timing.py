@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from math import inf
 from statistics import fmean, mean, median, quantiles
 
+from study.definition.validation import error_context
 from study.layout import dataset_cache
 from study.plan.checks import refuse_missing_device, refuse_untrainable_labels
-from study.plan.plan import StudyPlan, blaming
+from study.plan.plan import StudyPlan
 from study.schedule.progress import RunProgress
 
 _ENDED = ("completed", "pruned", "paused")
@@ -97,8 +98,8 @@ def probed_epoch_seconds(plan: StudyPlan, steps: int = 3) -> dict[str, float]:
     from trainables.training.timing import seconds_per_epoch
 
     refuse_missing_device(plan)
-    with blaming("data"):
+    with error_context("data"):
         dataset = prepare_dataset(plan.definition.data, plan.definition.seeds.data_seed, dataset_cache())
     refuse_untrainable_labels(plan, dataset.splits)
-    with blaming("network"):  # the rest is what the network does with images that are fit
+    with error_context("network"):  # the rest is what the network does with images that are fit
         return {arm.arm.arm_id: seconds_per_epoch(arm.config, dataset_cache(), steps) for arm in plan.arms}

@@ -13,7 +13,8 @@ import yaml
 from study.collect.collect import collect
 from study.definition.loading import dump_study, load_study
 from study.layout import RunFolder
-from study.plan.plan import compile_plan, write_plan
+from study.plan.document import write_plan
+from study.plan.plan import compile_plan
 from study.schedule.dispatch import Dispatcher
 from study.tune.execution import WorkOrder, execute
 

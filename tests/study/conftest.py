@@ -16,7 +16,8 @@ from study.definition.model import StudyDefinition
 from study.journal.journal import JournalWriter
 from study.journal.state import read_states
 from study.layout import RunFolder
-from study.plan.plan import PlannedTrial, StudyPlan, compile_plan, write_plan
+from study.plan.document import write_plan
+from study.plan.plan import PlannedTrial, StudyPlan, compile_plan
 from study.schedule.dispatch import Dispatcher
 from study.schedule.drawing import DrawnRounds
 from study.schedule.progress import progress_of

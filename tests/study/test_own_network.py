@@ -11,7 +11,8 @@ import torch
 from study.definition.loading import dump_study, load_study
 from study.errors import UserError
 from study.layout import RunFolder
-from study.plan.plan import StudyPlan, compile_plan, plan_trial, read_plan, write_plan
+from study.plan.document import read_plan, write_plan
+from study.plan.plan import StudyPlan, compile_plan, plan_trial
 from trainables.networks.backbones import build_backbone
 
 NETWORK = """

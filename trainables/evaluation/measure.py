@@ -22,6 +22,7 @@ from trainables.evaluation.retrieval_metrics import (
     correct_triplets,
     rank_metrics,
 )
+from trainables.foundation.errors import error_context
 from trainables.foundation.global_stream import global_stream
 from trainables.foundation.pulse import beat
 from trainables.foundation.seeds import named_seed
@@ -220,7 +221,7 @@ def triplet_metrics(embeddings: torch.Tensor, split: FrozenSplit) -> tuple[TaskM
     metrics = []
     for column, task in enumerate(split.tasks):
         triplets = split.triplets[column]
-        with _named(task, split.name):
+        with error_context(f"task {task!r} on split {split.name!r}"):
             correct = correct_triplets(embeddings[column], triplets)
         classes = split.labels[triplets[:, 0], column]
         for average in AVERAGES:
@@ -242,7 +243,7 @@ def retrieval_metrics(embeddings: torch.Tensor, split: FrozenSplit) -> tuple[Tas
         labels = np.where(split.ranked, split.labels[:, column], -1)
         if (split.labels[:, column] < 0).all():
             continue
-        with _named(task, split.name):
+        with error_context(f"task {task!r} on split {split.name!r}"):
             found = rank_metrics(embeddings[column], labels)
         for metric in RANK_METRICS:
             for average in AVERAGES:
@@ -261,12 +262,3 @@ def _evaluation_mode(model: Embedder) -> Iterator[None]:
         yield
     finally:
         model.train(training)
-
-
-@contextmanager
-def _named(task: str, split: str) -> Iterator[None]:
-    """Put task and split in front of a complaint about the task's numbers."""
-    try:
-        yield
-    except ValueError as error:
-        raise ValueError(f"task {task!r} on split {split!r}: {error}") from error

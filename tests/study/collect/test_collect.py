@@ -12,7 +12,8 @@ from results.tables.store import read_table
 from study.collect.collect import build_tables, collect
 from study.definition.model import StudyDefinition
 from study.layout import RunFolder
-from study.plan.plan import StudyPlan, compile_plan, write_plan
+from study.plan.document import write_plan
+from study.plan.plan import StudyPlan, compile_plan
 from study.schedule.drawing import DrawnRounds
 from study.schedule.progress import progress_of, read_progress
 

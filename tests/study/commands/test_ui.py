@@ -20,7 +20,8 @@ import pytest
 
 from study.collect.collect import collect
 from study.layout import RunFolder
-from study.plan.plan import StudyPlan, write_plan
+from study.plan.document import write_plan
+from study.plan.plan import StudyPlan
 from study.plan.run_files import write_study_as_run
 
 REPOSITORY = Path(__file__).resolve().parents[3]

@@ -14,7 +14,8 @@ from study.definition.loading import dump_study, load_study, read_study
 from study.definition.renamed_keys import RENAMED
 from study.errors import UserError
 from study.layout import RunFolder
-from study.plan.plan import compile_plan, planned_definition, write_plan
+from study.plan.document import planned_definition, write_plan
+from study.plan.plan import compile_plan
 from study.plan.run_files import study_as_run, write_study_as_run
 from trainables.config.identity import trial_id
 

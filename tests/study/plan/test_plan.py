@@ -11,7 +11,8 @@ from study.definition.model import StudyDefinition
 from study.errors import UserError
 from study.journal.journal import JournalWriter
 from study.layout import RunFolder
-from study.plan.plan import StudyPlan, compile_plan, plan_trial, read_plan, write_plan
+from study.plan.document import read_plan, write_plan
+from study.plan.plan import StudyPlan, compile_plan, plan_trial
 from trainables.config.trial import TrialConfig
 
 

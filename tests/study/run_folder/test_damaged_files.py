@@ -19,7 +19,8 @@ from study.commands.target import Target, find_run, find_target
 from study.definition.loading import load_study
 from study.errors import UserError
 from study.layout import RunFolder
-from study.plan.plan import StudyPlan, planned_definition, write_plan
+from study.plan.document import planned_definition, write_plan
+from study.plan.plan import StudyPlan
 from study.plan.run_files import write_study_as_run
 from study.tracking.background_sync import BackgroundSync
 from study.tracking.tracker import SyncReport

@@ -19,7 +19,8 @@ from study.definition.loading import dump_study
 from study.definition.model import HalvingSection
 from study.journal.state import read_states
 from study.layout import RunFolder
-from study.plan.plan import StudyPlan, compile_plan, write_plan
+from study.plan.document import write_plan
+from study.plan.plan import StudyPlan, compile_plan
 from study.run_folder.driver import driver_of
 from study.schedule.dispatch import Dispatcher
 from study.schedule.drawing import DrawnRounds

@@ -15,7 +15,8 @@ from study.cli import app
 from study.definition.loading import dump_study, load_study
 from study.errors import UserError
 from study.layout import RunFolder
-from study.plan.plan import StudyPlan, compile_plan, write_plan
+from study.plan.document import write_plan
+from study.plan.plan import StudyPlan, compile_plan
 
 READING = ("status", "collect", "report", "sync")
 

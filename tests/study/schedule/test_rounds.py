@@ -14,7 +14,8 @@ from study.collect.collect import build_tables
 from study.errors import UserError
 from study.journal.journal import read_journal
 from study.layout import RunFolder
-from study.plan.plan import StudyPlan, write_plan
+from study.plan.document import write_plan
+from study.plan.plan import StudyPlan
 from study.schedule import drawing
 from study.schedule.progress import read_progress
 from study.status.status import StudyStatus, study_status

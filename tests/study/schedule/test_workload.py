@@ -26,7 +26,7 @@ def test_what_a_driver_tells_is_what_the_journals_say(make_plan, simulate):
 
 
 def read_progress_of(run):
-    from study.plan.plan import write_plan
+    from study.plan.document import write_plan
 
     write_plan(run.plan, run.folder)
     return read_progress(run.folder)

@@ -18,7 +18,8 @@ from study.collect.collect import collect
 from study.definition.loading import load_study
 from study.errors import UserError
 from study.layout import RunFolder
-from study.plan.plan import compile_plan, read_plan, write_plan
+from study.plan.document import read_plan, write_plan
+from study.plan.plan import compile_plan
 from study.schedule.drawing import DrawnRounds
 from study.schedule.progress import progress_of, read_progress
 from study.status.earlier import keep_aside

@@ -12,7 +12,8 @@ from study.cli import app
 from study.definition.loading import load_study
 from study.journal.journal import JournalWriter
 from study.layout import RunFolder
-from study.plan.plan import StudyPlan, compile_plan, write_plan
+from study.plan.document import write_plan
+from study.plan.plan import StudyPlan, compile_plan
 from study.schedule.drawing import DrawnRounds
 from study.schedule.progress import progress_of, read_progress
 from study.status.monitoring import train_again, unmonitored

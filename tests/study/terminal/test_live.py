@@ -24,7 +24,7 @@ from pathlib import Path
 from study.commands import live
 from study.terminal.display import open_console
 from study.layout import RunFolder
-from study.plan.plan import read_plan
+from study.plan.document import read_plan
 from study.schedule.dispatch import Dispatcher
 from study.journal.state import read_states
 

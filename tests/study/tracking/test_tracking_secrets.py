@@ -8,7 +8,8 @@ from typer.testing import CliRunner
 
 from study.cli import app
 from study.layout import RunFolder
-from study.plan.plan import StudyPlan, write_plan
+from study.plan.document import write_plan
+from study.plan.plan import StudyPlan
 
 SECRET = "s3cr3t-w0rd"  # noqa: S105 - looked for, opens nothing
 

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from trainables.foundation.errors import error_context
 from trainables.foundation.registry import nearest
 from trainables.sources.reading.cells import (
     CellRule,
@@ -140,7 +141,5 @@ def _drawn(
         if alone:
             notes.append(f"column {source.group_column!r}: {alone:,} images have no group; each forms its own")
         notes.append(missing.note(source.group_column))
-    try:
+    with error_context(table.file):
         return draw_split(groups, data_seed, source.shares), tuple(notes)
-    except ValueError as error:
-        raise ValueError(f"{table.file}: {error}") from error
