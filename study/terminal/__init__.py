@@ -1,1 +1,5 @@
-"""Output for a terminal: lines, tables, durations, and live progress."""
+"""Output for a terminal: lines, tables, durations, and live progress.
+
+May import ``study.status`` and below. To add a kind of output, add a function to ``display``, which escapes names and
+fits widths.
+"""

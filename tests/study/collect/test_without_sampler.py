@@ -14,12 +14,12 @@ from study.plan.plan import StudyPlan
 READ = """
 import sys
 from pathlib import Path
-from study.commands.results import collect_run, report_run
 from study.commands.status import show_status
 
 folder = Path({folder!r})
 show_status(folder, folder.parent, as_json=False)
 assert "scipy" not in sys.modules, "status loads SciPy"
+from study.commands.results import collect_run, report_run
 {command}
 loaded = {{"optuna", "study.schedule.sampler"}} & sys.modules.keys()
 assert not loaded, loaded
