@@ -1,4 +1,4 @@
-"""What a trial hands back: records of its epochs, its metrics per task, and how it ended. Plain data, no torch."""
+"""The results of a trial: epoch records, metrics per task, and its outcome. Plain data, no torch."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ AVERAGES: tuple[Average, ...] = ("query", "class")
 
 
 class DivergedError(RuntimeError):
-    """The loss or an embedding is not finite: a result of the trial's settings, so repeating it is of no use."""
+    """The loss or an embedding is not finite: a result of the trial's settings, so repeating it does not help."""
 
 
 @dataclass(frozen=True)
 class EpochRecord:
-    """One epoch: ``epoch`` epochs are done (1-based), it took ``seconds`` (never part of a result).
+    """One epoch: its number ``epoch`` (1-based) and its duration ``seconds`` (never part of a result).
 
-    ``earlier``: it was done by an earlier call, which has reported it already unless the caller lost the record.
+    ``earlier``: an earlier call ran it and has already reported it, unless the caller lost the record.
     """
 
     epoch: int
@@ -33,8 +33,8 @@ class EpochRecord:
 class TaskMetric:
     """One number of one task: a share in [0, 1], larger is better.
 
-    ``chance`` is the expected value under a random ranking of the same queries and gallery. ``queries`` counts what
-    was averaged: queries of a rank metric, triplets of the triplet accuracy.
+    ``chance`` is the expected value under a random ranking of the same queries and gallery. ``queries`` is the number
+    of averaged items: queries for a rank metric, triplets for the triplet accuracy.
     """
 
     split: str
@@ -48,7 +48,7 @@ class TaskMetric:
 
 @dataclass(frozen=True)
 class TrialOutcome:
-    """How a call of ``run_trial`` ended; ``finished`` is False when it stopped at a rung before the last epoch."""
+    """The outcome of a ``run_trial`` call; ``finished`` is False if it stopped at a rung before the last epoch."""
 
     epochs_run: int
     finished: bool
@@ -58,7 +58,7 @@ class TrialOutcome:
 
 
 def mean_over_tasks(task_metrics: Iterable[TaskMetric], split: str, metric: str, average: Average = "query") -> float:
-    """Return the mean over tasks, every task with equal weight.
+    """Return the mean over tasks, weighting all tasks equally.
 
     Raises:
         ValueError: no task has this metric.
@@ -79,7 +79,7 @@ def worst_task(task_metrics: Iterable[TaskMetric], split: str, metric: str, aver
 def select(
     task_metrics: Iterable[TaskMetric], split: str, metric: str, average: Average = "query"
 ) -> tuple[TaskMetric, ...]:
-    """Return one row a task, in the order given.
+    """Return one row per task, in the given order.
 
     Raises:
         ValueError: no row matches.

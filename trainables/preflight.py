@@ -1,4 +1,4 @@
-"""What would end every trial of an arm at its start, found before one is trained: from shapes, names and labels."""
+"""Checks shapes, names and labels for errors that would stop all trials of an arm at the start."""
 
 from __future__ import annotations
 
@@ -22,33 +22,33 @@ from trainables.sampling.triplets import TripletPool
 from trainables.sources.source import SPLITS, Labels
 
 LOSS_WEIGHTING = frozenset(("equal", "rlw", "dwa", "uncertainty", "famo"))
-"""Own methods that look at losses; the others look at gradients of what the tasks share."""
+"""Our own methods that use the losses; the others use the gradients of the shared parameters."""
 
 
 @dataclass(frozen=True)
 class SplitLabels:
-    """Labels (N, T) of a split, and its published triplets (M, 3) by task, as the source has them."""
+    """Labels (N, T) of a split, and its published triplets (M, 3) by task, as given by the source."""
 
     labels: Labels
     triplets: Mapping[str, Labels]
 
 
 def read_labels(data: DataConfig, data_seed: int, cache: Path) -> dict[str, SplitLabels]:
-    """Return the labels of all splits without decoding an image; those of corrupt images are among them.
+    """Return the labels of all splits without decoding an image, including those of corrupt images.
 
     Raises:
-        ValueError: files, columns or tasks do not fit together.
+        ValueError: files, columns and tasks are inconsistent.
     """
     source = data.open(data_seed, cache)
     return {split: SplitLabels(source.labels(split), source.triplets(split)) for split in SPLITS}
 
 
 def check_trainable(config: TrialConfig, splits: Mapping[str, LabelsAndTriplets]) -> None:
-    """Check, from labels alone, that batches and frozen triplets can be drawn from every split for every task.
+    """Check from labels alone that batches and frozen triplets can be drawn from each split for each task.
 
     Raises:
         ValueError: a task cannot form a triplet in a split, or among the images that ``evaluation.max_images`` leaves
-            of it, there are fewer images than a batch takes, or the agreement of tasks is to be measured on a task
+            of it; there are fewer images than the batch size; or the agreement of tasks is to be measured on a task
             without labels.
     """
     train = splits["train"]
@@ -62,7 +62,7 @@ def check_trainable(config: TrialConfig, splits: Mapping[str, LabelsAndTriplets]
 
 
 def check_something_to_train(config: TrialConfig) -> None:
-    """Check that the arm has parameters that are trained, and that its balancing method finds those it works on.
+    """Check that the arm has trainable parameters, and that its balancing method has the parameters it needs.
 
     Raises:
         ValueError: all are frozen, by the network's own code and by ``modulation.initialization.trainable``.
@@ -74,20 +74,20 @@ def check_something_to_train(config: TrialConfig) -> None:
     if not trained:
         raise ValueError(
             f"network.backbone: all parameters of {network!r} are frozen (requires_grad is false), and the arm adds"
-            " none that are trained, so there is nothing to train; leave the arm out, or let the network be trained"
+            " no trainable ones, so there is nothing to train; leave out the arm, or unfreeze the network"
         )
     if not shared and method in BALANCERS.built_in - LOSS_WEIGHTING:
         raise ValueError(
             f"balancing: {method} balances the gradients of shared parameters, but all parameters of {network!r} are"
-            f" frozen; methods that do without: {', '.join(sorted(LOSS_WEIGHTING))}"
+            f" frozen; methods that do not need them: {', '.join(sorted(LOSS_WEIGHTING))}"
         )
 
 
 def check_start_weights(network: NetworkConfig, image_size: int) -> None:
-    """Check the file of start weights against the network, by names and shapes; nothing where there is none.
+    """Check the names and shapes in the file of initial weights against the network, if there is one.
 
     Raises:
-        ValueError: it cannot be read, or does not fit.
+        ValueError: the file cannot be read, or does not fit.
     """
     if network.weights is not None:
         with torch.device("meta"):

@@ -1,9 +1,9 @@
-"""``run_trial``: train one trial from wherever it stands, report its epochs, measure it, and keep its weights.
+"""``run_trial``: start or resume a trial, train it, report its epochs, measure it, and keep its weights.
 
-The order of writing decides that no interruption costs more than an epoch or changes a number: an epoch is reported,
-then checkpointed (a repeated epoch reports the same numbers); at the end the weights are written before the checkpoint
-goes. Checkpoint and weights hold what was reported, so that a caller who lost it is told again; damaged, they are set
-aside and the trial starts over.
+The order of writes ensures that no interruption costs more than an epoch or changes a number. Each epoch is reported,
+then checkpointed (a repeated epoch reports the same numbers); at the end, the weights are written before the checkpoint
+is removed. Checkpoint and weights contain the reported records, so that lost ones can be reported again. If they are
+damaged, they are set aside and the trial starts over.
 """
 
 from __future__ import annotations
@@ -42,23 +42,23 @@ Report = Callable[[EpochRecord], None]
 def run_trial(
     config: TrialConfig, *, report: Report, workspace: Path, cache: Path, until_epoch: int | None = None
 ) -> TrialOutcome:
-    """Train a trial to its end, or to a rung, going on from the checkpoint in ``workspace`` if there is one.
+    """Train a trial to the end or to a rung, resuming from the checkpoint in ``workspace`` if there is one.
 
-    On the CPU the numbers are the same to the last bit however often the trial was interrupted or paused. Process-wide
-    settings of torch are put back when the call ends; the global random state is neither read nor moved. Test images
-    are touched only by a finished trial whose ``evaluation.splits`` name them.
+    On the CPU, interruptions and pauses do not change a single bit of the results. Process-wide torch settings are
+    restored when the call ends; the global random state is neither read nor advanced. Only a finished trial whose
+    ``evaluation.splits`` include ``test`` touches test images.
 
     Args:
         config: The trial.
-        report: Called after every epoch, before its checkpoint is written; first for the epochs of earlier calls, whose
-            records are marked ``earlier``.
+        report: Called after each epoch, before its checkpoint is written. Epochs of earlier calls are reported first,
+            marked ``earlier``.
         workspace: The trial's own folder: checkpoint, then weights.
         cache: Decoded images and frozen triplets, shared by all trials on the node.
-        until_epoch: A rung: stop after this many epochs in all. The outcome then holds the metrics on validation and
-            is not finished. None means ``optimization.epochs``.
+        until_epoch: A rung: stop after this many epochs in total. The outcome then contains the metrics on validation
+            and is not finished. None means ``optimization.epochs``.
 
     Returns:
-        How it ended. A trial that was already finished is measured again from its weights, with the same numbers.
+        The outcome. A trial that is already finished is measured again from its weights, with the same numbers.
 
     Raises:
         DivergedError: a loss or an embedding is not finite.
@@ -82,7 +82,7 @@ def run_trial(
 
 
 class _Trial:
-    """One trial in this process: its parts, and how far it is."""
+    """One trial in this process: its parts and its progress."""
 
     def __init__(self, config: TrialConfig, workspace: Path, cache: Path, runtime: Runtime) -> None:
         dataset = prepare_dataset(config.data, config.data_seed, cache)
@@ -103,7 +103,7 @@ class _Trial:
         self._validation: Tensor | None = None
 
     def load(self, until_epoch: int) -> None:
-        """Take up what the workspace holds, unless it is beyond a rung that was never measured."""
+        """Load the state in the workspace, unless it is past a rung that was never measured."""
         weights = read_weights(self._weights, self._id)
         if weights is not None:
             self._learner.model.load_stored_state(weights.tensors)
@@ -115,7 +115,7 @@ class _Trial:
             return
         records = TrialRecords.from_dict(found.records)
         if found.epoch > until_epoch and until_epoch not in records.rungs:
-            _log.warning("%s is beyond epoch %d, which is asked for: it starts over", self._checkpoint, until_epoch)
+            _log.warning("%s is past the requested epoch %d: starting over", self._checkpoint, until_epoch)
             return
         self._learner.load_state(found)
         self._records = records
@@ -123,20 +123,20 @@ class _Trial:
         self._earlier_peak = found.peak_memory_bytes
 
     def repeat(self, report: Report, until_epoch: int) -> None:
-        """Report the epochs of earlier calls again, up to this one."""
+        """Report the epochs of earlier calls again, up to ``until_epoch``."""
         for record in self._records.earlier(until_epoch):
             report(record)
 
     def has_measured(self, epoch: int) -> bool:
-        """Whether this is a rung behind the trial whose metrics are known."""
+        """Whether the trial is past this rung and has measured it."""
         return epoch < self.epoch and epoch in self._records.rungs
 
     def measured_at(self, epoch: int) -> TrialOutcome:
-        """Return what the trial measured when it paused there."""
+        """Return the outcome measured when the trial paused there."""
         return self._paused(epoch, self._records.rungs[epoch])
 
     def train(self, report: Report, until_epoch: int) -> None:
-        """Run the epochs up to ``until_epoch``; each is reported, then kept."""
+        """Run the epochs up to ``until_epoch``; report each, then write the checkpoint."""
         while self.epoch < until_epoch:
             started = time.perf_counter()
             metrics = self._run_epoch(self.epoch + 1, last=self.epoch + 1 == until_epoch)
@@ -147,7 +147,7 @@ class _Trial:
             self._save()
 
     def pause(self) -> TrialOutcome:
-        """Measure on validation alone, and keep what was found with the checkpoint."""
+        """Measure on validation only, and keep the metrics in the checkpoint."""
         metrics = self._measure(VALIDATION)
         if self.epoch not in self._records.rungs:
             self._records.rungs[self.epoch] = metrics
@@ -165,7 +165,7 @@ class _Trial:
         save_checkpoint(self._checkpoint, kept)
 
     def finish(self) -> TrialOutcome:
-        """Measure on the splits asked for, keep the weights, and remove the checkpoint."""
+        """Measure on the configured splits, keep the weights, and remove the checkpoint."""
         metrics = tuple(row for split in self._config.evaluation.splits for row in self._measure(split))
         if not self._weights.exists():
             save_weights(self._weights, self._learner.model, self._config, self._id, self._records)
@@ -195,12 +195,12 @@ class _Trial:
             except DivergedError:
                 if last:
                     raise
-                return metrics  # a look on the way decides nothing: running statistics may only be late
+                return metrics  # an intermediate evaluation is not decisive: running statistics may just be lagging
             metrics |= self._evaluator.epoch_metrics(self._validation)
         return metrics
 
     def _measure(self, split: str) -> tuple[TaskMetric, ...]:
-        """Return all metrics of a split; the last epoch of the call has already embedded validation."""
+        """Return all metrics of a split; validation has been embedded by the last epoch of the call."""
         known = self._validation if split == VALIDATION else None
         embeddings = self._evaluator.embed(self._learner.model, split) if known is None else known
         return self._evaluator.task_metrics(embeddings, split)

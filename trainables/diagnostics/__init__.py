@@ -1,4 +1,4 @@
 """Measurements that explain a result: update agreement and inter-task affinity.
 
-They watch a training without changing its numbers. May import everything except ``run``.
+They observe training without changing its numbers. May import everything except ``run``.
 """

@@ -1,14 +1,14 @@
-"""Inter-task affinity: how much does a step on one task help another, and do the tasks' gradients agree?
+"""Inter-task affinity: how much a step on one task helps another, and whether the tasks' gradients agree.
 
-Affinity is that of TAG (Fifty et al., NeurIPS 2021, arXiv 2109.04617, section 4). With the shared weights w, the
+Affinity is defined as in TAG (Fifty et al., NeurIPS 2021, arXiv 2109.04617, section 4). With the shared weights w, the
 learning rate r and the loss L_j of task j on one batch,
 
     Z(i -> j) = (1 - L_j(w - r * gradient of L_i) / L_j(w)) / r
 
-Above zero, a step of plain descent on i alone would have lowered the loss of j on that batch. Divided by the rate, as
-in the released code, steps count alike whatever the schedule makes of the rate. Unlike here, the released look-ahead
-step includes the momentum of the joint training. The cosine of two tasks is that between their gradients for all
-shared weights, each gradient taken as one vector.
+If positive, a gradient descent step on i alone would have lowered the loss of j on that batch. Dividing by the rate, as
+in the released code, makes steps comparable regardless of the learning-rate schedule. Unlike here, the look-ahead step
+of the released code includes the momentum of the joint training. The cosine of two tasks is the cosine between their
+gradients with respect to all shared weights, each taken as one vector.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from torch import Tensor, nn
 
 @dataclass(frozen=True)
 class StepAffinity:
-    """What one batch says of T tasks, in float64 on the CPU; NaN for pairs with a task that has no loss there.
+    """The measurements of one batch for T tasks, in float64 on the CPU; NaN for pairs with a task without a loss.
 
     Attributes:
         affinity: (T, T), ``[i, j]`` is Z(i -> j).
@@ -36,14 +36,14 @@ class StepAffinity:
 
 
 def affinities(before: Tensor, after: Tensor, rate: float) -> Tensor:
-    """Return Z (T, T) in float64; NaN in rows and columns of tasks whose loss is not above zero.
+    """Return Z (T, T) in float64; NaN in rows and columns of tasks whose loss is not positive.
 
-    Such a task has no triplet in the batch that it could learn from: it takes no step and has nothing to gain.
+    Such a task has no triplet in the batch to learn from: it takes no step and has nothing to gain.
 
     Args:
         before: (T,) losses at the shared weights.
         after: (T, T), row i: the losses after a step on task i alone.
-        rate: Learning rate of that step, above 0.
+        rate: Learning rate of that step, positive.
     """
     start = before.to("cpu", torch.float64)
     values = (1 - after.to("cpu", torch.float64) / start) / rate
@@ -55,7 +55,7 @@ def gradient_cosines(gradients: Sequence[Tensor]) -> Tensor:
     """Return the cosines (T, T) between the tasks' gradients, in float64; NaN where a gradient is zero.
 
     Args:
-        gradients: For every weight tensor (T, ...): each task's gradient; together they are one vector a task.
+        gradients: For each weight tensor (T, ...): each task's gradient; together they form one vector per task.
     """
     vectors = torch.cat([gradient.flatten(1).to("cpu", torch.float64) for gradient in gradients], dim=1)
     lengths = vectors.norm(dim=1)
@@ -65,7 +65,7 @@ def gradient_cosines(gradients: Sequence[Tensor]) -> Tensor:
 
 
 class LookAhead:
-    """Weights after a step of plain descent, inside a ``with`` block; then they are the old ones, bit for bit."""
+    """Weights after a gradient descent step, inside a ``with`` block; on exit the old ones are restored bit for bit."""
 
     def __init__(self, weights: Sequence[nn.Parameter], gradients: Sequence[Tensor], rate: float) -> None:
         self._weights, self._gradients, self._rate = weights, gradients, rate
@@ -83,18 +83,18 @@ class LookAhead:
 
 
 class NanMean:
-    """The mean of tensors of one shape, entry by entry over those that are not NaN there."""
+    """The elementwise mean of tensors of one shape, ignoring NaN."""
 
     def __init__(self, shape: Sequence[int]) -> None:
         self._sum = torch.zeros(tuple(shape), dtype=torch.float64)
         self.counts = torch.zeros(tuple(shape), dtype=torch.int64)
 
     def add(self, values: Tensor) -> None:
-        """Take in one more tensor."""
+        """Add a tensor."""
         known = ~values.isnan()
         self._sum += values.masked_fill(~known, 0.0)
         self.counts += known
 
     def mean(self) -> Tensor:
-        """Return the mean; NaN where there was nothing."""
+        """Return the mean; NaN for elements without values."""
         return self._sum / self.counts

@@ -1,4 +1,4 @@
-"""One fully shared training during which inter-task affinity is measured. The model is not kept."""
+"""Trains one fully shared model and measures inter-task affinity during training. The model is discarded."""
 
 from __future__ import annotations
 
@@ -21,19 +21,19 @@ from trainables.training.runtime import trial_runtime
 Floats = NDArray[np.float64]
 
 Progress = Callable[[int, int], None]
-"""Called after every step with the steps done and the steps there are."""
+"""Called after each step with the number of steps done and the total number of steps."""
 
 
 @dataclass(frozen=True)
 class PilotAffinity:
-    """Means over the measured steps, rows and columns in the order of the configuration's tasks.
+    """Means over the measured steps; rows and columns are in the order of the configuration's tasks.
 
     Attributes:
         affinity: (T, T), ``[i, j]``: the mean of Z(i -> j), see ``trainables.diagnostics.affinity``.
         cosine: (T, T): the mean cosine between gradients over all shared weights.
-        stage_cosine: The same by stage; NaN where the gradients of a stage were zero in every measured step.
-        steps: Steps of the pilot.
-        measured: How many of them were measured.
+        stage_cosine: The same by stage; NaN if the gradients of a stage were zero in all measured steps.
+        steps: Number of steps of the pilot.
+        measured: Number of measured steps.
     """
 
     affinity: Floats
@@ -44,20 +44,20 @@ class PilotAffinity:
 
 
 def run_affinity_pilot(config: TrialConfig, *, cache: Path, every_steps: int, progress: Progress) -> PilotAffinity:
-    """Train the shared model of ``config`` to its end, measuring before every ``every_steps``-th step on its batch.
+    """Train the shared model of ``config`` to the end; before every ``every_steps``-th step, measure on its batch.
 
-    Measuring changes nothing in the training. On the CPU the same configuration gives the same numbers to the last bit.
+    Measuring does not change the training. On the CPU, the same configuration gives bit-identical numbers.
 
     Args:
         config: One network without modulation for at least two tasks.
         cache: Decoded images, shared with all trials on the node.
-        every_steps: Distance between two measured steps; the first is step ``every_steps``.
-        progress: Told of every step.
+        every_steps: Number of steps between measurements; the first is at step ``every_steps``.
+        progress: Called after each step.
 
     Raises:
         DivergedError: a loss is not finite.
-        ValueError: the configuration does not fit the data or the machine, has one task or a model that is not shared,
-            no step would be measured, or a pair of tasks never had losses in the same measured batch.
+        ValueError: the configuration does not fit the data or the machine, has only one task or a model that is not
+            shared, no step would be measured, or two tasks never had losses in the same measured batch.
     """
     tasks = config.data.tasks
     if len(tasks) < 2:
@@ -82,7 +82,7 @@ def run_affinity_pilot(config: TrialConfig, *, cache: Path, every_steps: int, pr
 
 
 class _Means:
-    """Running means of what the steps say."""
+    """Running means of the measurements."""
 
     def __init__(self, tasks: int) -> None:
         self._shape = (tasks, tasks)
@@ -98,14 +98,14 @@ class _Means:
             self._stages.setdefault(stage, NanMean(self._shape)).add(cosine)
 
     def check_complete(self, tasks: tuple[str, ...]) -> None:
-        """Refuse means of which a pair of tasks has none: no grouping could be told from them."""
+        """Refuse means that lack a pair of tasks, since no grouping can be derived from them."""
         for means in (self._affinity, self._cosine):
             missing = (means.counts == 0).nonzero().tolist()
             if missing:
                 first, second = (tasks[place] for place in missing[0])
                 raise ValueError(
-                    f"tasks {first!r} and {second!r} never had losses in the same of {self._measured} measured batches;"
-                    " measure more steps or take larger batches"
+                    f"tasks {first!r} and {second!r} had no losses together in the {self._measured} measured batches;"
+                    " measure more steps or use larger batches"
                 )
 
     def result(self, steps: int) -> PilotAffinity:

@@ -1,4 +1,4 @@
-"""Measuring inter-task affinity of a fully shared model on a training batch, without leaving a trace in it."""
+"""Measures inter-task affinity of a fully shared model on a training batch without changing the model."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ from trainables.training.runtime import Runtime
 
 
 class AffinityProbe:
-    """Looks one step ahead for every task, on the batch that training is about to use.
+    """Looks one step ahead for each task, on the batch that training is about to use.
 
-    Costs about T + 1 forward passes and T backward passes. All is computed in fp32 and with running batch-norm
-    statistics, so tasks do not mix and statistics, ``.grad``, optimizer and random states stay as they are; the weights
-    are put back bit for bit. The step is plain descent whatever the trial's optimizer.
+    This costs about T + 1 forward passes and T backward passes. Everything is computed in fp32 with running batch-norm
+    statistics, so tasks do not mix, and statistics, ``.grad``, optimizer and random states do not change; the weights
+    are restored bit for bit. The step is plain gradient descent, regardless of the trial's optimizer.
     """
 
     def __init__(self, config: TrialConfig, split: Split, runtime: Runtime) -> None:
@@ -45,8 +45,8 @@ class AffinityProbe:
         """Return affinities and gradient cosines at the model's weights.
 
         Args:
-            model: The shared model; left as it was.
-            batch: Rows of the split, of the trial's own scheme.
+            model: The shared model; not changed.
+            batch: Rows of the split, in the trial's own scheme.
             learning_rate: Of the look-ahead step.
         """
         images = to_network_input(
@@ -83,7 +83,7 @@ class AffinityProbe:
         )
 
     def _losses(self, model: MultiTaskModel, images: Tensor, batch: Batch) -> list[Tensor]:
-        """Return the loss of every task on the batch, in fp32; a network that draws draws the same every time."""
+        """Return the loss of each task on the batch, in fp32; networks with random layers draw the same each time."""
         with global_stream(self._stream, images.device):
             return [found.loss for found in self._task_losses(model, images, batch)]
 

@@ -1,16 +1,16 @@
-"""``update_agreement``: do the tasks want from a shared filter what joint training does to it?
+"""``update_agreement``: whether joint training changes a shared filter in the direction that each task wants.
 
 For a filter k of a shared layer (one output channel of a convolution, one row of a linear layer) and a task t, g(k,t)
-is the gradient of the task's own loss, and u(k) = weights before - weights after is the step training really took over
-a window. Per stage of the backbone:
+is the gradient of the task's own loss, and u(k) = weights before - weights after is the actual training step over a
+window. Per stage of the backbone:
 
 (a) ``update``: mean over filters of cosine(g(k,t), u(k)), per task;
 (b) ``positive_share``: share of filters whose inner product of g(k,t) and u(k) is positive, per task;
 (c) ``cosine``: mean over filters of cosine(g(k,s), g(k,t)) per pair of tasks, and ``conflict_share``: share of all
     (pair, filter) cases in which that cosine is negative.
 
-The measure is this project's own. Optimizers that rescale (Adagrad, Adam) rescale u(k) too, which is meant: u is what
-training did. A filter where a gradient or the step is zero has no direction and is left out.
+This measure is the project's own. Optimizers that rescale gradients (Adagrad, Adam) also rescale u(k), as intended: u
+is the actual change. A filter whose gradient or step is zero has no direction and is left out.
 """
 
 from __future__ import annotations
@@ -27,14 +27,14 @@ PREFIX = "update_agreement"
 
 @dataclass(frozen=True)
 class StageAgreement:
-    """The statistics of one stage for T tasks; NaN where no filter has a direction.
+    """The statistics of one stage for T tasks; NaN if no filter has a direction.
 
     Attributes:
         update: (T,) mean cosine between a task's gradient and the step taken.
-        positive_share: (T,) share of filters where they point the same way.
+        positive_share: (T,) share of filters with a positive inner product of the two.
         cosine: (T, T) mean cosine between the gradients of two tasks.
         conflicts: Number of (pair of tasks, filter) cases with a negative cosine.
-        comparisons: Number of all such cases.
+        comparisons: Total number of such cases.
     """
 
     update: Tensor
@@ -45,11 +45,11 @@ class StageAgreement:
 
 
 def stage_agreement(gradients: Sequence[Tensor], steps: Sequence[Tensor]) -> StageAgreement:
-    """Compute the statistics of one stage from the layers in it.
+    """Compute the statistics of one stage from its layers.
 
     Args:
-        gradients: For every layer (T, K, ...): gradient of each task's loss for each of the K filters.
-        steps: For every layer (K, ...): weights before the window minus weights after it.
+        gradients: For each layer (T, K, ...): gradient of each task's loss for each of the K filters.
+        steps: For each layer (K, ...): weights before the window minus weights after it.
     """
     pairs, updates = [], []
     for gradient, step in zip(gradients, steps, strict=True):
@@ -71,7 +71,7 @@ def stage_agreement(gradients: Sequence[Tensor], steps: Sequence[Tensor]) -> Sta
 
 
 def agreement_metrics(stage: str, tasks: Sequence[str], agreement: StageAgreement) -> dict[str, float]:
-    """Name the statistics per task and pair of one stage as metrics of an epoch; what has no value is left out."""
+    """Return the statistics of one stage per task and pair as epoch metrics; undefined values are left out."""
     named: dict[str, Tensor] = {}
     for index, task in enumerate(tasks):
         named[f"update/{stage}/{task}"] = agreement.update[index]
@@ -82,14 +82,14 @@ def agreement_metrics(stage: str, tasks: Sequence[str], agreement: StageAgreemen
 
 
 def conflict_metrics(stage: str, agreements: Sequence[StageAgreement]) -> dict[str, float]:
-    """Name the share of conflicts of one stage, over all networks; nothing where no network has two tasks."""
+    """Return the share of conflicts of one stage over all networks; nothing if no network has two tasks."""
     comparisons = sum(agreement.comparisons for agreement in agreements)
     conflicts = sum(agreement.conflicts for agreement in agreements)
     return {f"{PREFIX}/conflict_share/{stage}": conflicts / comparisons} if comparisons else {}
 
 
 def _directions(vectors: Tensor) -> tuple[Tensor, Tensor]:
-    """Return vectors (..., F) at unit length, and which of them have one; in float64, where tiny gradients square."""
+    """Return unit vectors (..., F), and which vectors are not zero; in float64, where squares of tiny values fit."""
     exact = vectors.to("cpu", torch.float64)
     lengths = exact.norm(dim=-1)
     return exact / lengths.clamp_min(torch.finfo(torch.float64).tiny)[..., None], lengths > 0

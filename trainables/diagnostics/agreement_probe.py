@@ -1,4 +1,4 @@
-"""Measuring ``update_agreement`` of a model over one epoch of training, without leaving a trace in it."""
+"""Measures ``update_agreement`` of a model over one training epoch without changing the model."""
 
 from __future__ import annotations
 
@@ -23,27 +23,27 @@ from trainables.networks.multi_task import MultiTaskModel, RetrievalNetwork
 from trainables.training.runtime import Runtime
 
 Layers = dict[tuple[int, str], list[Tensor]]
-"""By (index of the network, stage): one tensor a layer."""
+"""By (index of the network, stage): one tensor per layer."""
 
 
 @dataclass(frozen=True)
 class Window:
-    """The start of a window: the weights, and the gradient of every task's loss for them, (T, ...) stacked by task."""
+    """The start of a window: the weights, and the gradients of each task's loss, (T, ...) stacked by task."""
 
     weights: Layers
     gradients: Layers
 
 
 class AgreementProbe:
-    """Compares what each task wants of the shared weights with what an epoch of training does to them.
+    """Compares each task's gradients of the shared weights with the weights' change over a training epoch.
 
-    Gradients are taken at the start of the epoch, by one forward pass and a backward pass a task, on a fixed batch of
-    training images from a random stream of its own, each task with all its valid triplets in that batch. They are taken
-    in fp32 and with running batch-norm statistics, so tasks do not mix, and neither statistics nor ``.grad`` nor random
-    states change. The step u is the weights' change over the epoch.
+    Gradients are computed at the start of the epoch, with one forward pass and one backward pass per task, on a fixed
+    batch of training images from a separate random stream. Each task uses all its valid triplets in that batch. The
+    computation uses fp32 and running batch-norm statistics, so tasks do not mix, and statistics, ``.grad`` and random
+    states do not change. The step u is the weights' change over the epoch.
 
-    Layers counted are convolutions and linear layers of the backbones. Tasks of different networks share none, and are
-    not compared. In the first epoch running statistics are still at their start values.
+    The measure covers the convolutions and linear layers of the backbones. Tasks of different networks share no layers
+    and are not compared. In the first epoch, running statistics still have their initial values.
     """
 
     def __init__(self, config: TrialConfig, split: Split, runtime: Runtime) -> None:
@@ -59,13 +59,13 @@ class AgreementProbe:
         self._margin, self._distance = config.loss.margin, chosen_distance(config.loss)
 
     def begin(self, model: MultiTaskModel) -> Window:
-        """Take weights and gradients at the start of an epoch."""
+        """Record weights and gradients at the start of an epoch."""
         gradients: Layers = {}
         training = model.training
         model.eval()
         try:
             for index, network in enumerate(model.members):
-                with global_stream(self._stream, self._images.device):  # for networks that draw in this mode, too
+                with global_stream(self._stream, self._images.device):  # for networks that also draw in this mode
                     found = self._task_gradients(network)
                 gradients |= {(index, stage): of_layers for stage, of_layers in found.items()}
         finally:
@@ -88,7 +88,7 @@ class AgreementProbe:
         return metrics
 
     def _task_gradients(self, network: RetrievalNetwork) -> dict[str, list[Tensor]]:
-        """Return by stage, for every layer, the gradients (T, ...) of the network's tasks."""
+        """Return by stage, for each layer, the gradients (T, ...) of the network's tasks."""
         layers = _network_layers(network)
         flat = [weight for weights in layers.values() for weight in weights]
         embeddings = network.embed_tasks(self._images)
@@ -96,14 +96,14 @@ class AgreementProbe:
         for position, task in enumerate(network.tasks):
             own = embeddings[position : position + 1]
             loss = batch_triplet_loss(own, self._labels[task], self._margin, self._distance).loss
-            # A branch with layers of its own does not touch the shared ones: their gradient is 0, and left out.
+            # A branch with its own layers does not use the shared ones: their gradient is 0, and left out.
             by_task.append(gradients_of(loss, flat, retain_graph=task != network.tasks[-1]))
         stacked = iter([torch.stack(gradients) for gradients in zip(*by_task, strict=True)])
         return {stage: [next(stacked) for _ in weights] for stage, weights in layers.items()}
 
 
 def _network_layers(network: RetrievalNetwork) -> dict[str, list[nn.Parameter]]:
-    """Return by stage the weights whose first axis counts filters: of convolutions and linear layers, where any run."""
+    """Return by stage the weights whose first axis indexes filters: of convolutions and linear layers, if any run."""
     backbone = network.backbone
     by_stage = {
         shape.name: [

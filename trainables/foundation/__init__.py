@@ -1,4 +1,4 @@
-"""What every other room builds on: the base class of sections, registries, seeds, random streams, files.
+"""The base of all other packages: the base class of sections, registries, seeds, random streams, files.
 
-Imports no other room. Only what several rooms need belongs here.
+Imports no other package. Only code that several packages need belongs here.
 """

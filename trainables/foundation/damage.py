@@ -1,4 +1,4 @@
-"""Damaged files: what parsing them raises, checksums, and where they are kept."""
+"""Damaged files: the errors that parsing them raises, checksums, and setting them aside."""
 
 from __future__ import annotations
 
@@ -19,33 +19,33 @@ DAMAGE = (
     lzma.LZMAError,
     struct.error,
     pickle.UnpicklingError,
-    OSError,  # a seek outside the bytes; the disk itself is read before
+    OSError,  # a seek outside the bytes; the disk has already been read
     RuntimeError,
     ValueError,
     TypeError,
     AttributeError,
     LookupError,
     OverflowError,
-    MemoryError,  # a length that was damaged
+    MemoryError,  # a damaged length
     EOFError,
     SyntaxError,  # numpy parses the header of an array
 )
-"""What parsing bytes raises that are not what was written."""
+"""The errors that parsing damaged bytes raises."""
 
 
 def set_aside(path: Path, what: str, damage: BaseException) -> None:
-    """Rename a damaged file to ``<name>.unreadable`` and log a warning: what was in it is computed again."""
+    """Rename a damaged file to ``<name>.unreadable`` and log a warning; its content will be recomputed."""
     aside = path.with_name(f"{path.name}.unreadable")
     path.replace(aside)
     _log.warning("%s %s cannot be read (%s); kept as %s, the trial starts over", what, path, damage, aside.name)
 
 
 def compare_checksums(content: bytes) -> None:
-    """Compare what ``torch.save`` wrote with its checksums; ``torch.load`` looks at none.
+    """Verify the checksums of a ``torch.save`` file, which ``torch.load`` ignores.
 
     Raises:
         ValueError: a checksum does not match.
-        zipfile.BadZipFile: and others of ``DAMAGE``, where it is no whole archive.
+        zipfile.BadZipFile: or another error of ``DAMAGE``: the archive is not intact.
     """
     with zipfile.ZipFile(io.BytesIO(content)) as archive:
         broken = archive.testzip()

@@ -1,4 +1,4 @@
-"""Files: hashes and checksums of their content, and writing one so that a crash never leaves half of it."""
+"""Files: hashes and checksums of their content, and atomic writing."""
 
 from __future__ import annotations
 
@@ -14,30 +14,30 @@ _CHUNK_BYTES = 2**20
 
 
 def file_hash(path: Path) -> str:
-    """Return the BLAKE2b hash of a file's bytes, computed once a process while size and time of change stay."""
+    """Return the BLAKE2b hash of a file's bytes, cached per process while size and modification time do not change."""
     status = path.stat()
     return _hash_once(path.resolve(), status.st_size, status.st_mtime_ns)
 
 
 def bytes_hash(content: bytes) -> str:
-    """Return the ``file_hash`` of a file that holds these bytes."""
+    """Return the ``file_hash`` of a file with these bytes."""
     return hashlib.blake2b(content).hexdigest()[:32]
 
 
 def file_checksum(path: Path) -> str:
-    """Return the CRC-32 of a file's bytes, computed once a process while the file stays the same one.
+    """Return the CRC-32 of a file's bytes, cached per process while the file does not change.
 
-    For damage, not for identity: it runs at four times the speed of BLAKE2b, which counts where gigabytes of decoded
-    images are checked by every worker.
+    Use it to detect damage, not as an identity. It is four times as fast as BLAKE2b, which matters because each worker
+    checks gigabytes of decoded images.
     """
     status = path.stat()
     return _checksum_once(path.resolve(), status.st_ino, status.st_size, status.st_mtime_ns)
 
 
 def write_atomically(path: Path, write: Callable[[IO[bytes]], object]) -> None:
-    """Write a file under a temporary name in the same folder, flush it to the disk and rename it.
+    """Write a file under a temporary name in the same folder, flush it to disk and rename it.
 
-    Whoever opens ``path`` finds the old content or the new, also after a crash or a power cut.
+    Readers of ``path`` see either the old content or the new, even after a crash or a power failure.
     """
     temporary = temporary_path(path)
     try:
@@ -46,7 +46,7 @@ def write_atomically(path: Path, write: Callable[[IO[bytes]], object]) -> None:
             file.flush()
             os.fsync(file.fileno())
         temporary.replace(path)
-    except BaseException:  # a full disk: leave it the room that the half file takes
+    except BaseException:  # a full disk: free the space of the partial file
         temporary.unlink(missing_ok=True)
         raise
     folder = os.open(path.parent, os.O_RDONLY)
@@ -57,7 +57,7 @@ def write_atomically(path: Path, write: Callable[[IO[bytes]], object]) -> None:
 
 
 def temporary_path(path: Path) -> Path:
-    """Return the name ``write_atomically`` uses: fixed, so that what a crash left behind is overwritten later."""
+    """Return the name ``write_atomically`` uses: fixed, so that the leftover of a crash is overwritten later."""
     return path.with_name(f".{path.name}.tmp")
 
 

@@ -1,7 +1,7 @@
-"""The process's global random streams, lent for a moment to code that knows no other.
+"""The process's global random streams, seeded temporarily for code that uses no others.
 
-Networks of the user's, and libraries, draw dropout masks and the like from them. Inside the block they start from a
-seed, so that what is drawn depends on nothing that ran before; behind it they go on as if nobody had drawn.
+User networks and libraries draw dropout masks and the like from them. Inside the block the streams start from a seed,
+so the draws do not depend on anything that ran before. After the block they resume as if nothing had been drawn.
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ import torch
 
 @contextmanager
 def global_stream(seed: int, device: torch.device | None = None) -> Iterator[None]:
-    """Let the streams of torch (CPU and ``device``), numpy and Python start from a seed, and put them back."""
+    """Seed the streams of torch (CPU and ``device``), NumPy and Python inside the block, then restore them."""
     with ExitStack() as stack:
         stack.enter_context(_torch_stream(seed, device))
-        stack.callback(np.random.set_state, np.random.get_state())  # noqa: NPY002 - it is the global stream that is meant
+        stack.callback(np.random.set_state, np.random.get_state())  # noqa: NPY002 - the global stream is intended
         stack.callback(random.setstate, random.getstate())
         np.random.seed(seed % 2**32)  # noqa: NPY002
         random.seed(seed)

@@ -1,6 +1,6 @@
-"""Signs of life of the work in this process: a step, a chunk of an evaluation. Whoever watches over it listens.
+"""Heartbeats of the work in this process: a step, a chunk of an evaluation. A watchdog can listen to them.
 
-They change nothing and cost next to nothing; without a listener they are nothing at all.
+They change nothing, cost next to nothing, and do nothing without a listener.
 """
 
 from __future__ import annotations
@@ -12,14 +12,14 @@ _listeners: list[Callable[[], None]] = []
 
 
 def beat() -> None:
-    """Give a sign of life."""
+    """Signal a heartbeat."""
     for listener in _listeners:
         listener()
 
 
 @contextmanager
 def heard_by(listener: Callable[[], None]) -> Iterator[None]:
-    """Call ``listener`` at every sign of life while the block runs; it must be quick."""
+    """Call ``listener`` at each heartbeat while the block runs; it must be fast."""
     _listeners.append(listener)
     try:
         yield

@@ -1,4 +1,4 @@
-"""What every part of a configuration is."""
+"""The base class of all configuration sections."""
 
 from __future__ import annotations
 

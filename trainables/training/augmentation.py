@@ -10,17 +10,17 @@ from trainables.foundation.random_streams import random_stream
 
 
 def augment(pixels: Tensor, config: AugmentationConfig, train_seed: int, step: int) -> Tensor:
-    """Return the images of one training step, each changed by draws of its own.
+    """Return the images of one training step, each changed at random independently.
 
-    ``flip`` mirrors an image left to right with probability 1/2. ``crop`` c pads it by c pixels on every side,
-    mirrored at the border without repeating it (``reflect``, so no colour is made up), and cuts the original size out
-    at one of the (2c + 1)^2 places, all equally likely. The images of a triplet are drawn for independently.
+    ``flip`` mirrors an image left to right with probability 1/2. ``crop`` c pads it by c pixels on each side with
+    ``reflect`` (mirrored without repeating the border, so no colour is invented), then crops the original size at one
+    of the (2c + 1)^2 offsets, all equally likely. The images of a triplet are changed independently.
 
-    The draws are a function of ``train_seed`` and ``step`` alone, so going on from a checkpoint needs no state.
+    The draws depend only on ``train_seed`` and ``step``, so resuming from a checkpoint needs no state.
 
     Args:
         pixels: (B, H, W, 3), on any device; ``crop`` must be below H and W.
-        config: what may change; with everything off the pixels come back as they are, and nothing is drawn.
+        config: the enabled changes; with all disabled, the pixels are returned unchanged and nothing is drawn.
         train_seed: of the trial.
         step: optimization steps since the start of the trial.
     """
@@ -38,5 +38,5 @@ def augment(pixels: Tensor, config: AugmentationConfig, train_seed: int, step: i
 
 
 def _reflected(positions: Tensor, size: int) -> Tensor:
-    """Return positions brought back into 0 to size - 1 by mirroring at the first and the last."""
+    """Return positions reflected into 0 to size - 1 at the first and the last."""
     return (size - 1) - ((size - 1) - positions.abs()).abs()

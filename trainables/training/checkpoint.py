@@ -1,4 +1,4 @@
-"""What a trial needs to resume where it stopped."""
+"""The checkpoint from which a trial resumes."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ class Checkpoint:
     Attributes:
         trial_id: The trial it belongs to.
         epoch: Epochs done.
-        step: Optimization steps done. The schedule is a function of it, so this is the schedule's state too.
+        step: Optimization steps done; also the state of the schedule, which is a function of it.
         model: Weights and buffers by name.
         optimizer: The optimizer's ``state_dict``.
         sampler: The state of the batch sampler, with its random generator.
-        balancer: The state of the task balancing; empty where it has none.
-        peak_memory_bytes: The largest peak of the processes that worked on the trial so far.
-        records: What the trial has told so far, as ``TrialRecords.to_dict`` gives it.
+        balancer: The state of the task balancing; empty if it has none.
+        peak_memory_bytes: The largest peak of the processes that have run the trial so far.
+        records: The trial's records so far, in the form of ``TrialRecords.to_dict``.
     """
 
     trial_id: str
@@ -41,16 +41,16 @@ class Checkpoint:
 
 
 def save_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
-    """Write ``checkpoint`` so that a reader sees a whole file or none."""
+    """Write ``checkpoint`` atomically: readers see a complete file or none."""
     content = {field.name: getattr(checkpoint, field.name) for field in fields(checkpoint)}
     write_atomically(path, lambda file: torch.save(content, file))
 
 
 def load_checkpoint(path: Path, trial_id: str) -> Checkpoint | None:
-    """Read the checkpoint of a trial; None when the trial has to start from its first epoch.
+    """Read the checkpoint of a trial; None if the trial has to start from its first epoch.
 
-    A file that is torn or damaged is renamed to ``<name>.unreadable`` and a warning is logged: starting over gives the
-    same numbers, only later. A sound checkpoint of another trial is an error, since going on would mix two trials.
+    A truncated or damaged file is renamed to ``<name>.unreadable`` with a logged warning: starting over gives the same
+    numbers, only later. An intact checkpoint of another trial is an error, since resuming would mix two trials.
 
     Raises:
         ValueError: the checkpoint belongs to another trial.
@@ -66,15 +66,15 @@ def load_checkpoint(path: Path, trial_id: str) -> Checkpoint | None:
     if checkpoint.trial_id != trial_id:
         raise ValueError(
             f"{path} belongs to trial {checkpoint.trial_id}, not to {trial_id}: "
-            "a workspace serves one trial; give another workspace or remove the file"
+            "a workspace belongs to one trial; use another workspace or remove the file"
         )
     return checkpoint
 
 
 def _parse(content: bytes) -> Checkpoint:
-    """Read without running code from the file, after checking every stored checksum."""
+    """Verify all stored checksums, then read without executing code from the file."""
     compare_checksums(content)
     checkpoint = Checkpoint(**torch.load(io.BytesIO(content), map_location="cpu", weights_only=True))
     if len(checkpoint.records["epochs"]) != checkpoint.epoch:
-        raise ValueError(f"it holds {len(checkpoint.records['epochs'])} records of {checkpoint.epoch} epochs")
+        raise ValueError(f"it contains {len(checkpoint.records['epochs'])} records for {checkpoint.epoch} epochs")
     return checkpoint

@@ -30,16 +30,16 @@ from trainables.training.runtime import Runtime
 from trainables.training.step_record import StepRecord, epoch_metrics
 
 CHECK_EVERY = 50
-"""Steps between two looks at the losses on an accelerator, where every look waits for the device."""
+"""Steps between checks of the losses on an accelerator, where each check waits for the device."""
 
 
 class Learner:
-    """Everything that training changes, and the step that changes it.
+    """The state that training changes, and the training step.
 
     Attributes:
         model: On the trial's device, in its memory layout.
-        balancer: Makes the gradient of a step from the losses of the tasks.
-        optimizer: Over the trainable parameters; frozen modulation vectors are not given to it.
+        balancer: Computes the gradient of a step from the task losses.
+        optimizer: Over the trainable parameters, without frozen modulation vectors.
         batches: The stream of training steps.
         steps_done: Optimization steps since the start of the trial.
     """
@@ -64,7 +64,7 @@ class Learner:
         """Take the steps of one epoch and return its metrics: means over the steps, counts over the epoch.
 
         Raises:
-            DivergedError: a loss is not finite; names ``epoch`` (1-based) and step.
+            DivergedError: a loss is not finite; the message gives ``epoch`` (1-based) and step.
         """
         self.model.train()
         first_rate = self._learning_rate()
@@ -85,7 +85,7 @@ class Learner:
         return {"optimization/learning_rate": first_rate, **metrics}
 
     def take_step(self, batch: Batch) -> StepRecord:
-        """Take one optimization step; its record comes back detached, on the device."""
+        """Take one optimization step; return its record, detached, on the device."""
         set_learning_rate(self.optimizer, self._learning_rate())
         with self._stream_of_step():
             loss = self._step_loss(batch)
@@ -97,7 +97,7 @@ class Learner:
         return StepRecord.of(loss, weights)
 
     def state(self) -> dict[str, Any]:
-        """Return all that the coming steps depend on, as the fields of a ``Checkpoint``."""
+        """Return everything that later steps depend on, as the fields of a ``Checkpoint``."""
         return {
             "step": self.steps_done,
             "model": self.model.state_dict(),
@@ -107,7 +107,7 @@ class Learner:
         }
 
     def load_state(self, found: Checkpoint) -> None:
-        """Go on where ``state`` was taken."""
+        """Resume from a ``state``."""
         self.steps_done = found.step
         self.model.load_state_dict(found.model)
         self.optimizer.load_state_dict(found.optimizer)
@@ -115,7 +115,7 @@ class Learner:
         self.balancer.load_state_dict(found.balancer)
 
     def _step_loss(self, batch: Batch) -> StepLoss:
-        """Run the network under autocast, if set, and losses and penalties in fp32."""
+        """Run the network under autocast, if configured; compute losses and penalties in fp32."""
         settings = self._config.loss
         if not settings.embedding_l2:
             return StepLoss(self._losses(batch), self._mask_penalty())
@@ -128,7 +128,7 @@ class Learner:
         return StepLoss(losses, {"embedding_l2": settings.embedding_l2 * length, **self._mask_penalty()})
 
     def _mask_penalty(self) -> dict[str, Tensor]:
-        """Return the penalty on masks where there is something to learn from it: not on masks that are not trained."""
+        """Return the penalty on masks, if they are trained."""
         weight = self._config.loss.mask_l1
         penalty = weight * mask_l1(self.model) if weight else None
         return {"mask_l1": penalty} if penalty is not None and penalty.requires_grad else {}
@@ -146,29 +146,29 @@ class Learner:
         return triplet_margin_loss(embedded, len(self._config.data.tasks), margin, distance)
 
     def _read(self, batch: Batch) -> Tensor:
-        """Return the images of a step, augmented, as the network reads them."""
+        """Return the augmented images of a step as network input."""
         config = self._config
         pixels = to_device(self._images[batch.rows], self._runtime.device)
         pixels = augment(pixels, config.augmentation, config.train_seed, self.steps_done)
         return preprocessed(pixels, config.compute.channels_last, config.data.preprocessing)
 
     def _embed_slots(self, images: Tensor, task_index: Tensor) -> Tensor:
-        """Embed slots laid out anchor, positive, negative in turn, in one pass or in CSN's three."""
+        """Embed slots that alternate between anchor, positive and negative, in one pass or in CSN's three."""
         if self._config.batches.passes == "mixed":
             return self.model.embed_mixed(images, task_index)
         embedded: dict[int, Tensor] = {}
-        for role in (0, 2, 1):  # anchor, far, close: the order of CSN's tripletnet.py, in which statistics move
+        for role in (0, 2, 1):  # anchor, far, close: the order in which CSN (tripletnet.py) updates statistics
             embedded[role] = self.model.embed_mixed(images[role::3], task_index[role::3])
         return torch.stack([embedded[role] for role in range(3)], dim=1).flatten(0, 1)
 
     def _stream_of_step(self) -> AbstractContextManager[None]:
-        """For dropout and the like in networks of the user's: by step, so that a resumed trial draws the same."""
+        """The seed of dropout and the like in user networks: derived from the step, so resuming does not change it."""
         return global_stream(named_seed(self._config.train_seed, "step", str(self.steps_done)), self._runtime.device)
 
     def _losses_again(self, batch: Batch) -> Tensor:
-        """Return the losses (T,) of the step's batch with the weights of now; running statistics stay as they are.
+        """Return the losses (T,) of the step's batch with the current weights, without updating running statistics.
 
-        The stream of the step starts again: dropout draws the masks it drew before, so the weights alone differ.
+        The random stream of the step restarts, so dropout draws the same masks and only the weights differ.
         """
         kept = [(buffer, buffer.clone()) for buffer in self.model.buffers()]
         with torch.no_grad(), self._stream_of_step():
@@ -179,7 +179,7 @@ class Learner:
 
     @property
     def learning_rate(self) -> float:
-        """The rate of the next step."""
+        """The learning rate of the next step."""
         return self._learning_rate()
 
     def _learning_rate(self) -> float:
@@ -188,7 +188,7 @@ class Learner:
 
 
 def _decayed_and_undecayed(model: MultiTaskModel) -> tuple[list[nn.Parameter], list[nn.Parameter]]:
-    """Split the parameters into layer weights with their copies, and biases with what else modulates."""
+    """Split the parameters into layer weights with their copies, and biases with all other modulation."""
     decayed: list[nn.Parameter] = []
     undecayed: list[nn.Parameter] = []
     for network in model.members:

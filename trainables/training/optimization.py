@@ -1,6 +1,6 @@
 """Optimizers and learning-rate schedules.
 
-The learning rate is a pure function of the step, so that going on from a checkpoint needs nothing but the step.
+The learning rate is a pure function of the step, so resuming from a checkpoint needs only the step.
 """
 
 from __future__ import annotations
@@ -19,15 +19,15 @@ def build_optimizer(
 ) -> torch.optim.Optimizer:
     """Return the optimizer of a trial over its trainable parameters.
 
-    Settings that are no knob: Adagrad as released (initial accumulator 0.1; epsilon 1e-10, TensorFlow 1 has none), SGD
-    with Nesterov momentum 0.9, Adam and AdamW with PyTorch's defaults. ``adam`` adds the decay to the gradient (L2),
+    Fixed settings: Adagrad as released (initial accumulator 0.1; epsilon 1e-10, which TensorFlow 1 lacks), SGD with
+    Nesterov momentum 0.9, Adam and AdamW with PyTorch's defaults. ``adam`` adds the decay to the gradient (L2),
     ``adamw`` decouples it.
 
     Args:
-        config: Names the optimizer, its rate and its decay.
-        decayed: Weights of convolutions and linear layers: ``weight_decay`` applies.
+        config: The optimizer, its learning rate and its decay.
+        decayed: Weights of convolutions and linear layers, to which ``weight_decay`` applies.
         undecayed: Modulation vectors and batch-norm biases: decay would pull a vector to zero, where its channel
-            dies, and so would be a second treatment next to the one under study.
+            dies, and so confound the treatment under study.
     """
     groups = [
         {"params": [parameter for parameter in parameters if parameter.requires_grad], "weight_decay": decay}
@@ -47,12 +47,12 @@ def build_optimizer(
 
 
 def schedule_factor(config: OptimizationConfig, step: int, steps_per_epoch: int) -> float:
-    """Return what the learning rate is multiplied with in step ``step``, counted from 0 over all epochs.
+    """Return the learning-rate factor of step ``step``, counted from 0 over all epochs.
 
-    ``cosine`` falls from 1 and would reach 0 one step after the last. ``released`` is 1, 0.1 and 0.01 in 39, 40 and
-    21 % of the steps: the released script (train_mm.py) multiplies by 0.1 before every epoch e, counted from 0, with
-    (e + 1) % 40 == 0, which makes 39, 40 and 21 of its 100 epochs. ``exponential`` is ``decay_per_epoch`` to the power
-    of the epoch, counted from 0. (CSN's main.py has the same with epochs counted from 1: its first rate is 0.985 times
+    ``cosine`` decreases from 1 and would reach 0 one step after the last. ``released`` is 1, 0.1 and 0.01 in 39, 40
+    and 21 % of the steps: the released script (train_mm.py) multiplies by 0.1 before each epoch e, counted from 0, with
+    (e + 1) % 40 == 0, which gives 39, 40 and 21 of its 100 epochs. ``exponential`` is ``decay_per_epoch`` to the power
+    of the epoch, counted from 0. (CSN's main.py does the same with epochs counted from 1: its first rate is 0.985 times
     the one on its command line.)
     """
     total_steps = config.epochs * steps_per_epoch
@@ -69,6 +69,6 @@ def schedule_factor(config: OptimizationConfig, step: int, steps_per_epoch: int)
 
 
 def set_learning_rate(optimizer: torch.optim.Optimizer, rate: float) -> None:
-    """Set the rate of every parameter group for the next step."""
+    """Set the learning rate of all parameter groups for the next step."""
     for group in optimizer.param_groups:
         group["lr"] = rate

@@ -1,6 +1,6 @@
-"""Where and how one trial computes: device, threads, precision, layout, repeatability, and its peak memory.
+"""The runtime of one trial: device, threads, precision, memory layout, determinism and peak memory.
 
-Workers run one trial after another in the same process, so every process-wide switch touched here is put back.
+Workers run several trials in the same process, so each process-wide setting changed here is restored.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ class Runtime:
     """The device of a trial, the memory layout of its images and weights, and its precision.
 
     Attributes:
-        device: Where weights and batches live.
+        device: The device of weights and batches.
         memory_format: ``torch.channels_last`` or ``torch.contiguous_format``, for images and convolution weights.
         bf16: Whether the network runs under bfloat16 autocast. Weights and losses stay fp32.
     """
@@ -36,16 +36,16 @@ class Runtime:
     bf16: bool
 
     def autocast(self) -> torch.autocast:
-        """Return the context in which the network (never the loss) is to be called."""
+        """Return the context in which to call the network (never the loss)."""
         return torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=self.bf16)
 
     def place(self, module: Placed) -> Placed:
-        """Bring a module to the device and its convolutions into the layout; returns the module."""
+        """Move a module to the device and its convolutions to the memory layout; return the module."""
         module.to(self.device)
         return module.to(memory_format=self.memory_format)  # type: ignore[call-overload,no-any-return]  # missing in stubs
 
     def synchronize(self) -> None:
-        """Wait for the device, so that a clock read next measures work done and not work queued."""
+        """Wait for the device, so that a time read next includes all queued work."""
         if self.device.type == "cuda":
             torch.cuda.synchronize(self.device)
         elif self.device.type == "mps":
@@ -53,10 +53,10 @@ class Runtime:
 
 
 def choose_device(name: str) -> torch.device:
-    """Return the device called ``name``; ``auto`` takes CUDA before MPS before the CPU.
+    """Return the device called ``name``; ``auto`` prefers CUDA, then MPS, then the CPU.
 
     Raises:
-        ValueError: the device asked for is not there.
+        ValueError: the device is not available.
     """
     present = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
     if name == "auto":
@@ -74,14 +74,15 @@ def gpus_here() -> int:
 
 @contextmanager
 def trial_runtime(compute: ComputeConfig) -> Iterator[Runtime]:
-    """Set the process up for one trial and put it back afterwards, whatever happened in between.
+    """Set up the process for one trial, and always restore it afterwards.
 
-    Threads are the trial's own (they change the last bits, see ``ComputeConfig``). On the CPU only deterministic
-    kernels are allowed, so equal settings give equal bits. On CUDA cuDNN is held to deterministic kernels, without
-    autotuning and TF32; a few CUDA kernels still add in any order, so equality there is close, not exact.
+    The trial sets the number of threads (it changes the last bits, see ``ComputeConfig``). On the CPU only
+    deterministic kernels are allowed, so equal settings give bit-identical results. On CUDA, cuDNN uses deterministic
+    kernels without autotuning or TF32; a few CUDA kernels still add in arbitrary order, so results there are close, not
+    identical.
 
     Raises:
-        ValueError: the device asked for is not there.
+        ValueError: the device is not available.
     """
     device = choose_device(compute.device)
     with ExitStack() as stack:
@@ -101,11 +102,11 @@ def trial_runtime(compute: ComputeConfig) -> Iterator[Runtime]:
 
 
 def peak_memory_bytes(runtime: Runtime) -> int:
-    """Return the most memory held since ``trial_runtime`` began.
+    """Return the peak memory since ``trial_runtime`` began, in bytes.
 
-    On CUDA: tensors allocated on the device. Elsewhere: resident memory of this process, with the interpreter, the
-    libraries and the pages of the memory-mapped images it has touched. Where the operating system cannot restart its
-    high-water mark (anything but Linux), it is the mark of the whole life of the process, which is an upper bound.
+    On CUDA: tensors allocated on the device. Elsewhere: resident memory of this process, including the interpreter, the
+    libraries and the touched pages of memory-mapped images. Operating systems other than Linux cannot reset the
+    high-water mark, so it covers the lifetime of the process, which is an upper bound.
     """
     if runtime.device.type == "cuda":
         return torch.cuda.max_memory_allocated(runtime.device)
@@ -114,16 +115,16 @@ def peak_memory_bytes(runtime: Runtime) -> int:
         line = next(line for line in status.read_text().splitlines() if line.startswith("VmHWM:"))
         return int(line.split()[1]) * 1024
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak if sys.platform == "darwin" else peak * 1024  # kilobytes everywhere but on macOS
+    return peak if sys.platform == "darwin" else peak * 1024  # bytes on macOS, kilobytes elsewhere
 
 
 def _restart_peak_resident() -> None:
-    """Set the high-water mark of resident memory to what is resident now (Linux: 5 means exactly that)."""
+    """Reset the high-water mark of resident memory to its current value (on Linux, by writing 5)."""
     switch = Path("/proc/self/clear_refs")
     if switch.exists():
         try:
             switch.write_text("5")
-        except PermissionError:  # hardened containers: the mark of the whole process remains, an upper bound
+        except PermissionError:  # hardened containers: the lifetime mark remains, an upper bound
             return
 
 
@@ -152,7 +153,7 @@ def _deterministic_kernels() -> Iterator[None]:
     before = torch.are_deterministic_algorithms_enabled(), torch.is_deterministic_algorithms_warn_only_enabled()
     fills = torch.utils.deterministic.fill_uninitialized_memory  # type: ignore[attr-defined]
     torch.use_deterministic_algorithms(mode=True)
-    torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]  # costs time, changes no bit
+    torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]  # costs time, has no effect
     try:
         yield
     finally:

@@ -1,4 +1,4 @@
-"""What a training step leaves behind for the curves, and the curves of an epoch."""
+"""The record of a training step for the curves, and the curves of an epoch."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class StepRecord:
         valid: (T,) valid triplets.
         active: (T,) valid triplets that violate the margin.
         penalties: Scalars by name, in the order in which they were added.
-        weights: (T,) what each task's gradient was multiplied with; None where the method has none.
+        weights: (T,) factor of each task's gradient; None if the method has none.
     """
 
     total: Tensor
@@ -43,7 +43,7 @@ class StepRecord:
 
 
 def epoch_metrics(steps: Sequence[StepRecord], tasks: tuple[str, ...]) -> dict[str, float]:
-    """Sum up an epoch. A task's loss and weight are means over the steps in which it had a valid triplet."""
+    """Summarize an epoch. A task's loss and weight are means over the steps in which it had a valid triplet."""
     valid, active = (_stacked(step.valid for step in steps), _stacked(step.active for step in steps))
     present = (valid > 0).sum(dim=0)
     weights = [step.weights for step in steps if step.weights is not None]
@@ -61,11 +61,11 @@ def epoch_metrics(steps: Sequence[StepRecord], tasks: tuple[str, ...]) -> dict[s
 
 
 def _task_means(curve: str, values: Tensor, present: Tensor, tasks: tuple[str, ...]) -> dict[str, float]:
-    """Return by task the sum of its column in values (steps, T) over its steps; nothing for a task without any."""
+    """Return by task the sum of its column of values (steps, T) over its steps; tasks without steps are left out."""
     means = (values.sum(dim=0) / present).tolist()
     return {f"{curve}/{task}": mean for task, mean, seen in zip(tasks, means, present.tolist(), strict=True) if seen}
 
 
 def _stacked(values: Iterable[Tensor]) -> Tensor:
-    """Return (steps, ...) in float64 on the CPU, where sums of an epoch are exact enough to be the same everywhere."""
+    """Return (steps, ...) in float64 on the CPU, where epoch sums are precise enough to agree across machines."""
     return torch.stack(list(values)).to("cpu", torch.float64)

@@ -1,4 +1,4 @@
-"""How long an epoch will take on this machine, from a few timed steps. Nothing that is trained here is kept."""
+"""Estimates the duration of an epoch on this machine from a few timed steps. The trained model is discarded."""
 
 from __future__ import annotations
 
@@ -19,15 +19,16 @@ from trainables.training.learner import Learner
 from trainables.training.runtime import Runtime, trial_runtime
 
 PROBED_IMAGES = 128
-"""Validation images embedded to estimate how long all of them take."""
+"""Number of validation images embedded to estimate the time for all of them."""
 
 
 def seconds_per_epoch(config: TrialConfig, cache: Path, steps: int = 3) -> float:
-    """Return the expected seconds of one epoch, its share of validation included.
+    """Return the expected seconds per epoch, including its share of validation.
 
-    The median of ``steps`` training steps, after one to warm up, times the steps of an epoch; plus the time to embed
-    the validation images, scaled up from ``PROBED_IMAGES`` of them and divided by ``evaluation.validate_every``. Other
-    work on the machine counts. Decodes the data if nobody has yet, which does not count.
+    The estimate is the median time of ``steps`` training steps after one warm-up step, times the steps per epoch, plus
+    the time to embed the validation images, scaled up from ``PROBED_IMAGES`` of them and divided by
+    ``evaluation.validate_every``. Other load on the machine affects it. If the data has not been decoded yet, it is
+    decoded first, which is not timed.
 
     Raises:
         ValueError: the configuration does not fit the data or the machine.

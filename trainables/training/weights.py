@@ -1,4 +1,4 @@
-"""The weights of a finished trial as a safetensors file that says what it is, what was told, and its checksum."""
+"""The weights of a finished trial as a safetensors file, with its configuration, its records and a checksum."""
 
 from __future__ import annotations
 
@@ -23,16 +23,16 @@ _CHECKSUM = "crc32"
 
 @dataclass(frozen=True)
 class StoredWeights:
-    """The tensors as ``MultiTaskModel.load_stored_state`` takes them, and what the trial told on its way."""
+    """The tensors for ``MultiTaskModel.load_stored_state``, and the records of the trial."""
 
     tensors: dict[str, Tensor]
     records: TrialRecords
 
 
 def save_weights(path: Path, model: MultiTaskModel, config: TrialConfig, trial_id: str, records: TrialRecords) -> None:
-    """Write parameters and running statistics in fp32 and masks as bits.
+    """Write parameters and running statistics in fp32, and masks as bits.
 
-    Trial id, configuration, the trial's records and a checksum of everything are metadata.
+    The metadata contains trial id, configuration, the trial's records and a checksum of everything.
     """
     tensors = {name: tensor.cpu().contiguous() for name, tensor in model.stored_state().items()}
     metadata = {"trial_id": trial_id, "config": config.model_dump_json(), "records": json.dumps(records.to_dict())}
@@ -41,13 +41,13 @@ def save_weights(path: Path, model: MultiTaskModel, config: TrialConfig, trial_i
 
 
 def read_weights(path: Path, trial_id: str) -> StoredWeights | None:
-    """Read the weights of a finished trial; None when the trial has to be trained, for the file is not there.
+    """Read the weights of a finished trial; None if there are none and the trial has to be trained.
 
-    A file that is torn or damaged is renamed to ``<name>.unreadable`` and a warning is logged: training again gives
-    the same numbers, only later.
+    A truncated or damaged file is renamed to ``<name>.unreadable`` with a logged warning: training again gives the same
+    numbers, only later.
 
     Raises:
-        ValueError: the file holds the weights of another trial.
+        ValueError: the file contains the weights of another trial.
     """
     if not path.exists():
         return None
@@ -58,12 +58,12 @@ def read_weights(path: Path, trial_id: str) -> StoredWeights | None:
         set_aside(path, "weights", damage)
         return None
     if owner != trial_id:
-        raise ValueError(f"{path} holds the weights of trial {owner}, not of {trial_id}: give another workspace")
+        raise ValueError(f"{path} contains the weights of trial {owner}, not of {trial_id}: use another workspace")
     return stored
 
 
 def _parse(content: bytes) -> tuple[str, StoredWeights]:
-    """Return whose weights they are, and the weights, once the checksum has been compared."""
+    """Verify the checksum, then return the id of the trial and its weights."""
     header = json.loads(content[8 : 8 + int.from_bytes(content[:8], "little")])
     metadata: dict[str, str] = dict(header["__metadata__"])
     tensors = safetensors.torch.load(content)

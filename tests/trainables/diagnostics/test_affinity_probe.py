@@ -169,7 +169,7 @@ def test_the_pilot_averages_what_the_probe_says(cache: Path) -> None:
         (
             {"batches": {"batch_size": 3}, "train_seed": 0},
             26,
-            r"^tasks 'Smiling' and '\w+' never had losses in the same of 1 measured",
+            r"^tasks 'Smiling' and '\w+' had no losses together in the 1 measured",
         ),
     ],
 )

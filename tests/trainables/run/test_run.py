@@ -27,7 +27,7 @@ def test_a_workspace_serves_one_trial(tmp_path: Path, cache: Path, trial: Make, 
     with pytest.raises(ValueError, match=r"checkpoint.pt belongs to trial"):
         run(trial(train_seed=6), tmp_path, cache)
     run(trial(), tmp_path, cache)
-    with pytest.raises(ValueError, match=r"weights.safetensors holds the weights of trial"):
+    with pytest.raises(ValueError, match=r"weights.safetensors contains the weights of trial"):
         run(trial(train_seed=6), tmp_path, cache)
 
 
