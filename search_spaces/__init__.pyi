@@ -1,4 +1,5 @@
 from .arms import Arm as Arm
+from .block import Block as Block
 from .catalog import CATALOG as CATALOG
 from .catalog import Space as Space
 from .factors.forms import Form as Form
@@ -18,6 +19,5 @@ from .nuisance import Choice as Choice
 from .nuisance import FloatRange as FloatRange
 from .nuisance import IntRange as IntRange
 from .nuisance import NuisanceRange as NuisanceRange
-from .space import Block as Block
 from .space import Expansion as Expansion
 from .space import SearchSpace as SearchSpace

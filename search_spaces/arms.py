@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
-from search_spaces.factors.forms import ACTIVATIONS, EQUAL, SCALE, FormLevel, FormTraits
+from search_spaces.block import FACTORS
+from search_spaces.factors.forms import FormTraits
 from search_spaces.factors.grouping import GROUPINGS, GroupingLevel
-from search_spaces.factors.initialization import Ones, Start
-from search_spaces.factors.placement import Points, Stages, placement_name
-
-ONES = Ones()
+from search_spaces.factors.initialization import Start
+from search_spaces.factors.placement import Points
 
 
 @dataclass(frozen=True)
@@ -22,114 +22,83 @@ class Arm:
 
     Attributes:
         name: Short, unique in its space; for tables and figures.
-        placement_name: Name of ``points`` on this backbone.
-        points: Modulated stages in the order of the backbone; empty for a network without modulation.
-        form: What modulation does to a stage's output.
-        activation: What is applied to a modulation vector before it is used.
-        initialization: How the vectors start, and whether they are trained.
-        grouping: Which tasks share vectors or a network.
-        balancing: How the tasks' gradients or losses become one step.
+        levels: The level of every factor, by name.
     """
 
     name: str
-    placement_name: str
-    points: Points
-    form: FormLevel
-    activation: str
-    initialization: Start
-    grouping: GroupingLevel
-    balancing: str = EQUAL
+    levels: Mapping[str, Any] = field(hash=False)
+
+    @property
+    def points(self) -> Points:
+        """Modulated stages in the order of the backbone; empty for a network without modulation."""
+        points: Points = self.levels["placement"].points
+        return points
 
     @cached_property
     def arm_id(self) -> str:
         """12 hexadecimal digits of a BLAKE2b hash of the levels; names have no part in it."""
-        identity = {
-            "points": self.points,
-            "form": self.form.name,
-            "activation": self.activation,
-            "initialization": self.initialization.to_dict(),
-            "grouping": self.grouping.identity(),
-        } | ({} if self.balancing == EQUAL else {"balancing": self.balancing})
+        identity: dict[str, Any] = {}
+        for name, factor in FACTORS.items():
+            if factor.in_every_id or self.levels[name] != factor.released:
+                identity |= factor.identity(self.levels[name])
         text = json.dumps(identity, sort_keys=True, separators=(",", ":"))
         return hashlib.blake2b(text.encode(), digest_size=6).hexdigest()
 
     def to_dict(self) -> dict[str, Any]:
         """Return everything about the arm as JSON values, for the journal of its trials."""
-        return {
-            "name": self.name,
-            "arm_id": self.arm_id,
-            "placement_name": self.placement_name,
-            "points": list(self.points),
-            "form": self.form.name,
-            "activation": self.activation,
-            "initialization": {"name": self.initialization.name} | self.initialization.to_dict(),
-            "grouping": self.grouping.to_dict(),
-            "balancing": self.balancing,
-        }
+        record: dict[str, Any] = {"name": self.name, "arm_id": self.arm_id}
+        for name, factor in FACTORS.items():
+            record |= factor.record(self.levels[name])
+        return record
+
+    def settings(self, tasks: tuple[str, ...]) -> dict[str, Any]:
+        """Return the settings of the arm's trials by dotted key."""
+        settings: dict[str, Any] = {}
+        for name, factor in FACTORS.items():
+            settings |= factor.settings(self.levels[name], tasks)
+        return settings
 
 
-@dataclass(frozen=True)
-class Levels:
-    """One level of every factor, on a known backbone and known tasks."""
+def canonical(levels: Mapping[str, Any], traits: FormTraits, tasks: tuple[str, ...]) -> dict[str, Any]:
+    """Return the one form of all the levels that describe the same network, bit for bit.
 
-    points: Points
-    form: FormLevel
-    activation: str
-    initialization: Start
-    grouping: GroupingLevel
-    balancing: str = EQUAL
+    A factor stays at its released level where it makes no difference: without modulation, what is about modulation; for
+    a form that is not made of vectors, what is about vectors; for networks of one task each, their balancing. A form
+    whose first group keeps the shared weights is no modulation with one group; a ReLU on frozen vectors that hold
+    nothing below zero changes nothing. A published initialization brings its own activation.
 
-    def canonical(self, traits: FormTraits, tasks: tuple[str, ...]) -> Levels:
-        """Return the one form of all the levels that describe the same network, bit for bit.
-
-        Without modulation its form, activation, initialization and grouping change nothing; a form that is not made of
-        vectors has no activation and no initialization; one whose first group keeps the shared weights changes nothing
-        with one group; a ReLU on frozen vectors that hold nothing below zero changes nothing; networks of one task each
-        have nothing to balance. A published initialization brings its own activation.
-        """
-        grouping = self.grouping
-        alone = grouping.level == "network" and all(len(group) == 1 for group in grouping.groups)
-        balancing = EQUAL if alone else self.balancing
-        bare = traits.keeps_first and (alone or (grouping.level == "modulation" and len(grouping.groups) == 1))
-        if not self.points or bare:
-            grouping = grouping if grouping.level == "network" else GROUPINGS["per_task"].resolve(tasks)
-            return Levels((), SCALE, ACTIVATIONS[0], ONES, grouping, balancing)
-        activation = ACTIVATIONS[0]
-        initialization: Start = ONES
-        if traits.of_vectors:
-            initialization = self.initialization.canonical()
-            activation = self.initialization.activation or self.activation
-            if activation == "none" and initialization.stays_non_negative:
-                activation = ACTIVATIONS[0]
-        return Levels(self.points, self.form, activation, initialization, grouping, balancing)
-
-
-def arm_from(levels: Levels, stages: Stages) -> Arm:
-    """Return the arm of canonical ``levels``."""
-    placement = placement_name(levels.points, stages)
-    return Arm(
-        name=_arm_name(levels, placement),
-        placement_name=placement,
-        points=levels.points,
-        form=levels.form,
-        activation=levels.activation,
-        initialization=levels.initialization,
-        grouping=levels.grouping,
-        balancing=levels.balancing,
-    )
+    Args:
+        levels: By the name of the factor.
+        traits: Of the form among them.
+        tasks: Names of the tasks in order.
+    """
+    grouping: GroupingLevel = levels["grouping"]
+    alone = grouping.level == "network" and all(len(group) == 1 for group in grouping.groups)
+    one_group = alone or (grouping.level == "modulation" and len(grouping.groups) == 1)
+    bare = not levels["placement"].points or (traits.keeps_first and one_group)
+    idle = {
+        "always": False,
+        "where modulated": bare,
+        "on vectors": bare or not traits.of_vectors,
+        "where balanced": alone,
+    }
+    kept = {name: factor.released if idle[factor.acts] else levels[name] for name, factor in FACTORS.items()}
+    if bare and grouping.level != "network":
+        kept["grouping"] = GROUPINGS["per_task"].resolve(tasks)
+    if not idle["on vectors"]:
+        start: Start = levels["initialization"]
+        kept["initialization"] = start.canonical()
+        kept["activation"] = start.activation or levels["activation"]
+        if kept["activation"] == "none" and start.stays_non_negative:
+            kept["activation"] = FACTORS["activation"].released
+    return kept
 
 
-def _arm_name(levels: Levels, placement: str) -> str:
+def arm_name(levels: Mapping[str, Any]) -> str:
     """``shared`` and ``separate``, else the placement and every level that is not the released one."""
-    grouping = levels.grouping.name
-    if not levels.points and grouping in {"per_task", "network_per_task"}:
-        parts = ["shared" if grouping == "per_task" else "separate"]
-    else:
-        released = (
-            (levels.initialization.name, "ones"),
-            (levels.form.name, "scale"),
-            (levels.activation, "relu"),
-            (grouping, "per_task"),
-        )
-        parts = [placement, *(name for name, usual in released if name != usual)]
-    return "+".join([*parts, *([levels.balancing] if levels.balancing != EQUAL else [])])
+    names = {name: factor.name_of(levels[name]) for name, factor in FACTORS.items()}
+    plain_networks = {"per_task": "shared", "network_per_task": "separate"}
+    first = names.pop("placement")
+    if not levels["placement"].points and names["grouping"] in plain_networks:
+        first = plain_networks[names.pop("grouping")]
+    return "+".join([first, *(shown for name, shown in names.items() if shown != FACTORS[name].usual_name)])

@@ -3,70 +3,18 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
-from itertools import product
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any
 
 from pydantic import BeforeValidator, Field, model_validator
 
-from search_spaces.arms import ONES, Arm, Levels, arm_from
-from search_spaces.factors.forms import ACTIVATIONS, EQUAL, Activation, Balancing, Form, Forms
-from search_spaces.factors.grouping import GROUPINGS, Grouping
-from search_spaces.factors.initialization import Initialization, Start
-from search_spaces.factors.placement import Placement, Stages
-from search_spaces.level import Level, listed, one_or_many, refusal_at
+from search_spaces.arms import Arm, arm_name, canonical
+from search_spaces.block import Block
+from search_spaces.factors.factor import Known
+from search_spaces.factors.forms import Forms
+from search_spaces.factors.placement import Stages
+from search_spaces.level import Level, listed, refusal_at
 from search_spaces.nuisance import WRITTEN, Ranges, Values
-
-Written = TypeVar("Written")
-Resolved = TypeVar("Resolved")
-
-
-class Block(Level):
-    """Levels of every factor; the block stands for their product. A factor left out stays at its released level.
-
-    Each factor takes a list of levels, or one level without a list, written as in a study file or as its class.
-
-    Example:
-        >>> block = Block.model_validate({"placement": ["late", ["fc"]], "form": "low_rank(2)"})
-        >>> block == Block(placement=(Placement("late"), Placement(("fc",))), form=(Form("low_rank(2)"),))
-        True
-    """
-
-    placement: Annotated[tuple[Placement, ...], one_or_many(Placement)] = (Placement("late"),)
-    initialization: Annotated[tuple[Initialization, ...], one_or_many(Initialization)] = (ONES,)
-    grouping: Annotated[tuple[Grouping, ...], one_or_many(Grouping)] = (GROUPINGS["per_task"],)
-    form: Annotated[tuple[Form, ...], one_or_many(Form)] = (Form("scale"),)
-    activation: Annotated[tuple[Activation, ...], one_or_many(Activation)] = ACTIVATIONS[:1]
-    balancing: Annotated[tuple[Balancing, ...], one_or_many(Balancing)] = (EQUAL,)
-
-    def levels(self, stages: Stages, tasks: tuple[str, ...], forms: Forms) -> Iterator[Levels]:
-        """Yield every combination of levels, in canonical form.
-
-        Raises:
-            ValueError: an unknown stage, task or form, or groups that are no partition; starts with the factor.
-        """
-        placements = _each("placement", self.placement, lambda level: level.expand(stages))
-        groupings = _each("grouping", self.grouping, lambda level: level.resolve(tasks))
-        kinds = _each("form", self.form, lambda level: level.resolve(forms))
-        starts: tuple[Start, ...] = self.initialization
-        for points, start, form, activation, grouping, balancing in product(
-            [points for expanded in placements for points in expanded],
-            starts,
-            kinds,
-            self.activation,
-            groupings,
-            self.balancing,
-        ):
-            levels = Levels(points, form, activation, start, grouping, balancing)
-            yield levels.canonical(forms[form.kind], tasks)
-
-
-def _each(factor: str, levels: tuple[Written, ...], resolve: Callable[[Written], Resolved]) -> list[Resolved]:
-    try:
-        return [resolve(level) for level in levels]
-    except ValueError as error:
-        raise ValueError(f"{factor}: {error}") from error
 
 
 @dataclass(frozen=True)
@@ -130,12 +78,14 @@ class SearchSpace(Level):
         """
         if not stages or not tasks:
             raise ValueError(f"arms need stages and tasks, got stages={list(stages)}, tasks={list(tasks)}")
+        known = Known(stages, tasks, forms)
         arms: dict[str, Arm] = {}
         combinations = 0
         for index, block in enumerate(self.blocks):
             try:
-                for levels in block.levels(stages, tasks, forms):
-                    arm = arm_from(levels, stages)
+                for written in block.combinations(known):
+                    levels = canonical(written, forms[written["form"].kind], tasks)
+                    arm = Arm(arm_name(levels), levels)
                     arms.setdefault(arm.arm_id, arm)
                     combinations += 1
             except ValueError as error:

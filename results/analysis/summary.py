@@ -12,7 +12,7 @@ from results.analysis.selection import BestTrialPerArm, rule_of
 from results.analysis.statistics import bootstrap_mean, paired_difference
 from results.analysis.tradeoff import on_front_probability
 from results.tables.metrics import HEADLINE_METRICS
-from results.tables.schema import LEDGER, SCHEMAS
+from results.tables.schema import FACTORS, LEDGER, SCHEMAS
 from results.tables.store import arrow_table, frame_of
 
 REFERENCE_ARMS = ("shared", "separate")
@@ -59,7 +59,7 @@ def summarize(
 
 def _identity(arm_id: str, trials: pd.DataFrame, confirmed: ConfirmedResults) -> dict[str, Any]:
     """Return the arm's factors, its selected tune trial and its confirm trials."""
-    factors = ["placement", "points", "form", "activation", "initialization", "grouping", "grouping_level", "balancing"]
+    factors = [column.name for column in FACTORS]
     own = trials.loc[trials["arm_id"] == arm_id, factors].head(1)
     counted = confirmed.trials[confirmed.trials["arm_id"] == arm_id]
     seeds = sorted(int(seed) for seed in counted["train_seed"])

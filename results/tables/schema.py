@@ -26,7 +26,7 @@ _SPLIT = text("split", "images the metric was measured on", "train", "validation
 _METRIC = text("metric", "name of the metric", *TASK_METRICS)
 _TRAIN_SEED = Column("train_seed", "int64", "seed", "determines initial weights, order of images and triplets")
 
-_FACTORS = (
+FACTORS = (
     text("placement", "name of the placement level"),
     text("points", "stages that carry modulation, comma separated; empty for none"),
     text("form", "form of the modulation"),
@@ -53,7 +53,7 @@ _TRIALS = TableSpec(
         _STUDY,
         _TRIAL,
         *_ARM,
-        *_FACTORS,
+        *FACTORS,
         _STAGE,
         Column("round", "int32", "index", "round of the arm's own search that proposed the trial"),
         Column("trial_index", "int32", "index", "number of the trial within its arm and stage, in planned order"),
@@ -194,7 +194,7 @@ _SUMMARY = TableSpec(
     (
         _STUDY,
         *_ARM,
-        *all_optional(_FACTORS),
+        *all_optional(FACTORS),
         Column("n_seeds", "int32", "count", "confirm trials behind the row"),
         text("seeds", "their train seeds, comma separated"),
         text("split", "images the metrics were measured on", "test"),

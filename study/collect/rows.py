@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any
 
+from study.plan.columns import factor_columns, nuisance_columns
 from study.plan.plan import StudyPlan
 from study.schedule.progress import TrialProgress
 
@@ -20,27 +21,15 @@ _TABLE_STATES = {"diverged": "failed", "paused": "waiting"}
 def trial_row(plan: StudyPlan, progress: TrialProgress, mlflow_run_id: str | None) -> Row:
     """Return the trial's row of ``trials``."""
     trial, history, config = progress.trial, progress.history, progress.trial.config
-    arm, counted = trial.arm, progress.epochs_run
+    counted, settings = progress.epochs_run, config.model_dump(mode="json")
     records = [record for epoch, record in history.epochs.items() if epoch <= counted] if history else []
     return {
         **_identity(plan, progress),
-        "placement": arm.placement_name,
-        "points": ",".join(arm.points),
-        "form": arm.form.name,
-        "activation": arm.activation,
-        "initialization": arm.initialization.name,
-        "grouping": arm.grouping.name,
-        "grouping_level": arm.grouping.level,
-        "balancing": arm.balancing,
+        **factor_columns(trial.arm.to_dict()),
         "round": trial.round,
         "trial_index": trial.index,
         "state": _TABLE_STATES.get(progress.state, progress.state),
-        "learning_rate": config.optimization.learning_rate,
-        "margin": config.loss.margin,
-        "weight_decay": config.optimization.weight_decay,
-        "images_per_batch": config.batches.batch_size,
-        "embedding_l2": config.loss.embedding_l2,
-        "mask_l1": config.loss.mask_l1,
+        **nuisance_columns(settings),
         "data_seed": config.data_seed,
         "train_seed": config.train_seed,
         "sampler_seed": trial.sampler_seed,
@@ -56,7 +45,7 @@ def trial_row(plan: StudyPlan, progress: TrialProgress, mlflow_run_id: str | Non
         "data_fingerprint": trial.data_fingerprint,
         "attempts": history.attempts if history else 0,
         "software": json.dumps(history.software if history else {}, sort_keys=True),
-        "config": json.dumps(config.model_dump(mode="json"), sort_keys=True),
+        "config": json.dumps(settings, sort_keys=True),
     }
 
 

@@ -14,11 +14,7 @@ from search_spaces.catalog import CATALOG, Space
 from search_spaces.nuisance import Choice
 from search_spaces.space import SearchSpace
 from study.definition.secrets import holds_secret, redact_address
-from trainables.config.data import DataConfig
-from trainables.config.evaluation import AgreementConfig, EvaluationConfig
-from trainables.config.network import NetworkConfig
-from trainables.config.runtime import ComputeConfig
-from trainables.config.training import AugmentationConfig, BalancingConfig, BatchConfig, LossConfig, OptimizationConfig
+from trainables.config.sections import SharedSections
 from trainables.config.trial import check_sections_agree
 from trainables.foundation.section import Section
 
@@ -127,21 +123,16 @@ class TrackingSection(Section):
         return uri
 
 
-class StudyDefinition(Section):
-    """A whole study file."""
+class Title(Section):
+    """What a study is called."""
 
     name: str = Field(pattern=r"^[a-z0-9][a-z0-9._-]*$", max_length=LONGEST_NAME)
     description: str = ""
-    data: DataConfig
-    augmentation: AugmentationConfig = AugmentationConfig()
-    network: NetworkConfig = NetworkConfig()
-    batches: BatchConfig = BatchConfig()
-    loss: LossConfig = LossConfig()
-    balancing: BalancingConfig = BalancingConfig()
-    optimization: OptimizationConfig = OptimizationConfig()
-    evaluation: EvaluationConfig = EvaluationConfig()
-    agreement: AgreementConfig = AgreementConfig()
-    compute: ComputeConfig = ComputeConfig()
+
+
+class StudyDefinition(SharedSections, Title):
+    """A whole study file."""
+
     space: Annotated[SearchSpace, BeforeValidator(_SPACE.validate_python)] = CATALOG["default"]
     search: SearchSection = SearchSection()
     selection: SelectionSection = SelectionSection()

@@ -8,7 +8,7 @@ from typing import Any
 from search_spaces.arms import Arm
 from search_spaces.nuisance import NUISANCE
 from study.definition.model import StudyDefinition
-from trainables.config.modulation import InitializationConfig, ModulationConfig
+from trainables.config.sections import SharedSections
 from trainables.config.trial import TrialConfig
 
 Nuisance = Mapping[str, float | int]
@@ -16,37 +16,31 @@ Nuisance = Mapping[str, float | int]
 
 def arm_config(definition: StudyDefinition, arm: Arm) -> TrialConfig:
     """Return the trial configuration of an arm with the definition's own nuisance values and tune seed."""
-    tasks = definition.data.tasks
     config = TrialConfig(
-        data=definition.data,
-        augmentation=definition.augmentation,
-        network=definition.network,
-        modulation=ModulationConfig(
-            points=arm.points,
-            form=arm.form.kind,
-            size=arm.form.size,
-            activation=arm.activation,
-            initialization=InitializationConfig.model_validate(arm.initialization.to_dict()),
-            groups=arm.grouping.modulation_groups(tasks),
-        ),
-        network_groups=arm.grouping.network_groups(tasks),
-        batches=definition.batches,
-        loss=definition.loss,
-        balancing=definition.balancing.model_copy(update={"method": arm.balancing}),
-        optimization=definition.optimization,
-        evaluation=definition.evaluation,
-        agreement=definition.agreement,
-        compute=definition.compute.model_copy(update={"threads": definition.resources.threads}),
+        **{name: getattr(definition, name) for name in SharedSections.model_fields},
         data_seed=definition.seeds.data_seed,
         train_seed=definition.seeds.tune_seed,
     )
-    return with_values(config, definition.space.fixed)
+    settings = arm.settings(definition.data.tasks) | {"compute.threads": definition.resources.threads}
+    return _with_settings(config, settings | _by_key(definition.space.fixed))
 
 
 def with_values(config: TrialConfig, nuisance: Nuisance, **top_level: Any) -> TrialConfig:
     """Return the configuration with nuisance values inserted, validated again."""
+    return _with_settings(config, _by_key(nuisance), **top_level)
+
+
+def _by_key(nuisance: Nuisance) -> dict[str, float | int]:
+    return {NUISANCE[name].key: value for name, value in nuisance.items()}
+
+
+def _with_settings(config: TrialConfig, settings: Mapping[str, Any], **top_level: Any) -> TrialConfig:
+    """Return the configuration with the settings of these dotted keys, validated again."""
     values = config.model_dump(mode="json", by_alias=False)
-    for name, value in nuisance.items():
-        section, _, key = NUISANCE[name].key.partition(".")
-        values[section][key] = value
+    for key, value in settings.items():
+        *above, last = key.split(".")
+        section = values
+        for name in above:
+            section = section[name]
+        section[last] = value
     return TrialConfig.model_validate({**values, **top_level})

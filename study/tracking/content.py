@@ -13,6 +13,7 @@ from typing import Any
 
 from study.journal.events import Event
 from study.journal.history import TrialHistory
+from study.plan.columns import factor_columns, nuisance_columns
 from study.tracking.keys import bounded, key_of, metric_key
 
 LEDGER_COLUMNS = (
@@ -94,21 +95,8 @@ def ledger_key(row: Mapping[str, Any], column: str) -> str:
 
 def factor_params(arm: Mapping[str, Any]) -> dict[str, str]:
     """Return the factor levels of an arm, as the plan and the journals record it, as params."""
-    levels = {
-        "arm": str(arm["name"]),
-        "placement": str(arm["placement_name"]),
-        "points": ",".join(arm["points"]),
-        "form": str(arm["form"]),
-        "activation": str(arm["activation"]),
-        "initialization": _level_name(arm["initialization"]),
-        "grouping": _level_name(arm["grouping"]),
-        "balancing": str(arm.get("balancing", "equal")),
-    }
+    levels = {"arm": str(arm["name"]), **factor_columns(arm)}
     return {name: bounded(level, _PARAM_LENGTH) for name, level in levels.items()}
-
-
-def _level_name(level: Any) -> str:
-    return str(level["name"]) if isinstance(level, Mapping) else str(level)
 
 
 def trial_params(planned: Event) -> dict[str, str]:
@@ -119,12 +107,7 @@ def trial_params(planned: Event) -> dict[str, str]:
         "stage": planned["stage"],
         "round": str(planned["round"]),
         "trial_index": str(planned["index"]),
-        "learning_rate": repr(config["optimization"]["learning_rate"]),
-        "weight_decay": repr(config["optimization"]["weight_decay"]),
-        "margin": repr(config["loss"]["margin"]),
-        "images_per_batch": str(config["batches"]["images"]),
-        "embedding_l2": repr(config["loss"].get("embedding_l2", 0.0)),
-        "mask_l1": repr(config["loss"].get("mask_l1", 0.0)),
+        **{name: repr(value) for name, value in nuisance_columns(config).items()},
         "epochs": str(config["optimization"]["epochs"]),
         "data_seed": str(config["data_seed"]),
         "train_seed": str(config["train_seed"]),

@@ -118,7 +118,7 @@ def test_every_task_alone_is_one_arm_however_it_is_written(alone: list[list[str]
     expansion = SearchSpace.model_validate({"blocks": [block]}).expand(STAGES, TASKS, FORMS)
     (arm,) = expansion.arms
     assert expansion.duplicates == 1
-    assert arm.grouping.name == named
+    assert arm.levels["grouping"].name == named
     (alias,) = SearchSpace.model_validate({"blocks": [block | {"grouping": [named]}]}).arms(STAGES, TASKS, FORMS)
     assert (alias.arm_id, alias.name) == (arm.arm_id, arm.name)
 

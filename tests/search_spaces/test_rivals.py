@@ -49,7 +49,7 @@ def test_balancing_is_part_of_what_an_arm_is_but_the_ids_of_others_stay():
 
 def test_a_published_start_brings_its_activation():
     arm = only({"initialization": "astmt-sigmoid", "activation": "relu"})
-    assert (arm.name, arm.activation) == ("late+constant(10)+sigmoid", "sigmoid")
+    assert (arm.name, arm.levels["activation"]) == ("late+constant(10)+sigmoid", "sigmoid")
     written = read_space({"blocks": [{"initialization": "astmt-sigmoid"}]}).written()
     assert read_space(written).arms(STAGES, TASKS, FORMS) == (arm,)
 

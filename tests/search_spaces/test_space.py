@@ -73,7 +73,7 @@ def test_arms_are_distinct_in_id_name_and_levels(space):
     expansion = space.expand(STAGES, TASKS, FORMS)
     arms = expansion.arms
     assert len({arm.arm_id for arm in arms}) == len({arm.name for arm in arms}) == len(arms)
-    contents = {(arm.points, arm.form, arm.activation, arm.initialization, arm.grouping) for arm in arms}
+    contents = {tuple(arm.levels.values()) for arm in arms}
     assert len(contents) == len(arms)
     combinations = sum(
         sum(len(rule.expand(STAGES)) for rule in block.placement)
@@ -105,13 +105,13 @@ def test_every_arm_makes_a_valid_trial(space):
             data=DataConfig(tasks=TASKS),
             modulation=ModulationConfig(
                 points=arm.points,
-                form=arm.form.kind,
-                size=arm.form.size,
-                activation=arm.activation,
-                initialization=InitializationConfig(**arm.initialization.to_dict()),
-                groups=arm.grouping.modulation_groups(TASKS),
+                form=arm.levels["form"].kind,
+                size=arm.levels["form"].size,
+                activation=arm.levels["activation"],
+                initialization=InitializationConfig(**arm.levels["initialization"].to_dict()),
+                groups=arm.levels["grouping"].modulation_groups(TASKS),
             ),
-            network_groups=arm.grouping.network_groups(TASKS),
+            network_groups=arm.levels["grouping"].network_groups(TASKS),
         )
         assert config.modulation.points == arm.points
 
@@ -172,17 +172,17 @@ def test_without_modulation_its_levels_change_nothing():
     expansion = space.expand(STAGES, TASKS, FORMS)
     assert [arm.name for arm in expansion.arms] == ["shared", "separate"]
     assert expansion.duplicates == 10
-    assert expansion.arms[0].grouping.modulation_groups(TASKS) == (("smile",), ("bald",), ("hat",))
+    assert expansion.arms[0].levels["grouping"].modulation_groups(TASKS) == (("smile",), ("bald",), ("hat",))
 
 
 def test_groups_of_a_network_without_modulation_come_in_task_order():
     written = {"placement": "none", "grouping": {"groups": [["smile", "hat"], ["bald"]]}}
-    assert only(written).grouping == GROUPINGS["per_task"].resolve(TASKS)
+    assert only(written).levels["grouping"] == GROUPINGS["per_task"].resolve(TASKS)
 
 
 def test_a_relu_on_frozen_vectors_above_zero_changes_nothing():
     block = {"placement": ["embedding"], "initialization": ["csn-fixed"], "activation": ["none", "relu"]}
-    assert only(block).activation == "relu"
+    assert only(block).levels["activation"] == "relu"
     trained = read_space({"blocks": [block | {"initialization": ["csn-blocks"]}]})
     assert names(trained) == ["embedding+disjoint(0.1)+none", "embedding+disjoint(0.1)"]
 

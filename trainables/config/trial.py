@@ -11,35 +11,16 @@ from typing import Any
 from pydantic import Field, model_validator
 
 from trainables.config.data import DataConfig
-from trainables.config.evaluation import AgreementConfig, EvaluationConfig
 from trainables.config.modulation import ModulationConfig, Partition
-from trainables.config.network import NetworkConfig
-from trainables.config.runtime import ComputeConfig
-from trainables.config.training import (
-    AugmentationConfig,
-    BalancingConfig,
-    BatchConfig,
-    LossConfig,
-    OptimizationConfig,
-)
-from trainables.foundation.section import Section
+from trainables.config.sections import SharedSections
+from trainables.config.training import AugmentationConfig, BatchConfig
 
 
-class TrialConfig(Section):
+class TrialConfig(SharedSections):
     """Everything that decides the result of one trial. ``network_groups``: tasks that share a whole network."""
 
-    data: DataConfig
-    augmentation: AugmentationConfig = AugmentationConfig()
-    network: NetworkConfig = NetworkConfig()
     modulation: ModulationConfig = ModulationConfig()
     network_groups: Partition = ()
-    batches: BatchConfig = BatchConfig()
-    loss: LossConfig = LossConfig()
-    balancing: BalancingConfig = BalancingConfig()
-    optimization: OptimizationConfig = OptimizationConfig()
-    evaluation: EvaluationConfig = EvaluationConfig()
-    agreement: AgreementConfig = AgreementConfig()
-    compute: ComputeConfig = ComputeConfig()
     data_seed: int = Field(0, ge=0)
     train_seed: int = Field(0, ge=0)
 

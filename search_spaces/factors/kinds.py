@@ -1,0 +1,135 @@
+"""The factors whose levels are more than words: how each is resolved, named, recorded and put into a trial."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from search_spaces.factors.factor import Factor, Known, name_in
+from search_spaces.factors.forms import Form, FormLevel
+from search_spaces.factors.grouping import Grouping, GroupingLevel
+from search_spaces.factors.initialization import Start
+from search_spaces.factors.placement import Placement, Points, placement_name
+
+
+@dataclass(frozen=True)
+class Placed:
+    """Modulated stages in the order of the backbone, empty for none, and their name on it."""
+
+    points: Points = ()
+    name: str = "none"
+
+
+class PlacementFactor(Factor):
+    """One written placement may stand for several sets of stages."""
+
+    def resolve(self, level: Placement, known: Known) -> tuple[Placed, ...]:
+        """Return every set of stages."""
+        return tuple(Placed(points, placement_name(points, known.stages)) for points in level.expand(known.stages))
+
+    def name_of(self, level: Placed) -> str:
+        """Return the placement's name."""
+        return level.name
+
+    def identity(self, level: Placed) -> dict[str, Any]:
+        """Return the stages; names have no part in what an arm is."""
+        return {"points": level.points}
+
+    def record(self, level: Placed) -> dict[str, Any]:
+        """Return name and stages."""
+        return {"placement_name": level.name, "points": list(level.points)}
+
+    def columns(self, record: Mapping[str, Any]) -> dict[str, str]:
+        """Return name and stages."""
+        return {"placement": str(record["placement_name"]), "points": ",".join(record["points"])}
+
+    def settings(self, level: Placed, tasks: tuple[str, ...]) -> dict[str, Any]:  # noqa: ARG002 - stages need no tasks
+        """Return the stages."""
+        return {"modulation.points": list(level.points)}
+
+
+class InitializationFactor(Factor):
+    """How vectors start."""
+
+    def name_of(self, level: Start) -> str:
+        """Return the name, such as ``normal(0.9,0.7)``."""
+        return level.name
+
+    def identity(self, level: Start) -> dict[str, Any]:
+        """Return kind, numbers and whether the vectors are trained."""
+        return {self.name: level.to_dict()}
+
+    def record(self, level: Start) -> dict[str, Any]:
+        """Return the same with the name."""
+        return {self.name: {"name": level.name} | level.to_dict()}
+
+    def columns(self, record: Mapping[str, Any]) -> dict[str, str]:
+        """Return the name."""
+        return {self.name: name_in(record[self.name])}
+
+    def settings(self, level: Start, tasks: tuple[str, ...]) -> dict[str, Any]:  # noqa: ARG002 - starts need no tasks
+        """Return the whole section."""
+        return {self.setting: level.to_dict()}
+
+
+class FormFactor(Factor):
+    """What modulation does, with its number."""
+
+    def resolve(self, level: Form, known: Known) -> tuple[FormLevel, ...]:
+        """Return the form with its number, the published one where none is written."""
+        return (level.resolve(known.forms),)
+
+    def name_of(self, level: FormLevel) -> str:
+        """Return the name, such as ``low_rank(4)``."""
+        return level.name
+
+    def identity(self, level: FormLevel) -> dict[str, Any]:
+        """Return the name, which says it all."""
+        return {self.name: level.name}
+
+    def record(self, level: FormLevel) -> dict[str, Any]:
+        """Return the name."""
+        return {self.name: level.name}
+
+    def settings(self, level: FormLevel, tasks: tuple[str, ...]) -> dict[str, Any]:  # noqa: ARG002 - forms need none
+        """Return form and number."""
+        return {"modulation.form": level.kind, "modulation.size": level.size}
+
+
+class GroupingFactor(Factor):
+    """Which tasks share vectors or a network. The released level, every task alone, depends on the tasks."""
+
+    @property
+    def usual_name(self) -> str:
+        """Every task alone."""
+        return "per_task"
+
+    def resolve(self, level: Grouping, known: Known) -> tuple[GroupingLevel, ...]:
+        """Return the partition of the tasks."""
+        return (level.resolve(known.tasks),)
+
+    def name_of(self, level: GroupingLevel) -> str:
+        """Return the name of the partition."""
+        return level.name
+
+    def identity(self, level: GroupingLevel) -> dict[str, Any]:
+        """Return level and groups, by name where that means the same on any tasks."""
+        return {self.name: level.identity()}
+
+    def record(self, level: GroupingLevel) -> dict[str, Any]:
+        """Return name, level and groups."""
+        return {self.name: level.to_dict()}
+
+    def columns(self, record: Mapping[str, Any]) -> dict[str, str]:
+        """Return name and level; a record that holds only the name gives no level."""
+        recorded = record[self.name]
+        level = {"grouping_level": str(recorded["level"])} if isinstance(recorded, Mapping) else {}
+        return {self.name: name_in(recorded)} | level
+
+    def settings(self, level: GroupingLevel, tasks: tuple[str, ...]) -> dict[str, Any]:
+        """Return the groups that share vectors, and those that share a network."""
+        return {
+            "modulation.groups": level.modulation_groups(tasks),
+            "network_groups": level.network_groups(tasks),
+        }

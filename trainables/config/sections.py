@@ -1,0 +1,31 @@
+"""The sections that a study file and a trial have in common, listed once."""
+
+from __future__ import annotations
+
+from trainables.config.data import DataConfig
+from trainables.config.evaluation import AgreementConfig, EvaluationConfig
+from trainables.config.network import NetworkConfig
+from trainables.config.runtime import ComputeConfig
+from trainables.config.training import (
+    AugmentationConfig,
+    BalancingConfig,
+    BatchConfig,
+    LossConfig,
+    OptimizationConfig,
+)
+from trainables.foundation.section import Section
+
+
+class SharedSections(Section):
+    """What a study says of all its trials; a trial's own sections may differ in what the study varies."""
+
+    data: DataConfig
+    augmentation: AugmentationConfig = AugmentationConfig()
+    network: NetworkConfig = NetworkConfig()
+    batches: BatchConfig = BatchConfig()
+    loss: LossConfig = LossConfig()
+    balancing: BalancingConfig = BalancingConfig()
+    optimization: OptimizationConfig = OptimizationConfig()
+    evaluation: EvaluationConfig = EvaluationConfig()
+    agreement: AgreementConfig = AgreementConfig()
+    compute: ComputeConfig = ComputeConfig()
