@@ -3,3 +3,4 @@
 from .definition.loading import load_study as load_study
 from .definition.model import StudyDefinition as StudyDefinition
 from .errors import UserError as UserError
+from .study import Study as Study

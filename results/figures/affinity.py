@@ -11,7 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from results.figures.drawing import drawing, figure_names
+from results.figures.drawing import NotebookFigure, drawing, figure_names
 
 Floats = NDArray[np.float64]
 
@@ -50,7 +50,7 @@ def affinity_figure(tasks: Sequence[str], matrices: Sequence[TaskMatrix]) -> Fig
     """Draw the matrices side by side, red below zero and blue above, each with its own scale."""
     names = list(figure_names(tasks).values())
     side = 1.9 + 0.34 * len(tasks) + _INCHES_A_CHARACTER * max(0, max(map(len, names)) - _CHARACTERS_WITH_ROOM)
-    figure = Figure(figsize=(len(matrices) * (side + 0.9), side + 0.6), dpi=160, layout="constrained")
+    figure = NotebookFigure(figsize=(len(matrices) * (side + 0.9), side + 0.6), dpi=160, layout="constrained")
     panels = figure.subplots(1, len(matrices), squeeze=False)[0]
     for panel, matrix in zip(panels, matrices, strict=True):
         _draw(figure, panel, names, matrix)

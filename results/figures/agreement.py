@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from results.analysis.agreement import SHARED, StudyAgreement
 from results.analysis.agreement_correlation import Correlation
 from results.analysis.agreement_tables import Changes, mean_of
-from results.figures.drawing import drawing, figure_names, figure_text
+from results.figures.drawing import NotebookFigure, drawing, figure_names, figure_text
 from results.figures.tradeoff import Caption, write_head
 
 Floats = NDArray[np.float64]
@@ -59,7 +59,7 @@ def agreement_figure(agreement: StudyAgreement, changes: Changes, correlation: C
     panel = max(1.15, 0.14 * len(agreement.tasks))
     room = _Room(max(8.0, names + 1.3 + len(agreement.stages) * (panel + 0.12)), names, panel)
     height = room.head + 2 * room.panel + room.names + 0.3 + room.scatter
-    figure = Figure(figsize=(room.width, height), dpi=160)
+    figure = NotebookFigure(figsize=(room.width, height), dpi=160)
     top = write_head(figure, caption, left=0.02)
     _draw_maps(figure, agreement, room, top - 0.3 / height)
     _draw_scatter(figure, agreement, changes, correlation, room)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from functools import cache
 
 import matplotlib.style
+from matplotlib.figure import Figure
 from matplotlib.font_manager import FontProperties, findfont, fontManager, get_font
 
 from results.plain_text import escaped, short_names, visible
@@ -32,6 +34,9 @@ LONGEST_NAME = 48
 """Largest number of characters of a name in a figure; longer names show both ends."""
 
 
+_NOTEBOOK_DPI = 100
+
+
 @contextmanager
 def drawing() -> Iterator[None]:
     """Make figures in matplotlib's default style with all text literal; also a decorator.
@@ -48,6 +53,16 @@ def drawing() -> Iterator[None]:
     }
     with matplotlib.style.context(["default", own]):
         yield
+
+
+class NotebookFigure(Figure):
+    """A figure that a notebook shows, whether or not pyplot has been loaded, in the style that it was made in."""
+
+    @drawing()
+    def _repr_png_(self) -> bytes:
+        image = io.BytesIO()
+        self.savefig(image, format="png", dpi=_NOTEBOOK_DPI, facecolor="white")
+        return image.getvalue()
 
 
 def figure_text(text: str) -> str:

@@ -18,7 +18,7 @@ from matplotlib.transforms import Bbox
 from numpy.typing import NDArray
 
 from results.figures.axis import BrokenLogAxis
-from results.figures.drawing import drawing, figure_names, figure_text
+from results.figures.drawing import NotebookFigure, drawing, figure_names, figure_text
 from results.figures.labels import Label, place_labels
 from results.tables.files import replacing
 
@@ -128,7 +128,7 @@ def task_figure(values: pd.DataFrame, caption: Caption, accuracy_name: str) -> F
     arms, tasks = figure_names(values["arm"]), figure_names(values["task"], _LONGEST_PANEL_TITLE)
     columns = min(4, len(tasks))
     rows = -(-len(tasks) // columns)
-    figure = Figure(figsize=(2.2 + 2.1 * columns, 1.3 + rows * (0.75 + 0.21 * len(arms))), dpi=160)
+    figure = NotebookFigure(figsize=(2.2 + 2.1 * columns, 1.3 + rows * (0.75 + 0.21 * len(arms))), dpi=160)
     top = write_head(figure, caption, left=0.015)
     layout = ConstrainedLayoutEngine(rect=(0, 0, 1, top), w_pad=0.08, h_pad=0.06)
     figure.set_layout_engine(layout)
@@ -152,7 +152,7 @@ def save_figure(figure: Figure, path: Path) -> None:
 
 def _canvas(caption: Caption, size: tuple[float, float], *, keyed: bool) -> tuple[Figure, Axes]:
     """Return a figure with title and note; ``keyed`` leaves a column free at the right."""
-    figure = Figure(figsize=size, dpi=160)
+    figure = NotebookFigure(figsize=size, dpi=160)
     left, width = (0.065, 0.65) if keyed else (0.085, 0.895)
     top = write_head(figure, caption, left=left, share=0.72 if keyed else 1.0)
     axes = figure.add_axes((left, 0.105, width, top - 0.125))

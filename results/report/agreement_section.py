@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from results.analysis.agreement import SHARED, StudyAgreement
@@ -63,8 +64,8 @@ def correlations(changes: Changes) -> dict[str, Correlation]:
     }
 
 
-def write_agreement_files(report: AgreementReport, study: str, folder: Path) -> tuple[Path, ...]:
-    """Write the figures and the table of pairs; return the figures."""
+def captioned_agreement(report: AgreementReport, study: str) -> Figure:
+    """Draw the heat maps of a study."""
     own = report.agreement
     caption = Caption(
         "Cosine between the gradients of two tasks, by stage",
@@ -72,12 +73,17 @@ def write_agreement_files(report: AgreementReport, study: str, folder: Path) -> 
         f"at the start of epoch {_listed(own.epochs['last'])}. "
         f"Above: {SHARED}; below: {own.arms[shown_arm(own)]}. Blue: the tasks agree; red: they conflict.",
     )
-    figure = agreement_figure(own, report.changes, report.correlations[CELLS], caption)
+    return agreement_figure(own, report.changes, report.correlations[CELLS], caption)
+
+
+def write_agreement_files(report: AgreementReport, study: str, folder: Path) -> tuple[Path, ...]:
+    """Write figure and table of pairs; return the figures."""
+    figure = captioned_agreement(report, study)
     figures = tuple(folder / name for name in FILES if not name.endswith(".csv"))
     for path in figures:
         save_figure(figure, path)
     with replacing(folder / FILES[-1]) as temporary:
-        pair_table(own).to_csv(temporary, index=False, float_format="%.5f", lineterminator="\n")
+        pair_table(report.agreement).to_csv(temporary, index=False, float_format="%.5f", lineterminator="\n")
     return figures
 
 

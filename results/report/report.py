@@ -13,10 +13,10 @@ from results.analysis.selection import rule_of
 from results.analysis.summary import summarize
 from results.analysis.task_estimates import task_estimates
 from results.analysis.tradeoff import tradeoff_points
-from results.figures.tradeoff import Caption, save_figure, task_figure, tradeoff_figure
+from results.figures.tradeoff import save_figure
 from results.report import agreement_section, sections
+from results.report.figures import captioned_tasks, captioned_tradeoff
 from results.report.markdown import code_block, escape
-from results.report.wording import seeds_of
 from results.tables.files import replacing
 from results.tables.metrics import HEADLINE_METRICS
 from results.tables.store import read_table, table_path
@@ -131,20 +131,9 @@ def _write_figures(folder: Path, points: pd.DataFrame, summary: pd.DataFrame, ta
         for name in _FIGURES:
             (folder / name).unlink(missing_ok=True)
         return ()
-    study, rule = summary["study"].iloc[0], summary["selection_rule"].iloc[0]
-    basis = f"Study {study}. Means and 95 % bootstrap intervals over train seeds {seeds_of(summary)}"
-    over_tasks = Caption(
-        "Test triplet accuracy against added parameters",
-        f"{basis}, each the mean over {tasks['task'].nunique()} tasks. "
-        f"Arms of nearly equal cost are drawn side by side. Selection: {rule}.",
-    )
-    by_task = Caption(
-        "Test triplet accuracy by task",
-        f"{basis}. Dotted line: shared; dashed line: separate. Selection: {rule}.",
-    )
     drawn = {
-        "tradeoff": tradeoff_figure(points, over_tasks, "triplet accuracy on test images, mean over tasks"),
-        "tasks": task_figure(tasks, by_task, "triplet accuracy on test images"),
+        "tradeoff": captioned_tradeoff(points, summary, tasks),
+        "tasks": captioned_tasks(summary, tasks),
     }
     paths = tuple(folder / name for name in _FIGURES)
     for path in paths:

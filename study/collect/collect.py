@@ -35,7 +35,7 @@ def collect(folder: RunFolder) -> dict[str, pd.DataFrame]:
 
 def collect_progress(folder: RunFolder, progress: RunProgress) -> dict[str, pd.DataFrame]:
     """Write the tables of a run whose journals have been read, and return them by name."""
-    tables = build_tables(progress, _mlflow_runs(folder))
+    tables = build_tables(progress, noted_mlflow_runs(folder))
     with naming(folder.tables):
         write_tables(folder.tables, tables)
     return tables
@@ -81,7 +81,7 @@ def read_summary(folder: RunFolder) -> pd.DataFrame:
         return collect(folder)["summary"]
 
 
-def _mlflow_runs(folder: RunFolder) -> Mapping[str, str]:
+def noted_mlflow_runs(folder: RunFolder) -> Mapping[str, str]:
     """Return tracking's record, if any; a damaged one is ignored and rewritten by the next sync."""
     if not folder.mlflow_runs.exists():
         return {}

@@ -17,10 +17,10 @@ from rich.console import Console
 from results.figures.affinity import TaskMatrix, affinity_figure, unit_of
 from results.figures.tradeoff import save_figure
 from study.affinity import Chosen, StudyAffinity, measure_affinity, write_affinity
-from study.commands.target import find_target
 from study.interruption import EXIT_INTERRUPTED
 from study.plan.plan import fingerprint_of
 from study.run_folder.ownership import refuse_another_study
+from study.session.target import find_target
 from study.terminal.display import Heading, duration, open_console, print_table, say
 from study.terminal.live_block import LiveBlock, bar, can_redraw
 

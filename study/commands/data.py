@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 from results.report.wording import count
-from study.commands.target import find_target
 from study.definition.validation import error_context
 from study.layout import dataset_cache
+from study.session.target import find_target
 from study.terminal.display import Heading, open_console, print_table, say
 
 _NAMED_CORRUPT = 10

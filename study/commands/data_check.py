@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 
 from results.report.wording import count
-from study.commands.target import find_target
 from study.definition.validation import error_context
 from study.layout import RunFolder, dataset_cache
+from study.session.target import find_target
 from study.terminal.display import Heading, open_console, print_table, say
 from trainables.config.data import DataConfig
 from trainables.sources.registry import detect_source

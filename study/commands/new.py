@@ -2,34 +2,35 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import json
-import re
-import unicodedata
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import yaml
 from rich.console import Console
 
-from study.commands.target import command_line
 from study.definition.loading import built_in_studies, needs_data, parse_study
-from study.definition.model import LONGEST_NAME
 from study.definition.validation import error_context
 from study.definition.yaml_reader import compose_yaml, read_yaml
 from study.definition.yaml_writer import one_line
-from study.drafting.image_places import class_folders, source_of
+from study.drafting.drafting import draft_study, look_at, study_name
+from study.drafting.image_places import (
+    class_folders,
+    class_table_source,
+    existing_place,
+    source_of,
+    write_class_table,
+)
 from study.errors import UserError
-from study.layout import RUNS, write_atomically
+from study.layout import RUNS
 from study.plan.plan import compile_plan
+from study.session.target import command_line
 from study.terminal.display import open_console, say
 from trainables.foundation.registry import nearest
 from trainables.sources.registry import detect_source
-from trainables.sources.source import SourceConfig
 
 if TYPE_CHECKING:
-    from trainables.sources.table.class_folders import ClassFolders
+    pass
 
 _UNKNOWN_FINGERPRINT = "0" * 32
 
@@ -74,19 +75,6 @@ def _named_file(name: str, data: Path | None) -> Path:
     return file if file.suffix in (".yaml", ".yml") else file.with_name(f"{file.name}.yaml")
 
 
-def study_name(file: Path) -> str:
-    """Return the name of a study after its file: small letters and digits, dashes for what no name of a study holds.
-
-    Raises:
-        UserError: nothing of the file's name is left.
-    """
-    latin = unicodedata.normalize("NFKD", file.stem).encode("ascii", "ignore").decode().lower()
-    name = re.sub(r"[^a-z0-9._-]+", "-", latin).strip("._-")[:LONGEST_NAME]
-    if not name:
-        raise UserError(f"{file}: a study is named after its file, with letters a to z and digits; choose another name")
-    return name
-
-
 def _refuse_existing(file: Path) -> None:
     if file.exists():
         raise UserError(f"{file}: already exists; choose another name, or edit it")
@@ -106,7 +94,7 @@ def _from_built_in(template: str, file: Path, data: Path | None) -> str:
                 f"{template}: this study generates its images; omit --data. For a study on these images: "
                 f"modstudy new {file} --data {data}"
             )
-        folder = _existing(data)
+        folder = existing_place(data)
         _refuse_another_kind(template, values["data"]["source"]["kind"], folder, file)
         text = with_data(text, folder)
     return with_name(text, study_name(file))
@@ -125,25 +113,16 @@ def _refuse_another_kind(template: str, kind: str, folder: Path, file: Path) -> 
         )
 
 
-def _existing(data: Path) -> Path:
-    folder = data.expanduser().resolve()
-    if not folder.exists():
-        raise UserError(f"{data}: no such folder")
-    return folder
-
-
 def _from_images(console: Console, file: Path, data: Path) -> str:
     """Return a study on the images, and write the table of classes beside it where only folders name them."""
-    from study.drafting.drafting import draft_study, look_at
-
-    place = _existing(data)
+    place = existing_place(data)
     folders = None if place.is_file() else class_folders(place)
     table = file.with_name(f"{file.stem}-images.csv")
     if folders is not None:
         _refuse_existing(table)
-        write_atomically(table, _csv(folders))
+        write_class_table(table, folders)
     try:
-        source = _table_source(table.resolve(), folders) if folders is not None else source_of(data, place)
+        source = class_table_source(table.resolve(), folders) if folders is not None else source_of(data, place)
         draft = look_at(source)
         text = draft_study(study_name(file), draft)
         with error_context(""):
@@ -160,20 +139,6 @@ def _from_images(console: Console, file: Path, data: Path) -> str:
     if draft.others:
         say(console, f"left out: {len(draft.others)} others, with reasons in the file")
     return text
-
-
-def _csv(folders: ClassFolders) -> str:
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(folders.header)
-    writer.writerows(folders.rows)
-    return text.getvalue()
-
-
-def _table_source(table: Path, folders: ClassFolders) -> SourceConfig:
-    from trainables.sources.table.source import TableImages
-
-    return TableImages(path=table, images=folders.folder, image_column=folders.header[0])
 
 
 def with_data(text: str, folder: Path) -> str:

@@ -3,15 +3,11 @@
 from __future__ import annotations
 
 import json
-import time
 from dataclasses import asdict
 from pathlib import Path
 
-from study.commands.notes import notes_on
-from study.commands.target import command_line, find_run
-from study.run_folder.driver import driver_of
-from study.schedule.progress import read_progress
-from study.status.status import ArmStatus, FailedTrial, RunningTrial, StudyStatus, study_status
+from study.status.status import ArmStatus, FailedTrial, RunningTrial, StudyStatus
+from study.study import Study
 from study.terminal.display import Heading, duration, open_console, print_table, say, unbroken
 
 _ALWAYS_SHOWN = ("arm", "tune", "confirm", "wait")
@@ -34,20 +30,15 @@ def show_status(given: Path, runs: Path, *, as_json: bool) -> None:
     Raises:
         UserError: the study has not been run.
     """
-    target = find_run(given, runs)
-    folder, go_on = target.folder, command_line("run", given, runs)
-    driver = driver_of(folder)  # before the journals: a trial that begins in between is running, not interrupted
-    progress = read_progress(folder)
-    status = study_status(progress, time.time(), driver)
-    notes = notes_on(target, progress, go_on)
+    study = Study(given, runs=runs)
+    status = study.status()
     if as_json:
-        document = {**asdict(status), "results_version": progress.plan.results_version, "notes": notes}
-        print(json.dumps(document, indent=1))  # noqa: T201 - the output of the command
+        print(json.dumps(asdict(status), indent=1))  # noqa: T201 - the output of the command
         return
     console = open_console()
     headings, rows = _without_empty([_row(arm) for arm in status.arms])
-    print_table(console, headings, rows, f"{status.name} ({folder.path})")
-    for line in (*_lines(status, go_on), *notes):
+    print_table(console, headings, rows, f"{status.name} ({study.folder})")
+    for line in (*_lines(status, study.target.command("run")), *status.notes):
         say(console, line)
 
 

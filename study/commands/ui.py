@@ -12,13 +12,11 @@ from types import FrameType
 
 from rich.console import Console
 
-from study.commands.results import address_of, tracker_of
-from study.commands.target import find_run
 from study.definition.secrets import without_secrets
 from study.errors import UserError
+from study.session.mirror import address_of, tracker_of
+from study.session.target import find_run
 from study.terminal.display import open_console, say
-from study.tracking.errors import StoreError
-from study.tracking.server import LocalServer
 from study.tracking.views import comparison_page, study_page, tree_page
 
 
@@ -29,10 +27,13 @@ def open_mlflow(given: Path, runs: Path, port: int | None) -> None:
         UserError: the study has not been run, or the store cannot be opened.
     """
     target, console = find_run(given, runs), open_console()
-    address = address_of(target)
+    address, tracker = address_of(target), tracker_of(target)
+    from study.tracking.errors import StoreError  # loads MLflow, which is known to be installed by now
+    from study.tracking.server import LocalServer
+
     try:
         with console.status("bringing MLflow up to date"):
-            experiment = tracker_of(target).sync(target.folder).experiment
+            experiment = tracker.sync(target.folder).experiment
         study_run, key = _noted(target.folder.mlflow_runs, "study"), _noted(target.folder.mlflow_identity, "key")
         links = _Links(experiment, study_run, key)
         if address.is_server:

@@ -68,11 +68,25 @@ def parse_study(path: Path, text: str) -> StudyDefinition:
     Raises:
         UserError: as ``load_study``.
     """
-    values = _read_mapping(str(path), text)
-    _renamed(str(path), values)
-    _resolve_paths(str(path), values, path.absolute().parent)
-    insert_groupings(str(path), values, path.absolute().parent)
-    return _validate(str(path), values, text)
+    return study_of(str(path), _read_mapping(str(path), text), path.absolute().parent, text)
+
+
+def study_of(name: str, values: dict[str, Any], base: Path, text: str = "") -> StudyDefinition:
+    """Return the definition that the values of a study file give.
+
+    Args:
+        name: of the file or the study, for messages.
+        values: by section; changed in place.
+        base: the folder that relative paths start from.
+        text: of the file, for hints about quotes; empty where there is none.
+
+    Raises:
+        UserError: as ``load_study``.
+    """
+    _renamed(name, values)
+    _resolve_paths(name, values, base)
+    insert_groupings(name, values, base)
+    return _validate(name, values, text)
 
 
 def _read(path: Path, text: str) -> StudyDefinition:
@@ -168,7 +182,7 @@ def _validate(name: str, values: dict[str, Any], text: str) -> StudyDefinition:
 
 def _quote_hint(name: str, text: str, problem: str) -> str:
     """Return a hint if text was expected but YAML reads the word as something else."""
-    if not _EXPECTS_TEXT.search(problem):
+    if not (text and _EXPECTS_TEXT.search(problem)):
         return ""
     hints = (in_quotes(word) for word in words_in(name, text, problem.partition(": ")[0]))
     return next((hint for hint in hints if hint), "")

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import re
 import textwrap
+import unicodedata
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from study.definition.model import LONGEST_NAME
 from study.definition.validation import error_context
 from study.definition.yaml_writer import one_line
 from study.errors import UserError
@@ -48,6 +51,19 @@ class Draft:
     images: dict[str, int]
     labelled: int
     size: StoredSize | None
+
+
+def study_name(file: Path) -> str:
+    """Return the name of a study after its file: small letters and digits, dashes for what no name of a study holds.
+
+    Raises:
+        UserError: nothing of the file's name is left.
+    """
+    latin = unicodedata.normalize("NFKD", file.stem).encode("ascii", "ignore").decode().lower()
+    name = re.sub(r"[^a-z0-9._-]+", "-", latin).strip("._-")[:LONGEST_NAME]
+    if not name:
+        raise UserError(f"{file}: a study is named after its file, with letters a to z and digits; choose another name")
+    return name
 
 
 def look_at(source: SourceConfig) -> Draft:

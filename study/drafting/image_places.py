@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import csv
+import io
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from study.definition.validation import error_context
 from study.errors import UserError
+from study.layout import write_atomically
 from trainables.sources.registry import detect_source
 from trainables.sources.source import SourceConfig
 
@@ -72,3 +75,31 @@ def class_folders(folder: Path) -> ClassFolders | None:
         with error_context(""):
             return find_class_folders(folder)
     return None
+
+
+def existing_place(data: Path) -> Path:
+    """Return where the images are.
+
+    Raises:
+        UserError: nothing is there.
+    """
+    folder = data.expanduser().resolve()
+    if not folder.exists():
+        raise UserError(f"{data}: no such folder")
+    return folder
+
+
+def write_class_table(table: Path, folders: ClassFolders) -> None:
+    """Write the table of images and their classes, one row an image."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(folders.header)
+    writer.writerows(folders.rows)
+    write_atomically(table, text.getvalue())
+
+
+def class_table_source(table: Path, folders: ClassFolders) -> SourceConfig:
+    """Return the source of images whose table ``write_class_table`` has written."""
+    from trainables.sources.table.source import TableImages
+
+    return TableImages(path=table, images=folders.folder, image_column=folders.header[0])

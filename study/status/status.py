@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from study.html import html_table
 from study.journal.failures import signature
 from study.plan.cost import concurrent_trials
 from study.plan.plan import PlannedArm
@@ -83,6 +84,7 @@ class StudyStatus:
 
     ``objective`` says what the arms' objectives are; ``interrupted`` are trials that were running when their driver
     ended; ``done_last_hour`` is a part of ``done``.
+    ``notes``: what is to be known beside the numbers, such as trials of an older ``results_version``.
     ``behind``: trials that ended and whose journals have lost records since; they are not done.
     """
 
@@ -96,6 +98,8 @@ class StudyStatus:
     behind: int
     done_last_hour: int
     seconds_left: float | None
+    results_version: int
+    notes: tuple[str, ...] = ()
 
     @property
     def done(self) -> int:
@@ -111,6 +115,28 @@ class StudyStatus:
     def complete(self) -> bool:
         """Whether nothing is left to run."""
         return self.done == self.total
+
+    def __repr__(self) -> str:
+        """Return one line."""
+        running = f", {len(self.running)} running" if self.running else ""
+        failed = f", {len(self.failed)} failed" if self.failed else ""
+        return f"<status of {self.name}: {self.done} of {self.total} trials done{running}{failed}>"
+
+    def _repr_html_(self) -> str:
+        rows = [
+            {
+                "arm": arm.name,
+                "tune": f"{arm.tune_done}/{arm.tune_total}",
+                "confirm": f"{arm.confirm_done}/{arm.confirm_total}",
+                "running": str(arm.running),
+                "waiting": str(arm.waiting),
+                "failed": str(arm.failed),
+                self.objective: "" if arm.objective is None else f"{arm.objective:.4f}",
+            }
+            for arm in self.arms
+        ]
+        failures = (f"failed: {trial.arm} {trial.stage}: {trial.kind}: {trial.message}" for trial in self.failed)
+        return html_table(rows, f"{self.name}: {self.done} of {self.total} trials done", (*failures, *self.notes))
 
 
 def study_status(
@@ -140,6 +166,7 @@ def study_status(
         behind=sum(trial.is_behind for trial in progress.trials if trial.state in ("completed", "pruned", "diverged")),
         done_last_hour=sum(now - end <= _RECENT_S for end in ends),
         seconds_left=seconds_left(progress, workers or _workers(progress, running), now),
+        results_version=progress.plan.results_version,
     )
 
 

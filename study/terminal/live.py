@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Callable
 from contextlib import ExitStack
+from functools import partial
 from types import TracebackType
 from typing import Self
 
@@ -27,12 +29,14 @@ class LiveProgress:
     Args:
         console: where to.
         hint: how to open MLflow; empty where nothing is mirrored.
+        line: shows one line in place of the last one, where that is neither a terminal nor a file: in a notebook.
     """
 
-    def __init__(self, console: Console, hint: str = "") -> None:
+    def __init__(self, console: Console, hint: str = "", line: Callable[[str], None] | None = None) -> None:
         self._console = console
+        self._line = line
         self._hint = hint
-        self._block = LiveBlock(console) if can_redraw(console) else None
+        self._block = LiveBlock(console) if line is None and can_redraw(console) else None
         self._started = time.monotonic()
         self._workload: Workload | None = None
         self._workers = 1
@@ -48,7 +52,7 @@ class LiveProgress:
     def __enter__(self) -> Self:
         if self._block is not None:
             self._stack.enter_context(self._block)
-        elif self._hint:
+        elif self._hint and self._line is None:
             say(self._console, self._hint)
         self._thread.start()
         return self
@@ -59,9 +63,11 @@ class LiveProgress:
         self._stop.set()
         self._thread.join()
         self._stack.close()
+        if self._line is not None and kind is None:
+            self._show()  # what it came to stays
 
     def _loop(self) -> None:
-        every = _LINE_EVERY_S if self._block is None else _REFRESH_S
+        every = _LINE_EVERY_S if self._block is None and self._line is None else _REFRESH_S
         self._show()
         while not self._stop.wait(every):
             self._show()
@@ -75,7 +81,8 @@ class LiveProgress:
             return
         status = study_status(workload.now(), time.time(), "alive", self._workers)
         if self._block is None:
-            say(self._console, ", ".join([_counts(status), *_times(status, elapsed), *_best(status)]))
+            show = self._line or partial(say, self._console)
+            show(", ".join([_counts(status), *_times(status, elapsed), *_best(status)]))
         else:
             self._block.show([*live_lines(self._console, status, elapsed), self._hint])
 

@@ -71,7 +71,7 @@ def test_ctrl_c_and_sigterm_stop_quickly_leave_nothing_behind_and_the_same_comma
             assert "state-dump" not in output  # Ray's logs
         else:
             assert driver.returncode == 130, output
-            assert "The same command goes on" in output
+            assert "Stopped; nothing is lost. To resume: modstudy run" in output
         assert "Traceback" not in output
         assert psutil.wait_procs(processes, timeout=PATIENCE_S)[1] == []
         assert not site.folder("stopped").ray.exists()

@@ -14,12 +14,12 @@ from typer.testing import CliRunner, Result
 
 from study.cli import app
 from study.collect.collect import collect_progress, read_progress
-from study.commands.results import write_study_report
-from study.commands.target import Target
 from study.definition.loading import load_study
 from study.layout import RunFolder
 from study.plan.checks import prepare_images
 from study.plan.plan import StudyPlan, compile_plan
+from study.session.reading import write_study_report
+from study.session.target import Target
 from trainables.config.identity import trial_id
 
 STUDY = """

@@ -14,14 +14,14 @@ from typer.testing import CliRunner
 from results.tables.store import read_table, table_path
 from study.cli import app
 from study.collect.collect import collect, read_summary
-from study.commands.results import tracker_of
-from study.commands.target import Target, find_run, find_target
 from study.definition.loading import load_study
 from study.errors import UserError
 from study.layout import RunFolder
 from study.plan.document import planned_definition, write_plan
 from study.plan.plan import StudyPlan
 from study.plan.run_files import write_study_as_run
+from study.session.mirror import tracker_of
+from study.session.target import Target, find_run, find_target
 from study.tracking.background_sync import BackgroundSync
 from study.tracking.tracker import SyncReport
 from study.tune.runner import run_lock

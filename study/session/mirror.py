@@ -1,0 +1,82 @@
+"""MLflow beside a study. MLflow is loaded here when it is wanted, so that a study runs where it is not installed."""
+
+from __future__ import annotations
+
+import shlex
+import shutil
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from study.definition.tracking_address import StoreAddress, store_address
+from study.errors import UserError
+from study.session.target import Target, from_here
+
+if TYPE_CHECKING:
+    from study.tracking.background_sync import BackgroundSync
+    from study.tracking.tracker import SyncReport, Tracker
+
+
+def tracker_of(target: Target) -> Tracker:
+    """Return the tracker of a study's MLflow store.
+
+    Raises:
+        UserError: MLflow is not installed.
+    """
+    try:
+        from study.tracking.tracker import Tracker
+    except ModuleNotFoundError as error:
+        if (error.name or "").partition(".")[0] != "mlflow":
+            raise
+        raise UserError(
+            "MLflow is not installed; install it with: pip install mlflow, or run without it: --no-tracking"
+            " (in Python: tracking=False)"
+        ) from None
+
+    return Tracker(address_of(target), target.definition.tracking.experiment or target.definition.name)
+
+
+def address_of(target: Target) -> StoreAddress:
+    """Return where a study's MLflow store is."""
+    return store_address(target.folder, target.definition.tracking.uri)
+
+
+def sync_run(target: Target) -> SyncReport:
+    """Bring MLflow up to date with the run of a study.
+
+    Raises:
+        UserError: MLflow is not installed, or the store cannot be reached.
+    """
+    tracker = tracker_of(target)
+    from study.tracking.errors import StoreError
+
+    try:
+        return tracker.sync(target.folder)
+    except StoreError as error:
+        raise UserError(str(error)) from error
+
+
+@contextmanager
+def mirrored(target: Target, *, wanted: bool) -> Iterator[BackgroundSync | None]:
+    """Keep MLflow up to date while the block runs, where it is wanted."""
+    if not wanted:
+        yield None
+        return
+    tracker = tracker_of(target)
+    from study.tracking.background_sync import BackgroundSync
+
+    mirror = BackgroundSync(tracker, target.folder)
+    mirror.start()
+    try:
+        yield mirror
+    finally:
+        mirror.stop()
+
+
+def mlflow_command(target: Target) -> str:
+    """Return the command that opens MLflow on the run of a study."""
+    beside = Path(sys.executable).with_name("modstudy")  # the environment may not be activated
+    program = "modstudy" if shutil.which("modstudy") or not beside.exists() else str(from_here(beside))
+    return shlex.join([program, "ui", str(from_here(target.folder.path))])

@@ -1,0 +1,235 @@
+"""What a study would train, store and take, before anything is trained."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
+
+from results.report.wording import count, size
+from study.definition.validation import error_context
+from study.html import html_table
+from study.layout import RunFolder, dataset_cache
+from study.plan.checks import refuse_untrainable
+from study.plan.cost import StudyCost, TimeSource, study_cost
+from study.plan.foresight import foreseen
+from study.plan.plan import StudyPlan
+from study.run_folder.ownership import refuse_another_rule, refuse_another_study
+from study.session.target import Target
+from study.terminal.display import duration, scaled
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+@dataclass(frozen=True)
+class KnownResults:
+    """What a run of the study has left: where, trials done, those to be trained again, epoch seconds, what to say."""
+
+    folder: RunFolder
+    done: int = 0
+    trained_again: int = 0
+    lack_monitoring: int = 0
+    seconds: dict[str, float] | None = None
+    source: TimeSource | None = None
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Preview:
+    """The plan of a study with its cost. A notebook shows it as a table.
+
+    Attributes:
+        plan: arms, each with its configuration and storage figures.
+        cost: trials, disk, and time where it is known.
+        known: what an earlier run has left.
+        warnings: about machine, images and labels.
+        probe: how to time a few steps of every arm.
+    """
+
+    plan: StudyPlan
+    cost: StudyCost
+    known: KnownResults
+    warnings: tuple[str, ...]
+    probe: str
+
+    @property
+    def trials(self) -> int:
+        """All trials of all arms."""
+        return self.plan.trials
+
+    @property
+    def arms(self) -> pd.DataFrame:
+        """One row an arm: its name and factors, and what it adds, with bytes at fp32 and multiply-adds an image."""
+        import pandas as pd
+
+        return pd.DataFrame(
+            [
+                {
+                    **{key: value for key, value in arm.arm.to_dict().items() if key != "arm_id"},
+                    "added_parameters": arm.storage.added_parameters,
+                    "added_parameters_per_task": arm.storage.added_parameters_per_task,
+                    "bytes_fp32": arm.storage.bytes_fp32,
+                    "multiply_adds_per_image": arm.storage.multiply_adds_per_image,
+                }
+                for arm in self.plan.arms
+            ]
+        )
+
+    def rows(self) -> list[dict[str, str]]:
+        """Return the table for a reader: one dict an arm, column titles as keys, plain texts as values."""
+        return [self._row(index) for index in range(len(self.plan.arms))]
+
+    def _row(self, index: int) -> dict[str, str]:
+        arm, storage = self.plan.arms[index].arm, self.plan.arms[index].storage
+        return {
+            "arm": arm.name,
+            "added parameters": count(storage.added_parameters),
+            "per task": f"{storage.added_parameters_per_task:,.1f}".removesuffix(".0"),
+            "bytes": size(storage.bytes_fp32),
+            "multiply-adds": scaled(storage.multiply_adds_per_image),
+            "vectors": count(storage.embeddings_per_image),
+            **({"work": duration(self.cost.seconds[arm.arm_id])} if self.cost.seconds else {}),
+        }
+
+    def lines(self, shown: Iterable[str] | None = None) -> tuple[str, ...]:
+        """Return what is to be read below the table, of which the columns ``shown`` are shown (None: all)."""
+        titles = set(self.rows()[0] if shown is None else shown)
+        return (self._units(titles), *self._remarks(), self._time())
+
+    def _units(self, shown: set[str]) -> str:
+        """Return the units of the columns that are shown."""
+        plan = self.plan
+        base = f"{count(plan.arms[0].storage.base_parameters)} parameters of one {plan.definition.network.backbone}"
+        per_image = [name for name in ("multiply-adds", "vectors") if name in shown]
+        notes = [
+            f"added to {base}",
+            *(["bytes at fp32"] if "bytes" in shown else []),
+            *([f"{' and stored '.join(per_image)} for one image and all tasks"] if per_image else []),
+        ]
+        return "; ".join(notes)
+
+    def _remarks(self) -> tuple[str, ...]:
+        plan, cost, known = self.plan, self.cost, self.known
+        definition, arms = plan.definition, len(plan.arms)
+        least = min(plan.tune_trials(arm) for arm in plan.arms)
+        tune = str(cost.tune_trials) if least == cost.tune_trials else f"{least} to {cost.tune_trials}"
+        trials, epochs = f"{tune} tune + {cost.confirm_trials} confirm", definition.optimization.epochs
+        unused = "" if known.folder.plan.is_file() else " (nothing has been run there yet)"
+        return (
+            f"trials: {arms} arms x ({trials}) = {plan.trials}, {known.done} of them done; up to {epochs} epochs each",
+            f"run folder: {known.folder.path}{unused}",
+            *known.notes,
+            f"duplicate combinations left out: {plan.duplicates}",
+            f"tasks: {len(definition.data.tasks)}: {', '.join(definition.data.tasks)}",
+            f"disk: about {size(cost.disk_bytes)} (weights, checkpoints, decoded images)",
+        )
+
+    def _time(self) -> str:
+        cost = self.cost
+        if cost.wall_seconds is None:
+            return f"time: not known before the first trial has finished; a short timed probe: {self.probe}"
+        return (
+            f"time: about {duration(cost.wall_seconds)} for the whole study with {cost.concurrent} trials at once here"
+            f" (from the {cost.source})"
+        )
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return everything as JSON values."""
+        plan, figures = self.plan, asdict(self.cost)
+        seconds = figures.pop("seconds") or {}
+        return {
+            "study": plan.definition.name,
+            "data_fingerprint": plan.data_fingerprint,
+            "duplicates": plan.duplicates,
+            "trials_done": self.known.done,
+            "trials_trained_again": self.known.trained_again,
+            "trials_without_monitoring": self.known.lack_monitoring,
+            "results_version": plan.results_version,
+            "run_folder": str(self.known.folder.path),
+            "wall_seconds": self.cost.wall_seconds,
+            **figures,
+            "arms": [
+                {
+                    **arm.arm.to_dict(),
+                    "storage": arm.storage.rows(plan.definition.name, arm.arm.arm_id, arm.arm.name),
+                    "seconds": seconds.get(arm.arm.arm_id),
+                }
+                for arm in plan.arms
+            ],
+            "warnings": self.warnings,
+        }
+
+    def __repr__(self) -> str:
+        """Return one line."""
+        arms = ", ".join(arm.arm.name for arm in self.plan.arms)
+        return f"<plan of {self.plan.definition.name}: {self.trials} trials of {len(self.plan.arms)} arms: {arms}>"
+
+    def _repr_html_(self) -> str:
+        warnings = (f"warning: {warning}" for warning in self.warnings)
+        return html_table(self.rows(), f"plan of {self.plan.definition.name}", (*self.lines(), *warnings))
+
+
+def preview(target: Target, *, probe: bool = False) -> Preview:
+    """Return what a study would train, store and take; with ``probe`` time a few steps of every arm.
+
+    Raises:
+        UserError: the study breaks a rule or does not fit the data, or its run folder is another study's.
+    """
+    plan = target.compile()
+    with target.named():
+        refuse_another_study(plan.definition, plan.data_fingerprint, target.folder)
+        refuse_another_rule(plan.definition, target.folder)
+        refuse_untrainable(plan)
+        _refuse_unfit_images(plan)
+    known = _known_from_run(target, plan)
+    seconds, source = known.seconds, known.source
+    if probe:
+        from study.status.timing import probed_epoch_seconds
+
+        with target.named():
+            seconds, source = probed_epoch_seconds(plan), "probe"
+    with target.named():
+        warnings = foreseen(plan)
+    return Preview(plan, study_cost(plan, seconds, source), known, warnings, target.command("plan", "--probe"))
+
+
+def _refuse_unfit_images(plan: StudyPlan) -> None:
+    """Refuse images that ``run`` would refuse, as far as they are decoded already: a plan decodes none.
+
+    Raises:
+        UserError: too many of them are corrupt, or in two splits.
+    """
+    from trainables.data import prepared_manifest, refuse_unfit
+
+    manifest = prepared_manifest(plan.data_fingerprint, dataset_cache())
+    if manifest is not None:
+        with error_context("data"):
+            refuse_unfit(manifest, plan.definition.data)
+
+
+def _known_from_run(target: Target, plan: StudyPlan) -> KnownResults:
+    """Return what the run folder tells, if there is one."""
+    folder = target.folder
+    if not folder.trials.is_dir():
+        return KnownResults(folder)
+    from study.schedule.progress import read_progress
+    from study.session.notes import earlier_line, monitoring_line
+    from study.status.earlier import earlier_results
+    from study.status.monitoring import unmonitored
+    from study.status.timing import measured_epoch_seconds
+
+    progress = read_progress(folder, plan)
+    earlier, lacking = earlier_results(folder, plan.data_fingerprint), unmonitored(progress)
+    return KnownResults(
+        folder,
+        done=progress.done,
+        trained_again=earlier.ended if earlier else 0,
+        lack_monitoring=len(lacking),
+        seconds=measured_epoch_seconds(progress),
+        source="finished trials",
+        notes=(
+            *([earlier_line(target, earlier)] if earlier else []),
+            *([monitoring_line(target, lacking)] if lacking else []),
+        ),
+    )

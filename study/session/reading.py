@@ -1,0 +1,79 @@
+"""What a run has measured: its tables, figures and report, from its journals."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from results.report.report import Origin, ReportFiles, write_report
+from study.collect.collect import build_tables, collect, collect_progress, noted_mlflow_runs
+from study.errors import UserError, naming
+from study.layout import RUNS, RunFolder
+from study.plan.data_record import data_facts
+from study.schedule.progress import RunProgress, read_progress
+from study.session.notes import notes_on
+from study.session.target import Target, command_line, from_here
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.figure import Figure
+
+_Stamp = tuple[tuple[str, int, int], ...]
+
+
+class Tables:
+    """The tables of one run folder as its journals are now; built again when a file that they depend on has changed."""
+
+    def __init__(self, folder: RunFolder) -> None:
+        self._folder = folder
+        self._stamp: _Stamp | None = None
+        self._tables: dict[str, pd.DataFrame] = {}
+
+    def read(self) -> dict[str, pd.DataFrame]:
+        """Return the tables by name."""
+        stamp = self._stamp_now()
+        if stamp != self._stamp:
+            self._tables = build_tables(read_progress(self._folder), noted_mlflow_runs(self._folder))
+            self._stamp = stamp
+        return self._tables
+
+    def _stamp_now(self) -> _Stamp:
+        """Return names, times and sizes of the files that the tables depend on."""
+        files = [self._folder.plan, self._folder.mlflow_runs, *sorted(self._folder.trials.glob("*/journal.jsonl"))]
+        found = [(path, path.stat()) for path in files if path.is_file()]
+        return tuple((str(path), status.st_mtime_ns, status.st_size) for path, status in found)
+
+
+def draw(tables: dict[str, pd.DataFrame], name: str) -> Figure:
+    """Draw one of the report's figures.
+
+    Raises:
+        UserError: there is no such figure, or nothing to draw yet.
+    """
+    from results.report.figures import report_figure
+
+    try:
+        return report_figure(name, tables)
+    except ValueError as error:
+        raise UserError(str(error)) from error
+
+
+def collect_run(target: Target) -> dict[str, pd.DataFrame]:
+    """Write the tables of a run, and return them by name."""
+    return collect(target.folder)
+
+
+def report_run(target: Target) -> ReportFiles:
+    """Write the tables and the report of a run."""
+    progress = read_progress(target.folder)
+    collect_progress(target.folder, progress)
+    return write_study_report(target, progress)
+
+
+def write_study_report(target: Target, progress: RunProgress) -> ReportFiles:
+    """Write the report from tables that are up to date with this progress."""
+    named = target.file or from_here(target.folder.path)
+    commands = tuple(command_line(name, named, RUNS) for name in ("run", "report"))
+    facts = data_facts(target.folder, progress.plan.data_fingerprint)
+    origin = Origin(target.definition.description, commands, facts, tuple(notes_on(target, progress)))
+    with naming(target.folder.report):
+        return write_report(target.folder.tables, target.folder.report, origin)

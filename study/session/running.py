@@ -1,0 +1,199 @@
+"""Everything from a definition to its report, doing only what is missing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from results.report.report import ReportFiles
+from study.errors import UserError
+from study.journal.state import read_states
+from study.layout import RunFolder
+from study.plan.checks import prepare_images, refuse_missing_device, refuse_untrainable
+from study.plan.document import write_plan
+from study.plan.foresight import foreseen
+from study.plan.plan import StudyPlan
+from study.plan.run_files import mend_plan, write_study_as_run
+from study.run_folder.ownership import WAYS_OUT, refuse_another_rule, refuse_another_study
+from study.schedule.drawing import recover_rounds
+from study.schedule.progress import progress_of, read_progress
+from study.schedule.rounds import read_rounds
+from study.session.mirror import mirrored, mlflow_command
+from study.session.notes import monitoring_line
+from study.session.progress import Progress
+from study.session.reading import report_run
+from study.session.target import Target
+from study.status.earlier import earlier_results, keep_aside
+from study.status.monitoring import train_again, unmonitored
+from study.tune.runner import RunOptions, RunSummary, run_lock, run_study
+
+MOST_NAMED_ARMS = 6
+"""Arms that a line about equal failures names; the others are counted."""
+
+if TYPE_CHECKING:
+    from study.tracking.background_sync import BackgroundSync
+
+
+@dataclass(frozen=True)
+class RunRequest:
+    """How a study is run; none of it changes a result.
+
+    Attributes:
+        address: of a Ray cluster (``auto``: the one running here); None starts one on this machine.
+        workers: trials at once at most; None: as the study says, or as many as fit.
+        tracking: whether MLflow is kept up to date.
+        retrain: whether to train again what an older version trained, or what lacks its monitoring.
+    """
+
+    address: str | None = None
+    workers: int | None = None
+    tracking: bool = True
+    retrain: bool = False
+
+
+class RunInterruptedError(KeyboardInterrupt):
+    """Ctrl-C ended a run. Nothing is lost; the message is the way to resume."""
+
+
+@dataclass(frozen=True)
+class RunResult:
+    """How a run ended.
+
+    Attributes:
+        trials: how many completed, failed or wait.
+        report: the files that were written, and the summary table.
+        notes: what is to be known, a sentence each; empty where nothing is left to do.
+        mlflow: the command that opens MLflow; empty without tracking.
+    """
+
+    trials: RunSummary
+    report: ReportFiles
+    notes: tuple[str, ...]
+    mlflow: str
+
+    @property
+    def complete(self) -> bool:
+        """Whether nothing is left to do."""
+        return self.trials.complete
+
+    def __repr__(self) -> str:
+        """Return one line."""
+        trials = self.trials
+        counts = {
+            "completed": trials.completed,
+            "pruned": trials.pruned,
+            "diverged": trials.diverged,
+            "failed": trials.failed,
+            "waiting": trials.waiting,
+        }
+        named = ", ".join(f"{number} {state}" for state, number in counts.items() if number or state == "completed")
+        return f"<trials: {named}; report: {self.report.report}>"
+
+
+def run_target(target: Target, request: RunRequest, progress: Progress) -> RunResult:
+    """Run what is missing of a study, then collect, report and mirror it.
+
+    Raises:
+        UserError: the study breaks a rule, does not fit the data, or is being run already.
+        RunInterruptedError: Ctrl-C; nothing is lost.
+    """
+    plan = target.compile()
+    with run_lock(target.folder), target.named():
+        _refuse_to_take_over(plan, target, retrain=request.retrain)
+    with target.named():
+        for warning in foreseen(plan, elsewhere=request.address is not None):
+            progress.notice(f"warning: {warning}")
+    with progress.phase("preparing images"), target.named():
+        refuse_untrainable(plan)
+        if request.address is None:
+            refuse_missing_device(plan)
+        prepare_images(plan, target.folder)
+    with run_lock(target.folder):  # no one else runs this study, so its plan may be replaced
+        _write_study(target, plan, retrain=request.retrain)
+        for line in _announcement(target, plan):
+            progress.notice(line)
+    mlflow = mlflow_command(target) if request.tracking else ""
+    with mirrored(target, wanted=request.tracking) as mirror:
+        with progress.trials(f"MLflow: {mlflow}" if mlflow else "") as listener:
+            summary = run_study(plan, target.folder, RunOptions(request.address, request.workers, listener))
+        if summary.interrupted:
+            raise RunInterruptedError(f"Stopped; nothing is lost. To resume: {target.command('run')}")
+        with progress.phase("writing tables, report and MLflow"):
+            report, up_to_date = _publish(target, mirror)
+    notes = (*([] if up_to_date else [_behind(target)]), *_verdict(target, summary))
+    progress.ended(notes)
+    return RunResult(summary, report, notes, mlflow)
+
+
+def _refuse_to_take_over(plan: StudyPlan, target: Target, *, retrain: bool) -> None:
+    """Refuse a folder that is another study's, or whose results would count no more unless that is asked for."""
+    folder: RunFolder = target.folder
+    mend_plan(folder)
+    refuse_another_study(plan.definition, plan.data_fingerprint, folder)
+    refuse_another_rule(plan.definition, folder)
+    earlier = earlier_results(folder, plan.data_fingerprint)
+    if earlier is not None and not retrain:
+        raise UserError(
+            f"{folder.path} holds {earlier.trials}, and running this study would train them again: {earlier.why}."
+            f" To do so: {target.command('run', '--retrain')} (tables and report are kept in {folder.next_earlier()});"
+            f" to keep them: {WAYS_OUT}"
+        )
+
+
+def _write_study(target: Target, plan: StudyPlan, *, retrain: bool) -> None:
+    """Write plan and study file; with ``retrain`` put aside first what would not be trained again otherwise."""
+    folder = target.folder
+    recover_rounds(folder)  # by the plan that the trials were begun on
+    if retrain and earlier_results(folder, plan.data_fingerprint) is not None:
+        keep_aside(folder)
+    if retrain:
+        train_again(unmonitored(read_progress(folder, plan)), folder)
+    write_plan(plan, folder)  # first, since it may refuse the folder
+    write_study_as_run(target.definition, folder)
+
+
+def _announcement(target: Target, plan: StudyPlan) -> Iterator[str]:
+    """Yield what is there already and what is new."""
+    states = read_states(target.folder)
+    progress = progress_of(plan, states, read_rounds(target.folder))
+    begun = sum(trial.state in ("running", "paused", "failed") or trial.is_behind for trial in progress.trials)
+    asked_for = {trial.trial.trial_id for trial in progress.trials}
+    size = f"{len(plan.arms)} arms, {progress.total} trials"
+    state = f"{progress.done} done already, {begun} to be continued"
+    yield f"study {plan.definition.name}: {size}: {state}; in {target.folder.path}"
+    if unused := len(states.keys() - asked_for):
+        yield (
+            f"{unused} earlier trials belong to other settings of this study or to another version of the results,"
+            " and are left out of its tables"
+        )
+    if lacking := unmonitored(progress):
+        yield monitoring_line(target, lacking)
+
+
+def _publish(target: Target, mirror: BackgroundSync | None) -> tuple[ReportFiles, bool]:
+    """Write tables and report, and return whether MLflow has them. It comes first, for its run ids, and last."""
+    up_to_date = mirror is None or mirror.catch_up()
+    report = report_run(target)
+    return report, mirror is None or (up_to_date and mirror.catch_up())
+
+
+def _behind(target: Target) -> str:
+    return f"MLflow is not up to date, as logged above; later: {target.command('sync')}"
+
+
+def _verdict(target: Target, summary: RunSummary) -> Iterator[str]:
+    for arm in summary.arms_without_choice:
+        yield f"{arm}: none of its tune trials ended with a finite objective, so it has no confirm trials"
+    if summary.complete:
+        return
+    for stopped in summary.stopped:
+        yield f"stopped after equal failures, {_named(stopped.arms)}: {stopped.message}"
+    why, again = target.command("status"), target.command("run")
+    yield f"{summary.failed} trials failed and {summary.waiting} wait; causes: {why}; to try again: {again}"
+
+
+def _named(arms: tuple[str, ...]) -> str:
+    shown = arms[:MOST_NAMED_ARMS]
+    rest = f" and {len(arms) - len(shown)} more" if len(arms) > len(shown) else ""
+    return f"{len(arms)} {'arm' if len(arms) == 1 else 'arms'} ({', '.join(shown)}{rest})"

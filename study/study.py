@@ -1,0 +1,291 @@
+"""A study as one object: what the commands print and notebooks use."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from study.definition.model import StudyDefinition
+from study.html import html_table
+from study.layout import RUNS
+from study.session.target import find_target, require_run, target_of
+
+if TYPE_CHECKING:  # torch, pandas, matplotlib and Ray come with these; each method loads what it needs
+    import pandas as pd
+    from matplotlib.figure import Figure
+
+    from results.report.report import ReportFiles
+    from study.session.preview import Preview
+    from study.session.progress import Chosen
+    from study.session.reading import Tables
+    from study.session.running import RunResult
+    from study.status.status import StudyStatus
+    from study.tracking.tracker import SyncReport
+
+
+class Study:
+    """A study: its definition, the folder of its run, and all that can be done with them.
+
+    Every result is read from the journals in the run folder, so a new object, a command and a notebook on another
+    machine see the same. All errors that the user can put right are ``UserError``.
+
+    Args:
+        study: a study file, the name of a built-in study, the folder of a run, or a definition.
+        folder: of the run; by default ``runs/NAME`` beside the study file, or in the working directory for built-in
+            studies and definitions.
+        runs: where the folders of runs are, in place of ``runs``.
+
+    Attributes:
+        target: the definition and its place; what the functions of ``study.session`` take.
+
+    Raises:
+        UserError: there is no such study, or it breaks a rule; names file, key, value and rule.
+
+    Example:
+        >>> from study import Study
+        >>> study = Study("smoke")
+        >>> study.definition.data.image_size
+        48
+        >>> [arm.arm.name for arm in study.plan().plan.arms][:2]
+        ['separate', 'shared']
+    """
+
+    def __init__(
+        self, study: str | Path | StudyDefinition, *, folder: str | Path | None = None, runs: str | Path = RUNS
+    ) -> None:
+        place = None if folder is None else Path(folder)
+        if isinstance(study, StudyDefinition):
+            from study.session.defining import located
+
+            definition = located(study)
+            self.target = target_of(definition, place or Path(runs) / definition.name)
+        else:
+            self.target = find_target(Path(study), Path(runs), place)
+        self._tables: Tables | None = None
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any], *, folder: str | Path | None = None) -> Study:
+        """Return the study that a mapping gives, with the sections and keys of a study file.
+
+        Parts may be objects: a ``SearchSpace``, a ``DataConfig``, a ``Path``. Relative paths start from the working
+        directory.
+
+        Raises:
+            UserError: a key or value breaks a rule.
+
+        Example:
+            >>> study = Study.from_dict({"name": "faces", "data": {"tasks": ["Smiling", "Glasses"], "image_size": 48}})
+            >>> study.plan().trials
+            42
+        """
+        from study.session.defining import defined
+
+        return cls(defined(values), folder=folder)
+
+    @classmethod
+    def from_images(
+        cls, images: str | Path, *, name: str | None = None, folder: str | Path | None = None, **changes: Any
+    ) -> Study:
+        """Return a study of images of one's own, drafted from a look at them, as ``modstudy new`` writes it.
+
+        Args:
+            images: a folder with one folder per class, a folder with a CSV file, a CSV file (a row an image, a column
+                a task), or a folder of any other known kind of data.
+            name: of the study; by default that of the folder.
+            folder: of the run; by default ``runs/NAME`` in the working directory.
+            changes: sections of a study file. Their keys replace those of the draft, as in
+                ``optimization={"epochs": 30}``.
+
+        Raises:
+            UserError: the images are not there, or no study can be made of them; says what is there and what to do.
+        """
+        from study.session.images import drafted
+
+        definition, place = drafted(Path(images), name, None if folder is None else Path(folder), changes)
+        return cls(definition, folder=place)
+
+    @property
+    def definition(self) -> StudyDefinition:
+        """The definition, with absolute paths."""
+        return self.target.definition
+
+    @property
+    def folder(self) -> Path:
+        """The folder of the run, whether it exists or not."""
+        return self.target.folder.path
+
+    def plan(self, *, probe: bool = False) -> Preview:
+        """Return arms, added parameters, trials, disk and expected time; trains nothing. A notebook shows a table.
+
+        Args:
+            probe: whether to time a few steps of every arm, a matter of seconds.
+
+        Raises:
+            UserError: the definition breaks a rule, does not fit the data, or the run folder is another study's.
+        """
+        from study.session.preview import preview
+
+        return preview(self.target, probe=probe)
+
+    def run(
+        self,
+        *,
+        workers: int | None = None,
+        address: str | None = None,
+        tracking: bool = True,
+        retrain: bool = False,
+        progress: Chosen = None,
+    ) -> RunResult:
+        """Run the remaining trials, write the report and bring MLflow up to date. Call it again to resume.
+
+        Args:
+            workers: trials at once at most; by default as many as fit. Never changes a result.
+            address: of a Ray cluster (``auto``: the one running here); by default one is started on this machine.
+            tracking: whether MLflow is kept up to date.
+            retrain: whether to train again what an older version trained, or what lacks its monitoring.
+            progress: None shows progress in notebooks and on terminals, True everywhere, False nowhere. A function
+                is given the ``StudyStatus`` whenever a trial begins or ends.
+
+        Returns:
+            How many trials completed, failed and wait, and the files of the report.
+
+        Raises:
+            UserError: the study does not fit its data, is being run already, or cannot be run here.
+            KeyboardInterrupt: Ctrl-C, or the interrupt of a notebook. Workers have ended and nothing is lost.
+        """
+        from study.session.progress import chosen_progress
+        from study.session.running import RunRequest, run_target
+
+        return run_target(self.target, RunRequest(address, workers, tracking, retrain), chosen_progress(progress))
+
+    def status(self) -> StudyStatus:
+        """Return what is done, running, waiting and failed, and why. A notebook shows a table.
+
+        Raises:
+            UserError: the study has not been run.
+        """
+        from study.run_folder.driver import driver_of
+        from study.schedule.progress import read_progress
+        from study.session.notes import notes_on
+        from study.status.status import study_status
+
+        require_run(self.target)
+        driver = driver_of(self.target.folder)  # before the journals: a trial that begins in between is running
+        progress = read_progress(self.target.folder)
+        return replace(study_status(progress, time.time(), driver), notes=tuple(notes_on(self.target, progress)))
+
+    def notes(self) -> list[str]:
+        """Return what is to be known of the run beside its numbers: trials of an older version, missing monitoring.
+
+        Raises:
+            UserError: the study has not been run.
+        """
+        from study.schedule.progress import read_progress
+        from study.session.notes import notes_on
+
+        require_run(self.target)
+        return notes_on(self.target, read_progress(self.target.folder))
+
+    @property
+    def trials(self) -> pd.DataFrame:
+        """One row a trial: its arm, stage, nuisance values, state and objective. Columns: docs/tables.md."""
+        return self._table("trials")
+
+    @property
+    def summary(self) -> pd.DataFrame:
+        """One row an arm: its accuracy over seeds with intervals, and what it adds. Columns: docs/tables.md."""
+        return self._table("summary")
+
+    @property
+    def task_metrics(self) -> pd.DataFrame:
+        """One row a trial, split, task and metric. Columns: docs/tables.md."""
+        return self._table("task_metrics")
+
+    @property
+    def curves(self) -> pd.DataFrame:
+        """One row a trial, epoch and metric. Columns: docs/tables.md."""
+        return self._table("curves")
+
+    def _table(self, name: str) -> pd.DataFrame:
+        return self._read()[name].copy(deep=False)  # pandas copies what is written to
+
+    def _read(self) -> dict[str, pd.DataFrame]:
+        """Return the tables as the journals are now.
+
+        Raises:
+            UserError: the study has not been run.
+        """
+        from study.session.reading import Tables
+
+        require_run(self.target)
+        if self._tables is None:
+            self._tables = Tables(self.target.folder)
+        return self._tables.read()
+
+    def figure(self, name: str = "tradeoff") -> Figure:
+        """Return a figure of the report, which a notebook shows.
+
+        Args:
+            name: ``tradeoff`` (accuracy against added parameters), ``tasks`` (accuracy by task) or ``agreement``
+                (cosines of the tasks' gradients, where they were measured).
+
+        Raises:
+            UserError: there is no such figure, or nothing to draw yet.
+        """
+        from study.session.reading import draw
+
+        return draw(self._read(), name)
+
+    def report(self) -> ReportFiles:
+        """Write tables, ``report.md``, ``summary.csv`` and figures into the run folder, and return where they are.
+
+        Raises:
+            UserError: the study has not been run.
+        """
+        from study.session.reading import report_run
+
+        require_run(self.target)
+        return report_run(self.target)
+
+    def collect(self) -> dict[str, pd.DataFrame]:
+        """Write the Parquet tables into the run folder, and return them by name; also while the study runs.
+
+        Raises:
+            UserError: the study has not been run.
+        """
+        from study.session.reading import collect_run
+
+        require_run(self.target)
+        return collect_run(self.target)
+
+    def sync(self) -> SyncReport:
+        """Bring MLflow up to date with the journals; doing it twice changes nothing.
+
+        Raises:
+            UserError: the study has not been run, MLflow is not installed, or its store cannot be reached.
+        """
+        from study.session.mirror import sync_run
+
+        require_run(self.target)
+        return sync_run(self.target)
+
+    def __repr__(self) -> str:
+        """Return one line; reads no file."""
+        return (
+            f"<study {self.definition.name}: tasks {', '.join(self.definition.data.tasks)}; run folder {self.folder}>"
+        )
+
+    def _repr_html_(self) -> str:
+        definition = self.definition
+        facts = {
+            "tasks": ", ".join(definition.data.tasks),
+            "images": f"{definition.data.source.kind}, {definition.data.image_size} pixels a side",
+            "network": definition.network.backbone,
+            "epochs": str(definition.optimization.epochs),
+            "run folder": str(self.folder),
+        }
+        rows = [{"": key, " ": value} for key, value in facts.items()]
+        return html_table(rows, f"study {definition.name}", [definition.description] if definition.description else [])
