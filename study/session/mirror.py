@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from study.definition.tracking_address import StoreAddress, store_address
 from study.errors import UserError
+from study.layout import RunFolder
 from study.session.target import Target, from_here
 
 if TYPE_CHECKING:
@@ -59,15 +60,14 @@ def sync_run(target: Target) -> SyncReport:
 
 
 @contextmanager
-def mirrored(target: Target, *, wanted: bool) -> Iterator[BackgroundSync | None]:
-    """Keep MLflow up to date while the block runs, where it is wanted."""
-    if not wanted:
+def mirrored(tracker: Tracker | None, folder: RunFolder) -> Iterator[BackgroundSync | None]:
+    """Keep MLflow up to date while the block runs, where there is a tracker."""
+    if tracker is None:
         yield None
         return
-    tracker = tracker_of(target)
     from study.tracking.background_sync import BackgroundSync
 
-    mirror = BackgroundSync(tracker, target.folder)
+    mirror = BackgroundSync(tracker, folder)
     mirror.start()
     try:
         yield mirror

@@ -66,7 +66,13 @@ class Preview:
         return pd.DataFrame(
             [
                 {
-                    **{key: value for key, value in arm.arm.to_dict().items() if key != "arm_id"},
+                    "arm": arm.arm.name,
+                    "placement": arm.arm.placement_name,
+                    "form": arm.arm.form.name,
+                    "activation": arm.arm.activation,
+                    "initialization": arm.arm.initialization.name,
+                    "grouping": arm.arm.grouping.name,
+                    "balancing": arm.arm.balancing,
                     "added_parameters": arm.storage.added_parameters,
                     "added_parameters_per_task": arm.storage.added_parameters_per_task,
                     "bytes_fp32": arm.storage.bytes_fp32,

@@ -132,18 +132,17 @@ class NotebookProgress(TerminalProgress):
 
 def _notebook() -> Callable[[str], None] | None:
     """Return what shows a line in the notebook that this process serves; None anywhere else."""
-    ipython = sys.modules.get("IPython")
+    ipython: Any = sys.modules.get("IPython")
     shell = ipython.get_ipython() if ipython is not None else None
     if shell is None or not hasattr(shell, "kernel"):
         return None
     handle: list[Any] = []
 
     def show(line: str) -> None:
-        display: Any = ipython.display.display
         content = {"text/plain": line}
         if handle:
             handle[0].update(content, raw=True)
         else:
-            handle.append(display(content, raw=True, display_id=True))
+            handle.append(ipython.display.display(content, raw=True, display_id=True))
 
     return show

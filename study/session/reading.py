@@ -38,7 +38,8 @@ class Tables:
 
     def _stamp_now(self) -> _Stamp:
         """Return names, times and sizes of the files that the tables depend on."""
-        files = [self._folder.plan, self._folder.mlflow_runs, *sorted(self._folder.trials.glob("*/journal.jsonl"))]
+        files = [self._folder.plan, self._folder.rounds, self._folder.mlflow_runs]
+        files += sorted(self._folder.trials.glob("*/journal.jsonl"))
         found = [(path, path.stat()) for path in files if path.is_file()]
         return tuple((str(path), status.st_mtime_ns, status.st_size) for path, status in found)
 

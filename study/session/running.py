@@ -19,7 +19,7 @@ from study.run_folder.ownership import WAYS_OUT, refuse_another_rule, refuse_ano
 from study.schedule.drawing import recover_rounds
 from study.schedule.progress import progress_of, read_progress
 from study.schedule.rounds import read_rounds
-from study.session.mirror import mirrored, mlflow_command
+from study.session.mirror import mirrored, mlflow_command, tracker_of
 from study.session.notes import monitoring_line
 from study.session.progress import Progress
 from study.session.reading import report_run
@@ -98,6 +98,7 @@ def run_target(target: Target, request: RunRequest, progress: Progress) -> RunRe
         UserError: the study breaks a rule, does not fit the data, or is being run already.
         RunInterruptedError: Ctrl-C; nothing is lost.
     """
+    tracker = tracker_of(target) if request.tracking else None  # first of all: MLflow may not be installed
     plan = target.compile()
     with run_lock(target.folder), target.named():
         _refuse_to_take_over(plan, target, retrain=request.retrain)
@@ -114,7 +115,7 @@ def run_target(target: Target, request: RunRequest, progress: Progress) -> RunRe
         for line in _announcement(target, plan):
             progress.notice(line)
     mlflow = mlflow_command(target) if request.tracking else ""
-    with mirrored(target, wanted=request.tracking) as mirror:
+    with mirrored(tracker, target.folder) as mirror:
         with progress.trials(f"MLflow: {mlflow}" if mlflow else "") as listener:
             summary = run_study(plan, target.folder, RunOptions(request.address, request.workers, listener))
         if summary.interrupted:
