@@ -254,7 +254,7 @@ BLOCKS: dict[str, Callable[[], str]] = {
 
 
 def page_text(path: Path) -> str:
-    """Return a page with its generated parts made anew; a study's come from the files beside it."""
+    """Return a page with its generated parts regenerated; a study's come from the files beside it."""
     blocks = BLOCKS | {"ranking": lambda: table(RANKING, ranking(path.parent))}
     text = path.read_text(encoding="utf-8")
     return _BLOCK.sub(lambda found: f"{found[1]}\n{blocks[found['name']]()}\n{found[3]}", text)

@@ -1,4 +1,4 @@
-"""The generated tables of the studies really run, from the ``summary.csv`` beside each page; see ``generate.py``."""  # noqa: INP001
+"""The generated tables of completed studies, from the ``summary.csv`` beside each page; see ``generate.py``."""  # noqa: INP001
 
 from __future__ import annotations
 

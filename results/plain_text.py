@@ -18,7 +18,7 @@ def visible(text: str) -> str:
     r"""Return text on one line, with every character that cannot be seen as its escape: ``\n``, ``\x1b``, ``\u202e``.
 
     Escaped are control characters, line and paragraph separators, what steers the reading direction or has no width,
-    and what is no character (lone surrogates, code points that nobody has assigned). Spaces of all widths stay.
+    and what is no character (lone surrogates, unassigned code points). Spaces of all widths stay.
     """
     return text if text.isprintable() else "".join(map(_seen, text))
 

@@ -20,7 +20,7 @@ _WAYS_OUT = {
     errno.EMFILE: "allow more open files (ulimit -n); nothing is lost, and the same command resumes",
     errno.ENFILE: "too many files are open on this machine; nothing is lost, and the same command resumes",
     errno.ENOMEM: "free some memory; nothing is lost, and the same command resumes",
-    errno.EAGAIN: "allow more processes (ulimit -u); nothing is lost, and the same command goes on",
+    errno.EAGAIN: "allow more processes (ulimit -u); nothing is lost, and the same command resumes",
     errno.EIO: "check the disk or its network connection; the same command resumes",
     errno.ESTALE: "check the network storage; the same command resumes",
 }

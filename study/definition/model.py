@@ -166,7 +166,7 @@ class StudyDefinition(SharedSections, Title):
         halving, epochs = self.search.halving, self.optimization.epochs
         if halving is not None and halving.rungs[-1] >= epochs:
             raise ValueError(
-                f"search.halving.rungs must lie below optimization.epochs {epochs}, got {list(halving.rungs)}"
+                f"search.halving.rungs must be below optimization.epochs {epochs}, got {list(halving.rungs)}"
             )
         return self
 

@@ -1,4 +1,4 @@
-"""What a driver tells of a run while it goes on: where it stands, and which trials are at work."""
+"""A driver's view of a run in progress: its state, and which trials are active."""
 
 from __future__ import annotations
 

@@ -20,7 +20,7 @@ from rich.text import Text
 from results.plain_text import visible
 
 _FILE_WIDTH = 160
-"""Columns of output that goes to a file or a pipe, where nobody knows how wide it will be read."""
+"""Columns of output to a file or a pipe, whose reading width is unknown."""
 
 _JOINT = "\N{NO-BREAK SPACE}"
 

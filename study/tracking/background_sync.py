@@ -20,7 +20,7 @@ _STOP_S = 10.0
 
 
 class BackgroundSync:
-    """Calls ``sync`` every few seconds in a thread of its own; nobody else may use the tracker meanwhile.
+    """Calls ``sync`` every few seconds in a thread of its own; nothing else may use the tracker meanwhile.
 
     The run does not notice a store that is down, full, broken or silent: whatever goes wrong is logged, each message
     once, and tried again after growing pauses. ``last_error`` is None after a successful call.
@@ -66,7 +66,7 @@ class BackgroundSync:
         return self._idle.is_set() and self.last_error is None
 
     def _wait(self, busy: Callable[[], bool], patience_s: float) -> None:
-        """Wait while something goes on, as long as the store gives signs of life."""
+        """Wait for work in progress, as long as the store responds."""
         asked = time.monotonic()
         while busy() and not self._silent:
             time.sleep(0.02)

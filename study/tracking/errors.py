@@ -47,7 +47,7 @@ _LOGIN_HELP = (
 _REFUSALS = {
     "UNAUTHENTICATED": f"does not accept the login: {_LOGIN_HELP}",
     "CUSTOMER_UNAUTHORIZED": f"does not accept the login: {_LOGIN_HELP}",
-    "PERMISSION_DENIED": f"does not allow it: ask whoever runs it for the right to write, or {_LOGIN_HELP}",
+    "PERMISSION_DENIED": f"does not allow it: ask its administrator for write access, or {_LOGIN_HELP}",
     "ENDPOINT_NOT_FOUND": "is no MLflow server: correct the address",
 }
 _LATER = ("TEMPORARILY_UNAVAILABLE", "REQUEST_LIMIT_EXCEEDED", "RESOURCE_EXHAUSTED", "DEADLINE_EXCEEDED", "ABORTED")
@@ -65,7 +65,7 @@ _NEVER_OPENS = re.compile(
 
 
 def explained(error: BaseException, address: StoreAddress) -> StoreError:
-    """Return what an error of MLflow, SQLAlchemy or a driver means for whoever runs a study.
+    """Return what an error of MLflow, SQLAlchemy or a driver means for the user of a study.
 
     Args:
         error: as it was raised; the errors it arose from are looked at too.

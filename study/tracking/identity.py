@@ -55,7 +55,7 @@ def identify(folder: RunFolder) -> FolderIdentity:
 
 
 def _is_still_there(before: Path, folder: RunFolder, key: str) -> bool:
-    """Whether another folder lies where this one was, with the same identity (and not this one by another path)."""
+    """Whether another folder is where this one was, with the same identity (and not this one by another path)."""
     original = _read(RunFolder(before).mlflow_identity)
     return original is not None and original.key == key and not before.samefile(folder.path)
 

@@ -123,13 +123,13 @@ def _noted_runs(folder: RunFolder) -> set[str]:
     """Return the ids of the runs that an earlier call made for this folder."""
     try:
         noted = _Noted.model_validate_json(folder.mlflow_runs.read_bytes())
-    except (OSError, ValueError):  # missing or damaged; it is written anew
+    except (OSError, ValueError):  # missing or damaged; it is rewritten
         return set()
     return {noted.study, *noted.arms.values(), *noted.trials.values()}
 
 
 def _what_was_deleted(known: Known, deleted: Mapping[str, list[Run]]) -> list[str]:
-    """Say which runs are about to be made anew."""
+    """Report the runs that are about to be recreated."""
     gone = {key: runs[0].info.run_name for key, runs in deleted.items() if key not in known.runs}
     notes = [
         f"the run {name!r} of the {kind} was deleted in MLflow; it is recreated, with its runs below it"

@@ -102,7 +102,7 @@ def _open(address: StoreAddress) -> MlflowClient:
 
 
 def _connect(uri: str) -> None:
-    """Connect once, so that a database that cannot be opened says so at once; MLflow goes on with this engine.
+    """Connect once, so that a database that cannot be opened reports it at once; MLflow then uses this engine.
 
     MLflow itself would try for two minutes, and for SQLite make a folder named like the address, escapes and all.
     """

@@ -56,7 +56,7 @@ class Tracker:
 
         Raises:
             StoreError: the store cannot be reached, or refuses more than single points or runs; nothing is lost and
-                the next call goes on where this one stopped.
+                the next call resumes where this one stopped.
             UserError: the folder holds no plan or a damaged one, or tables of a newer version.
         """
         with FileLock(folder.path / "sync.lock"):

@@ -86,7 +86,7 @@ class RunOptions:
     Attributes:
         address: of a Ray cluster; None starts one on this machine.
         max_concurrent: trials at once at most; None takes ``resources.max_concurrent`` of the study.
-        listener: is told how the work goes on.
+        listener: is notified of progress.
         runner: ``module:function`` that trains a trial; benchmarks put an empty one here.
     """
 
@@ -169,7 +169,7 @@ def _tune_in_this_world(plan: StudyPlan, folder: RunFolder, options: RunOptions,
 
 
 def _raise_what_is_the_users(error: Exception) -> None:
-    """Raise what the user can put right of an error that Tune has wrapped, if it is that."""
+    """Raise the error that the user can fix, if Tune has wrapped one."""
     for cause in causes(error):
         if isinstance(cause, UserError):
             raise cause

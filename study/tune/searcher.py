@@ -60,7 +60,7 @@ class UnitSearcher(Searcher):
         self._changed()
 
     def save(self, checkpoint_path: str) -> None:
-        """Save nothing: the journals are the state, and a run never goes on from Tune's own files."""
+        """Save nothing: the journals are the state, and a run never resumes from Tune's own files."""
 
     def restore(self, checkpoint_path: str) -> None:
         """Restore nothing, see ``save``."""

@@ -112,7 +112,7 @@ def problem_with(tmp_path: Path, text: str) -> str:
         ),
         (
             BASE + "search: {halving: {rungs: [5]}}\n",
-            "search.halving.rungs must lie below optimization.epochs 5, got [5]",
+            "search.halving.rungs must be below optimization.epochs 5, got [5]",
         ),
         (
             BASE + "search: {halving: {rungs: [2, 1]}}\n",
