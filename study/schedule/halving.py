@@ -1,4 +1,4 @@
-"""Synchronous halving inside one round of one arm: which trials continue is known only when all have reached the rung."""
+"""Synchronous halving inside one round of one arm: the survivors are known only when all have reached the rung."""
 
 from __future__ import annotations
 
