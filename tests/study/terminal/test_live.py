@@ -21,7 +21,7 @@ from study.schedule.progress import progress_of
 RUN = """
 import json, sys, time
 from pathlib import Path
-from study.commands import live
+from study.terminal import live
 from study.terminal.display import open_console
 from study.layout import RunFolder
 from study.plan.document import read_plan
