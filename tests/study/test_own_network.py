@@ -79,7 +79,7 @@ def test_start_weights_are_known_to_the_plan_by_their_content(tmp_path: Path) ->
         compile_plan(load_study(tmp_path / "study.yaml"))
     (tmp_path / "elsewhere" / "start.pth").write_bytes(b"other bytes")
     changed = build_backbone(moved.definition.network, 32)
-    with pytest.raises(ValueError, match=r"holds other bytes than network\.weights\.content"):
+    with pytest.raises(ValueError, match=r"does not match the hash network\.weights\.content"):
         changed.initialize(torch.Generator())
 
 

@@ -1,4 +1,4 @@
 """Triplet losses, penalties, and the balancing of tasks.
 
-May import ``networks``, ``sampling`` and the rooms below. A new balancing method is a module in ``balancing``.
+May import ``networks``, ``sampling`` and the packages below. To add a balancing method, add a module to ``balancing``.
 """

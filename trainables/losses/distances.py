@@ -1,4 +1,4 @@
-"""Distances of embeddings as the triplet losses take them, and their gradients."""
+"""Distances between embeddings for the triplet losses, and their gradients."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from trainables.config.training import LossConfig
 
 @dataclass(frozen=True)
 class Distance:
-    """One distance in two shapes.
+    """A distance in two forms.
 
     Attributes:
         pairs: (..., B, B) between all rows of (..., B, D).
-        rows: (...) between equal places of two (..., D).
+        rows: (...) between corresponding rows of two (..., D).
     """
 
     pairs: Callable[[Tensor], Tensor]
@@ -25,13 +25,13 @@ class Distance:
 
 
 def _products(values: Tensor) -> Tensor:
-    """Squared distances by a^2 + b^2 - 2ab: quick, with an absolute error of 1e-7 of the squared lengths."""
+    """Squared distances as a^2 + b^2 - 2ab: fast, with an absolute error of 1e-7 of the squared norms."""
     squares = values.square().sum(dim=-1)
     return squares[..., :, None] + squares[..., None, :] - 2 * values @ values.mT
 
 
 def _lengths(values: Tensor) -> Tensor:
-    """Euclidean distances from differences, exact for near pairs of long vectors; the gradient at 0 is 0."""
+    """Euclidean distances from differences, accurate for close pairs of long vectors; the gradient at 0 is 0."""
     return torch.cdist(values, values, compute_mode="donot_use_mm_for_euclid_dist")
 
 
@@ -40,17 +40,17 @@ def _squared_rows(first: Tensor, second: Tensor) -> Tensor:
 
 
 UNIT_SQUARED = Distance(pairs=_products, rows=_squared_rows)
-"""Squared, for vectors of about unit length."""
+"""Squared distance, for vectors of about unit length."""
 
 SQUARED = Distance(pairs=lambda values: _lengths(values).square(), rows=_squared_rows)
-"""Squared, for vectors of any length."""
+"""Squared distance, for vectors of any length."""
 
 EUCLIDEAN = Distance(pairs=_lengths, rows=lambda first, second: torch.linalg.vector_norm(first - second, dim=-1))
-"""Euclidean; the gradient between equal vectors, where there is none, is 0."""
+"""Euclidean distance; the gradient between equal vectors, where it is undefined, is 0."""
 
 
 def chosen_distance(settings: LossConfig) -> Distance:
-    """Return the distance a trial trains on."""
+    """Return the distance used in a trial's training."""
     if settings.distance == "euclidean":
         return EUCLIDEAN
     return UNIT_SQUARED if settings.normalize else SQUARED

@@ -1,4 +1,4 @@
-"""Gradients of a loss that may not depend on every parameter asked for."""
+"""Gradients of a loss that may not depend on all given parameters."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from torch import Tensor, nn
 
 
 def gradients_of(loss: Tensor, parameters: Sequence[nn.Parameter], *, retain_graph: bool) -> tuple[Tensor, ...]:
-    """Return the gradient of a scalar for every parameter: zeros for one that takes no part in it, or is frozen.
+    """Return the gradient of a scalar for each parameter: zeros if it does not depend on it, or it is frozen.
 
-    Networks of the user's have layers that never run, branches for some tasks only, and frozen parts.
+    User networks may have layers that never run, branches for some tasks only, and frozen parts.
     """
     trained = [parameter for parameter in parameters if parameter.requires_grad]
     found = {}

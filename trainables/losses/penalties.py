@@ -1,8 +1,8 @@
-"""The two penalties of Conditional Similarity Networks, which hold embeddings and masks small.
+"""The two penalties of Conditional Similarity Networks, which keep embeddings and masks small.
 
-Released code (github.com/andreasveit/conditional-similarity-networks, ``csn.py``, ``main.py``): to the loss are added
-5e-3 times the mean over anchor, far and close of |E|_F / sqrt(B), E the batch (B, D) of embeddings before the mask, and
-5e-4 times the mean over the three of |M|_1 / B, M (B, D) the masks of the batch.
+The released code (github.com/andreasveit/conditional-similarity-networks, ``csn.py``, ``main.py``) adds two terms to
+the loss: 5e-3 times the mean over anchor, far and close of |E|_F / sqrt(B), with E the batch (B, D) of embeddings
+before the mask; and 5e-4 times the mean over the three of |M|_1 / B, with M (B, D) the masks of the batch.
 """
 
 from __future__ import annotations
@@ -16,14 +16,14 @@ from torch import Tensor
 from trainables.networks.multi_task import MultiTaskModel
 
 ROLES = 3
-"""Anchor, positive and negative, in turn in a batch of given triplets."""
+"""Anchor, positive and negative, which alternate in a batch of given triplets."""
 
 
 @contextmanager
 def captured_embeddings(model: MultiTaskModel) -> Iterator[list[Tensor]]:
-    """Collect what the last stage of every network gives, in the order of their forward passes.
+    """Collect the outputs of the last stage of each network, in the order of their forward passes.
 
-    That is the embedding before its own modulation and before normalisation, (N, D) with its graph.
+    Each output is the embedding before its own modulation and before normalisation, (N, D) with its graph.
     """
     outputs: list[Tensor] = []
     for network in model.members:
@@ -39,8 +39,8 @@ def triplet_embedding_l2(outputs: list[Tensor], passes: str = "mixed") -> Tensor
     """Return the mean over the three roles of |E|_F / sqrt(B), E (B, D) the embeddings of all triplets in that role.
 
     Args:
-        outputs: As captured from ``embed_mixed``. Passes ``mixed``: parts of whole triplets, anchor, positive, negative
-            in turn; ``separate``: as many parts of each role, role after role.
+        outputs: As captured from ``embed_mixed``. Passes ``mixed``: parts of whole triplets, alternating between
+            anchor, positive and negative; ``separate``: equally many parts of each role, role by role.
         passes: ``batches.passes`` of the trial.
     """
     embeddings = torch.cat([output.float() for output in outputs])
@@ -56,7 +56,7 @@ def shared_embedding_l2(model: MultiTaskModel, outputs: list[Tensor], images: in
 
     Args:
         model: In training mode, on all its tasks.
-        outputs: As captured from one ``embed_tasks``: for every network B rows, or B for each of its branches in turn.
+        outputs: As captured from one ``embed_tasks``: B rows per network, or B for each of its branches in turn.
         images: B.
     """
     lengths = []
@@ -70,7 +70,7 @@ def shared_embedding_l2(model: MultiTaskModel, outputs: list[Tensor], images: in
 def mask_l1(model: MultiTaskModel) -> Tensor:
     """Return the mean over the tasks of the sum over the points of the task's ``Modulation.magnitude``.
 
-    Every task fills the same share of a batch in both schemes, so this is the mean over the batch's masks. 0 without
+    In both schemes all tasks have the same share of a batch, so this is the mean over the batch's masks. 0 without
     modulation.
     """
     device = next(model.parameters()).device

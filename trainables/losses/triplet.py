@@ -1,4 +1,4 @@
-"""Triplet margin losses, every task with equal weight."""
+"""Triplet margin losses with equal weight for all tasks."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ class TripletLoss:
 
     ``loss``: scalar, the mean over tasks that have a valid triplet (0, with zero gradient, if none has).
     ``per_task``: (T,) mean over the task's valid triplets, 0 for a task without any.
-    ``valid``, ``active``: (T,) int64, how many triplets there were, and how many of them violated the margin.
+    ``valid``, ``active``: (T,) int64, number of valid triplets, and number of those that violate the margin.
     """
 
     loss: torch.Tensor
@@ -35,14 +35,14 @@ def triplet_margin_loss(
     """Return the loss of given triplets: mean of max(0, d(a, p) - d(a, n) + margin).
 
     Args:
-        embeddings: (tasks * K * 3, D); task after task, and inside a task anchor, positive, negative in
-            turn, as ``TripletBatches`` lays them out.
+        embeddings: (tasks * K * 3, D); ordered by task, and within a task alternating between anchor, positive and
+            negative, in the layout of ``TripletBatches``.
         tasks: number of tasks T, each with the same number K of triplets.
         margin: in units of the distance.
         distance: d.
 
     Raises:
-        ValueError: the batch does not divide into triplets of every task.
+        ValueError: the batch does not divide into triplets of all tasks.
     """
     if not len(embeddings) or len(embeddings) % (3 * tasks):
         raise ValueError(f"a batch of {len(embeddings)} does not divide into triplets of {tasks} tasks")
@@ -62,15 +62,15 @@ def triplet_margin_loss(
 def batch_triplet_loss(
     embeddings: torch.Tensor, labels: torch.Tensor, margin: float, distance: Distance = UNIT_SQUARED
 ) -> TripletLoss:
-    """Return the mean hinge over every valid triplet in the batch, of every task, exactly.
+    """Return the exact mean hinge over all valid triplets in the batch, of all tasks.
 
-    A triplet (a, p, n) of a task is valid when all three images are labelled, a and p are different images of one class
-    and n is of another. The mean is over all valid triplets, not only the active ones (as the released code does).
+    A triplet (a, p, n) of a task is valid if all three images are labelled, a and p are different images of one class,
+    and n is of another. As in the released code, the mean is over all valid triplets, not only the active ones.
 
-    The sum of max(0, d_ap + margin - d_an) is linear in the distances once it is known which triplets are active:
-    d_ap counts once for every negative of a nearer than d_ap + margin, and d_an counts minus once for every positive
-    beyond d_an - margin. So sorting each anchor's distances gives a weight for every pair, and the loss is
-    sum(weight * distance) + margin * active, with its exact gradient: B^2 log B work, never B^3.
+    Given the set of active triplets, the sum of max(0, d_ap + margin - d_an) is linear in the distances: d_ap counts
+    once for each negative of a nearer than d_ap + margin, and d_an counts minus once for each positive beyond
+    d_an - margin. Sorting each anchor's distances therefore gives a weight for each pair, and the loss is
+    sum(weight * distance) + margin * active, with its exact gradient. The cost is B^2 log B, never B^3.
 
     Args:
         embeddings: (T, B, D).
@@ -93,7 +93,7 @@ def batch_triplet_loss(
 
 
 def _valid_pairs(labels: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    """Return (T, B, B) masks: which column is a positive, and which a negative, of the anchor in the row."""
+    """Return (T, B, B) masks: which columns are positives, and which are negatives, of the anchor in the row."""
     classes = labels.T
     labelled = classes >= 0
     both = labelled[:, :, None] & labelled[:, None, :]
@@ -105,11 +105,11 @@ def _valid_pairs(labels: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
 def _active_counts(
     distances: torch.Tensor, positive: torch.Tensor, negative: torch.Tensor, margin: float
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """Count, for every pair (T, B, B), the active triplets it takes part in as (a, p) and as (a, n).
+    """Count, for each pair (T, B, B), the active triplets that contain it as (a, p) and as (a, n).
 
-    A triplet that lies exactly on the margin is not active: at equal thresholds positives are sorted before negatives,
-    by the lowest bit of an integer key. Rounding may make the distance of equal images slightly negative; the clamp
-    keeps its bits ordered and changes no count, since every d_ap + margin is above it.
+    A triplet exactly on the margin is not active: at equal thresholds, positives are sorted before negatives by the
+    lowest bit of an integer key. Rounding may make the distance of equal images slightly negative; the clamp keeps its
+    bits ordered and does not change any count, since all d_ap + margin are above it.
     """
     threshold = torch.where(positive, distances + margin, distances).clamp_min(0)
     keys = torch.where(positive | negative, _ordered_bits(threshold) * 2 + negative, torch.iinfo(torch.int64).max)
@@ -123,14 +123,14 @@ def _active_counts(
 
 
 def _ordered_bits(values: torch.Tensor) -> torch.Tensor:
-    """Return int64 below 2^62 that order exactly like the non-negative float32 or float64 values."""
+    """Return int64 below 2^62 that sort exactly like the non-negative float32 or float64 values."""
     if values.dtype == torch.float64:
         return (values * 2.0**-512).view(torch.int64)  # exact, and leaves the two highest bits free
     return values.view(torch.int32).long()
 
 
 def _full_precision(embeddings: torch.Tensor) -> torch.autocast:
-    """Return a context without autocast: bf16 distances would have three digits."""
+    """Return a context without autocast: bf16 distances would have only three digits."""
     return torch.autocast(embeddings.device.type, enabled=False)
 
 

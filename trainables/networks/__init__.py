@@ -1,5 +1,5 @@
 """Backbones, modulation, the networks built from them, and their storage ledger.
 
-May import ``data``, ``config`` and ``foundation``; knows no losses. New backbones go into ``backbones``, new forms of
-modulation into ``modulation``.
+May import ``data``, ``config`` and ``foundation``, but not losses. Add backbones to ``backbones`` and forms of
+modulation to ``modulation``.
 """

@@ -1,4 +1,4 @@
-"""Modulation on a network of one's own, in a script or a notebook: the very classes that a study uses."""
+"""Adds modulation to your own network in a script or a notebook, with the classes that a study uses."""
 
 from __future__ import annotations
 
@@ -25,28 +25,29 @@ def insert_modulation(  # noqa: PLR0913 - three of the six are keyword-only sett
     modulation: ModulationConfig | None = None,
     seed: int = 0,
 ) -> RetrievalNetwork:
-    """Return a network that embeds images for tasks, made of ``network`` and modulation behind some of its modules.
+    """Return a network that embeds images for tasks: ``network`` with modulation after some of its modules.
 
-    The network keeps its weights and is used, not copied. It may be any module that maps images ``(B, 3, H, W)`` to a
-    tensor ``(B, D)`` or ``(B, C, H, W)``, or to an object with ``pooler_output`` or ``last_hidden_state``; that is the
-    embedding, averaged over positions where it has any.
+    The network is used directly, not copied, and keeps its weights. It may be any module that maps images
+    ``(B, 3, H, W)`` to a tensor ``(B, D)`` or ``(B, C, H, W)``, or to an object with ``pooler_output`` or
+    ``last_hidden_state``. That output, averaged over positions if it has any, is the embedding.
 
     Args:
-        network: On any device; modulation is made on the CPU, so move the result where you want it.
-        points: Names of its modules (``named_modules``) behind which modulation may sit.
+        network: On any device. Modulation is created on the CPU, so move the result to your device.
+        points: Names of its modules (``named_modules``) after which modulation may be placed.
         tasks: Names of the tasks.
         image_size: Side of the square images, in pixels.
-        modulation: Form, activation, initialization and groups. Its ``points`` are the modulated ones: names out of
-            ``points``, and ``embedding`` for the result; empty means all of ``points``. None is the form ``scale`` at
-            ones with a ReLU, every task with vectors of its own.
+        modulation: Form, activation, initialization and groups. Its ``points`` are the modulated ones: names from
+            ``points``, and ``embedding`` for the result; empty means all of ``points``. None means the form ``scale``
+            initialized to ones with a ReLU, with separate vectors for each task.
         seed: Of the random initializations.
 
     Returns:
-        A network with ``embed_tasks(images, tasks)`` and ``embed_mixed(images, task_index)``. ``backbone.staged`` says
-        whether what lies before the first modulated point runs once for all tasks.
+        A network with ``embed_tasks(images, tasks)`` and ``embed_mixed(images, task_index)``. ``backbone.staged`` is
+        True if the part before the first modulated point runs once for all tasks.
 
     Raises:
-        ValueError: If a point is no module or gives no map or vector, or the network cannot embed such images.
+        ValueError: If a point is not a module or does not output a map or vector, or the network cannot embed such
+            images.
     """
     check_tensors(network)
     probe = probe_network(copy.deepcopy(network).to("meta"), points, image_size)

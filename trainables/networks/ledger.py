@@ -1,4 +1,4 @@
-"""What an arm costs to store, to index with and to run, known before anything is trained or allocated."""
+"""The cost of an arm in storage, index size and computation, known before training or allocating anything."""
 
 from __future__ import annotations
 
@@ -26,28 +26,28 @@ BYTES_FP32, BYTES_FP16 = 4, 2
 class Component:
     """Figures of one stage or modulation point over all networks of the arm, or of the whole model.
 
-    Those of all components add up to those of the whole in every figure; so what an index stores stands at the stage
-    that gives the embedding, and is 0 elsewhere.
+    Each figure of the whole model is the sum over all components. Figures of the index are therefore given at the stage
+    that outputs the embedding, and are 0 elsewhere.
 
     Attributes:
-        name: The stage; for a modulation the stage it is at.
-        kind: What the component is.
-        parameters: Scalars, frozen modulation vectors included. 32 mask bits count as one.
+        name: The stage; for a modulation, the stage it follows.
+        kind: The kind of component.
+        parameters: Scalars, including frozen modulation vectors. 32 mask bits count as one.
         buffers: Batch-norm running statistics, which are saved but not counted as parameters.
-        added_parameters: Parameters over one network without modulation.
-        added_parameters_per_task: What one more task brings if tasks stay grouped as finely as they are: a task's
-            share of the modulation vectors and, with several networks, a further task's share of the further networks.
-        embeddings_per_image: Vectors an index stores for one image and all tasks: one where tasks differ by the last
-            modulation at most, for that is applied to the stored vector when a query comes; else one a branch.
+        added_parameters: Parameters in excess of one network without modulation.
+        added_parameters_per_task: Parameters that one more task adds if the granularity of the grouping stays the same:
+            a task's share of the modulation vectors and, with several networks, of the additional networks.
+        embeddings_per_image: Vectors an index stores for one image and all tasks: one if tasks differ at most by the
+            last modulation, which can be applied to the stored vector at query time; else one per branch.
         index_numbers_per_image: The numbers in these vectors.
         multiply_adds_per_image: Of convolutions and matrix products (linear layers, attention), for one image and all
-            tasks: the trunk once, the stages after it once a branch, and what a form multiplies with matrices. Products
-            with modulation vectors (under 2 % of the time) and the computation of a group's weights (once, not once an
-            image) are left out.
-        mask_bits: Values of one bit; 32 of them count as one parameter.
+            tasks: the trunk once, later stages once per branch, and the matrix products of a form. Products with
+            modulation vectors (under 2 % of the time) and the computation of a group's weights (once, not per image)
+            are not counted.
+        mask_bits: One-bit values; 32 of them count as one parameter.
         mask_words: The parameters they count as, rounded up.
-        fixed_bytes: Stored alike at any precision: mask bits, eight a byte in every tensor, and whole numbers (step
-            counts of torch's batch norm).
+        fixed_bytes: Stored identically at any precision: mask bits, packed eight per byte in each tensor, and integers
+            (step counts of torch's batch norm).
     """
 
     name: str
@@ -64,11 +64,11 @@ class Component:
     fixed_bytes: int = 0
 
     def stored_bytes(self, number: int) -> int:
-        """Return the bytes of the saved tensors at ``number`` bytes a number."""
+        """Return the bytes of the saved tensors at ``number`` bytes per number."""
         return number * (self.parameters - self.mask_words + self.buffers) + self.fixed_bytes
 
     def row(self) -> dict[str, Any]:
-        """Return the figures in the columns of the ``storage`` table."""
+        """Return the figures by column of the ``storage`` table."""
         return {
             "component": self.name,
             "kind": self.kind,
@@ -89,8 +89,8 @@ class Component:
 class StorageLedger:
     """All storage figures of an arm.
 
-    ``bytes_fp32`` and ``bytes_fp16`` are those of the tensors in the saved file, hence of parameters and batch-norm
-    running statistics; ``parameters`` counts parameters alone. See ``Component`` for the other figures.
+    ``bytes_fp32`` and ``bytes_fp16`` are those of the tensors in the saved file: parameters and batch-norm running
+    statistics; ``parameters`` counts only parameters. See ``Component`` for the other figures.
     """
 
     components: tuple[Component, ...]
@@ -115,7 +115,7 @@ class StorageLedger:
 
     @property
     def parameters(self) -> int:
-        """Scalars of all networks and modulation vectors, frozen ones included."""
+        """Scalars of all networks and modulation vectors, including frozen ones."""
         return self.total.parameters
 
     @property
@@ -130,22 +130,22 @@ class StorageLedger:
 
     @property
     def added_parameters(self) -> int:
-        """Parameters over one network without modulation."""
+        """Parameters in excess of one network without modulation."""
         return self.total.added_parameters
 
     @property
     def added_parameters_per_task(self) -> float:
-        """What one more task brings, see ``Component``."""
+        """Parameters that one more task adds, see ``Component``."""
         return self.total.added_parameters_per_task
 
     @property
     def bytes_fp32(self) -> int:
-        """Bytes of the saved tensors, running statistics included, at 4 bytes a number."""
+        """Bytes of the saved tensors, including running statistics, at 4 bytes per number."""
         return self.total.stored_bytes(BYTES_FP32)
 
     @property
     def bytes_fp16(self) -> int:
-        """The same at 2 bytes a number."""
+        """The same at 2 bytes per number."""
         return self.total.stored_bytes(BYTES_FP16)
 
     @property
@@ -187,7 +187,7 @@ def _stage(model: MultiTaskModel, name: str, multiply_adds: int) -> Component:
     numbers, counters = _split(backbone.stage_buffers(name))
     added = (networks - 1) * parameters
     runs = sum(1 if name in network.trunk else network.branches for network in model.members)
-    # How often the last stage runs is how many vectors must be stored: its own modulation can wait for the query.
+    # An index stores as many vectors as the last stage has runs: its own modulation can be applied at query time.
     embeddings = runs if name == backbone.shapes[-1].name else 0
     return Component(
         name=name,
@@ -229,13 +229,13 @@ def _modulation(model: MultiTaskModel, point: str, pixels: int) -> Component:
 
 
 def _stored(modulation: Modulation, named: Iterable[tuple[str, Tensor]]) -> list[Tensor]:
-    """Return the tensors that are stored as they are, not as bits."""
+    """Return the tensors that are stored unchanged, not as bits."""
     unstored = modulation.unstored()
     return [tensor for name, tensor in named if name not in unstored]
 
 
 def _split(buffers: Iterable[Tensor]) -> tuple[list[Tensor], list[Tensor]]:
-    """Return buffers of floating-point numbers, and those of whole ones."""
+    """Return floating-point buffers, and integer ones."""
     known = list(buffers)
     return [b for b in known if b.is_floating_point()], [b for b in known if not b.is_floating_point()]
 
@@ -248,7 +248,7 @@ def _numbers(tensors: Iterable[Tensor]) -> int:
 def _stage_multiply_adds(network: NetworkConfig, image_size: int) -> tuple[tuple[str, int], ...]:
     """Return each stage's multiply-adds for one image, counted on the meta device, operation by operation.
 
-    Operations beyond those of plain convolutional networks, such as attention, are counted by torch.
+    torch counts operations that plain convolutional networks do not have, such as attention.
     """
     with torch.device("meta"), torch.no_grad():
         backbone = build_backbone(network, image_size).eval()
@@ -261,7 +261,7 @@ def _stage_multiply_adds(network: NetworkConfig, image_size: int) -> tuple[tuple
 
 
 def _by_stage(backbone: Backbone, image_size: int, counted: Callable[[], int]) -> tuple[tuple[str, int], ...]:
-    """Return how far ``counted`` advances in each stage."""
+    """Return the increase of ``counted`` in each stage."""
     work: list[tuple[str, int]] = []
 
     def stage_ends(name: str, features: Tensor) -> Tensor:
@@ -273,5 +273,5 @@ def _by_stage(backbone: Backbone, image_size: int, counted: Callable[[], int]) -
 
 
 def _matrix_vector(matrix: tuple[int, int], *_: Any, **__: Any) -> int:
-    """Return the operations of a matrix times a vector, two a multiply-add; torch counts those of two matrices."""
+    """Return the operations of a matrix-vector product, two per multiply-add; torch counts only matrix products."""
     return 2 * matrix[0] * matrix[1]

@@ -1,4 +1,4 @@
-"""The model of a trial: one retrieval network for each group of tasks that shares one."""
+"""The model of a trial: one retrieval network per group of tasks that share one."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ __all__ = ["MultiTaskModel", "RetrievalNetwork", "assemble_model", "build_model"
 
 
 class MultiTaskModel(nn.Module):
-    """One retrieval network for each network group; a fully shared model has one."""
+    """One retrieval network per network group; a fully shared model has one."""
 
     def __init__(self, networks: Sequence[RetrievalNetwork], tasks: Sequence[str]) -> None:
         super().__init__()
@@ -49,11 +49,11 @@ class MultiTaskModel(nn.Module):
             network.initialize(seed, index)
 
     def embed_tasks(self, images: Tensor, task_names: Sequence[str] | None = None) -> Tensor:
-        """Embed every image for every task; see ``RetrievalNetwork.embed_tasks``.
+        """Embed all images for all tasks; see ``RetrievalNetwork.embed_tasks``.
 
         Args:
             images: ``(B, 3, H, W)``.
-            task_names: Tasks wanted, in this order; None means all, in the order of the configuration.
+            task_names: Tasks to embed for, in this order; None means all, in the order of the configuration.
 
         Returns:
             Embeddings, unit vectors if ``loss.normalize``, ``(T, B, D)``.
@@ -94,7 +94,7 @@ class MultiTaskModel(nn.Module):
         return torch.cat(parts)[torch.cat(rows).argsort()]
 
     def stage_parameters(self) -> dict[str, list[nn.Parameter]]:
-        """Return by stage the shared parameters of all networks together, without modulation."""
+        """Return by stage the shared parameters of all networks, without modulation."""
         backbones = [network.backbone for network in self.members]
         return {
             shape.name: [parameter for backbone in backbones for parameter in backbone.stage_parameters(shape.name)]
@@ -102,7 +102,7 @@ class MultiTaskModel(nn.Module):
         }
 
     def stored_state(self) -> dict[str, Tensor]:
-        """Return the state as it is stored: masks as packed bits, without the scores that only training needs."""
+        """Return the state in its stored form: masks as packed bits, without the scores that only training needs."""
         state = dict(self.state_dict())
         for prefix, modulation in self._modulations().items():
             for name in modulation.unstored():
@@ -111,10 +111,10 @@ class MultiTaskModel(nn.Module):
         return state
 
     def load_stored_state(self, state: Mapping[str, Tensor]) -> None:
-        """Take up what ``stored_state`` returned.
+        """Load a state returned by ``stored_state``.
 
         Raises:
-            RuntimeError: A tensor is missing, unexpected or of another shape.
+            RuntimeError: A tensor is missing, unexpected or of the wrong shape.
         """
         state = dict(state)
         kept = self.state_dict()
@@ -125,7 +125,7 @@ class MultiTaskModel(nn.Module):
         self.load_state_dict(state)
 
     def _modulations(self) -> dict[str, Modulation]:
-        """Return every modulation by the prefix of its names in the state."""
+        """Return all modulations by their name prefixes in the state."""
         return {
             f"networks.{index}.modulations.{point.replace('.', '/')}.": modulation  # as NamedModules writes it
             for index, network in enumerate(self.members)
@@ -133,7 +133,7 @@ class MultiTaskModel(nn.Module):
         }
 
     def dead_channels(self) -> dict[str, int]:
-        """Return by modulation point how many channels are dead, over all groups and networks."""
+        """Return by modulation point the number of dead channels, over all groups and networks."""
         return {
             point: sum(network.points()[point].dead_channels() for network in self.members)
             for point in self.modulation_points
@@ -141,10 +141,10 @@ class MultiTaskModel(nn.Module):
 
 
 def assemble_model(config: TrialConfig) -> MultiTaskModel:
-    """Return the model on the meta device: every name and shape, no memory.
+    """Return the model on the meta device: all names and shapes, without allocating memory.
 
     Raises:
-        ValueError: If the backbone or a modulation point is unknown, a point is named twice, or images are too small.
+        ValueError: If the backbone or a modulation point is unknown, a point is listed twice, or images are too small.
     """
     stages = {shape.name: shape for shape in stage_shapes(config.network, config.data.image_size)}
     points = config.modulation.points
@@ -166,15 +166,15 @@ def assemble_model(config: TrialConfig) -> MultiTaskModel:
 
 
 def build_model(config: TrialConfig, generator: torch.Generator | None = None) -> MultiTaskModel:
-    """Return the model on the CPU with its start values; the global random state is neither read nor moved.
+    """Return the initialized model on the CPU; the global random state is neither read nor advanced.
 
-    Every backbone, and every modulation point of every network, has a random stream of its own under ``train_seed``.
-    So at one seed all arms start from the same backbone (with several networks the first of them does), and a point
-    starts alike whatever other points are modulated.
+    Each backbone, and each modulation point of each network, has a separate random stream derived from ``train_seed``.
+    With the same seed, all arms therefore start from the same backbone (with several networks, the first of them does),
+    and the initialization of a point does not depend on which other points are modulated.
 
     Args:
         config: The trial.
-        generator: Draws the seed of these streams; None means they hang on ``train_seed``.
+        generator: Draws the seed of these streams; None derives them from ``train_seed``.
 
     Raises:
         ValueError: As ``assemble_model``, or if an initialization does not fit the number of groups.

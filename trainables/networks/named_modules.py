@@ -1,4 +1,4 @@
-"""Modules by names that may hold dots, as the names of a network's modules do."""
+"""Modules by names that may contain dots, as the module names of a network do."""
 
 from __future__ import annotations
 
@@ -7,22 +7,22 @@ from collections.abc import ItemsView, Iterator, KeysView, Mapping
 from torch import nn
 
 _DOT = "/"
-"""Stands for the dot inside torch, which takes a dot in a name for a step down the tree."""
+"""Replaces the dot inside torch, which treats a dot in a name as a step down the module tree."""
 
 
 class NamedModules(nn.ModuleDict):
-    """A ``ModuleDict`` whose names may hold dots; in a state dict they are slashes."""
+    """A ``ModuleDict`` whose names may contain dots; in a state dict they become slashes."""
 
     def __getitem__(self, key: str) -> nn.Module:
-        """Return the module of that name."""
+        """Return the module with this name."""
         return super().__getitem__(key.replace(".", _DOT))
 
     def __setitem__(self, key: str, module: nn.Module) -> None:
-        """Put a module under a name."""
+        """Store a module under a name."""
         super().__setitem__(key.replace(".", _DOT), module)
 
     def __contains__(self, key: str) -> bool:
-        """Return whether there is a module of that name."""
+        """Return whether there is a module with this name."""
         return super().__contains__(key.replace(".", _DOT))
 
     def __iter__(self) -> Iterator[str]:

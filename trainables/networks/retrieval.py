@@ -1,4 +1,4 @@
-"""The network that retrieves: backbone, modulation at the ends of stages, L2 normalisation if asked for."""
+"""The retrieval network: a backbone, modulation at the ends of stages, and optional L2 normalisation."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ NORM_EPSILON = 1e-10
 
 
 def at_least_fp32(embeddings: Tensor) -> Tensor:
-    """Return the embeddings as they are, in at least fp32."""
+    """Return the embeddings unchanged, in at least fp32."""
     return embeddings.to(torch.promote_types(embeddings.dtype, torch.float32))
 
 
@@ -36,16 +36,16 @@ def normalize(embeddings: Tensor) -> Tensor:
 
 
 class RetrievalNetwork(nn.Module):
-    """One backbone whose tasks differ by modulation alone.
+    """One backbone whose tasks differ only by modulation.
 
-    A *branch* is what the tasks of one modulation group share; without modulation there is one. Stages up to the first
-    modulated one are the *trunk*, equal for all tasks and run once an image; a form that acts inside its stages leaves
-    that first one to the branches. A backbone that is not staged runs as a whole: it is all trunk while only its
-    embedding is modulated, and else nothing.
+    A *branch* is shared by the tasks of one modulation group; without modulation there is one. The stages up to the
+    first modulated one form the *trunk*, which is the same for all tasks and runs once per image; with a form that acts
+    inside its stages, the first modulated stage belongs to the branches. A backbone that is not staged runs as a whole:
+    it is all trunk if only its embedding is modulated, and has no trunk otherwise.
 
     Attributes:
-        captured: Where to put what the last stage gives, before its own modulation and before normalisation, at every
-            pass; None: nowhere.
+        captured: Receives the output of the last stage, before its own modulation and before normalisation, on each
+            pass; None disables this.
     """
 
     def __init__(
@@ -66,10 +66,10 @@ class RetrievalNetwork(nn.Module):
         self.trunk, self.tail = tuple(stages[:trunk_length]), tuple(stages[trunk_length:])
 
     def _build_modulations(self, settings: ModulationConfig) -> dict[str, Modulation]:
-        """Return the form at every point where it finds something to change.
+        """Return the form at each point where it has something to change.
 
         Raises:
-            ValueError: The form is unknown, does not fit a stage, or finds nothing to change at any of the points.
+            ValueError: The form is unknown, does not fit a stage, or has nothing to change at any of the points.
         """
         built = {
             shape.name: build_modulation(
@@ -91,7 +91,7 @@ class RetrievalNetwork(nn.Module):
         return length if self.backbone.staged or length == len(stages) else 0
 
     def initialize(self, seed: int, index: int) -> None:
-        """Set all parameters and buffers from streams under ``seed``, named after the network's index and the point."""
+        """Set all parameters and buffers from streams derived from ``seed``, the network's index and the point."""
         self.backbone.initialize(random_stream(seed, "backbone", str(index)))
         for point, modulation in self.points().items():
             modulation.initialize(random_stream(seed, "modulation", point, str(index)))
@@ -101,16 +101,16 @@ class RetrievalNetwork(nn.Module):
         return cast("dict[str, Modulation]", dict(self.modulations.items()))
 
     def embed_tasks(self, images: Tensor, task_names: Sequence[str] | None = None) -> Tensor:
-        """Embed every image for every task.
+        """Embed all images for all tasks.
 
-        In training all branches pass the later stages as one batch, so that batch norm sees the tasks mixed, as in the
-        released code (every branch weighs the same, however many tasks it serves). With running statistics branches do
-        not meet, and they run one after another: same cost, less memory, and the very operations of a network without
-        modulation.
+        In training, all branches pass through the later stages as one batch, so that batch norm sees the tasks mixed,
+        as in the released code (each branch has equal weight, regardless of its number of tasks). With running
+        statistics, branches do not affect each other and run one after another: the cost is the same, the memory lower,
+        and the operations are exactly those of a network without modulation.
 
         Args:
             images: ``(B, 3, H, W)``.
-            task_names: Tasks wanted, in this order; None means all of the network.
+            task_names: Tasks to embed for, in this order; None means all of the network.
 
         Returns:
             Embeddings, unit vectors if normalised, ``(T, B, D)``.
@@ -153,7 +153,7 @@ class RetrievalNetwork(nn.Module):
         return features
 
     def _run_tail(self, features: Tensor, groups: Tensor) -> Tensor:
-        """Run what follows the trunk and its modulation, up to the embedding; ``groups`` is ``(N,)`` or ``(1,)``."""
+        """Run the stages after the trunk and its modulation up to the embedding; ``groups`` is ``(N,)`` or ``(1,)``."""
         points = self.points()
 
         def at_point(stage: str, output: Tensor) -> Tensor:
@@ -178,7 +178,7 @@ class RetrievalNetwork(nn.Module):
         return output
 
     def _modulate(self, features: Tensor, groups: Tensor) -> Tensor:
-        """Apply what modulates the trunk's output, if anything does."""
+        """Apply the modulation of the trunk's output, if there is one."""
         if not self.trunk or self.trunk[-1] not in self.modulations:
             return features
         modulated: Tensor = self.modulations[self.trunk[-1]](features, groups)
@@ -186,7 +186,7 @@ class RetrievalNetwork(nn.Module):
 
     def _embed_together(self, features: Tensor, groups: Tensor) -> Sequence[Tensor]:
         """Embed trunk features ``(B, ...)`` for groups ``(G,)`` as one batch; returns G tensors ``(B, D)``."""
-        # Broadcast, not repeated: the backward pass then keeps one copy of the trunk's features instead of G.
+        # Broadcast, not repeated, so that the backward pass keeps one copy of the trunk's features instead of G.
         spread = self._modulate(features.unsqueeze(0), groups.unsqueeze(1))
         rows = spread.expand(len(groups), *features.shape).flatten(0, 1)
         if features.ndim == 4 and features.is_contiguous(memory_format=torch.channels_last):
@@ -195,5 +195,5 @@ class RetrievalNetwork(nn.Module):
         return embedded.view(len(groups), len(features), -1).unbind()
 
     def _embed_in_turn(self, features: Tensor, groups: Tensor) -> Sequence[Tensor]:
-        """As ``_embed_together``, one branch at a time."""
+        """Embed like ``_embed_together``, but one branch at a time."""
         return [self._run_tail(self._modulate(features, group), group) for group in groups.unsqueeze(1)]

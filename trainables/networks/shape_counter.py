@@ -1,4 +1,4 @@
-"""Multiply-adds of a convolutional network from the shapes on the meta device, without what torch loads for them."""
+"""Counts the multiply-adds of a convolutional network from meta tensors, without torch's heavy imports."""
 
 from __future__ import annotations
 
@@ -6,21 +6,21 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import torch
-import torch.nn.functional as F  # noqa: N812 - the name everybody knows it by
+import torch.nn.functional as F  # noqa: N812 - the conventional name
 from torch import Tensor
 from torch.nn.modules.utils import _pair
 from torch.overrides import TorchFunctionMode
 
 
 class ShapeCounter(TorchFunctionMode):
-    """Inside a ``with`` block, answers what convolutional networks ask of meta tensors, and counts multiply-adds.
+    """Inside a ``with`` block, handles the calls of convolutional networks on meta tensors, and counts multiply-adds.
 
-    torch's own ``FlopCounterMode`` counts the same, but loads torch's compiler (``torch._dynamo``) and ``sympy``, two
-    seconds that ``modstudy plan`` and ``status`` would wait. Calls that are not known here go to torch.
+    torch's ``FlopCounterMode`` gives the same counts, but loads torch's compiler (``torch._dynamo``) and ``sympy``,
+    which would add two seconds to ``modstudy plan`` and ``status``. Unknown calls are passed on to torch.
 
     Attributes:
         multiply_adds: of the convolutions and linear layers so far.
-        complete: whether all calls so far were known, so that nothing was left uncounted.
+        complete: whether all calls so far were known, so that the count is complete.
     """
 
     def __init__(self) -> None:
@@ -35,7 +35,7 @@ class ShapeCounter(TorchFunctionMode):
         args: Sequence[Any] = (),
         kwargs: Mapping[str, Any] | None = None,
     ) -> Any:
-        """Return an empty tensor of the right shape, or what torch returns."""
+        """Return an empty tensor of the right shape, or torch's result."""
         settings, shape_of = kwargs or {}, _SHAPES.get(func)
         shape = shape_of(*args, **settings) if shape_of is not None else None
         if shape is None:
@@ -96,7 +96,7 @@ def _pool(  # noqa: PLR0913, PLR0917 - the signature of torch.nn.functional.max_
 
 
 def _windows(features: Tensor, channels: int, settings: Sequence[Any]) -> Sequence[int] | None:
-    """Return the shape after windows have moved over both sides; ``settings``: kernel, stride, padding, dilation."""
+    """Return the output shape of a sliding window; ``settings``: kernel, stride, padding, dilation."""
     sides = [
         (side + 2 * pad - reach * (kernel - 1) - 1) // step + 1
         for side, kernel, step, pad, reach in zip(features.shape[2:], *map(_pair, settings), strict=True)
@@ -118,4 +118,4 @@ _SHAPES: dict[Callable[..., Any], Callable[..., Sequence[int] | None]] = {
 _PRODUCTS = frozenset((F.linear, F.conv2d))
 
 _FREE = frozenset((torch.Tensor.flatten, torch.Tensor.dim, torch.Tensor.size, torch.Tensor.is_contiguous, torch.empty))
-"""Calls that multiply nothing and that torch answers without its compiler."""
+"""Calls without multiplications that torch handles without its compiler."""

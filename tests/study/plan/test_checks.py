@@ -109,18 +109,18 @@ def test_a_method_without_gradients_to_balance_is_refused(study_file: Path, netw
 @pytest.mark.parametrize(
     ("rename", "suffix", "problem"),
     [
-        (lambda name: f"module.{name}", "pt", "its names begin with 'module.', as torch.nn.DataParallel saves them"),
-        (lambda name: f"_orig_mod.{name}", "safetensors", "its names begin with '_orig_mod.', as torch.compile saves"),
+        (lambda name: f"module.{name}", "pt", "its names begin with 'module.', which torch.nn.DataParallel adds"),
+        (lambda name: f"_orig_mod.{name}", "safetensors", "names begin with '_orig_mod.', which torch.compile adds"),
         (
             lambda name: f"module.student.{name}",
             "pt",
-            "its names begin with 'module.student.', as torch.nn.DataParallel",
+            "its names begin with 'module.student.', which torch.nn.DataParallel",
         ),
         (lambda name: name.replace("0.weight", "0.wieght"), "safetensors", "does not have: '0.wieght', while the file"),
         (
             lambda name: name if name != "0.bias" else None,
             "pt",
-            "holds no tensor for 'network.0.bias', 4; nearest name",
+            "has no tensor for 'network.0.bias', 4; nearest name",
         ),
     ],
     ids=["data parallel", "compiled", "nested", "misspelled", "missing"],

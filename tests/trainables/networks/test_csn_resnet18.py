@@ -238,9 +238,9 @@ def _faulty(change: str) -> dict[str, Tensor]:
     [
         (
             "missing",
-            r"holds no tensor for 'stages.layer2.0.bn1.weight', 16; nearest name in the file: 'layer",
+            r"has no tensor for 'stages.layer2.0.bn1.weight', 16; nearest name in the file: 'layer",
         ),
-        ("unknown", r"holds a tensor this network does not have: 'layer2.0.bn3.weight'; leave it out"),
+        ("unknown", r"has a tensor that this network does not have: 'layer2.0.bn3.weight'; leave it out"),
         ("shape", r"'conv1.weight' is 16 x 3 x 7 x 7, this network has 8 x 3 x 7 x 7$"),
     ],
 )
@@ -256,18 +256,16 @@ def test_a_file_that_is_no_state_dict_is_refused(tmp_path: Path) -> None:
         _built(_with_weights(tmp_path / "gone.pth"))
     for name, content in (("a.safetensors", b"nothing"), ("a.pth", b"nothing"), ("b.pth", b"")):
         (tmp_path / name).write_bytes(content)
-        with pytest.raises(ValueError, match=f"{name} holds neither safetensors nor a plain torch state dict"):
+        with pytest.raises(ValueError, match=f"{name} is neither a safetensors file nor a plain torch state dict"):
             _built(_with_weights(tmp_path / name))
     torch.save({"state_dict": _torchvision_file(), "epoch": 3}, tmp_path / "c.pth")
-    with pytest.raises(
-        ValueError, match=r"c.pth holds a checkpoint whose 'state_dict' are the weights; save them alone"
-    ):
+    with pytest.raises(ValueError, match=r"c.pth is a checkpoint with the weights under 'state_dict'; save only those"):
         _built(_with_weights(tmp_path / "c.pth"))
     torch.save({"epoch": 3, "best": 0.5}, tmp_path / "e.pth")
-    with pytest.raises(ValueError, match=r"e.pth must hold tensors by name \(a state dict\), got \['best', 'epoch'"):
+    with pytest.raises(ValueError, match=r"e.pth must contain tensors by name \(a state dict\), got \['best', 'epoch'"):
         _built(_with_weights(tmp_path / "e.pth"))
     torch.save({"conv1.weight": _Payload()}, tmp_path / "d.pth")
-    with pytest.raises(ValueError, match=r"d\.pth holds neither"):
+    with pytest.raises(ValueError, match=r"d\.pth is neither"):
         _built(_with_weights(tmp_path / "d.pth"))
 
 

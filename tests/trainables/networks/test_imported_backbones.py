@@ -211,7 +211,7 @@ def test_start_weights_have_the_networks_own_names(tmp_path: Path) -> None:
     loaded = _built(_config("resnet", weights=WeightsConfig(path=path)))
     assert all(torch.equal(value, source.state_dict()[key]) for key, value in loaded.state_dict().items())
     save_file({name: t for name, t in source.network.state_dict().items() if not name.startswith("embedder")}, path)
-    with pytest.raises(ValueError, match=r"resnet\.safetensors holds no tensor for 'network\.embedder\.embedder"):
+    with pytest.raises(ValueError, match=r"resnet\.safetensors has no tensor for 'network\.embedder\.embedder"):
         _built(_config("resnet", weights=WeightsConfig(path=path)))
 
 

@@ -28,28 +28,31 @@ def _config(name: str, *points: str) -> NetworkConfig:
         ),
         (
             {"backbone": "sample_netwrks:resnet"},
-            r"network\.backbone: no module 'sample_netwrks' in .*networks or where",
+            r"network\.backbone: no module 'sample_netwrks' in .*networks or on Python's",
         ),
         (
             {"backbone": "unimportable:x"},
             r"network\.backbone: module 'unimportable' cannot be imported: No module named",
         ),
-        ({"backbone": "sample_networks:a:b"}, r"network\.backbone: an import path is module:function, got"),
-        ({"backbone": "sample_networks:NOT_CALLABLE"}, r"network\.backbone: .* must be callable, it is int"),
-        ({"backbone": "sample_networks:no_network"}, r"must return a torch\.nn\.Module, it returned str"),
+        ({"backbone": "sample_networks:a:b"}, r"network\.backbone: an import path must be module:function, got"),
+        ({"backbone": "sample_networks:NOT_CALLABLE"}, r"network\.backbone: .* must be callable, got int"),
+        ({"backbone": "sample_networks:no_network"}, r"must return a torch\.nn\.Module, got str"),
         ({"arguments": {"dept": 3}}, r"network\.arguments: sample_networks:resnet: got an unexpected keyword argument"),
         ({"points": ("encodr",)}, r"network\.points: the network has no module 'encodr'; did you mean 'encoder'"),
-        ({"points": ("encoder",)}, r"network\.points: 'encoder' must give a map .* it gives no tensor"),
-        ({"backbone": "sample_networks:Twice", "points": ("b",)}, r"'b' must run once in a forward pass, it runs 2"),
-        ({"backbone": "sample_networks:Chain", "points": ("spare",)}, r"'spare' must run once .* it runs 0 times"),
+        ({"points": ("encoder",)}, r"network\.points: 'encoder' must output a map .* got no tensor"),
+        ({"backbone": "sample_networks:Twice", "points": ("b",)}, r"'b' must run once in a forward pass, but runs 2"),
+        ({"backbone": "sample_networks:Chain", "points": ("spare",)}, r"'spare' must run once .* but runs 0 times"),
         (
             {"backbone": "sample_networks:Pairs", "points": ("a",)},
-            r"network\.backbone: the network must map .*gave tuple",
+            r"network\.backbone: the network must map .*got tuple",
         ),
-        ({"backbone": "sample_networks:Tokens", "points": ("a",)}, r"gave a tensor \(2, 4, 1024\)"),
+        ({"backbone": "sample_networks:Tokens", "points": ("a",)}, r"got a tensor \(2, 4, 1024\)"),
         ({"backbone": "sample_networks:ChangesImages", "points": ("a",)}, r"must not change its images in place"),
         ({"backbone": "sample_networks:PlainTensor", "points": ("a",)}, r"'mean' is a plain tensor; make it a buffer"),
-        ({"backbone": "sample_networks:Tied", "points": ("a",)}, r"'head.weight' and 'spare.weight' are one parameter"),
+        (
+            {"backbone": "sample_networks:Tied", "points": ("a",)},
+            r"'head.weight' and 'spare.weight' are the same",
+        ),
         ({"backbone": "sample_networks:NoMeta", "points": ("a",)}, r"must be built under torch\.device\('meta'\)"),
     ],
 )
@@ -65,7 +68,7 @@ def test_images_too_small_for_the_network_are_refused() -> None:
 
 
 def test_a_function_that_makes_another_network_every_time_is_refused() -> None:
-    with pytest.raises(ValueError, match="makes another network every time"):
+    with pytest.raises(ValueError, match="creates a different network on each call"):
         build_backbone(_config("another_every_time", "0"), 32).initialize(torch.Generator())
 
 

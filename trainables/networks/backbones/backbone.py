@@ -1,4 +1,4 @@
-"""What every backbone is: stages that run in order, each with a known output shape."""
+"""The base class of backbones: stages that run in order, each with a known output shape."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from trainables.config.network import WeightsConfig
 from trainables.networks.backbones.pretrained import load_pretrained
 
 AtPoint = Callable[[str, Tensor], Tensor]
-"""Gets a stage's name and output, ``(B, C, H, W)`` or ``(B, C)``; what it returns takes the output's place."""
+"""Receives a stage's name and output, ``(B, C, H, W)`` or ``(B, C)``; its result replaces the output."""
 
 
 @dataclass(frozen=True)
@@ -28,21 +28,21 @@ class StageShape:
 
 
 class Backbone(nn.Module, ABC):
-    """Named stages in order. It knows nothing of tasks.
+    """Named stages in order, independent of tasks.
 
-    Every stage maps ``(B, C, H, W)`` to ``(B, C', H', W')`` or, once spatial size is gone, to ``(B, C')``; the last one
-    gives the embedding ``(B, D)``. The parameters are unset until ``initialize`` is called.
+    Each stage maps ``(B, C, H, W)`` to ``(B, C', H', W')`` or, without spatial extent, to ``(B, C')``; the last one
+    outputs the embedding ``(B, D)``. The parameters are unset until ``initialize`` is called.
 
     Attributes:
-        stages: What runs, by name and in order; empty where ``staged`` is False. A ``ModuleDict`` owns its stages; a
-            plain dictionary shows modules that the backbone holds elsewhere.
-        shapes: The output of every stage.
-        staged: Whether stages can be run on their own. Where they cannot, ``run`` is the only way through.
-        weights: The file ``initialize`` takes start values from, if any.
+        stages: The stages by name, in order; empty if ``staged`` is False. A ``ModuleDict`` owns its stages; a plain
+            dictionary refers to modules that the backbone holds elsewhere.
+        shapes: The output shape of each stage.
+        staged: Whether stages can run separately. If not, only ``run`` runs the network.
+        weights: The file of initial weights for ``initialize``, if any.
     """
 
     UNSAVED: ClassVar[tuple[str, ...]] = ()
-    """Beginnings of names of tensors that a file of start weights does not hold."""
+    """Name prefixes of tensors that a file of initial weights need not contain."""
 
     stages: nn.ModuleDict | dict[str, nn.Module]
     staged: bool = True
@@ -58,17 +58,17 @@ class Backbone(nn.Module, ABC):
         return self.run(images, _unchanged)
 
     def run(self, images: Tensor, at_point: AtPoint) -> Tensor:
-        """Map images ``(B, 3, H, W)`` to embeddings ``(B, D)``, with ``at_point`` applied to every stage's output."""
+        """Map images ``(B, 3, H, W)`` to embeddings ``(B, D)``, with ``at_point`` applied to each stage's output."""
         features = images
         for name, stage in self.stages.items():
             features = at_point(name, stage(features))
         return features
 
     def initialize(self, generator: torch.Generator) -> None:
-        """Set every parameter and buffer: drawn from ``generator`` alone, then from the file of start weights, if any.
+        """Set all parameters and buffers: draw them from ``generator``, then load the file of initial weights, if any.
 
         Raises:
-            ValueError: If the file does not fit; names the file, the tensor and the shapes.
+            ValueError: If the file does not fit; the message gives the file, the tensor and the shapes.
         """
         self.draw_parameters(generator)
         if self.weights is not None:
@@ -76,14 +76,14 @@ class Backbone(nn.Module, ABC):
 
     @abstractmethod
     def draw_parameters(self, generator: torch.Generator) -> None:
-        """Set every parameter and buffer, drawing from ``generator`` alone."""
+        """Set all parameters and buffers, drawing only from ``generator``."""
 
     def tensors_from_file(self, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """Return the tensors of a file of start weights under this backbone's names; by default they are the same."""
+        """Return the tensors of a file of initial weights under this backbone's names; by default they are the same."""
         return dict(tensors)
 
     def layers(self, stage: str) -> dict[str, nn.Module]:
-        """Return the modules of a stage with parameters or buffers of their own, by name, in the order they run."""
+        """Return the modules of a stage that have their own parameters or buffers, by name, in execution order."""
         return {
             f"stages.{stage}.{name}" if name else f"stages.{stage}": module
             for name, module in self.stages[stage].named_modules()
@@ -91,7 +91,7 @@ class Backbone(nn.Module, ABC):
         }
 
     def stage_parameters(self, stage: str) -> list[nn.Parameter]:
-        """Return the parameters of a stage; every parameter belongs to one stage."""
+        """Return the parameters of a stage; each belongs to one stage."""
         return list(self.stages[stage].parameters())
 
     def stage_buffers(self, stage: str) -> list[Tensor]:
@@ -100,7 +100,7 @@ class Backbone(nn.Module, ABC):
 
 
 def is_layer(module: nn.Module) -> bool:
-    """Return whether a module holds parameters or buffers of its own, not only through modules inside it."""
+    """Return whether a module has its own parameters or buffers, not only those of its submodules."""
     own = (*module.parameters(recurse=False), *module.buffers(recurse=False))
     return len(own) > 0
 

@@ -1,4 +1,4 @@
-"""Batch norm whose every buffer is a running statistic, with a bias alone or with a scale as well."""
+"""Batch norm whose only buffers are running statistics, with a bias only or with a scale as well."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from trainables.networks.backbones.norm_calls import batch_norm
 
 
 class BiasBatchNorm(nn.Module):
-    """Batch norm that learns a bias only; its scale stays 1 and is no parameter (the default of TensorFlow-Slim).
+    """Batch norm that learns only a bias; its scale is fixed at 1 and is not a parameter (TensorFlow-Slim's default).
 
-    Unlike torch's it keeps no count of the steps, which nothing reads and which is no floating-point number.
+    Unlike torch's, it keeps no step count, which nothing reads and which is not a floating-point number.
     """
 
     weight: nn.Parameter | None
@@ -28,7 +28,7 @@ class BiasBatchNorm(nn.Module):
         self.register_buffer("running_var", torch.empty(channels))
 
     def forward(self, features: Tensor) -> Tensor:
-        """Normalise ``(N, C, ...)`` over all but the channels: batch statistics in training, running ones after it."""
+        """Normalise ``(N, C, ...)`` over all but the channels: batch statistics in training, running ones otherwise."""
         return batch_norm(
             features,
             self.running_mean,
@@ -42,14 +42,14 @@ class BiasBatchNorm(nn.Module):
 
     @torch.no_grad()
     def start(self) -> None:
-        """Set what it learns and keeps: scale 1, bias 0, running mean 0, running variance 1."""
+        """Set parameters and buffers: scale 1, bias 0, running mean 0, running variance 1."""
         self.bias.zero_()
         self.running_mean.zero_()
         self.running_var.fill_(1)
 
 
 class BatchNorm(BiasBatchNorm):
-    """Batch norm that learns a scale and a bias: the numbers of ``torch.nn.BatchNorm2d``."""
+    """Batch norm that learns a scale and a bias: gives the numbers of ``torch.nn.BatchNorm2d``."""
 
     weight: nn.Parameter
 
@@ -59,6 +59,6 @@ class BatchNorm(BiasBatchNorm):
 
     @torch.no_grad()
     def start(self) -> None:
-        """As ``BiasBatchNorm.start``, with the scale at 1."""
+        """Set parameters and buffers like ``BiasBatchNorm.start``, with the scale at 1."""
         super().start()
         self.weight.fill_(1)

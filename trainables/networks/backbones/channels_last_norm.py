@@ -1,10 +1,10 @@
-"""Batch norm of channels-last batches on the CPU, with sums that stay right however many positions there are.
+"""Batch norm of channels-last batches on the CPU, with sums that stay accurate for any number of positions.
 
-torch's own kernels for this layout add up every channel in one float32 chain. Over a few million positions the variance
-is 0.3 % off, and gradients are off by more. Here the same kernels get short chains: k neighbouring positions count as
-channels of their own, ``(rows, C)`` as ``(rows / k, k C)``, no more than ``CHAIN`` rows at a time. What they say of the
-parts is put together in float64 (for the variance: Chan, Golub, LeVeque 1983). Memory is read no more often than
-before, and the wide rows suit the kernels' vectors.
+torch's kernels for this layout sum each channel in one float32 chain. Over a few million positions, the variance is off
+by 0.3 %, and gradients by more. Here the same kernels get short chains: k neighbouring positions count as separate
+channels, ``(rows, C)`` as ``(rows / k, k C)``, with at most ``CHAIN`` rows at a time. The partial results are combined
+in float64 (for the variance: Chan, Golub, LeVeque 1983). Memory is not read more often than before, and the wide rows
+suit the kernels' vectorization.
 """
 
 from __future__ import annotations
@@ -14,20 +14,20 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-import torch.nn.functional as F  # noqa: N812 - the name everybody knows it by
+import torch.nn.functional as F  # noqa: N812 - the conventional name
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 CHAIN = 4096
-"""How many numbers are added up in float32 one after another, at most; their sum is right to a millionth."""
+"""Maximum number of sequential float32 additions; the relative error of such a sum is at most a millionth."""
 
 WIDTH = 2048
-"""About how many channels the kernels are shown, so that their sums stay in the nearest cache."""
+"""Approximate number of channels passed to the kernels, so that their sums stay in the first-level cache."""
 
 
 @dataclass(frozen=True)
 class NormSettings:
-    """What a batch norm is told besides its tensors."""
+    """The settings of a batch norm besides its tensors."""
 
     training: bool
     momentum: float
@@ -35,7 +35,7 @@ class NormSettings:
 
 
 def in_long_chains(features: Tensor) -> bool:
-    """Return whether torch would add up over ``CHAIN`` numbers of features ``(N, C, ...)`` in one float32 chain."""
+    """Return whether torch would sum more than ``CHAIN`` numbers of features ``(N, C, ...)`` in one float32 chain."""
     return (
         features.device.type == "cpu"
         and features.dtype != torch.float64
@@ -46,10 +46,10 @@ def in_long_chains(features: Tensor) -> bool:
 
 
 class ChannelsLastBatchNorm(torch.autograd.Function):
-    """``torch.batch_norm`` for features of which ``in_long_chains`` holds."""
+    """``torch.batch_norm`` for features for which ``in_long_chains`` is true."""
 
     @staticmethod
-    def forward(  # noqa: PLR0913, PLR0917 - the arguments of torch's own
+    def forward(  # noqa: PLR0913, PLR0917 - torch's own arguments
         ctx: Any,
         features: Tensor,
         weight: Tensor | None,
@@ -58,7 +58,7 @@ class ChannelsLastBatchNorm(torch.autograd.Function):
         running_var: Tensor | None,
         settings: NormSettings,
     ) -> Tensor:
-        """Normalise; in training the running statistics move as torch moves them."""
+        """Normalise; in training, update the running statistics as torch does."""
         if settings.training or running_mean is None or running_var is None:
             rows = _rows(features)
             exact_mean, exact_variance = _moments(rows)
@@ -75,13 +75,13 @@ class ChannelsLastBatchNorm(torch.autograd.Function):
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
-        """Differentiate by features, weight and bias."""
+        """Compute the gradients for features, weight and bias."""
         features, weight, mean, variance = ctx.saved_tensors
         rows, changes = _rows(features), _rows(gradient)
         scale = (variance.double() + ctx.settings.epsilon).rsqrt()
         along, total = _products(rows, changes, mean, variance, ctx.settings.epsilon)
         factor = scale if weight is None else scale * weight.double()
-        if ctx.settings.training:  # the statistics depend on the features, too
+        if ctx.settings.training:  # the statistics also depend on the features
             slope = -factor * scale * along / len(rows)
             offset = -factor * total / len(rows) - slope * mean
             by_rows = _combined(rows, slope.float(), changes, factor.float(), offset.float())
@@ -94,12 +94,12 @@ class ChannelsLastBatchNorm(torch.autograd.Function):
 
 
 def _rows(features: Tensor) -> Tensor:
-    """Return ``(N, C, ...)`` as ``(rows, C)``, without a copy where channels lie innermost."""
+    """Return ``(N, C, ...)`` as ``(rows, C)``, without a copy if channels are innermost."""
     return features.movedim(1, -1).reshape(-1, features.shape[1])
 
 
 def _parts(rows: Tensor, *others: Tensor) -> Iterator[tuple[int, tuple[Tensor, ...]]]:
-    """Cut tensors ``(rows, C)`` alike into parts of short chains: yields k, and each tensor's ``(rows / k, k C)``."""
+    """Split tensors ``(rows, C)`` equally into parts of short chains; yield k and each part as ``(rows / k, k C)``."""
     channels = rows.shape[1]
     fold = max(1, WIDTH // channels)
     for block in zip(*(torch.split(tensor, CHAIN * fold) for tensor in (rows, *others)), strict=True):
@@ -114,13 +114,13 @@ def _moments(rows: Tensor) -> tuple[Tensor, Tensor]:
     """Return mean and biased variance (C,) of the columns, in float64."""
     count, mean, variance = 0, torch.zeros(rows.shape[1]).double(), torch.zeros(rows.shape[1]).double()
     for fold, (part,) in _parts(rows):
-        start = torch.zeros(part.shape[1])  # in float32, or the kernel answers in the precision of the rows
+        start = torch.zeros(part.shape[1])  # in float32, or the kernel's result has the precision of the rows
         found = torch.ops.aten.batch_norm_update_stats(part, start, start.clone(), 0.0)
         means, variances = (each.double().view(fold, -1) for each in found)
         own = means.mean(0)
         spread = variances.mean(0) + (means - own).square().mean(0)
         share = fold * len(part) / (count + fold * len(part))
-        # plain sums, since `lerp` makes NaN of what has overflowed, where torch's kernel goes on with infinity
+        # plain sums: after an overflow `lerp` gives NaN, where torch's kernel continues with infinity
         variance = (1 - share) * variance + share * spread + share * (1 - share) * (own - mean).square()
         mean = (1 - share) * mean + share * own
         count += fold * len(part)

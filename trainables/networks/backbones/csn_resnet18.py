@@ -2,8 +2,8 @@
 
 Source: A. Veit, S. Belongie, T. Karaletsos, *Conditional Similarity Networks*, CVPR 2017, arXiv 1603.07810;
 github.com/andreasveit/conditional-similarity-networks, ``Resnet_18.py``; K. He, X. Zhang, S. Ren, J. Sun, *Deep
-Residual Learning for Image Recognition*, CVPR 2016, arXiv 1512.03385. At width 1 it has 2,782,784 parameters in front
-of the embedding and 16,448 in it.
+Residual Learning for Image Recognition*, CVPR 2016, arXiv 1512.03385. At width 1 it has 2,782,784 parameters before the
+embedding and 16,448 in it.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import math
 from collections.abc import Mapping
 
 import torch
-import torch.nn.functional as F  # noqa: N812 - the name everybody knows it by
+import torch.nn.functional as F  # noqa: N812 - the conventional name
 from torch import Tensor, nn
 
 from trainables.config.network import NetworkConfig
@@ -25,7 +25,7 @@ LAYER_CHANNELS = {"layer1": 64, "layer2": 128, "layer3": 256}
 BLOCKS_PER_LAYER = 2
 EMBEDDING_SIZE = 64
 MINIMUM_IMAGE_SIZE = 32
-"""Where layer3 still gives 2 x 2 pixels; below it there is nothing left to average."""
+"""The smallest size at which layer3 outputs 2 x 2 pixels; below it, nothing is left to average."""
 
 BATCH_NORM_EPSILON = 1e-5
 BATCH_NORM_MOMENTUM = 0.1
@@ -45,7 +45,7 @@ class Stem(nn.Module):
 
 
 class BasicBlock(nn.Module):
-    """Two 3 x 3 convolutions with batch norm, added to the input (projected where the shape changes), then ReLU."""
+    """Two 3 x 3 convolutions with batch norm, added to the input (projected if the shape changes), then ReLU."""
 
     def __init__(self, channels_in: int, channels: int, stride: int, momentum: float) -> None:
         super().__init__()
@@ -81,7 +81,7 @@ class Embedding(nn.Module):
 
 
 class CsnResNet18(Backbone):
-    """Stages ``stem``, ``layer1`` to ``layer3`` and ``embedding``. A file of start weights holds a whole ResNet-18."""
+    """Stages ``stem``, ``layer1`` to ``layer3`` and ``embedding``. A file of initial weights has a whole ResNet-18."""
 
     UNSAVED = ("stages.embedding.",)
 
@@ -91,10 +91,10 @@ class CsnResNet18(Backbone):
 
     @torch.no_grad()
     def draw_parameters(self, generator: torch.Generator) -> None:
-        """Draw convolutions from N(0, 2 / (outputs x kernel area)) and the linear layer as torch does by default.
+        """Draw convolutions from N(0, 2 / (outputs x kernel area)) and the linear layer with torch's default.
 
-        That is what ``Resnet_18.py`` does: ``m.weight.data.normal_(0, math.sqrt(2. / n))`` for convolutions, nothing
-        for the linear layer, whose default is uniform within 1 / sqrt(inputs) for weight and bias.
+        ``Resnet_18.py`` does the same: ``m.weight.data.normal_(0, math.sqrt(2. / n))`` for convolutions, nothing for
+        the linear layer, whose default is uniform within 1 / sqrt(inputs) for weight and bias.
         """
         for module in self.modules():
             if isinstance(module, nn.Conv2d):
@@ -111,7 +111,8 @@ class CsnResNet18(Backbone):
 def csn_resnet18(network: NetworkConfig, image_size: int) -> CsnResNet18:
     """Return the network with unset parameters, for square images of ``image_size`` pixels.
 
-    ``network.width`` scales the feature maps, not the embedding: it has ``network.embedding_size`` numbers, else 64.
+    ``network.width`` scales the feature maps, not the embedding, whose size is ``network.embedding_size``, by default
+    64.
 
     Raises:
         ValueError: If the images are too small.

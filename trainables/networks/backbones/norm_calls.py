@@ -1,10 +1,10 @@
-"""What stands in for torch's normalisations while a network runs, whoever wrote the network.
+"""Replacements for torch's normalisations while any network runs.
 
-torch gets three things wrong. With a bias but no scale, batch and instance norm on CUDA give the bias no gradient, and
-group norm fails in its backward pass on every device: here the scale is ones then. Batch norm of channels-last batches
-on the CPU has rough sums (see ``channels_last_norm``). So has group norm, which takes a variance for the difference of
-two squares there: it gets such maps in the other layout. All else is torch's own, on CUDA every kernel, and so are the
-norms of parts that are computed again in the backward pass (gradient checkpointing).
+torch has three defects. With a bias but no scale, batch and instance norm on CUDA give the bias no gradient, and group
+norm fails in its backward pass on all devices; the replacements then use a scale of ones. Batch norm of channels-last
+batches on the CPU has inaccurate sums (see ``channels_last_norm``). So does group norm, which there computes the
+variance as a difference of two squares, so it gets such maps in the other layout. Everything else is torch's own,
+including all CUDA kernels, and the norms of parts recomputed in the backward pass (gradient checkpointing).
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-import torch.nn.functional as F  # noqa: N812 - the name everybody knows it by
+import torch.nn.functional as F  # noqa: N812 - the conventional name
 from torch import Tensor
 from torch.overrides import TorchFunctionMode
 
@@ -31,10 +31,10 @@ def batch_norm(  # noqa: PLR0913, PLR0917 - the signature of torch.nn.functional
     momentum: float = 0.1,
     eps: float = 1e-5,
 ) -> Tensor:
-    """Batch norm with right sums, and with a gradient for the bias on every device."""
+    """Batch norm with accurate sums, and with a gradient for the bias on all devices."""
     scale = _scale(weight, bias)
     known = running_mean is not None and running_var is not None
-    if not in_long_chains(input) or not (training or known):  # torch says what is missing
+    if not in_long_chains(input) or not (training or known):  # torch reports what is missing
         return F.batch_norm(input, running_mean, running_var, scale, bias, training, momentum, eps)
     settings = NormSettings(training, momentum, eps)
     normalised: Tensor = ChannelsLastBatchNorm.apply(  # type: ignore[no-untyped-call]
@@ -50,7 +50,7 @@ def group_norm(
     bias: Tensor | None = None,
     eps: float = 1e-5,
 ) -> Tensor:
-    """Group norm with right sums, and with a bias that needs no scale."""
+    """Group norm with accurate sums, and with a bias that needs no scale."""
     scale = _scale(weight, bias)
     if input.device.type != "cpu" or input.is_contiguous():
         return F.group_norm(input, num_groups, scale, bias, eps)
@@ -67,19 +67,19 @@ def instance_norm(  # noqa: PLR0913, PLR0917 - the signature of torch.nn.functio
     momentum: float = 0.1,
     eps: float = 1e-5,
 ) -> Tensor:
-    """Instance norm with a gradient for the bias on every device."""
+    """Instance norm with a gradient for the bias on all devices."""
     scale = _scale(weight, bias)
     return F.instance_norm(input, running_mean, running_var, scale, bias, use_input_stats, momentum, eps)
 
 
 def _scale(weight: Tensor | None, bias: Tensor | None) -> Tensor | None:
-    """Return the scale: ones where there is a bias alone. It is computed with, and no parameter."""
+    """Return the scale, or ones if there is only a bias; these are used in computation but are not a parameter."""
     return torch.ones_like(bias) if weight is None and bias is not None else weight
 
 
 @dataclass(frozen=True)
 class _StandIn:
-    """The function to call, and the order in which the replaced one takes its arguments."""
+    """The function to call, and the argument order of the replaced one."""
 
     function: Callable[..., Tensor]
     names: tuple[str, ...]
@@ -105,7 +105,7 @@ _STAND_INS: dict[Callable[..., Any], _StandIn] = {
 
 
 class SoundNorms(TorchFunctionMode):
-    """Inside a ``with`` block, calls of torch's norms by modules and functions of any origin go to the ones here."""
+    """Inside a ``with`` block, redirects all calls of torch's norms to the replacements in this module."""
 
     def __torch_function__(
         self,
@@ -114,7 +114,7 @@ class SoundNorms(TorchFunctionMode):
         args: Sequence[Any] = (),
         kwargs: Mapping[str, Any] | None = None,
     ) -> Any:
-        """Call the stand-in, or what was called."""
+        """Call the replacement, or else the original."""
         stand_in = _STAND_INS.get(func)
         if stand_in is None or _is_computed_again():
             return func(*args, **(kwargs or {}))
@@ -122,8 +122,8 @@ class SoundNorms(TorchFunctionMode):
 
 
 def _is_computed_again() -> bool:
-    """Return whether hooks take what the backward pass needs, as in gradient checkpointing.
+    """Return whether hooks capture the tensors saved for the backward pass, as in gradient checkpointing.
 
-    The second computation runs inside the backward pass, where no mode reaches it, and must be the same as the first.
+    The recomputation runs inside the backward pass, where no mode reaches it, and must be the same as the first.
     """
-    return torch._C._autograd._top_saved_tensors_default_hooks(True) is not None  # noqa: SLF001 - no public way
+    return torch._C._autograd._top_saved_tensors_default_hooks(True) is not None  # noqa: SLF001 - no public API

@@ -1,4 +1,4 @@
-"""Start weights from a local file: read without running anything in it, and fitted tensor by tensor."""
+"""Initial weights from a local file: read without executing code from it, and checked tensor by tensor."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ from trainables.foundation.files import bytes_hash
 
 KEY = "network.weights.path"
 _WRAPPERS = {"module.": "torch.nn.DataParallel", "_orig_mod.": "torch.compile"}
-"""Beginnings of names by what puts them there."""
+"""Name prefixes and the wrappers that add them."""
 
 STEP_COUNT = "num_batches_tracked"
-"""The step count of torch's batch norm, which old files lack; it acts on nothing while the momentum is a number."""
+"""The step count of torch's batch norm, missing in old files; it has no effect if the momentum is a number."""
 
 
 @torch.no_grad()
@@ -31,17 +31,17 @@ def load_pretrained(
     rename: Callable[[Mapping[str, Tensor]], dict[str, Tensor]],
     unsaved: Collection[str],
 ) -> None:
-    """Put the tensors of a file into a module in place.
+    """Load the tensors of a file into a module in place.
 
     Args:
-        module: Keeps what the file need not hold.
+        module: Keeps its values for tensors that the file need not contain.
         weights: The file.
-        rename: Gives the file's tensors the module's names and drops those that are left out by design.
-        unsaved: Beginnings of names that the file need not hold.
+        rename: Gives the file's tensors the module's names, and drops those that are left out by design.
+        unsaved: Name prefixes of tensors that the file need not contain.
 
     Raises:
-        ValueError: If the file cannot be read, is another one than ``weights.content`` says, or a tensor is missing,
-            not known or of another shape.
+        ValueError: If the file cannot be read or does not match ``weights.content``, or a tensor is missing, unknown or
+            of the wrong shape.
     """
     found = _fitted(module, weights, rename, unsaved)
     own = module.state_dict()
@@ -55,7 +55,7 @@ def check_pretrained(
     rename: Callable[[Mapping[str, Tensor]], dict[str, Tensor]],
     unsaved: Collection[str],
 ) -> None:
-    """Check that ``load_pretrained`` will take the file, by its names and shapes; the module may be on the meta device.
+    """Check by names and shapes that ``load_pretrained`` will accept the file; the module may be on the meta device.
 
     Raises:
         ValueError: As ``load_pretrained``.
@@ -69,14 +69,14 @@ def _fitted(
     rename: Callable[[Mapping[str, Tensor]], dict[str, Tensor]],
     unsaved: Collection[str],
 ) -> dict[str, Tensor]:
-    """Return the tensors of the file under the names of the module, which they are all known to fit."""
+    """Return the tensors of the file under the names of the module, after checking that all fit."""
     path = weights.path
     try:
         content = path.read_bytes()
     except OSError as error:
         raise ValueError(f"{KEY}: {path} cannot be read: {error.strerror or error}") from error
-    if weights.content not in (None, bytes_hash(content)):  # of the very bytes that are parsed below
-        raise ValueError(f"{KEY}: {path} holds other bytes than network.weights.content {weights.content} says")
+    if weights.content not in (None, bytes_hash(content)):  # the hash of exactly the bytes parsed below
+        raise ValueError(f"{KEY}: {path} does not match the hash network.weights.content {weights.content}")
     given = _parse(path, content)
     _refuse_wrapped(path, given, rename, module.state_dict())
     found = rename(given)
@@ -88,11 +88,11 @@ def _fitted(
         if name not in own:
             near = (get_close_matches(name, missing, n=1) or missing)[:1]
             meant = f", while the file lacks {near[0]!r}" if near else "; leave it out of the file"
-            raise ValueError(f"{KEY}: {path} holds a tensor this network does not have: {in_file[name]!r}{meant}")
+            raise ValueError(f"{KEY}: {path} has a tensor that this network does not have: {in_file[name]!r}{meant}")
     for name in missing:
         near = get_close_matches(name, in_file, n=1)
         meant = f"; nearest name in the file: {in_file[near[0]]!r}" if near else ""
-        raise ValueError(f"{KEY}: {path} holds no tensor for {name!r}, {_shape(own[name])}{meant}")
+        raise ValueError(f"{KEY}: {path} has no tensor for {name!r}, {_shape(own[name])}{meant}")
     for name, tensor in found.items():
         if tensor.shape != own[name].shape:
             raise ValueError(
@@ -107,7 +107,7 @@ def _refuse_wrapped(
     rename: Callable[[Mapping[str, Tensor]], dict[str, Tensor]],
     own: Mapping[str, Tensor],
 ) -> None:
-    """Say what to do where the names would be known without a prefix that all of them begin with."""
+    """Explain the fix if the names would be known without a prefix common to all of them."""
     known = len(rename(given).keys() & own.keys())
     prefix = ""
     while rest := _first_part({name.removeprefix(prefix): None for name in given}):
@@ -116,13 +116,13 @@ def _refuse_wrapped(
         if len(rename(bare).keys() & own.keys()) > known:
             wrapper = next((what for mark, what in _WRAPPERS.items() if mark in prefix), "a wrapper around the network")
             raise ValueError(
-                f"{KEY}: {path}: its names begin with {prefix!r}, as {wrapper} saves them; save them without it:"
+                f"{KEY}: {path}: its names begin with {prefix!r}, which {wrapper} adds; save them without it:"
                 f" torch.save({{name.removeprefix({prefix!r}): tensor for name, tensor in state.items()}}, 'plain.pt')"
             )
 
 
 def _first_part(names: Collection[str]) -> str:
-    """Return the part up to the first dot, if all names begin with the same one and go on behind it."""
+    """Return the part up to the first dot, if all names begin with the same one and continue after it."""
     parts = {name.partition(".")[0] for name in names if "." in name}
     return f"{parts.pop()}." if len(parts) == 1 and all("." in name for name in names) else ""
 
@@ -132,27 +132,27 @@ def _shape(tensor: Tensor) -> str:
 
 
 def _parse(path: Path, stored: bytes) -> dict[str, Tensor]:
-    """Return the tensors of a safetensors file, or of a torch file that holds a plain state dict."""
+    """Return the tensors of a safetensors file, or of a torch file with a plain state dict."""
     try:
         if path.suffix == ".safetensors":
             return load(stored)
-        if stored.startswith(b"PK"):  # torch's older format holds no checksums
+        if stored.startswith(b"PK"):  # torch's older format has no checksums
             compare_checksums(stored)
         content = torch.load(io.BytesIO(stored), map_location="cpu", weights_only=True)
     except (SafetensorError, *DAMAGE) as error:
         first_line = next(iter(str(error).splitlines()), type(error).__name__)
         raise ValueError(
-            f"{KEY}: {path} holds neither safetensors nor a plain torch state dict ({first_line})"
+            f"{KEY}: {path} is neither a safetensors file nor a plain torch state dict ({first_line})"
         ) from error
     if not _is_state_dict(content):
         for key, inner in content.items() if isinstance(content, dict) else ():
             if _is_state_dict(inner):
                 raise ValueError(
-                    f"{KEY}: {path} holds a checkpoint whose {key!r} are the weights; save them alone:"
+                    f"{KEY}: {path} is a checkpoint with the weights under {key!r}; save only those:"
                     f" torch.save(checkpoint[{key!r}], 'plain.pt')"
                 )
         kind = sorted(map(str, content))[:5] if isinstance(content, dict) else type(content).__name__
-        raise ValueError(f"{KEY}: {path} must hold tensors by name (a state dict), got {kind}")
+        raise ValueError(f"{KEY}: {path} must contain tensors by name (a state dict), got {kind}")
     return dict(content)
 
 

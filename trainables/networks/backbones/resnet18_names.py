@@ -1,4 +1,4 @@
-"""Names of a ResNet-18's tensors: torchvision's and those of transformers, to those of ``csn_resnet18``."""
+"""Maps the tensor names of a ResNet-18 from torchvision or transformers to those of ``csn_resnet18``."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from torch import Tensor
 
 LEFT_OUT = ("layer4.", "fc.")
-"""What ``csn_resnet18`` does not have: the last group of blocks and the classifier (torchvision's names)."""
+"""The parts missing in ``csn_resnet18``: the last group of blocks and the classifier (torchvision's names)."""
 
 _TRANSFORMERS = (
     (r"^resnet\.", ""),
@@ -20,13 +20,13 @@ _TRANSFORMERS = (
     (r"^encoder\.stages\.(\d)\.layers\.(\d)\.layer\.(\d)\.normalization\.", r"layer\1.\2.bn\3."),
     (r"^classifier\.1\.", "fc."),
 )
-"""Pattern and replacement, one after the other. Counted numbers there start at 0, see ``_from_transformers``."""
+"""Patterns and replacements, applied in order. Numbers in these names start at 0, see ``_from_transformers``."""
 
 
 def resnet18_tensors(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """Return a ResNet-18's tensors under the names of ``csn_resnet18``, without step counts and ``LEFT_OUT``.
 
-    A name of neither kind comes back as it is, for the loading to refuse.
+    A name of neither kind is returned unchanged, so that loading refuses it.
     """
     found = {}
     for name, tensor in tensors.items():
@@ -38,7 +38,7 @@ def resnet18_tensors(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
 
 
 def _from_transformers(name: str) -> str:
-    """Return torchvision's name for one of transformers, where stages and layers of a block count from 0, not 1."""
+    """Return torchvision's name for one from transformers, which counts stages and layers of a block from 0, not 1."""
     for pattern, replacement in _TRANSFORMERS:
         name, replaced = re.subn(pattern, replacement, name)
         if replaced and "layer" in replacement:

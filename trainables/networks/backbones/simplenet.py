@@ -18,12 +18,12 @@ BLOCK_CHANNELS = {"res2": 64, "res3": 128, "res4": 128, "res5": 128}
 FIRST_CHANNELS = 32
 EMBEDDING_SIZE = 256
 MINIMUM_IMAGE_SIZE = 48
-"""Below it res5 has no pixel left."""
+"""The smallest size at which res5 still outputs a pixel."""
 
 INITIAL_STD = 0.1
 BATCH_NORM_EPSILON = 1e-3
 BATCH_NORM_MOMENTUM = 0.005
-"""As released; it needs about a thousand steps to come near the statistics of the data."""
+"""As released; running statistics need about a thousand steps to approach those of the data."""
 
 
 class ResidualBlock(nn.Module):
@@ -44,11 +44,11 @@ class ResidualBlock(nn.Module):
 
 
 class SimpleNet(Backbone):
-    """Stages ``conv1``, ``res2`` to ``res5`` and ``fc``; the embedding is not negative (``fc`` ends in a ReLU)."""
+    """Stages ``conv1``, ``res2`` to ``res5`` and ``fc``; the embedding is non-negative (``fc`` ends in a ReLU)."""
 
     @torch.no_grad()
     def draw_parameters(self, generator: torch.Generator) -> None:
-        """Draw all weights from a normal of std 0.1 truncated at two std, whatever their fan-in, as released."""
+        """Draw all weights from a normal with std 0.1 truncated at two std, regardless of fan-in, as released."""
         for module in self.modules():
             if isinstance(module, nn.Conv2d | nn.Linear):
                 bound = 2 * INITIAL_STD

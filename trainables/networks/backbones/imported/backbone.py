@@ -1,4 +1,4 @@
-"""A network of the user's as a backbone: staged where it is a chain through its points, else run as a whole."""
+"""A user's network as a backbone: staged if it is a chain through its points, otherwise run as a whole."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ Maker = Callable[[], nn.Module]
 class ImportedBackbone(Backbone):
     """Any network with modulation points at ends of its modules, and ``embedding``, its result, as the last one.
 
-    Staged: the network is a chain through its points; ``stages`` are views on its modules. Not staged: ``run`` runs the
-    network as it is, and what is done at a point is done in a hook behind the module. Either way the network's own
-    classes and code run, and its tensors keep their names, under ``network.``.
+    Staged: the network is a chain through its points; ``stages`` are views of its modules. Not staged: ``run`` runs the
+    network as a whole, and modulation is applied in hooks after the modules. Either way the network's own classes and
+    code run, and its tensors keep their names, under ``network.``.
     """
 
     def __init__(self, network: nn.Module, probe: NetworkProbe, make: Maker) -> None:
@@ -28,8 +28,8 @@ class ImportedBackbone(Backbone):
 
         Args:
             network: On any device.
-            probe: Of this network.
-            make: Makes the network with start values of its own; called by ``draw_parameters`` alone.
+            probe: The probe of this network.
+            make: Creates the network with its own initial values; only ``draw_parameters`` calls it.
         """
         super().__init__(_views(network, probe), probe.shapes)
         self.network = network
@@ -38,7 +38,7 @@ class ImportedBackbone(Backbone):
         self._make = make
 
     def run(self, images: Tensor, at_point: AtPoint) -> Tensor:
-        """Map images ``(B, 3, H, W)`` to embeddings ``(B, D)``, with ``at_point`` applied to every stage's output."""
+        """Map images ``(B, 3, H, W)`` to embeddings ``(B, D)``, with ``at_point`` applied to each stage's output."""
         if self.staged:
             return super().run(images, at_point)
         handles = [
@@ -51,34 +51,34 @@ class ImportedBackbone(Backbone):
         finally:
             for handle in handles:
                 handle.remove()
-        if result is None:  # the probe has seen one, on images of this size
-            raise TypeError("the network gives no tensor any more")
+        if result is None:  # the probe has seen a tensor for images of this size
+            raise TypeError("the network no longer outputs a tensor")
         return at_point(self.shapes[-1].name, embedding_of(result))
 
     def draw_parameters(self, generator: torch.Generator) -> None:
-        """Copy the start values of the network's own code, run with torch's global stream set from ``generator``.
+        """Copy the initial values from the network's code, run with torch's global stream seeded from ``generator``.
 
-        The global stream is put back. Every parameter and buffer is copied, also those that are never saved.
+        The global stream is restored. All parameters and buffers are copied, including those that are never saved.
 
         Raises:
-            ValueError: If the code makes another network than before.
+            ValueError: If the code creates a different network than before.
         """
         seed = int(torch.randint(2**62, (), generator=generator))
         with global_stream(seed), torch.device("cpu"):
             drawn = _tensors(self._make())
         own = _tensors(self.network)
         if {name: tensor.shape for name, tensor in drawn.items()} != {name: t.shape for name, t in own.items()}:
-            raise ValueError("network.backbone: the function makes another network every time it is called")
+            raise ValueError("network.backbone: the function creates a different network on each call")
         with torch.no_grad():
             for name, tensor in own.items():
                 tensor.copy_(drawn[name])
 
     def tensors_from_file(self, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """Return the tensors of a file, which has the names of the network itself."""
+        """Return the tensors of a file, whose names are those of the network itself."""
         return {f"network.{name}": tensor for name, tensor in tensors.items()}
 
     def layers(self, stage: str) -> dict[str, nn.Module]:
-        """Return the modules of a stage that have parameters and no modules inside, by name, in the order they run."""
+        """Return the modules of a stage that have parameters and no submodules, by name, in execution order."""
         return {f"network.{name}": self.network.get_submodule(name) for name in self._probe.layers[stage]}
 
     def stage_parameters(self, stage: str) -> list[nn.Parameter]:
@@ -91,14 +91,14 @@ class ImportedBackbone(Backbone):
             buffer
             for module in self._owners(stage)
             for name, buffer in module.named_buffers(recurse=False)
-            if name not in module._non_persistent_buffers_set  # noqa: SLF001 - torch has no public name for it
+            if name not in module._non_persistent_buffers_set  # noqa: SLF001 - torch has no public API for it
         ]
 
     def _owners(self, stage: str) -> list[nn.Module]:
         return [self.network.get_submodule(name) for name in self._probe.owners[stage]]
 
     def _is_result(self, stage: str) -> bool:
-        """Return whether the stage's output is the embedding, which ``run`` has in hand at the end."""
+        """Return whether the stage's output is the embedding, which ``run`` has at the end anyway."""
         return stage == self.shapes[-1].name
 
 
@@ -111,7 +111,7 @@ class Pool(nn.Module):
 
 
 def _views(network: nn.Module, probe: NetworkProbe) -> dict[str, nn.Module]:
-    """Return the stages of a chain; the last ends in what makes its map or its ``(B, C, 1, 1)`` a vector."""
+    """Return the stages of a chain; the last one also turns its map or its ``(B, C, 1, 1)`` into a vector."""
     if probe.chain is None:
         return {}
     views: dict[str, nn.Module] = {

@@ -1,4 +1,4 @@
-"""What a network does in one forward pass, seen from outside: which of its modules ran, on what, and in which order."""
+"""Records one forward pass of a network from outside: which modules ran, on which tensors, and in which order."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ from typing import Any
 from torch import Tensor, nn
 
 _HARMLESS = (type(None), bool)
-"""Types of further arguments that say nothing of the batch, so that a call can be made again with them."""
+"""Types of other arguments that do not depend on the batch, so that a call can be repeated with them."""
 
 
 @dataclass(frozen=True)
 class State:
-    """A tensor at a moment: the object, and how often it had been changed in place."""
+    """A tensor at one moment: the object, and how often it had been changed in place."""
 
     tensor: Tensor
     version: int
 
     def __eq__(self, other: object) -> bool:
-        """Return whether both are one object in one state; values are not looked at."""
+        """Return whether both are the same object in the same state; values are not compared."""
         return isinstance(other, State) and self.tensor is other.tensor and self.version == other.version
 
     __hash__ = None  # type: ignore[assignment]
@@ -33,12 +33,12 @@ class Call:
     """One run of a module.
 
     Attributes:
-        name: The module's.
-        start, end: Moments on a common clock.
-        given: The tensor it ran on, if that was one tensor and nothing else that matters.
+        name: Name of the module.
+        start, end: Times on a common clock.
+        given: The tensor it ran on, if that was one tensor and nothing else relevant.
         gave: The tensor it returned, if it returned one.
-        keyword: The name under which it got the tensor; None means in the first place.
-        arguments: The other arguments in their places, and those by name.
+        keyword: The name under which it received the tensor; None means as the first argument.
+        arguments: The other positional and keyword arguments.
     """
 
     name: str
@@ -56,15 +56,15 @@ class Call:
 
 
 def state_of(tensor: Tensor) -> State:
-    """Return a tensor's present state."""
-    return State(tensor, tensor._version)  # noqa: SLF001 - torch has no public name for it
+    """Return a tensor's current state."""
+    return State(tensor, tensor._version)  # noqa: SLF001 - torch has no public API for it
 
 
 @contextmanager
 def recorded_calls(network: nn.Module) -> Iterator[list[Call]]:
-    """Record the runs of all modules of a network while the block runs, in the order of their start.
+    """Record the calls of all modules of a network while the block runs, in the order of their start.
 
-    Every tensor is kept until the record is dropped, so that no two share an identity.
+    All tensors are kept until the record is dropped, so that no two share an identity.
     """
     calls: list[Call] = []
     open_calls: list[Call] = []
@@ -97,7 +97,7 @@ def recorded_calls(network: nn.Module) -> Iterator[list[Call]]:
 
 
 def _note_arguments(call: Call, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
-    """Note the tensor a module runs on and the rest, if there is one tensor and the rest is harmless."""
+    """Record a module's input tensor and other arguments, if there is one tensor and the others are constant."""
     named = [key for key, value in kwargs.items() if isinstance(value, Tensor)]
     if args and isinstance(args[0], Tensor) and not named:
         tensor, rest = args[0], args[1:]

@@ -1,4 +1,4 @@
-"""Whether a network is a chain through its modulation points, so that what lies before the first can run once."""
+"""Determines whether a network is a chain through its modulation points, so that its first part can run once."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from torch import Tensor, nn
 from trainables.networks.backbones.imported.calls import Call, State, state_of
 
 FORWARD_ERRORS = (RuntimeError, ValueError, TypeError, IndexError)
-"""What torch and networks raise on shapes they cannot take."""
+"""The errors that torch and networks raise on unsupported shapes."""
 
 
 @dataclass(frozen=True)
 class Step:
-    """A module to run: its name in the network, and how it is called."""
+    """A module to run: its name in the network, and how to call it."""
 
     module: str
     keyword: str | None
@@ -25,21 +25,21 @@ class Step:
 
 
 Chain = tuple[tuple[Step, ...], ...]
-"""The steps up to and with each point, then those behind the last."""
+"""The steps up to and including each point, then those after the last."""
 
 
 def find_chain(calls: Sequence[Call], points: Sequence[str], images: Tensor, result: Tensor) -> Chain | None:
-    """Return the steps that lead from the images through every point to the result, or None if that is not all.
+    """Return the steps that lead from the images through each point to the result, or None if the network does more.
 
-    From the images on, the next step is the outermost module that runs on the very tensor at hand, unchanged since it
-    was made, and that holds no point still to come. What passes a point by (a skip connection around it, an addition
-    outside of any module) makes another tensor, or changes this one in place; either ends the chain.
+    Starting from the images, the next step is the outermost module that runs on exactly the current tensor, unchanged
+    since it was created, and that contains no later point. Anything that bypasses a point (a skip connection around it,
+    an addition outside any module) creates another tensor or changes this one in place; either ends the chain.
 
     Args:
         calls: The record of one forward pass.
         points: Modules after which the chain is cut, in the order they end.
-        images: What went in.
-        result: What came out; a flattened view of the last step's output will do.
+        images: The input.
+        result: The output; may be a flattened view of the last step's output.
     """
     ends = {call.name: call for call in calls if call.name in points}
     remaining = list(points)
@@ -60,9 +60,9 @@ def find_chain(calls: Sequence[Call], points: Sequence[str], images: Tensor, res
 
 
 def runs_apart(network: nn.Module, chain: Chain, images: Tensor) -> bool:
-    """Return whether every stage runs on another number of images than the one before it.
+    """Return whether each stage can run on a different number of images than the one before it.
 
-    So it is with branches; a module that keeps a tensor for another one to read, or counts its images, breaks there.
+    Branches require this. A module that stores a tensor for another to read, or counts its images, fails here.
     """
     features = images
     for number, steps in enumerate(chain, start=len(images) + 1):
@@ -79,7 +79,7 @@ def runs_apart(network: nn.Module, chain: Chain, images: Tensor) -> bool:
 def _is_flattened(result: Tensor, current: State) -> bool:
     """Return whether the result is ``current.flatten(1)`` and nothing has changed it since."""
     tensor = current.tensor
-    base = tensor if tensor._base is None else tensor._base  # noqa: SLF001 - torch has no public name for it
+    base = tensor if tensor._base is None else tensor._base  # noqa: SLF001 - torch has no public API for it
     return (
         result._base is base  # noqa: SLF001
         and result._version == current.version  # noqa: SLF001
@@ -91,7 +91,7 @@ def _is_flattened(result: Tensor, current: State) -> bool:
 
 
 class StageView(nn.Module):
-    """Steps of a network in order, as one module. It shows the network's modules; it does not own them."""
+    """Steps of a network in order, as one module. It refers to the network's modules but does not own them."""
 
     def __init__(self, network: nn.Module, steps: Sequence[Step]) -> None:
         super().__init__()

@@ -1,6 +1,6 @@
-"""What is known of a network before any weight exists: shapes at its points, what runs where, and whether it is staged.
+"""Probes a network before its weights exist: shapes at its points, what runs where, and whether it is staged.
 
-All of it comes from one forward pass in each mode (training, evaluation) of the network on torch's meta device.
+This takes one forward pass in each mode (training, evaluation) of the network on torch's meta device.
 """
 
 from __future__ import annotations
@@ -23,13 +23,13 @@ _IMAGES = 2
 
 @dataclass(frozen=True)
 class NetworkProbe:
-    """A network as its forward pass shows it.
+    """The structure of a network, derived from its forward pass.
 
     Attributes:
-        shapes: The outputs at the points, in the order they are made, then the embedding where no point gives it.
-        chain: The modules to run up to each of them, if that gives what the network gives; else None.
-        pooled: Whether the network's own result is a map, of which the embedding is the mean over positions.
-        layers: By stage, the modules with weights and none inside, in the order they run.
+        shapes: The outputs at the points in execution order, then the embedding if no point outputs it.
+        chain: The modules to run up to each of them, if that reproduces the network; else None.
+        pooled: Whether the network's own result is a map, whose mean over positions is the embedding.
+        layers: By stage, the modules with weights and no submodules, in execution order.
         owners: By stage, the modules whose own parameters and buffers belong to it.
     """
 
@@ -41,7 +41,7 @@ class NetworkProbe:
 
 
 def result_of(output: Any) -> Tensor | None:
-    """Return the tensor a network means by its output: that itself, ``pooler_output`` or ``last_hidden_state``."""
+    """Return the tensor in a network's output: the output itself, ``pooler_output`` or ``last_hidden_state``."""
     if isinstance(output, Tensor):
         return output
     for name in ("pooler_output", "last_hidden_state"):
@@ -57,11 +57,11 @@ def embedding_of(result: Tensor) -> Tensor:
 
 
 def probe_network(network: nn.Module, points: Sequence[str], image_size: int) -> NetworkProbe:
-    """Find out what a network on the meta device does with square images of ``image_size`` pixels.
+    """Determine how a network on the meta device processes square images of ``image_size`` pixels.
 
     Raises:
-        ValueError: If a point is no module, does not run exactly once or gives no map or vector, or if the network
-            cannot embed the images; names ``network.points`` or ``network.backbone``.
+        ValueError: If a point is not a module, does not run exactly once or outputs no map or vector, or if the network
+            cannot embed the images; the message gives ``network.points`` or ``network.backbone``.
     """
     modules = dict(network.named_modules())
     for point in points:
@@ -96,38 +96,38 @@ def _forward(network: nn.Module, image_size: int, *, training: bool) -> tuple[li
             f"network.backbone: the network cannot embed images of {image_size} x {image_size} pixels (data.image_size)"
             f" on torch's meta device: {error}"
         ) from error
-    if images._version:  # noqa: SLF001 - torch has no public name for it
+    if images._version:  # noqa: SLF001 - torch has no public API for it
         raise ValueError("network.backbone: the network must not change its images in place; other branches need them")
     result = result_of(output)
     if result is None or result.ndim not in (2, 4) or len(result) != _IMAGES:
         got = type(output).__name__ if result is None else f"a tensor {tuple(result.shape)}"
         raise ValueError(
             f"network.backbone: the network must map {_IMAGES} images to a tensor ({_IMAGES}, D) or"
-            f" ({_IMAGES}, C, H, W), or an object with pooler_output or last_hidden_state; it gave {got}"
+            f" ({_IMAGES}, C, H, W), or an object with pooler_output or last_hidden_state; got {got}"
         )
     return calls, images, result
 
 
 def _chain_of(network: nn.Module, chains: set[Chain | None], images: Tensor) -> Chain | None:
-    """Return the chain that holds in every mode and whose stages know nothing of each other, if there is one."""
+    """Return the chain that is valid in all modes and whose stages are independent of each other, if there is one."""
     chain = chains.pop() if len(chains) == 1 else None
     with global_stream(0), torch.no_grad():
         return chain if chain is not None and runs_apart(network, chain, images) else None
 
 
 def _in_order(calls: Sequence[Call], points: Sequence[str]) -> dict[str, Call]:
-    """Return the call of every point in the order they end."""
+    """Return the calls of the points in the order they end."""
     found = {}
     for point in points:
         own = [call for call in calls if call.name == point]
         if len(own) != 1:
-            raise ValueError(f"network.points: '{point}' must run once in a forward pass, it runs {len(own)} times")
+            raise ValueError(f"network.points: '{point}' must run once in a forward pass, but runs {len(own)} times")
         gave = own[0].gave
         if gave is None or gave.tensor.ndim not in (2, 4) or len(gave.tensor) != _IMAGES:
             got = "no tensor" if gave is None else f"a tensor {tuple(gave.tensor.shape)}"
             raise ValueError(
-                f"network.points: '{point}' must give a map ({_IMAGES}, C, H, W) or a vector ({_IMAGES}, D) for"
-                f" {_IMAGES} images, it gives {got}"
+                f"network.points: '{point}' must output a map ({_IMAGES}, C, H, W) or a vector ({_IMAGES}, D) for"
+                f" {_IMAGES} images, got {got}"
             )
         found[point] = own[0]
     return dict(sorted(found.items(), key=lambda item: item[1].end))
