@@ -18,8 +18,10 @@ from study.definition.model import StudyDefinition
 from study.definition.validation import error_context
 from study.definition.yaml_writer import write_yaml
 from study.errors import UserError
-from study.layout import dataset_cache, write_atomically
+from study.layout import dataset_cache
 from study.plan.plan import StudyPlan, compile_plan
+from trainables.failures import DivergedError
+from trainables.foundation.files import write_text_atomically
 
 if TYPE_CHECKING:
     from trainables.diagnostics.affinity_pilot import PilotAffinity
@@ -72,7 +74,6 @@ def measure_affinity(
     """
     from trainables.data import prepare_dataset
     from trainables.diagnostics.affinity_pilot import run_affinity_pilot
-    from trainables.outcome import DivergedError
 
     space = SearchSpace(blocks=(Block(placement=(Placement("none"),)),), fixed=definition.space.fixed)
     plan = compile_plan(definition.model_copy(update={"space": space}))
@@ -121,7 +122,7 @@ def affinity_document(affinity: StudyAffinity) -> dict[str, Any]:
 def write_affinity(affinity: StudyAffinity, path: Path) -> None:
     """Write the file; a grouping level takes its groups from ``groupings``."""
     text = write_yaml(affinity_document(affinity), default_flow_style=None, width=120)
-    write_atomically(path, _HEAD + text)
+    write_text_atomically(path, _HEAD + text)
 
 
 _HEAD = """\

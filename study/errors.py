@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
-from pathlib import Path
+
+from trainables.failures import causes
 
 _FREE_SPACE = "free some space there; nothing is lost, and the same command resumes"
 _WRITABLE = "make it readable and writable, or choose another location"
@@ -26,23 +25,9 @@ _WAYS_OUT = {
 }
 """What the user can do about a system error."""
 
-FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EFBIG})
-"""Errors of full storage; retrying gives the same error."""
-
 
 class UserError(Exception):
     """An error that the user can fix. The message names the file, the key, the value and the rule."""
-
-
-@contextmanager
-def naming(path: Path) -> Iterator[None]:
-    """Add the file to system errors: ``write`` and ``fsync`` do not report it."""
-    try:
-        yield
-    except OSError as error:
-        if error.filename is not None or error.errno is None:
-            raise
-        raise OSError(error.errno, error.strerror or os.strerror(error.errno), str(path)) from error
 
 
 def system_error_line(error: OSError) -> str:
@@ -56,11 +41,3 @@ def system_error_line(error: OSError) -> str:
 def system_error_behind(error: BaseException) -> OSError | None:
     """Return the system error that caused a library's error, if any."""
     return next((cause for cause in causes(error) if isinstance(cause, OSError)), None)
-
-
-def causes(error: BaseException) -> Iterator[BaseException]:
-    """Yield an error and its chain of causes."""
-    cause: BaseException | None = error
-    while cause is not None:
-        yield cause
-        cause = cause.__cause__ or cause.__context__

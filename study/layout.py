@@ -9,8 +9,6 @@ from pathlib import Path
 
 from platformdirs import user_cache_path
 
-from study.errors import naming
-
 RUNS = Path("runs")
 """The default folder of run folders, unless ``--runs-dir`` is given."""
 
@@ -137,23 +135,3 @@ def dataset_cache() -> Path:
     if chosen := os.environ.get("MODSTUDY_CACHE"):
         return Path(chosen).expanduser().resolve()
     return user_cache_path("modstudy", appauthor=False)
-
-
-def write_atomically(path: Path, text: str) -> None:
-    """Write ``text`` so that a reader sees the old file or the new one, never a part.
-
-    Raises:
-        OSError: the disk is full; names the file, and leaves nothing of it behind.
-    """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        with naming(path):
-            with temporary.open("w", encoding="utf-8") as handle:
-                handle.write(text)
-                handle.flush()
-                os.fsync(handle.fileno())
-            temporary.replace(path)
-    except BaseException:  # a full disk: leave it the room that the half file takes
-        temporary.unlink(missing_ok=True)
-        raise

@@ -12,10 +12,6 @@ Average = Literal["query", "class"]
 AVERAGES: tuple[Average, ...] = ("query", "class")
 
 
-class DivergedError(RuntimeError):
-    """The loss or an embedding is not finite: a result of the trial's settings, so repeating it does not help."""
-
-
 @dataclass(frozen=True)
 class EpochRecord:
     """One epoch: its number ``epoch`` (1-based) and its duration ``seconds`` (never part of a result).

@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import torch
 from torch import Tensor
 
 from trainables.config.identity import trial_id
@@ -20,8 +21,9 @@ from trainables.config.trial import TrialConfig
 from trainables.data import prepare_dataset
 from trainables.diagnostics.agreement_probe import AgreementProbe
 from trainables.evaluation.evaluator import VALIDATION, SplitEvaluator
+from trainables.failures import DivergedError, reading_data, typed_failures
 from trainables.foundation.files import temporary_path
-from trainables.outcome import DivergedError, EpochRecord, TaskMetric, TrialOutcome
+from trainables.outcome import EpochRecord, TaskMetric, TrialOutcome
 from trainables.sampling.triplets import TripletStore
 from trainables.training.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from trainables.training.learner import Learner
@@ -39,6 +41,7 @@ _log = logging.getLogger(__name__)
 Report = Callable[[EpochRecord], None]
 
 
+@typed_failures(torch.OutOfMemoryError)
 def run_trial(
     config: TrialConfig, *, report: Report, workspace: Path, cache: Path, until_epoch: int | None = None
 ) -> TrialOutcome:
@@ -62,6 +65,9 @@ def run_trial(
 
     Raises:
         DivergedError: a loss or an embedding is not finite.
+        DataError: images or labels cannot be read.
+        OutOfMemoryError: the process or the device has no memory left.
+        DiskFullError: the storage takes nothing more.
         ValueError: the configuration does not fit the data or the machine, ``until_epoch`` is below 1, or
             ``workspace`` belongs to another trial.
     """
@@ -85,7 +91,8 @@ class _Trial:
     """One trial in this process: its parts and its progress."""
 
     def __init__(self, config: TrialConfig, workspace: Path, cache: Path, runtime: Runtime) -> None:
-        dataset = prepare_dataset(config.data, config.data_seed, cache)
+        with reading_data():
+            dataset = prepare_dataset(config.data, config.data_seed, cache)
         self.epoch = 0
         self._config = config
         self._runtime = runtime

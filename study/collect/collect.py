@@ -11,9 +11,10 @@ from pydantic import BaseModel
 from results.analysis.summary import summarize
 from results.tables.store import NewerTableError, arrow_table, frame_of, read_table, write_tables
 from study.collect.rows import Row, curve_rows, failure_rows, metric_rows, storage_rows, trial_row
-from study.errors import UserError, naming
+from study.errors import UserError
 from study.layout import RunFolder
 from study.schedule.progress import RunProgress, read_progress
+from trainables.foundation.files import naming
 
 _LOG = logging.getLogger(__name__)
 

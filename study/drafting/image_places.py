@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from study.definition.validation import error_context
 from study.errors import UserError
-from study.layout import write_atomically
+from trainables.foundation.files import write_text_atomically
 from trainables.sources.registry import detect_source
 from trainables.sources.source import SourceConfig
 
@@ -95,7 +95,7 @@ def write_class_table(table: Path, folders: ClassFolders) -> None:
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(folders.header)
     writer.writerows(folders.rows)
-    write_atomically(table, text.getvalue())
+    write_text_atomically(table, text.getvalue())
 
 
 def class_table_source(table: Path, folders: ClassFolders) -> SourceConfig:

@@ -17,8 +17,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from study.errors import naming
 from study.journal.events import Event, check_event
+from trainables.foundation.files import naming
 from trainables.foundation.sealed_json import read_object, seal
 
 

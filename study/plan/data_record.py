@@ -6,7 +6,8 @@ import json
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
-from study.layout import RunFolder, write_atomically
+from study.layout import RunFolder
+from trainables.foundation.files import write_text_atomically
 
 if TYPE_CHECKING:
     from trainables.data import Manifest
@@ -20,7 +21,7 @@ def write_data_record(folder: RunFolder, manifest: Manifest) -> None:
         "corrupt": len(manifest.corrupt),
         "duplicates": asdict(manifest.duplicates),
     }
-    write_atomically(folder.data, json.dumps(record, indent=1) + "\n")
+    write_text_atomically(folder.data, json.dumps(record, indent=1) + "\n")
 
 
 def data_facts(folder: RunFolder, data_fingerprint: str) -> tuple[str, ...]:

@@ -12,11 +12,12 @@ from pydantic import ValidationError
 
 from study.definition.model import StudyDefinition
 from study.errors import UserError
-from study.layout import RunFolder, write_atomically
+from study.layout import RunFolder
 from study.plan.plan import StudyPlan, compile_plan
 from study.run_folder.ownership import refuse_another_rule, refuse_another_study
 from study.run_folder.plan_file import damaged, read_document
 from trainables.config.identity import RESULTS_VERSION
+from trainables.foundation.files import write_text_atomically
 
 LAST_UNRECORDED_VERSION = 2
 """The results version of a ``plan.json`` without one."""
@@ -47,7 +48,7 @@ def write_plan(plan: StudyPlan, folder: RunFolder) -> None:
     """
     refuse_another_study(plan.definition, plan.data_fingerprint, folder)
     refuse_another_rule(plan.definition, folder)
-    write_atomically(folder.plan, json.dumps(plan_document(plan), indent=1, allow_nan=False) + "\n")
+    write_text_atomically(folder.plan, json.dumps(plan_document(plan), indent=1, allow_nan=False) + "\n")
 
 
 def read_plan(folder: RunFolder) -> StudyPlan:

@@ -8,10 +8,11 @@ from study.definition.loading import dump_study, read_study
 from study.definition.model import StudyDefinition
 from study.errors import UserError
 from study.journal.history import read_histories
-from study.layout import RunFolder, write_atomically
+from study.layout import RunFolder
 from study.plan.document import LAST_UNRECORDED_VERSION, planned_definition, write_plan
 from study.plan.plan import compile_plan
 from trainables.config.identity import RESULTS_VERSION
+from trainables.foundation.files import write_text_atomically
 
 _LOG = logging.getLogger(__name__)
 
@@ -22,7 +23,7 @@ _END = "# The study ends here.\n"
 
 def write_study_as_run(definition: StudyDefinition, folder: RunFolder) -> None:
     """Write ``study.yaml``."""
-    write_atomically(folder.definition, _HEAD + dump_study(definition) + _END)
+    write_text_atomically(folder.definition, _HEAD + dump_study(definition) + _END)
 
 
 def study_as_run(folder: RunFolder) -> StudyDefinition:

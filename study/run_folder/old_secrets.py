@@ -11,7 +11,8 @@ from study.definition.secrets import holds_secret, without_secrets
 from study.definition.yaml_reader import read_yaml
 from study.definition.yaml_writer import write_yaml
 from study.errors import UserError
-from study.layout import RunFolder, write_atomically
+from study.layout import RunFolder
+from trainables.foundation.files import write_text_atomically
 
 
 def take_out_secrets(folder: RunFolder) -> list[Path]:
@@ -43,7 +44,7 @@ def _take_out(path: Path, read: Callable[[str], Any], write: Callable[[Any], str
         return False
     tracking["uri"] = without_secrets(uri)
     try:
-        write_atomically(path, write(content))
+        write_text_atomically(path, write(content))
     except OSError as error:
         raise UserError(
             f"{path}: contains the login of tracking.uri and cannot be rewritten: {error.strerror}"

@@ -10,13 +10,14 @@ from study.errors import UserError
 from study.journal.events import Event
 from study.journal.journal import JournalWriter, read_journal, sealed_line
 from study.journal.state import TrialState, read_states
-from study.layout import RunFolder, write_atomically
+from study.layout import RunFolder
 from study.plan.arm_config import Nuisance
 from study.plan.document import read_plan
 from study.schedule.design import ArmDesign
 from study.schedule.rounds import KnownRound, RecordedRounds, RoundRequest, read_rounds
 from study.schedule.sampler import Round, sample_round
 from trainables.config.identity import RESULTS_VERSION
+from trainables.foundation.files import write_text_atomically
 
 _LIBRARIES = ("optuna", "scipy", "numpy")
 
@@ -115,7 +116,7 @@ class _RecoveredRounds:
 
     def write(self) -> None:
         """Replace the record at once, so that an interruption leaves the old one, which is known to lack rounds."""
-        write_atomically(self._folder.rounds, "".join(self._lines))
+        write_text_atomically(self._folder.rounds, "".join(self._lines))
 
 
 def _other_releases(request: RoundRequest, known: KnownRound, states: Mapping[str, TrialState]) -> tuple[str, ...]:

@@ -6,12 +6,13 @@ from typing import TYPE_CHECKING
 
 from results.report.report import Origin, ReportFiles, write_report
 from study.collect.collect import build_tables, collect, collect_progress, noted_mlflow_runs
-from study.errors import UserError, naming
+from study.errors import UserError
 from study.layout import RUNS, RunFolder
 from study.plan.data_record import data_facts
 from study.schedule.progress import RunProgress, read_progress
 from study.session.notes import notes_on
 from study.session.target import Target, command_line, from_here
+from trainables.foundation.files import naming
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -9,7 +9,8 @@ from pathlib import Path
 
 from pydantic import BaseModel, Field
 
-from study.layout import RunFolder, write_atomically
+from study.layout import RunFolder
+from trainables.foundation.files import write_text_atomically
 
 
 class _Noted(BaseModel):
@@ -50,7 +51,7 @@ def identify(folder: RunFolder) -> FolderIdentity:
     else:
         identity = FolderIdentity(noted.key, path)
     content = {"key": identity.key, "path": str(path)}
-    write_atomically(folder.mlflow_identity, json.dumps(content, indent=1) + "\n")
+    write_text_atomically(folder.mlflow_identity, json.dumps(content, indent=1) + "\n")
     return identity
 
 

@@ -15,13 +15,14 @@ from filelock import FileLock
 
 from study.definition.secrets import without_secrets
 from study.definition.tracking_address import StoreAddress
-from study.layout import RunFolder, write_atomically
+from study.layout import RunFolder
 from study.run_folder.plan_file import read_document
 from study.tracking.errors import StoreRefusedError
 from study.tracking.identity import identify
 from study.tracking.known import Known, recall
 from study.tracking.mirroring import Mirroring
 from study.tracking.store import Store
+from trainables.foundation.files import write_text_atomically
 
 
 @dataclass
@@ -99,4 +100,4 @@ def _write_run_ids(folder: RunFolder, known: Known) -> None:
         kind, _, name = key.partition(":")
         if name:
             ids[f"{kind}s"][name] = run_id
-    write_atomically(folder.mlflow_runs, json.dumps(ids, indent=1) + "\n")
+    write_text_atomically(folder.mlflow_runs, json.dumps(ids, indent=1) + "\n")

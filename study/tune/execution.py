@@ -16,13 +16,12 @@ from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 from pkgutil import resolve_name
-from types import TracebackType
 from typing import Any, Literal
 
 from filelock import FileLock, Timeout
 
 from study.definition.secrets import redact
-from study.errors import FULL, naming, system_error_behind, system_error_line
+from study.errors import system_error_line
 from study.journal.history import State
 from study.journal.journal import JournalWriter
 from study.journal.state import TrialState, read_state
@@ -30,6 +29,8 @@ from study.layout import RunFolder, TrialFolder, dataset_cache
 from study.schedule.hang_watch import ended_when_hung
 from trainables.config.trial import TrialConfig
 from trainables.data import require_fingerprint
+from trainables.failures import DiskFullError, TrialFailure
+from trainables.foundation.files import naming
 from trainables.outcome import EpochRecord, TrialOutcome, mean_over_tasks
 
 TrialRunner = Callable[..., TrialOutcome]
@@ -39,11 +40,6 @@ RUN_TRIAL = "trainables.run:run_trial"
 LOCK_PATIENCE_S = 60.0
 """A worker of a killed driver is gone within seconds; one that holds a trial longer than this is alive."""
 
-_KIND_BY_ERROR: dict[str, FailureKind] = {
-    "DivergedError": "diverged",
-    "MemoryError": "out_of_memory",
-    "OutOfMemoryError": "out_of_memory",  # torch's own; torch stays out of this package
-}
 _SOFTWARE = ("modulation-study", "torch", "numpy", "ray", "optuna", "pyarrow")
 
 
@@ -159,7 +155,7 @@ def _attempt(order: WorkOrder, folder: TrialFolder, journal: JournalWriter, stat
         kind = failure_kind(error)
         text = redact("".join(traceback.format_exception(error)))
         if kind != "diverged" or history.state != "diverged":  # one that only caught up has said it already
-            journal.append("failed", kind=kind, message=redact(_message(kind, error)), traceback=text, epoch=done)
+            journal.append("failed", kind=kind, message=redact(_message(error)), traceback=text, epoch=done)
         if kind == "diverged":
             return "diverged"
         raise TrialFailedError(f"trial {order.trial_id}: {kind}: {error}") from error
@@ -196,31 +192,13 @@ def _journal_outcome(order: WorkOrder, journal: JournalWriter, outcome: TrialOut
     return "completed"
 
 
-def failure_kind(error: BaseException) -> FailureKind:
-    """Return what kind of failure an error is; ``data`` for whatever was raised while data was read."""
-    for cls in type(error).__mro__:
-        if cls.__name__ in _KIND_BY_ERROR:
-            return _KIND_BY_ERROR[cls.__name__]
-    found = system_error_behind(error)
-    if found is not None and found.errno in FULL:
-        return "disk_full"
-    return "data" if _passed_through(error.__traceback__, ("trainables.data", "trainables.sources")) else "crashed"
+def failure_kind(error: Exception) -> FailureKind:
+    """Return the kind that an error carries; an error without one is in the code, ours or the user's."""
+    return error.kind if isinstance(error, TrialFailure) else "crashed"
 
 
-def _message(kind: FailureKind, error: BaseException) -> str:
-    found = system_error_behind(error)
-    if kind == "disk_full" and found is not None:
-        return system_error_line(found)
-    return str(error) or type(error).__name__
-
-
-def _passed_through(trace: TracebackType | None, packages: tuple[str, ...]) -> bool:
-    while trace is not None:
-        name = trace.tb_frame.f_globals.get("__name__", "")
-        if any(name == package or name.startswith(f"{package}.") for package in packages):
-            return True
-        trace = trace.tb_next
-    return False
+def _message(error: Exception) -> str:
+    return system_error_line(error) if isinstance(error, DiskFullError) else str(error) or type(error).__name__
 
 
 @cache

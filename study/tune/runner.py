@@ -16,7 +16,7 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from study.errors import UserError, causes, naming, system_error_line
+from study.errors import UserError, system_error_line
 from study.interruption import hearing_signals
 from study.journal.failures import one_line, signature
 from study.journal.state import read_states
@@ -28,6 +28,8 @@ from study.schedule.workload import Workload
 from study.tune.cluster import connected, trials_at_once
 from study.tune.execution import RUN_TRIAL, WorkOrder
 from study.tune.ray_watch import watched
+from trainables.failures import causes
+from trainables.foundation.files import naming
 
 _GLANCE_S = 0.5
 """How long ``study.run_folder.driver.driver_of`` may be in the way of a driver that wants the lock, many times over."""

@@ -36,6 +36,7 @@ from trainables.data.dataset import (
 )
 from trainables.data.duplicates import find_duplicates, pixel_hash
 from trainables.data.pixel_limit import acting_limit
+from trainables.failures import DataError, reading_data
 from trainables.foundation.files import file_checksum
 from trainables.sources.source import SPLITS, CorruptImage, ImageSource, Labels
 
@@ -68,11 +69,12 @@ def require_fingerprint(data: DataConfig, data_seed: int, expected: str, cache: 
     """Check that the local data is what the trial was planned on; a node may have other files at the same path.
 
     Raises:
-        ValueError: the data differs, or files, columns and tasks are inconsistent.
+        DataError: the data differs, or files, columns and tasks are inconsistent.
     """
-    found = data_fingerprint(data, data_seed, cache)
+    with reading_data():
+        found = data_fingerprint(data, data_seed, cache)
     if found != expected:
-        raise ValueError(
+        raise DataError(
             f"{data.source.place}: the data here has fingerprint {found}, but the trial was planned on {expected}"
         )
 

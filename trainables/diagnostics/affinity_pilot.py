@@ -14,7 +14,7 @@ from trainables.config.trial import TrialConfig
 from trainables.data import prepare_dataset
 from trainables.diagnostics.affinity import NanMean, StepAffinity
 from trainables.diagnostics.affinity_probe import AffinityProbe
-from trainables.outcome import DivergedError
+from trainables.failures import DivergedError
 from trainables.training.learner import Learner
 from trainables.training.runtime import trial_runtime
 

@@ -10,8 +10,9 @@ from trainables.data import Dataset
 from trainables.data.preprocessing import Preprocessing
 from trainables.evaluation.measure import FrozenSplit, embed_split, freeze_split, retrieval_metrics, triplet_metrics
 from trainables.evaluation.retrieval_metrics import TRIPLET_ACCURACY
+from trainables.failures import DivergedError
 from trainables.networks.multi_task import MultiTaskModel
-from trainables.outcome import DivergedError, TaskMetric, mean_over_tasks, select
+from trainables.outcome import TaskMetric, mean_over_tasks, select
 from trainables.sampling.triplets import TripletStore
 
 VALIDATION = "validation"

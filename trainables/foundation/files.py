@@ -6,7 +6,8 @@ import functools
 import hashlib
 import os
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
@@ -34,18 +35,28 @@ def file_checksum(path: Path) -> str:
     return _checksum_once(path.resolve(), status.st_ino, status.st_size, status.st_mtime_ns)
 
 
-def write_atomically(path: Path, write: Callable[[IO[bytes]], object]) -> None:
+def write_atomically(path: Path, write: Callable[[IO[bytes]], object], writer: str = "") -> None:
     """Write a file under a temporary name in the same folder, flush it to disk and rename it.
 
     Readers of ``path`` see either the old content or the new, even after a crash or a power failure.
+
+    Args:
+        path: The file; its folder is created.
+        write: Writes the content.
+        writer: Identifies this process where several may write the file at the same time.
+
+    Raises:
+        OSError: The disk is full; names the file. The old content remains and the partial file is removed.
     """
-    temporary = temporary_path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = temporary_path(path, writer)
     try:
-        with temporary.open("wb") as file:
-            write(file)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
+        with naming(path):
+            with temporary.open("wb") as file:
+                write(file)
+                file.flush()
+                os.fsync(file.fileno())
+            temporary.replace(path)
     except BaseException:  # a full disk: free the space of the partial file
         temporary.unlink(missing_ok=True)
         raise
@@ -56,9 +67,29 @@ def write_atomically(path: Path, write: Callable[[IO[bytes]], object]) -> None:
         os.close(folder)
 
 
-def temporary_path(path: Path) -> Path:
+def write_text_atomically(path: Path, text: str) -> None:
+    """Write text as ``write_atomically`` does; other processes may write the same file.
+
+    Raises:
+        OSError: The disk is full; names the file. The old content remains and the partial file is removed.
+    """
+    write_atomically(path, lambda file: file.write(text.encode()), writer=str(os.getpid()))
+
+
+def temporary_path(path: Path, writer: str = "") -> Path:
     """Return the name ``write_atomically`` uses: fixed, so that the leftover of a crash is overwritten later."""
-    return path.with_name(f".{path.name}.tmp")
+    return path.with_name(f".{path.name}.{writer}.tmp" if writer else f".{path.name}.tmp")
+
+
+@contextmanager
+def naming(path: Path) -> Iterator[None]:
+    """Add the file to system errors: ``write`` and ``fsync`` do not report it."""
+    try:
+        yield
+    except OSError as error:
+        if error.filename is None and error.errno is not None:
+            error.filename = str(path)
+        raise
 
 
 @functools.lru_cache(maxsize=1024)

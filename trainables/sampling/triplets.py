@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from trainables.foundation.damage import DAMAGE
+from trainables.foundation.files import write_atomically
 from trainables.foundation.seeds import named_seed
 
 Integers = NDArray[np.int64]
@@ -122,14 +123,8 @@ class TripletStore:
 
 
 def _write(path: Path, triplets: Integers) -> None:
-    """Write under a temporary name, then rename; concurrent trials write the same bytes, so any may win."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.stem}-{uuid.uuid4().hex}.npz")
-    try:
-        np.savez(temporary, triplets=triplets)  # an archive, whose checksum is verified on reading
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    """Write an archive, whose checksum is verified on reading; concurrent trials write the same bytes."""
+    write_atomically(path, lambda file: np.savez(file, triplets=triplets), writer=uuid.uuid4().hex)
 
 
 def _read(path: Path, count: int, images: int) -> Integers | None:

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from trainables.config.trial import TrialConfig
 from trainables.data import Split
 from trainables.data.preprocessing import preprocessed, to_device
+from trainables.failures import DivergedError
 from trainables.foundation.global_stream import global_stream
 from trainables.foundation.pulse import beat
 from trainables.foundation.seeds import named_seed
@@ -20,7 +21,6 @@ from trainables.losses.distances import chosen_distance
 from trainables.losses.penalties import captured_embeddings, mask_l1, shared_embedding_l2, triplet_embedding_l2
 from trainables.losses.triplet import TripletLoss, batch_triplet_loss, triplet_margin_loss
 from trainables.networks.multi_task import MultiTaskModel, build_model
-from trainables.outcome import DivergedError
 from trainables.sampling.batch import Batch, TrainingLabels
 from trainables.sampling.batches import build_batches
 from trainables.training.augmentation import augment

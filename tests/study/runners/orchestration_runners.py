@@ -15,12 +15,9 @@ import time
 from pathlib import Path
 
 from trainables.config.trial import TrialConfig
+from trainables.failures import DivergedError, typed_failures
 from trainables.foundation.pulse import beat
 from trainables.outcome import EpochRecord, TaskMetric, TrialOutcome
-
-
-class DivergedError(RuntimeError):
-    """Named as the real one is."""
 
 
 def _metrics(config: TrialConfig, epoch: int) -> tuple[TaskMetric, ...]:
@@ -102,6 +99,7 @@ def fail_alike_with_modulation(config, **parts) -> TrialOutcome:
     return fail_alike(config, **parts) if config.modulation.points else train(config, **parts)
 
 
+@typed_failures()
 def run_out_of_memory_once(config, *, workspace: Path, **parts) -> TrialOutcome:
     """Find no memory in the first attempt of every trial, as beside a neighbour that has it all."""
     scar = workspace / "short-of-memory"
@@ -127,6 +125,7 @@ def note_niceness(config, *, workspace: Path, **parts) -> TrialOutcome:
     return train(config, workspace=workspace, **parts)
 
 
+@typed_failures()
 def find_the_disk_full(config, *, workspace: Path, **parts) -> TrialOutcome:
     """Find no room for the checkpoint, as ``write`` says it: without the name of a file."""
     raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))

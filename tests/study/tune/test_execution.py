@@ -10,7 +10,7 @@ from filelock import FileLock
 from study.journal.journal import read_journal
 from study.schedule.units import WorkUnit
 from study.tune import execution
-from study.tune.execution import TrialFailedError, WorkOrder, execute, failure_kind
+from study.tune.execution import TrialFailedError, WorkOrder, execute
 
 
 @pytest.fixture
@@ -72,24 +72,6 @@ def test_a_trial_has_one_writer(order, tmp_path, monkeypatch):
     ):
         execute(order)
     assert events(order) == before
-
-
-def test_kinds_of_failure(tmp_path):
-    import torch
-
-    from trainables.config.data import DataConfig
-    from trainables.data import prepare_dataset
-    from trainables.outcome import DivergedError
-    from trainables.sources.parquet.source import ParquetImages
-
-    assert failure_kind(DivergedError("loss")) == "diverged"
-    assert failure_kind(MemoryError()) == "out_of_memory"
-    assert failure_kind(torch.OutOfMemoryError()) == "out_of_memory"
-    assert failure_kind(ArithmeticError()) == "crashed"
-    data = DataConfig(source=ParquetImages(path=tmp_path / "nothing"), tasks=("a",))
-    with pytest.raises((ValueError, OSError)) as caught:
-        prepare_dataset(data, 0, tmp_path)
-    assert failure_kind(caught.value) == "data"
 
 
 def test_units_compare_by_what_they_are(make_plan, simulate):

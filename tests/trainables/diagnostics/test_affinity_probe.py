@@ -15,8 +15,8 @@ from trainables.data import prepare_dataset
 from trainables.data.preprocessing import to_network_input
 from trainables.diagnostics.affinity_pilot import run_affinity_pilot
 from trainables.diagnostics.affinity_probe import AffinityProbe
+from trainables.failures import DivergedError
 from trainables.losses.triplet import batch_triplet_loss, triplet_margin_loss
-from trainables.outcome import DivergedError
 from trainables.training.learner import Learner
 from trainables.training.runtime import trial_runtime
 

@@ -11,8 +11,8 @@ import torch
 from trainables.config.trial import TrialConfig
 from trainables.data import prepare_dataset
 from trainables.data.preprocessing import preprocessed, to_network_input
+from trainables.failures import DivergedError
 from trainables.losses.triplet import triplet_margin_loss
-from trainables.outcome import DivergedError
 from trainables.training.augmentation import augment
 from trainables.training.learner import Learner
 from trainables.training.runtime import trial_runtime

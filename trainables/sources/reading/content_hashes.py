@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import hashlib
-import uuid
 from collections.abc import Sequence
 from pathlib import Path
 
 from filelock import FileLock
 
+from trainables.foundation.files import write_atomically
 from trainables.foundation.sealed_json import is_sealed, read_object, seal
 from trainables.sources.reading.decoding import decoding_pool
 from trainables.sources.reading.image_files import ImageFiles, Stamp
@@ -40,7 +40,7 @@ def content_hashes(files: ImageFiles, names: Sequence[str], cache: Path | None) 
         known = _read(path)
         found, news = _look_up(files, names, stamps, known)
         if news:
-            _write(path, known | news)
+            write_atomically(path, lambda file: file.write(seal({"files": known | news}).encode()))
     return found
 
 
@@ -77,12 +77,3 @@ def _read(path: Path) -> _Known:
         return {}
     except (ValueError, LookupError, TypeError, AttributeError):  # damaged: this is only a cache, so rebuild it
         return {}
-
-
-def _write(path: Path, known: _Known) -> None:
-    temporary = path.with_name(f".{uuid.uuid4().hex}.json")
-    try:
-        temporary.write_text(seal({"files": known}), encoding="utf-8")
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)

@@ -1,0 +1,108 @@
+"""The ways a trial fails: each is an error of its own, raised or translated where it arises. No torch.
+
+Everything else that ends a trial is an error of the code, ours or the user's, and is passed on as it is.
+"""
+
+from __future__ import annotations
+
+import errno
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import ClassVar, Literal
+
+FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EFBIG})
+"""Errors of storage that takes nothing more; another attempt meets the same one."""
+
+_NO_MEMORY = re.compile(r"out of memory|can't allocate memory|std::bad_alloc|CU\w+_STATUS_\w*ALLOC\w*_FAILED")
+"""What torch and the CUDA libraries write in a ``RuntimeError`` when an allocation fails."""
+
+
+class TrialFailure(Exception):  # noqa: N818 - the name of the family; its members end in Error
+    """A trial failed for a cause that has a name; ``kind`` is the name in journals and tables."""
+
+    kind: ClassVar[Literal["diverged", "out_of_memory", "disk_full", "data"]]
+
+
+class DivergedError(TrialFailure, RuntimeError):
+    """The loss or an embedding is not finite: a result of the trial's settings, so repeating it is of no use."""
+
+    kind = "diverged"
+
+
+class OutOfMemoryError(TrialFailure, MemoryError):
+    """The process or the device has no memory left."""
+
+    kind = "out_of_memory"
+
+
+class DiskFullError(TrialFailure, OSError):
+    """The storage takes nothing more; carries ``errno``, ``strerror`` and ``filename`` of the system's error."""
+
+    kind = "disk_full"
+
+
+class DataError(TrialFailure, ValueError):
+    """Images or labels cannot be read, or are not those the trial was planned on."""
+
+    kind = "data"
+
+
+@contextmanager
+def typed_failures(*out_of_memory: type[BaseException]) -> Iterator[None]:
+    """Translate failed allocations and full storage, however libraries report them.
+
+    Args:
+        out_of_memory: Errors that mean the same as ``MemoryError``, such as torch's own.
+
+    Raises:
+        OutOfMemoryError: An allocation failed.
+        DiskFullError: The storage takes nothing more.
+    """
+    try:
+        yield
+    except TrialFailure:
+        raise
+    except Exception as error:
+        shortage = _shortage(error, (MemoryError, *out_of_memory))
+        if shortage is None:
+            raise
+        raise shortage from error
+
+
+@contextmanager
+def reading_data() -> Iterator[None]:
+    """Translate every error of a source of images, which may be the user's own, except for shortages.
+
+    Raises:
+        DataError: The data cannot be read; the cause is the source's own error.
+        OutOfMemoryError: An allocation failed.
+        DiskFullError: The storage takes nothing more.
+    """
+    with typed_failures():
+        try:
+            yield
+        except TrialFailure:
+            raise
+        except Exception as error:
+            if _shortage(error, (MemoryError,)) is not None:
+                raise
+            told = isinstance(error, ValueError | OSError) and str(error)
+            raise DataError(told or f"{type(error).__name__}: {error}") from error
+
+
+def causes(error: BaseException) -> Iterator[BaseException]:
+    """Yield an error, what it came of, what that came of, and so on."""
+    cause: BaseException | None = error
+    while cause is not None:
+        yield cause
+        cause = cause.__cause__ or cause.__context__
+
+
+def _shortage(error: Exception, out_of_memory: tuple[type[BaseException], ...]) -> TrialFailure | None:
+    for cause in causes(error):
+        if isinstance(cause, OSError) and cause.errno in FULL:
+            return DiskFullError(cause.errno, cause.strerror, cause.filename)
+        if isinstance(cause, out_of_memory) or (isinstance(cause, RuntimeError) and _NO_MEMORY.search(str(cause))):
+            return OutOfMemoryError(str(cause) or type(cause).__name__)
+    return None
