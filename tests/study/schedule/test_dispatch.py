@@ -40,7 +40,7 @@ def test_a_worker_that_ended_without_a_word_is_journalled_and_tried_again(make_p
     unit = run.dispatcher.next_unit()
     state = run.dispatcher.ended(unit, crashed=True)
     assert state.history.state == "failed"
-    assert "without a word" in state.history.failures[0]["message"]
+    assert "without notice" in state.history.failures[0]["message"]
     assert run.dispatcher.next_unit() == unit
 
 
