@@ -18,9 +18,9 @@ from results.tables.schema import TABLES
 from study.definition.model import StudyDefinition
 from study.journal.events import Event
 from study.journal.failures import may_pass
+from study.journal.state import read_state
 from study.layout import RunFolder
 from study.plan.plan import compile_plan, plan_trial
-from study.schedule.units import read_state
 from study.tune.execution import TrialFailedError, WorkOrder, execute
 from trainables.config.trial import TrialConfig
 from trainables.data import data_fingerprint
