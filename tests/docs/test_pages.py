@@ -63,7 +63,13 @@ def run_page(name: str, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_every_page_with_python_is_run_below():
-    assert {block.page.name for block in blocks("python")} == {"tables.md", "mlflow.md", "networks.md", "own-data.md"}
+    assert {block.page.name for block in blocks("python")} == {
+        "tables.md",
+        "mlflow.md",
+        "networks.md",
+        "own-data.md",
+        "python.md",
+    }
 
 
 def test_tables_are_read_as_shown(tiny_run: RunFolder, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture):
@@ -72,6 +78,15 @@ def test_tables_are_read_as_shown(tiny_run: RunFolder, monkeypatch: pytest.Monke
     assert "late" in printed
     assert "Smiling" in printed
     assert "added parameters over those without modulation | share" in printed
+
+
+def test_python_runs_a_study_as_shown(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture):
+    for index in range(60):
+        place = tmp_path / "photos" / ("left", "right")[index % 2]
+        place.mkdir(parents=True, exist_ok=True)
+        Image.new("RGB", (64, 64), (index, 2 * index, 255 - index)).save(place / f"{index}.png")
+    run_page("python.md", tmp_path, monkeypatch)
+    assert capsys.readouterr().out.split()[-1] == "6"
 
 
 def test_mlflow_is_read_as_shown(tiny_run: RunFolder, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture):
