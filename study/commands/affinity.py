@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Sequence
-from contextlib import ExitStack
 from pathlib import Path
+from types import TracebackType
 from typing import Self
 
 import numpy as np
@@ -22,14 +22,12 @@ from study.plan.plan import fingerprint_of
 from study.run_folder.ownership import refuse_another_study
 from study.session.target import find_target
 from study.terminal.display import Heading, duration, open_console, print_table, say
-from study.terminal.live_block import LiveBlock, bar, can_redraw
+from study.terminal.live_block import LiveDisplay, bar
 
 MOST_PRINTED_TASKS = 12
 """Largest number of tasks whose matrix fits on 80 columns; otherwise each task's best and worst partner is printed."""
 
 _MOST_PRINTED_GROUPS = 6
-_LINE_EVERY_S = 20.0
-_REFRESH_S = 0.5
 
 Floats = NDArray[np.float64]
 
@@ -71,35 +69,32 @@ class _PilotProgress:
 
     def __init__(self, console: Console, every_steps: int) -> None:
         self._console = console
-        self._block = LiveBlock(console) if can_redraw(console) else None
+        self._display = LiveDisplay(console)
         self._enough_steps = 2 * every_steps + 1  # a measured step takes longer than the others
         self._started = self._shown = time.monotonic()
-        self._stack = ExitStack()
 
     def __enter__(self) -> Self:
-        if self._block is not None:
-            self._stack.enter_context(self._block).show(["preparing the images"])
+        self._display.__enter__().show(["preparing the images"], "")
         return self
 
-    def __exit__(self, *_: object) -> None:
-        self._stack.close()
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._display.__exit__(kind, error, trace)
 
     def update(self, step: int, steps: int) -> None:
         """Record a completed step."""
         now = time.monotonic()
         if step == 1:
             self._started = self._shown = now
-        every = _LINE_EVERY_S if self._block is None else _REFRESH_S
-        if now - self._shown < every:
+        if now - self._shown < self._display.every_s:
             return
         self._shown = now
         text = f"step {step} of {steps}"
         if step > self._enough_steps:
             text += f", about {duration((now - self._started) / (step - 1) * (steps - step))} left"
-        if self._block is None:
-            say(self._console, text)
-        else:
-            self._block.show([f"{bar(self._console, step, steps, self._console.width - len(text) - 2)} {text}"])
+        drawn = bar(self._console, step, steps, self._console.width - len(text) - 2)
+        self._display.show([f"{drawn} {text}"], text)
 
 
 def _figure(affinity: StudyAffinity) -> Figure:

@@ -5,8 +5,6 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
-from contextlib import ExitStack
-from functools import partial
 from types import TracebackType
 from typing import Self
 
@@ -15,10 +13,8 @@ from rich.console import Console
 from study.schedule.workload import Workload
 from study.status.status import StudyStatus, study_status
 from study.terminal.display import duration, say
-from study.terminal.live_block import LiveBlock, bar, can_redraw
+from study.terminal.live_block import LiveDisplay, bar
 
-_REFRESH_S = 1.0
-_LINE_EVERY_S = 20.0
 _LINES_BESIDE_TRIALS = 6
 """Lines of the terminal that are left for everything but the trials at work."""
 
@@ -36,13 +32,12 @@ class LiveProgress:
         self._console = console
         self._line = line
         self._hint = hint
-        self._block = LiveBlock(console) if line is None and can_redraw(console) else None
+        self._display = LiveDisplay(console, line)
         self._started = time.monotonic()
         self._workload: Workload | None = None
         self._workers = 1
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._loop, name="live-progress", daemon=True)
-        self._stack = ExitStack()
 
     def update(self, workload: Workload) -> None:
         """Take the newest workload; the listener of a run."""
@@ -50,9 +45,8 @@ class LiveProgress:
         self._workers = max(self._workers, len(workload.in_flight))
 
     def __enter__(self) -> Self:
-        if self._block is not None:
-            self._stack.enter_context(self._block)
-        elif self._hint and self._line is None:
+        self._display.__enter__()
+        if self._hint and self._line is None and not self._display.redrawn:
             say(self._console, self._hint)
         self._thread.start()
         return self
@@ -62,29 +56,24 @@ class LiveProgress:
     ) -> None:
         self._stop.set()
         self._thread.join()
-        self._stack.close()
+        self._display.__exit__(kind, error, trace)
         if self._line is not None and kind is None:
             self._show()  # what it came to stays
 
     def _loop(self) -> None:
-        every = _LINE_EVERY_S if self._block is None and self._line is None else _REFRESH_S
         self._show()
-        while not self._stop.wait(every):
+        while not self._stop.wait(self._display.every_s):
             self._show()
 
     def _show(self) -> None:
         workload = self._workload
         elapsed = time.monotonic() - self._started
         if workload is None:
-            if self._block is not None:
-                self._block.show([f"starting workers, {duration(elapsed)} so far", self._hint])
+            self._display.show([f"starting workers, {duration(elapsed)} so far", self._hint], "")
             return
         status = study_status(workload.now(), time.time(), "alive", self._workers)
-        if self._block is None:
-            show = self._line or partial(say, self._console)
-            show(", ".join([_counts(status), *_times(status, elapsed), *_best(status)]))
-        else:
-            self._block.show([*live_lines(self._console, status, elapsed), self._hint])
+        line = ", ".join([_counts(status), *_times(status, elapsed), *_best(status)])
+        self._display.show([*live_lines(self._console, status, elapsed), self._hint], line)
 
 
 def live_lines(console: Console, status: StudyStatus, elapsed: float) -> list[str]:

@@ -10,7 +10,8 @@ from __future__ import annotations
 import io
 import sys
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from types import TracebackType
 from typing import Self, TextIO
 
@@ -18,7 +19,10 @@ from rich.cells import cell_len, set_cell_size
 from rich.console import Console
 
 from results.plain_text import visible
-from study.terminal.display import wrapped
+from study.terminal.display import say, wrapped
+
+REFRESH_S = 1.0
+LINE_EVERY_S = 20.0
 
 _ERASE_LINE, _NEXT, _ERASE_BELOW, _UP = "\r\x1b[K", "\r\n", "\x1b[J", "\x1b[{}A\r"
 _HIDE_CURSOR, _SHOW_CURSOR = "\x1b[?25l", "\x1b[?25h"
@@ -85,6 +89,43 @@ class LiveBlock:
     def _erase(self) -> None:
         """Erase from the empty line down; not in one, since tmux takes erasing a whole screen for scrolling it away."""
         self._out.write(f"{_ERASE_LINE}{_NEXT}{_ERASE_BELOW}{_UP.format(1)}")
+
+
+class LiveDisplay:
+    """Shows the progress of a command: lines that are redrawn on a terminal, occasional lines elsewhere.
+
+    Args:
+        console: where to.
+        line: shows one line in place of the last one where neither fits: in a notebook.
+
+    Attributes:
+        redrawn: whether the console is a terminal, on which lines are redrawn.
+        every_s: seconds between two calls of ``show``.
+    """
+
+    def __init__(self, console: Console, line: Callable[[str], None] | None = None) -> None:
+        self._block = LiveBlock(console) if line is None and can_redraw(console) else None
+        self._say = line or partial(say, console)
+        self.redrawn = self._block is not None
+        self.every_s = REFRESH_S if self.redrawn or line else LINE_EVERY_S
+
+    def __enter__(self) -> Self:
+        if self._block is not None:
+            self._block.__enter__()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._block is not None:
+            self._block.__exit__(kind, error, trace)
+
+    def show(self, lines: Sequence[str], line: str) -> None:
+        """Show ``lines`` where they are redrawn, else ``line`` unless it is empty."""
+        if self._block is not None:
+            self._block.show(lines)
+        elif line:
+            self._say(line)
 
 
 class _Aside(io.TextIOBase):

@@ -118,7 +118,7 @@ def _join(address: str, options: dict[str, Any]) -> None:
         ray.init(address=address, **options)
     except OSError as error:
         raise UserError(f"--address {address}: no Ray cluster answers there ({_first_line(error)})") from error
-    except Exception as error:
+    except Exception as error:  # Ray raises bare ones where a node does not answer in time (ray/_private/node.py)
         raise UserError(f"--address {address}: this Ray cluster cannot be joined: {_first_line(error)}") from error
 
 
@@ -147,7 +147,7 @@ def _start(options: dict[str, Any]) -> None:
                 _temp_dir=folder,
                 **options,
             )
-        except Exception as error:
+        except Exception as error:  # Ray raises bare ones where its processes do not start (ray/_private/node.py)
             _end()
             if attempt == _STARTS or isinstance(error, OSError | ValueError):
                 raise UserError(

@@ -21,14 +21,14 @@ from study.schedule.progress import progress_of
 RUN = """
 import json, sys, time
 from pathlib import Path
-from study.terminal import live
+from study.terminal import live, live_block
 from study.terminal.display import open_console
 from study.layout import RunFolder
 from study.plan.document import read_plan
 from study.schedule.dispatch import Dispatcher
 from study.journal.state import read_states
 
-live._REFRESH_S = live._LINE_EVERY_S = 0.1
+live_block.REFRESH_S = live_block.LINE_EVERY_S = 0.1
 folder = RunFolder(Path(sys.argv[1]))
 with live.LiveProgress(open_console(), "MLflow: modstudy ui runs/tiny") as shown:
     dispatcher = Dispatcher(read_plan(folder), folder, read_states(folder))
