@@ -6,7 +6,7 @@ PROCESSES ?= 2
 INPUTS := pyproject.toml constraints.txt Makefile
 
 .DEFAULT_GOAL := help
-.PHONY: help study test test-long check format install install-dev
+.PHONY: help study test test-long test-lowest check format install install-dev
 
 help: ## list the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -20,6 +20,12 @@ test: check ## lint, type checks, import layering and all tests except the long 
 test-long: install-dev ## tests that need several nodes, a browser or a database server, or that take long
 	tests/system-packages.sh
 	$(BIN)/python -m pytest -m long
+
+test-lowest: ## the quick tests with the lowest versions that pyproject.toml allows, in a virtual environment of their own
+	$(PYTHON) -m venv --clear .venv-lowest
+	$(PYTHON) tests/lowest_versions.py > .venv-lowest/lowest.txt
+	.venv-lowest/bin/python -m pip install --quiet --constraint .venv-lowest/lowest.txt --editable ".[dev]"
+	.venv-lowest/bin/python -m pytest tests/search_spaces tests/results tests/contract tests/study/plan tests/study/tracking
 
 check: install-dev ## lint, type checks and import layering only
 	$(BIN)/ruff check .

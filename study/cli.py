@@ -234,8 +234,15 @@ def affinity(
     raise typer.Exit(show_affinity(study, runs_dir, out, every_steps))
 
 
+def note_untested_system() -> None:
+    """Print a line on standard error where the tests never ran: on anything but Linux."""
+    if sys.platform != "linux":
+        sys.stderr.write(f"note: modulation-study is tested on Linux only, and this is {sys.platform}\n")
+
+
 def main() -> None:
     """Run the command line."""
+    note_untested_system()
     for stream in (sys.stdout, sys.stderr):  # characters that the terminal cannot encode are printed as escapes
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")

@@ -13,7 +13,7 @@ from PIL import Image
 from typer.testing import CliRunner, Result
 
 from results.tables.store import read_table
-from study.cli import app
+from study.cli import app, note_untested_system
 from study.definition.loading import load_study
 from study.layout import RunFolder
 from study.plan.plan import StudyPlan
@@ -231,3 +231,12 @@ def test_a_place_that_cannot_be_written_and_a_damaged_plan_are_named(study_file:
     result = modstudy("status", study_file, "--runs-dir", tmp_path / "runs")
     assert result.exit_code == 2
     assert "plan.json: damaged" in result.stderr
+
+
+@pytest.mark.parametrize(("system", "said"), [("linux", ""), ("darwin", "tested on Linux only, and this is darwin\n")])
+def test_an_untested_system_is_named_at_the_start(
+    system: str, said: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("sys.platform", system)
+    note_untested_system()
+    assert capsys.readouterr().err.removeprefix("note: modulation-study is ") == said
