@@ -68,7 +68,7 @@ class BestTrialPerArm:
         """The sentence printed with every number that depends on this rule."""
         over = "queries" if self.average == "query" else "classes"
         return (
-            f"{self.name}: for each arm, the completed tune trial with the highest {self.metric} on validation images "
+            f"{self.name}: of each arm, the completed tune trial with the highest {self.metric} on validation images "
             f"(averaged over {over}, mean over tasks, last epoch); ties go to the earlier trial"
         )
 
