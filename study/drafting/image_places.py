@@ -56,8 +56,8 @@ def _what_is_there(folder: Path) -> str:
     images = sum(is_image_name(path.name) for path in inside)
     if images:
         return (
-            f"; it contains {images:,} images and nothing that labels them: put a CSV file beside them with a row an "
-            "image and a column a task, or sort them into a folder a class"
+            f"; it contains {images:,} images and nothing that labels them: put a CSV file beside them with one row "
+            "per image and one column per task, or sort them into one folder per class"
         )
     tables = [path.name for path in inside if path.suffix.lower() in (".csv", ".tsv")]
     if tables:

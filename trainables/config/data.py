@@ -19,7 +19,7 @@ def _drawn_faces() -> SourceConfig:
 class DataConfig(Section):
     """Which images and labels, and how an image becomes ``image_size x image_size x 3`` uint8.
 
-    ``fit`` says what happens to an image that is not square: ``crop`` takes the central square, ``pad`` adds white
+    ``fit`` determines how an image becomes square: ``crop`` takes the central square, ``pad`` adds white
     borders, ``stretch`` ignores the proportions. ``preprocessing`` names what turns pixels into the network's numbers
     (``trainables.data.preprocessing``). An image of more than ``max_pixels`` counts as undecodable. A study does not
     start above ``max_corrupt_share`` undecodable images, nor where more than ``max_duplicate_share`` of the validation

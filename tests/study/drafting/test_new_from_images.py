@@ -229,7 +229,7 @@ def test_what_is_no_data_set_is_said_with_what_to_do(home: Path) -> None:
     assert "holds data of no known kind" in problem(empty)
     assert problem(empty).endswith("; it is empty\n")
     write(home / "images" / "a.png", 1)
-    assert "it holds 1 images and nothing that labels them: put a CSV file beside them" in problem(home / "images")
+    assert "it contains 1 images and nothing that labels them: put a CSV file beside them" in problem(home / "images")
     assert "a.png: is a file; name its folder" in problem(home / "images" / "a.png")
     (home / "outer" / "inner").mkdir(parents=True)
     parquet_folder(home).rename(home / "outer" / "inner" / "data")
@@ -249,8 +249,8 @@ def test_what_is_no_data_set_is_said_with_what_to_do(home: Path) -> None:
 
 
 def test_one_name_alone_says_what_is_missing(home: Path) -> None:
-    assert "name the study file to write too" in modstudy("new", "smoke").stderr
-    assert "name the study file to write too" in modstudy("new", "smoke", "--data", home).stderr
+    assert "also name the study file to write" in modstudy("new", "smoke").stderr
+    assert "also name the study file to write" in modstudy("new", "smoke", "--data", home).stderr
     assert "say what to write it from: a folder of images" in modstudy("new", "mine.yaml").stderr
 
 

@@ -42,8 +42,8 @@ class MissingValues:
         """
         if value.strip() in self._markers:
             raise ValueError(
-                f"data.tasks: {task!r}: {value!r} stands for a missing value; data.source.missing without it makes it "
-                "a value"
+                f"data.tasks: {task!r}: {value!r} marks a missing value; remove it from data.source.missing to "
+                "make it a value"
             )
 
     def note(self, column: str) -> str | None:
@@ -51,7 +51,4 @@ class MissingValues:
         if not self._met:
             return None
         words = ", ".join(f"{word!r} ({count:,})" for word, count in sorted(self._met.items()))
-        return (
-            f"column {column!r}: {words} taken for a missing value; if it is one, "
-            "data.source.missing lists what stands for none"
-        )
+        return f"column {column!r}: {words} treated as missing; if this is a value, remove it from data.source.missing"
