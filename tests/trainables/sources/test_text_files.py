@@ -119,7 +119,9 @@ def test_a_missing_word_that_the_study_names_itself_is_a_value_or_refused(own, t
     text = rows(["None", "low", "high"] * 4)
     listed = own(text, labels={"kind": {"kind": "ordinal", "order": ["None", "low", "high"]}})
     assert classes(listed, tmp_path) == {"kind": ("None", "low", "high")}
-    with pytest.raises(ValueError, match=r"'kind=None': 'None' marks a missing value; data\.source\.missing"):
+    with pytest.raises(
+        ValueError, match=r"'kind=None': 'None' marks a missing value; remove it from data\.source\.missing to"
+    ):
         data_fingerprint(own(text, tasks=("kind=None",)), 0)
 
 
