@@ -27,7 +27,16 @@ _WAYS_OUT = {
 
 
 class UserError(Exception):
-    """An error that the user can fix. The message names the file, the key, the value and the rule."""
+    """An error that the user can fix. The message names the file, the key, the value and the rule.
+
+    Example:
+        >>> from study import Study, UserError
+        >>> try:
+        ...     Study("no-such-study.yaml")
+        ... except UserError as error:
+        ...     print(error)
+        no-such-study.yaml: no such study file; known: csn, default, modern, released, smoke
+    """
 
 
 def system_error_line(error: OSError) -> str:

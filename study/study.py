@@ -49,8 +49,8 @@ class Study:
         >>> study = Study("smoke")
         >>> study.definition.data.image_size
         48
-        >>> [arm.arm.name for arm in study.plan().plan.arms][:2]
-        ['separate', 'shared']
+        >>> list(study.plan().arms["arm"])[:2]
+        ['shared', 'separate']
     """
 
     def __init__(
@@ -101,6 +101,18 @@ class Study:
 
         Raises:
             UserError: the images are not there, or no study can be made of them; says what is there and what to do.
+
+        Example:
+            >>> import tempfile
+            >>> from PIL import Image
+            >>> with tempfile.TemporaryDirectory() as home:
+            ...     for number in range(40):
+            ...         place = Path(home, "photos", ("cat", "dog")[number % 2])
+            ...         place.mkdir(parents=True, exist_ok=True)
+            ...         Image.new("RGB", (64, 64), (6 * number, 0, 0)).save(place / f"{number}.png")
+            ...     photos = Study.from_images(Path(home, "photos"), folder=Path(home, "runs", "photos"))
+            >>> photos.definition.data.tasks
+            ('class',)
         """
         from study.session.images import drafted
 

@@ -70,6 +70,25 @@ def run_trial(
         DiskFullError: the storage takes nothing more.
         ValueError: the configuration does not fit the data or the machine, ``until_epoch`` is below 1, or
             ``workspace`` belongs to another trial.
+
+    Example:
+        >>> import tempfile
+        >>> config = TrialConfig.model_validate({
+        ...     "data": {
+        ...         "source": {"kind": "generated", "train_images": 24, "validation_images": 12, "test_images": 12},
+        ...         "tasks": ("Smiling",),
+        ...         "image_size": 48,
+        ...     },
+        ...     "network": {"width": 0.0625},
+        ...     "batches": {"batch_size": 12},
+        ...     "optimization": {"epochs": 1},
+        ...     "evaluation": {"triplets_per_task": 20},
+        ... })
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     workspace, cache = Path(folder, "trial"), Path(folder, "cache")
+        ...     outcome = run_trial(config, report=lambda record: None, workspace=workspace, cache=cache)
+        >>> outcome.finished
+        True
     """
     if until_epoch is not None and until_epoch < 1:
         raise ValueError(f"until_epoch must be at least 1, got {until_epoch}")

@@ -39,6 +39,12 @@ def summarize(
 
     Raises:
         ValueError: Trials were tuned for different objectives, or two confirm trials count for the same seed.
+
+    Example:
+        >>> from results.tables.store import arrow_table, frame_of
+        >>> tables = [frame_of(arrow_table(name, [])) for name in ("trials", "task_metrics", "storage")]
+        >>> len(summarize(*tables))  # no arm yet
+        0
     """
     confirmed = confirmed_results(trials, task_metrics, rule or rule_of(trials))
     arms = pd.concat([storage[["study", "arm_id", "arm"]], trials[["study", "arm_id", "arm"]]])

@@ -20,6 +20,10 @@ def pareto_front(accuracy: NDArray[np.float64], added_parameters: NDArray[np.flo
 
     Returns:
         Shape (..., arms). Arms that tie on both are on the front together.
+
+    Example:
+        >>> pareto_front(np.array([0.70, 0.78, 0.75]), np.array([0, 700, 900])).tolist()
+        [True, True, False]
     """
     on_front = ~np.isnan(accuracy)
     for rival, cost in enumerate(added_parameters):
@@ -56,6 +60,11 @@ def tradeoff_points(summary: pd.DataFrame, metric: str) -> pd.DataFrame:
     Returns:
         Columns ``arm``, ``added_parameters`` (int64), ``mean``, ``low``, ``high`` (float64; NaN without interval),
         ``on_front`` (bool), ordered by added parameters, then by accuracy from high to low.
+
+    Example:
+        >>> from results.tables.store import arrow_table, frame_of
+        >>> list(tradeoff_points(frame_of(arrow_table("summary", [])), "triplet_accuracy"))
+        ['arm', 'added_parameters', 'mean', 'low', 'high', 'on_front']
     """
     known: pd.DataFrame = summary[summary[f"{metric}_mean"].notna() & summary["added_parameters"].notna()]
     names: Sequence[str] = ("mean", "low", "high")

@@ -38,7 +38,12 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Caption:
-    """Title and note of a figure."""
+    """Title and note of a figure.
+
+    Example:
+        >>> Caption("Accuracy against added parameters", "Means over seeds 1, 2 and 3.").title
+        'Accuracy against added parameters'
+    """
 
     title: str
     note: str
@@ -71,6 +76,19 @@ def tradeoff_figure(points: pd.DataFrame, caption: Caption, accuracy_name: str) 
         points: As ``results.analysis.tradeoff.tradeoff_points`` returns them.
         caption: Title and note above the axes.
         accuracy_name: Label of the y axis.
+
+    Example:
+        >>> points = pd.DataFrame({
+        ...     "arm": ["shared", "late"],
+        ...     "added_parameters": [0, 512],
+        ...     "mean": [0.70, 0.78],
+        ...     "low": [0.69, 0.77],
+        ...     "high": [0.71, 0.79],
+        ...     "on_front": [True, True],
+        ... })
+        >>> figure = tradeoff_figure(points, Caption("Two arms", "Means over seeds."), "triplet accuracy")
+        >>> figure.axes[0].get_ylabel()
+        'triplet accuracy'
     """
     numbered = len(points) > LARGEST_NAMED
     figure, axes = _canvas(caption, (12.0, 5.8) if numbered else (9.0, 5.8), keyed=numbered)
@@ -144,7 +162,15 @@ def task_figure(values: pd.DataFrame, caption: Caption, accuracy_name: str) -> F
 
 @drawing()
 def save_figure(figure: Figure, path: Path) -> None:
-    """Write a figure in the format of its suffix; the old file stays until the new one is complete."""
+    """Write a figure in the format of its suffix; the old file stays until the new one is complete.
+
+    Example:
+        >>> import tempfile
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     save_figure(Figure(), Path(folder, "figure.png"))
+        ...     Path(folder, "figure.png").is_file()
+        True
+    """
     metadata = {"Date": None} if path.suffix == ".svg" else {"Software": None}  # the same numbers give the same file
     with replacing(path) as temporary:
         figure.savefig(temporary, metadata=metadata, facecolor="white")

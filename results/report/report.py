@@ -63,6 +63,15 @@ def write_report(tables: Path, folder: Path, origin: Origin | None = None) -> Re
 
     Raises:
         ValueError: A table is missing or unreadable, or the tables contradict each other.
+
+    Example:
+        >>> import tempfile
+        >>> from results.tables.store import write_tables
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     tables = Path(folder, "tables")
+        ...     _ = write_tables(tables, {name: [] for name in ("trials", "task_metrics", "storage", "failures")})
+        ...     write_report(tables, Path(folder, "report")).report.name
+        'report.md'
     """
     origin = origin or Origin()
     trials, storage, failures = (read_table(tables, name) for name in ("trials", "storage", "failures"))

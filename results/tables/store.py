@@ -58,6 +58,13 @@ def read_table(folder: Path, name: str) -> pd.DataFrame:
     Raises:
         ValueError: The table is unknown, was never written, is damaged, or does not belong to a study.
         NewerTableError: It belongs to a newer schema.
+
+    Example:
+        >>> import tempfile
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     _ = write_tables(Path(folder), {"failures": []})
+        ...     len(read_table(Path(folder), "failures"))
+        0
     """
     spec = _spec(name)
     path = table_path(folder, name)

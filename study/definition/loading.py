@@ -46,6 +46,10 @@ def load_study(path: Path) -> StudyDefinition:
 
     Raises:
         UserError: the file is missing, not YAML, or violates a rule; the message is one line.
+
+    Example:
+        >>> load_study(Path("smoke")).data.image_size
+        48
     """
     text = _read_text(path)
     for key in _renamed(str(path), _read_mapping(str(path), text)):

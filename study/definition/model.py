@@ -131,7 +131,14 @@ class Title(Section):
 
 
 class StudyDefinition(SharedSections, Title):
-    """A whole study file."""
+    """A whole study file.
+
+    Example:
+        >>> from trainables.config.data import DataConfig
+        >>> definition = StudyDefinition(name="faces", data=DataConfig(tasks=("Smiling", "Glasses"), image_size=48))
+        >>> definition.objective_metric
+        'validation/mean/triplet_accuracy/query'
+    """
 
     space: Annotated[SearchSpace, BeforeValidator(_SPACE.validate_python)] = CATALOG["default"]
     search: SearchSection = SearchSection()

@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 from results.report.wording import count, size
+from search_spaces.block import FACTORS
 from study.definition.validation import error_context
 from study.html import html_table
 from study.layout import RunFolder, dataset_cache
@@ -67,12 +68,7 @@ class Preview:
             [
                 {
                     "arm": arm.arm.name,
-                    "placement": arm.arm.placement_name,
-                    "form": arm.arm.form.name,
-                    "activation": arm.arm.activation,
-                    "initialization": arm.arm.initialization.name,
-                    "grouping": arm.arm.grouping.name,
-                    "balancing": arm.arm.balancing,
+                    **{name: factor.name_of(arm.arm.levels[name]) for name, factor in FACTORS.items()},
                     "added_parameters": arm.storage.added_parameters,
                     "added_parameters_per_task": arm.storage.added_parameters_per_task,
                     "bytes_fp32": arm.storage.bytes_fp32,

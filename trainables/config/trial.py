@@ -17,7 +17,13 @@ from trainables.config.training import AugmentationConfig, BatchConfig
 
 
 class TrialConfig(SharedSections):
-    """Everything that decides the result of one trial. ``network_groups``: tasks that share a whole network."""
+    """Everything that decides the result of one trial. ``network_groups``: tasks that share a whole network.
+
+    Example:
+        >>> config = TrialConfig(data=DataConfig(tasks=("Smiling", "Glasses"), image_size=48))
+        >>> config.modulation.groups
+        (('Smiling',), ('Glasses',))
+    """
 
     modulation: ModulationConfig = ModulationConfig()
     network_groups: Partition = ()

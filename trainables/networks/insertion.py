@@ -48,6 +48,13 @@ def insert_modulation(  # noqa: PLR0913 - three of the six are keyword-only sett
     Raises:
         ValueError: If a point is not a module or does not output a map or vector, or the network cannot embed such
             images.
+
+    Example:
+        >>> import torch
+        >>> network = nn.Sequential(nn.Conv2d(3, 8, 3), nn.ReLU(), nn.Conv2d(8, 4, 3))
+        >>> model = insert_modulation(network, ["0", "2"], ["smile", "hat"], image_size=16)
+        >>> tuple(model.embed_tasks(torch.zeros(5, 3, 16, 16)).shape)  # tasks, images, dimensions
+        (2, 5, 4)
     """
     check_tensors(network)
     probe = probe_network(copy.deepcopy(network).to("meta"), points, image_size)

@@ -169,6 +169,13 @@ def storage_ledger(config: TrialConfig) -> StorageLedger:
 
     Raises:
         ValueError: If the backbone or a modulation point is unknown, or the images are too small.
+
+    Example:
+        >>> config = TrialConfig.model_validate(
+        ...     {"data": {"tasks": ("smile", "hat"), "image_size": 48}, "modulation": {"points": ("fc",)}}
+        ... )
+        >>> storage_ledger(config).added_parameters
+        512
     """
     model = assemble_model(config)
     work = dict(_stage_multiply_adds(config.network, config.data.image_size))

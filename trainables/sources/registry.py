@@ -33,6 +33,15 @@ def register_source(section: type[SourceConfig]) -> None:
 
     Raises:
         ValueError: the kind is taken by another class.
+
+    Example:
+        >>> from typing import Literal
+        >>> class Sketches(SourceConfig):
+        ...     "Images of one's own."
+        ...     kind: Literal["sketches"] = "sketches"
+        >>> register_source(Sketches)
+        >>> source_section("sketches").__name__
+        'Sketches'
     """
     SOURCES.register(str(section.model_fields["kind"].default), section)
 

@@ -131,5 +131,10 @@ def register_balancer(name: str) -> Callable[[BalancerFactory], BalancerFactory]
 
     Raises:
         ValueError: when it is applied, if the name is taken by another method.
+
+    Example:
+        >>> @register_balancer("first_task")
+        ... def first_task(model, balancing, train_seed):
+        ...     ...  # return a Balancer
     """
     return partial(BALANCERS.register, name)

@@ -28,6 +28,13 @@ def register_backbone(name: str, factory: BackboneFactory) -> None:
 
     Raises:
         ValueError: If the name is taken, or holds a ``:`` and so would be an import path.
+
+    Example:
+        >>> def narrow(network: NetworkConfig, image_size: int) -> Backbone:
+        ...     return simplenet(network.model_copy(update={"width": 0.125}), image_size)
+        >>> register_backbone("narrow", narrow)
+        >>> stage_shapes(NetworkConfig(backbone="narrow"), 48)[-1].channels
+        32
     """
     BACKBONES.register(name, factory)
 

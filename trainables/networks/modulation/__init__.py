@@ -22,6 +22,11 @@ def register_form(name: str, form: type[Modulation]) -> None:
 
     Raises:
         ValueError: The name is taken by another form.
+
+    Example:
+        >>> class Gate(Scale):
+        ...     "Vectors of one's own."
+        >>> register_form("gate", Gate)
     """
     FORMS.register(name, form)
 
