@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from itertools import product
 from typing import Annotated, Any
@@ -76,7 +76,7 @@ FACTORS: dict[str, Factor] = {
 """Every factor by name, in the order in which their levels are combined."""
 
 
-def factor_columns(record: dict[str, Any]) -> dict[str, str]:
+def factor_columns(record: Mapping[str, Any]) -> dict[str, str]:
     """Return the columns that tables and MLflow show of an arm, from its record in plan or journal."""
     return {name: value for factor in FACTORS.values() for name, value in factor.columns(record).items()}
 

@@ -84,9 +84,10 @@ class ByName:
 
     def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
         """Return the schema of a dictionary, each key of which may be absent."""
+        aliases: dict[str, list[list[str | int]]] = {name: [[name], [self.recorded[name]]] for name in self.types}
         fields = {
             self.recorded[name]: core_schema.typed_dict_field(
-                handler.generate_schema(kind), required=False, validation_alias=[[name], [self.recorded[name]]]
+                handler.generate_schema(kind), required=False, validation_alias=aliases[name]
             )
             for name, kind in self.types.items()
         }

@@ -12,8 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from search_spaces.affinity_groups import choose_groups, grouping_score
+from search_spaces.block import Block
 from search_spaces.factors.placement import Placement
-from search_spaces.space import Block, SearchSpace
+from search_spaces.space import SearchSpace
 from study.definition.model import StudyDefinition
 from study.definition.validation import error_context
 from study.definition.yaml_writer import write_yaml

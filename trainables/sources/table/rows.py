@@ -141,5 +141,5 @@ def _drawn(
         if alone:
             notes.append(f"column {source.group_column!r}: {alone:,} images have no group; each forms its own")
         notes.append(missing.note(source.group_column))
-    with error_context(table.file):
+    with error_context(str(table.file)):
         return draw_split(groups, data_seed, source.shares), tuple(notes)
