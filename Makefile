@@ -15,7 +15,7 @@ study: install ## run the default study on generated images and print the trade-
 	@$(BIN)/modstudy run default
 
 test: check ## lint, type checks, import layering and all tests except the long ones
-	$(BIN)/python -m pytest --numprocesses $(PROCESSES) --dist loadgroup --no-loadscope-reorder
+	$(BIN)/python -m pytest --numprocesses $(PROCESSES) --no-loadscope-reorder
 
 test-long: install-dev ## tests that need several nodes, a browser or a database server, or that take long
 	tests/system-packages.sh

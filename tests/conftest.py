@@ -1,4 +1,4 @@
-"""Shared fixtures, and how tests are divided between processes: `make test` runs them in two (pytest-xdist)."""
+"""Shared fixtures, and how `make test` divides the tests between two processes (pytest-xdist)."""
 
 from __future__ import annotations
 
@@ -47,19 +47,31 @@ def _real_images(name: str) -> Path:
     return folder
 
 
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Give every file to one process, so that its fixtures are made once.
+def _starts_ray(path: Path) -> bool:
+    return 'xdist_group("ray")' in path.read_text(encoding="utf-8")
 
-    What starts Ray is marked ``xdist_group("ray")``: one process runs all of it, so that two Rays never share the
-    machine, and begins with it, as the longest group.
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with the tests that start Ray: they run in one process and take longest."""
+    first = {path for path in {item.path for item in items} if _starts_ray(path)}
+    items.sort(key=lambda item: item.path not in first)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Give every file to one process, so that its fixtures are made once, and all files that start Ray to the same one.
+
+    Two Rays at once would share the machine. The scheduler asks the file, since pytest-xdist 3.8 loses the groups of
+    ``--dist loadgroup`` under pytest 9.2, where ids of tests cannot be changed.
     """
-    if not hasattr(config, "workerinput"):
-        return
-    grouped = [item for item in items if item.get_closest_marker("xdist_group")]
-    others = [item for item in items if not item.get_closest_marker("xdist_group")]
-    for item in others:
-        item.add_marker(pytest.mark.xdist_group(item.nodeid.partition("::")[0]))
-    items[:] = grouped + others
+    from xdist.scheduler import LoadScopeScheduling
+
+    class ByFile(LoadScopeScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            file = nodeid.partition("::")[0]
+            return "ray" if _starts_ray(config.rootpath / file) else file
+
+    return ByFile(config, log)
 
 
 @pytest.fixture(scope="session")
