@@ -17,7 +17,7 @@ from search_spaces.level import Level, one_or_many
 
 
 class Block(Level):
-    """Levels of every factor; the block stands for their product. A factor left out stays at its released level.
+    """Levels of every factor; the block means their product. A factor left out keeps its released level.
 
     Each factor takes a list of levels, or one level without a list, written as in a study file or as its class.
 

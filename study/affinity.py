@@ -115,7 +115,7 @@ def affinity_document(affinity: StudyAffinity) -> dict[str, Any]:
         "affinity": _rows(measured.affinity),
         "cosine": _rows(measured.cosine),
         "stage_cosine": {stage: _rows(matrix) for stage, matrix in measured.stage_cosine.items()},
-        # without the place of the images, which the fingerprint stands for: the file is passed on
+        # without the path of the images, which the fingerprint replaces: the file is passed on
         "pilot": config.model_dump(mode="json", exclude={"data": {"source"}}),
     }
 

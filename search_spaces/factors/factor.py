@@ -50,7 +50,7 @@ class Factor:
         return self.name_of(self.released)
 
     def resolve(self, level: Any, known: Known) -> tuple[Any, ...]:  # noqa: ARG002 - words mean the same everywhere
-        """Return what a written level stands for; ValueError if that is not there."""
+        """Return the level that a text names; ValueError if there is none."""
         return (level,)
 
     def name_of(self, level: Any) -> str:

@@ -93,7 +93,7 @@ class Placement(RootModel[str | Points]):
     root: Annotated[str | Points, BeforeValidator(_checked)]
 
     def expand(self, stages: Stages) -> tuple[Points, ...]:
-        """Return the sets of points this level stands for, each in the order of ``stages``.
+        """Return the sets of points that this level means, each in the order of ``stages``.
 
         Raises:
             ValueError: a listed stage is not one of ``stages``; the message gives the nearest.

@@ -66,7 +66,7 @@ def store_address(folder: RunFolder, uri: str | None) -> StoreAddress:
     address = StoreAddress(given, origin, None)
     if not address.is_database:
         return address
-    file = address.sqlite_file  # artifacts lie beside it, or with the first run where the database is elsewhere
+    file = address.sqlite_file  # artifacts are beside it, or with the first run where the database is elsewhere
     artifacts = folder.mlflow_artifacts if file is None else file.with_name(f"{file.stem}-artifacts")
     return StoreAddress(given, origin, artifacts)
 

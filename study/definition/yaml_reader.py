@@ -36,7 +36,7 @@ class StrictLoader(yaml.SafeLoader):
     def __init__(self, stream: str) -> None:
         super().__init__(stream)
         self._depth = self._composed = 0
-        self._values: dict[int, int] = {}  # how many values a finished node stands for, by its identity
+        self._values: dict[int, int] = {}  # how many values a finished node expands to, by its identity
 
     def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node | None:
         """Compose a node, and count the values it represents before constructing any.

@@ -128,7 +128,7 @@ def derive_history(events: Iterable[Event], torn: int = 0) -> TrialHistory | Non
 
 
 def _epochs_planned(planned: Event) -> float:
-    """Return how many epochs there can be; more, in a line that nobody wrote, are none of the trial's."""
+    """Return the largest possible number of epochs; a line with more was not written by the trial."""
     limit: float = planned.get("config", {}).get("optimization", {}).get("epochs", math.inf)
     return limit
 

@@ -35,7 +35,7 @@ def _take_out(path: Path, read: Callable[[str], Any], write: Callable[[Any], str
     try:
         text = path.read_text(encoding="utf-8")
         content = read(text) if "uri" in text else None
-    except (OSError, ValueError, RecursionError, UserError):  # missing or damaged: whoever needs it will say so
+    except (OSError, ValueError, RecursionError, UserError):  # missing or damaged: reported where it is needed
         return False
     definition = content.get("definition", content) if isinstance(content, dict) else None
     tracking = definition.get("tracking") if isinstance(definition, dict) else None

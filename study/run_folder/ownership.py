@@ -78,7 +78,7 @@ def refuse_another_rule(definition: StudyDefinition, folder: RunFolder) -> None:
 def trained_plan(folder: RunFolder) -> dict[str, Any] | None:
     """Return what ``plan.json`` holds, where there are trials that were begun on it; None for a damaged one.
 
-    Without a plan that can be read nobody owns the folder: the next run writes its own, and finds trials by their ids.
+    Without a readable plan the folder has no owner: the next run writes its own plan and finds trials by their ids.
     """
     if not folder.plan.is_file() or not any(folder.trials.glob("*/journal.jsonl")):
         return None

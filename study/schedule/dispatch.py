@@ -107,7 +107,7 @@ class Dispatcher:
         return unit
 
     def ended(self, unit: WorkUnit, *, crashed: bool) -> TrialState | None:
-        """Take note that a unit has ended, read its journal, and prune whoever lost by it.
+        """Record that a unit has ended, read its journal, and prune the trials that lost.
 
         Raises:
             UserError: the trial found a full disk, on which the others would fail as well.

@@ -153,7 +153,7 @@ def _to(epochs: int, begun: Sequence[Job]) -> Stage:
 
 
 def _stages(definition: StudyDefinition, begun: Sequence[Job]) -> list[Stage]:
-    """Return the stages of a round whose trials are that far; of those at a rung the best share goes on."""
+    """Return the stages of a round whose trials have come this far; at a rung, only the best share continues."""
     halving, level = definition.search.halving, sorted(begun, key=lambda job: -job.epochs)
     stages = []
     for rung in halving.rungs if halving else ():

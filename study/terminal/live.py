@@ -1,4 +1,4 @@
-"""Progress of a run while it goes on: a few lines on a terminal, a line now and then where there is none."""
+"""Live progress of a run: a few lines on a terminal, an occasional line elsewhere."""
 
 from __future__ import annotations
 

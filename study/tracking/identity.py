@@ -22,7 +22,7 @@ class _Noted(BaseModel):
 
 @dataclass(frozen=True)
 class FolderIdentity:
-    """The id that every run of a folder carries as a tag, and where the folder lies.
+    """The id that every run of a folder carries as a tag, and the folder's path.
 
     Attributes:
         key: drawn at random once.

@@ -1,6 +1,6 @@
 """A store that is open: MLflow's client, with every answer noted and every error explained.
 
-MLflow's own repetitions are off: of a request whose answer was lost nobody knows whether it was done. The mirror
+MLflow's own retries are off: when a response is lost, the request may or may not have been carried out. The mirror
 repeats itself as a whole, looking first at what is there.
 """
 

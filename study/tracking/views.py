@@ -35,7 +35,7 @@ def comparison_view(folder_key: str, metric: str) -> tuple[str, str]:
 
     Args:
         folder_key: the identity of the run folder.
-        metric: the column of the summary that stands for accuracy.
+        metric: the column of the summary shown as accuracy.
     """
     chart = {
         **_card("modstudy-tradeoff", "SCATTER"),

@@ -123,10 +123,10 @@ def _join(address: str, options: dict[str, Any]) -> None:
 
 
 def _knock(address: str) -> None:
-    """Connect to the port of a cluster, since Ray takes four minutes to say that nobody listens there.
+    """Connect to the port of a cluster, since Ray takes four minutes to report that nothing listens there.
 
     Raises:
-        OSError: nobody does. Addresses that are no host and port are for Ray to understand.
+        OSError: nothing does. Addresses that are no host and port are for Ray to understand.
     """
     host, _, port = address.rpartition(":")
     if host and port.isdecimal() and "/" not in host:

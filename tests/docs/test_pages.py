@@ -80,6 +80,7 @@ def test_tables_are_read_as_shown(tiny_run: RunFolder, monkeypatch: pytest.Monke
     assert "added parameters over those without modulation | share" in printed
 
 
+@pytest.mark.xdist_group("ray")
 def test_python_runs_a_study_as_shown(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture):
     for index in range(60):
         place = tmp_path / "photos" / ("left", "right")[index % 2]

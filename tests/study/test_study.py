@@ -18,6 +18,8 @@ from study.session.running import RunInterruptedError, RunResult
 from study.status.status import StudyStatus
 from trainables.config.data import DataConfig
 
+pytestmark = pytest.mark.xdist_group("ray")
+
 SOURCE = {"kind": "generated", "train_images": 24, "validation_images": 12, "test_images": 12}
 VALUES: dict[str, Any] = {
     "name": "tiny",

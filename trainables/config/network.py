@@ -73,7 +73,7 @@ class NetworkConfig(Section):
 
 
 def network_identity(network: NetworkConfig) -> dict[str, Any]:
-    """Return what can change a trial's result: places are replaced by the content that lies there.
+    """Return what can change a trial's result: paths are replaced by a hash of their content.
 
     Raises:
         ValueError: If the file of start weights cannot be read.

@@ -55,7 +55,7 @@ class TrialConfig(SharedSections):
         network_of = {task: index for index, group in enumerate(self.network_groups) for task in group}
         for group in self.modulation.groups if self.modulation.points else ():
             if len({network_of[task] for task in group}) > 1:
-                raise ValueError(f"modulation.groups: {list(group)} share vectors but lie in different networks")
+                raise ValueError(f"modulation.groups: {list(group)} share vectors but belong to different networks")
         check_sections_agree(self.data, self.augmentation, self.batches)
         return self
 

@@ -31,7 +31,7 @@ class LayerAdapter(nn.Module, ABC):
 class AdaptedLayer:
     """Stands in for the ``forward`` of a layer and asks the adapter, while there are groups to serve.
 
-    The layer stays where it is, under its own name, and computes as ever when nobody is served.
+    The layer stays where it is, under its own name, and computes as before when no group is served.
     """
 
     def __init__(self, layer: nn.Module, adapter: LayerAdapter) -> None:
