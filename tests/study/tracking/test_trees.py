@@ -51,7 +51,7 @@ def test_two_run_folders_of_one_study_are_two_trees_in_one_store(tmp_path, share
     assert [row[1:] for row in tree] == 2 * [(arm, "study"), ("study", ""), ("trial:t1", arm)]
     assert notes[0] == []
     assert str(folders[0].path) in notes[1][0]
-    assert "kept apart" in notes[1][0]
+    assert "kept separate" in notes[1][0]
 
 
 def test_a_moved_folder_keeps_its_tree_and_a_copied_one_gets_its_own(tmp_path, shared, client, play):

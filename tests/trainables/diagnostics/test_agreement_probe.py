@@ -96,7 +96,7 @@ def test_alone_with_plain_descent_the_step_follows_the_gradient(cache: Path) -> 
     Running statistics follow the batches closely and every batch holds nearly all images, so that the gradient that is
     measured is about the one that is taken.
     """
-    sections = _config(APART).model_dump()
+    sections = _config(APART).model_dump(by_alias=False)
     sections["network"]["batch_norm_momentum"] = 0.5
     sections["batches"]["batch_size"] = 36
     sections["agreement"]["images"] = 40
