@@ -9,9 +9,10 @@ import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import Tensor, nn
 
-from trainables.config.trial import NetworkConfig, TrialConfig
-from trainables.config.trial.data import DataConfig
-from trainables.config.trial.modulation import ModulationConfig
+from trainables.config.data import DataConfig
+from trainables.config.modulation import ModulationConfig
+from trainables.config.network import NetworkConfig
+from trainables.config.trial import TrialConfig
 from trainables.networks.ledger import storage_ledger
 
 SIZE, WIDTH, HEADS = 8, 6, 2
