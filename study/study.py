@@ -1,17 +1,15 @@
-"""A study as one object: what the commands print and notebooks use."""
+"""A study as one object, for notebooks and for the commands."""
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from study.definition.model import StudyDefinition
 from study.html import html_table
 from study.layout import RUNS
-from study.session.target import find_target, require_run, target_of
+from study.session.target import Target, find_target, require_run, target_of
 
 if TYPE_CHECKING:  # torch, pandas, matplotlib and Ray come with these; each method loads what it needs
     import pandas as pd
@@ -27,10 +25,10 @@ if TYPE_CHECKING:  # torch, pandas, matplotlib and Ray come with these; each met
 
 
 class Study:
-    """A study: its definition, the folder of its run, and all that can be done with them.
+    """A study: its definition, the folder of its run, and everything you can do with them.
 
-    Every result is read from the journals in the run folder, so a new object, a command and a notebook on another
-    machine see the same. All errors that the user can put right are ``UserError``.
+    Results are read from the journals in the run folder, so another object, a command, or a notebook on another
+    machine sees the same. Errors that the user can fix are ``UserError``.
 
     Args:
         study: a study file, the name of a built-in study, the folder of a run, or a definition.
@@ -68,7 +66,7 @@ class Study:
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any], *, folder: str | Path | None = None) -> Study:
-        """Return the study that a mapping gives, with the sections and keys of a study file.
+        """Return the study that a mapping defines, with the sections and keys of a study file.
 
         Parts may be objects: a ``SearchSpace``, a ``DataConfig``, a ``Path``. Relative paths start from the working
         directory.
@@ -89,18 +87,18 @@ class Study:
     def from_images(
         cls, images: str | Path, *, name: str | None = None, folder: str | Path | None = None, **changes: Any
     ) -> Study:
-        """Return a study of images of one's own, drafted from a look at them, as ``modstudy new`` writes it.
+        """Return a study of your own images, drafted from their folder as ``modstudy new`` does.
 
         Args:
-            images: a folder with one folder per class, a folder with a CSV file, a CSV file (a row an image, a column
-                a task), or a folder of any other known kind of data.
+            images: a folder with one folder per class, a folder with a CSV file, a CSV file (one row per image, one
+                column per task), or a folder of any other known kind of data.
             name: of the study; by default that of the folder.
             folder: of the run; by default ``runs/NAME`` in the working directory.
             changes: sections of a study file. Their keys replace those of the draft, as in
                 ``optimization={"epochs": 30}``.
 
         Raises:
-            UserError: the images are not there, or no study can be made of them; says what is there and what to do.
+            UserError: there are no images, or they allow no study; names what was found and what to do.
 
         Example:
             >>> import tempfile
@@ -130,10 +128,10 @@ class Study:
         return self.target.folder.path
 
     def plan(self, *, probe: bool = False) -> Preview:
-        """Return arms, added parameters, trials, disk and expected time; trains nothing. A notebook shows a table.
+        """Return arms, added parameters, trials, disk space and expected time; trains nothing. Notebooks show a table.
 
         Args:
-            probe: whether to time a few steps of every arm, a matter of seconds.
+            probe: whether to time a few steps of every arm, which takes seconds.
 
         Raises:
             UserError: the definition breaks a rule, does not fit the data, or the run folder is another study's.
@@ -154,15 +152,15 @@ class Study:
         """Run the remaining trials, write the report and bring MLflow up to date. Call it again to resume.
 
         Args:
-            workers: trials at once at most; by default as many as fit. Never changes a result.
+            workers: the most trials at once; by default as many as fit. Never changes a result.
             address: of a Ray cluster (``auto``: the one running here); by default one is started on this machine.
             tracking: whether MLflow is kept up to date.
-            retrain: whether to train again what an older version trained, or what lacks its monitoring.
+            retrain: whether to retrain trials of an older version, and trials that lack monitoring.
             progress: None shows progress in notebooks and on terminals, True everywhere, False nowhere. A function
                 is given the ``StudyStatus`` whenever a trial begins or ends.
 
         Returns:
-            How many trials completed, failed and wait, and the files of the report.
+            The numbers of completed, failed and waiting trials, and the files of the report.
 
         Raises:
             UserError: the study does not fit its data, is being run already, or cannot be run here.
@@ -174,67 +172,61 @@ class Study:
         return run_target(self.target, RunRequest(address, workers, tracking, retrain), chosen_progress(progress))
 
     def status(self) -> StudyStatus:
-        """Return what is done, running, waiting and failed, and why. A notebook shows a table.
+        """Return which trials are done, running, waiting and failed, and why. Notebooks show a table.
 
         Raises:
             UserError: the study has not been run.
         """
-        from study.run_folder.driver import driver_of
-        from study.schedule.progress import read_progress
-        from study.session.notes import notes_on
-        from study.status.status import study_status
+        from study.session.reading import read_status
 
-        require_run(self.target)
-        driver = driver_of(self.target.folder)  # before the journals: a trial that begins in between is running
-        progress = read_progress(self.target.folder)
-        return replace(study_status(progress, time.time(), driver), notes=tuple(notes_on(self.target, progress)))
+        return read_status(self._ran())
 
     def notes(self) -> list[str]:
-        """Return what is to be known of the run beside its numbers: trials of an older version, missing monitoring.
+        """Return remarks on the run besides its numbers: trials of an older version, missing monitoring.
 
         Raises:
             UserError: the study has not been run.
         """
-        from study.schedule.progress import read_progress
-        from study.session.notes import notes_on
-
-        require_run(self.target)
-        return notes_on(self.target, read_progress(self.target.folder))
+        return list(self.status().notes)
 
     @property
     def trials(self) -> pd.DataFrame:
-        """One row a trial: its arm, stage, nuisance values, state and objective. Columns: docs/tables.md."""
+        """One row per trial: its arm, stage, nuisance values, state and objective. Columns: docs/tables.md."""
         return self._table("trials")
 
     @property
     def summary(self) -> pd.DataFrame:
-        """One row an arm: its accuracy over seeds with intervals, and what it adds. Columns: docs/tables.md."""
+        """One row per arm: accuracy over seeds with intervals, and added parameters. Columns: docs/tables.md."""
         return self._table("summary")
 
     @property
     def task_metrics(self) -> pd.DataFrame:
-        """One row a trial, split, task and metric. Columns: docs/tables.md."""
+        """One row per trial, split, task and metric. Columns: docs/tables.md."""
         return self._table("task_metrics")
 
     @property
     def curves(self) -> pd.DataFrame:
-        """One row a trial, epoch and metric. Columns: docs/tables.md."""
+        """One row per trial, epoch and metric. Columns: docs/tables.md."""
         return self._table("curves")
+
+    def _ran(self) -> Target:
+        require_run(self.target)
+        return self.target
 
     def _table(self, name: str) -> pd.DataFrame:
         return self._read()[name].copy(deep=False)  # pandas copies what is written to
 
     def _read(self) -> dict[str, pd.DataFrame]:
-        """Return the tables as the journals are now.
+        """Return the tables of the current journals.
 
         Raises:
             UserError: the study has not been run.
         """
         from study.session.reading import Tables
 
-        require_run(self.target)
+        target = self._ran()
         if self._tables is None:
-            self._tables = Tables(self.target.folder)
+            self._tables = Tables(target.folder)
         return self._tables.read()
 
     def figure(self, name: str = "tradeoff") -> Figure:
@@ -252,15 +244,14 @@ class Study:
         return draw(self._read(), name)
 
     def report(self) -> ReportFiles:
-        """Write tables, ``report.md``, ``summary.csv`` and figures into the run folder, and return where they are.
+        """Write tables, ``report.md``, ``summary.csv`` and figures into the run folder, and return their paths.
 
         Raises:
             UserError: the study has not been run.
         """
         from study.session.reading import report_run
 
-        require_run(self.target)
-        return report_run(self.target)
+        return report_run(self._ran())
 
     def collect(self) -> dict[str, pd.DataFrame]:
         """Write the Parquet tables into the run folder, and return them by name; also while the study runs.
@@ -270,8 +261,7 @@ class Study:
         """
         from study.session.reading import collect_run
 
-        require_run(self.target)
-        return collect_run(self.target)
+        return collect_run(self._ran())
 
     def sync(self) -> SyncReport:
         """Bring MLflow up to date with the journals; doing it twice changes nothing.
@@ -281,8 +271,7 @@ class Study:
         """
         from study.session.mirror import sync_run
 
-        require_run(self.target)
-        return sync_run(self.target)
+        return sync_run(self._ran())
 
     def __repr__(self) -> str:
         """Return one line; reads no file."""
@@ -291,10 +280,10 @@ class Study:
         )
 
     def _repr_html_(self) -> str:
-        definition = self.definition
+        definition, data = self.definition, self.definition.data
         facts = {
-            "tasks": ", ".join(definition.data.tasks),
-            "images": f"{definition.data.source.kind}, {definition.data.image_size} pixels a side",
+            "tasks": ", ".join(data.tasks),
+            "images": f"{data.source.kind}, {data.image_size} x {data.image_size} pixels",
             "network": definition.network.backbone,
             "epochs": str(definition.optimization.epochs),
             "run folder": str(self.folder),

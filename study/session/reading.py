@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from results.report.report import Origin, ReportFiles, write_report
@@ -9,9 +11,11 @@ from study.collect.collect import build_tables, collect, collect_progress, noted
 from study.errors import UserError
 from study.layout import RUNS, RunFolder
 from study.plan.data_record import data_facts
+from study.run_folder.driver import driver_of
 from study.schedule.progress import RunProgress, read_progress
 from study.session.notes import notes_on
 from study.session.target import Target, command_line, from_here
+from study.status.status import StudyStatus, study_status
 from trainables.foundation.files import naming
 
 if TYPE_CHECKING:
@@ -43,6 +47,13 @@ class Tables:
         files += sorted(self._folder.trials.glob("*/journal.jsonl"))
         found = [(path, path.stat()) for path in files if path.is_file()]
         return tuple((str(path), status.st_mtime_ns, status.st_size) for path, status in found)
+
+
+def read_status(target: Target) -> StudyStatus:
+    """Return the status of a run, with remarks on it."""
+    driver = driver_of(target.folder)  # before the journals: a trial that begins in between is running
+    progress = read_progress(target.folder)
+    return replace(study_status(progress, time.time(), driver), notes=tuple(notes_on(target, progress)))
 
 
 def draw(tables: dict[str, pd.DataFrame], name: str) -> Figure:
