@@ -125,9 +125,9 @@ def seeds_of(summary: pd.DataFrame) -> str:
 
 
 def settings(value: Any) -> str:
-    """Return nested settings on one line: ``kind generated, train_images 1200``."""
+    """Return nested settings on one line: ``kind generated, train_images 1200``; empty ones are omitted."""
     if isinstance(value, dict):
-        return ", ".join(f"{key} {settings(entry)}" for key, entry in value.items())
+        return ", ".join(f"{key} {settings(entry)}" for key, entry in value.items() if entry not in ({}, []))
     return value if isinstance(value, str) else json.dumps(value)
 
 
