@@ -1,5 +1,5 @@
-"""What one can do with a study: find it, preview it, run it, read it. ``study.study.Study`` puts it together.
+"""Operations on a study: find, preview, run and read it. ``study.study.Study`` combines them.
 
-Nothing here prints. To add something that both notebooks and commands can do, add a function of ``Target`` here, a
-method of ``Study``, and a command that prints what the method returns.
+Only the progress listeners print. To add an operation for both notebooks and commands, add a function here that takes
+a ``Target``, a method of ``Study`` that calls it, and a command that prints what the method returns.
 """

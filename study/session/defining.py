@@ -1,4 +1,4 @@
-"""Definitions given in code: checked as study files are, with paths from the working directory."""
+"""Definitions given in code: validated like study files, with paths relative to the working directory."""
 
 from __future__ import annotations
 
@@ -15,22 +15,24 @@ from study.errors import UserError
 
 
 def defined(values: Mapping[str, Any]) -> StudyDefinition:
-    """Return the definition that a mapping as in a study file gives; parts may be objects, such as a ``SearchSpace``.
+    """Return the definition given by a mapping with the keys of a study file.
+
+    Parts of the mapping may be objects, such as a ``SearchSpace``.
 
     Raises:
-        UserError: a key or value breaks a rule; names the study, the key, the value and the rule.
+        UserError: a key or value breaks a rule; the message names the study, the key, the value and the rule.
     """
     name = f"study {values['name']}" if isinstance(values.get("name"), str) else "study"
     return study_of(name, {str(key): _plain(f"{name}: {key}", value) for key, value in values.items()}, Path.cwd())
 
 
 def located(definition: StudyDefinition) -> StudyDefinition:
-    """Return a definition whose relative paths are taken from the working directory."""
+    """Return the definition with relative paths resolved against the working directory."""
     return defined(definition.model_dump(mode="json", exclude_unset=True))
 
 
 def _plain(key: str, value: Any) -> Any:
-    """Return a value as a study file would hold it."""
+    """Return a value in the form it has in a study file."""
     if isinstance(value, Mapping):
         return {str(name): _plain(f"{key}.{name}", entry) for name, entry in value.items()}
     if isinstance(value, list | tuple):

@@ -1,4 +1,4 @@
-"""A study drafted from a look at images, without a study file."""
+"""Drafts a study from images, without a study file."""
 
 from __future__ import annotations
 
@@ -23,18 +23,18 @@ from study.session.defining import defined
 def drafted(
     images: Path, name: str | None, folder: Path | None, changes: Mapping[str, Any]
 ) -> tuple[StudyDefinition, Path]:
-    """Return the definition of a study of images, and the folder of its run.
+    """Return the definition of a study on the given images, and its run folder.
 
-    Where folders are the classes, the table that says so is written into the folder of the run.
+    If folders are the classes, the table of images and classes is written to the run folder.
 
     Args:
-        images: a folder, or a CSV file that names them.
-        name: of the study; None takes that of the folder or file.
-        folder: of the run; None takes ``runs/NAME``.
-        changes: sections whose keys replace those of the draft.
+        images: a folder of images, or a CSV file that names image files.
+        name: name of the study; None uses the name of the folder or file.
+        folder: run folder; None uses ``runs/NAME``.
+        changes: sections whose keys override those of the draft.
 
     Raises:
-        UserError: the images are not there, or no study can be made of them.
+        UserError: the images do not exist, or no study can be drafted from them.
     """
     place = existing_place(images)
     name = name or study_name(place if place.is_file() else Path(f"{place.name}.yaml"))

@@ -1,4 +1,4 @@
-"""MLflow beside a study. MLflow is loaded here when it is wanted, so that a study runs where it is not installed."""
+"""Mirrors a study to MLflow. MLflow is imported lazily, so that studies run without it installed."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 def tracker_of(target: Target) -> Tracker:
-    """Return the tracker of a study's MLflow store.
+    """Return the tracker for a study's MLflow store.
 
     Raises:
         UserError: MLflow is not installed.
@@ -40,12 +40,12 @@ def tracker_of(target: Target) -> Tracker:
 
 
 def address_of(target: Target) -> StoreAddress:
-    """Return where a study's MLflow store is."""
+    """Return the address of a study's MLflow store."""
     return store_address(target.folder, target.definition.tracking.uri)
 
 
 def sync_run(target: Target) -> SyncReport:
-    """Bring MLflow up to date with the run of a study.
+    """Sync MLflow with the run of a study.
 
     Raises:
         UserError: MLflow is not installed, or the store cannot be reached.
@@ -61,7 +61,7 @@ def sync_run(target: Target) -> SyncReport:
 
 @contextmanager
 def mirrored(tracker: Tracker | None, folder: RunFolder) -> Iterator[BackgroundSync | None]:
-    """Keep MLflow up to date while the block runs, where there is a tracker."""
+    """Keep MLflow up to date while the block runs; without a tracker, yield None and do nothing."""
     if tracker is None:
         yield None
         return
@@ -76,7 +76,7 @@ def mirrored(tracker: Tracker | None, folder: RunFolder) -> Iterator[BackgroundS
 
 
 def mlflow_command(target: Target) -> str:
-    """Return the command that opens MLflow on the run of a study."""
+    """Return the command that opens MLflow for the run of a study."""
     beside = Path(sys.executable).with_name("modstudy")  # the environment may not be activated
     program = "modstudy" if shutil.which("modstudy") or not beside.exists() else str(from_here(beside))
     return shlex.join([program, "ui", str(from_here(target.folder.path))])

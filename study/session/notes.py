@@ -1,4 +1,4 @@
-"""What is said of a run folder whose results would be trained again, or lack monitoring that is asked for now."""
+"""Notes on a run folder whose results would be retrained, or lack the monitoring that is now requested."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from study.status.monitoring import as_monitored_by, monitoring_note, unmonitore
 
 
 def notes_on(target: Target, progress: RunProgress) -> list[str]:
-    """Return what is to be said beside the progress of the run of a study, a line each."""
+    """Return the notes to show next to the progress of a study's run, one line each."""
     earlier = earlier_results(target.folder, None)
     lines = [] if earlier is None else [earlier_line(target, earlier)]
     if lacking := lacking_monitoring(target, progress):
@@ -18,17 +18,17 @@ def notes_on(target: Target, progress: RunProgress) -> list[str]:
 
 
 def earlier_line(target: Target, earlier: EarlierResults) -> str:
-    """Say how many trials running the study would train again, why, and how."""
+    """Return a line that reports how many trials would be retrained, why, and with which command."""
     return f"{earlier.trials} would be trained again: {earlier.why}; to do so: {target.command('run', '--retrain')}"
 
 
 def monitoring_line(target: Target, lacking: tuple[TrialProgress, ...]) -> str:
-    """Say how many trials lack monitoring, and how they get it."""
+    """Return a line that reports how many trials lack monitoring, and the command that adds it."""
     return f"{monitoring_note(lacking)}; to train them again with it: {target.command('run', '--retrain')}"
 
 
 def lacking_monitoring(target: Target, progress: RunProgress) -> tuple[TrialProgress, ...]:
-    """Return the finished trials that lack what the study file asks for now, also if it has not been run since."""
+    """Return the finished trials that lack monitoring the study file now requests, even if not run since the change."""
     plan = as_monitored_by(target.definition, progress.plan)
     if plan is not progress.plan:
         progress = read_progress(target.folder, plan)

@@ -1,4 +1,4 @@
-"""What a study would train, store and take, before anything is trained."""
+"""Previews what a study would train and store and how long it would take, before anything is trained."""
 
 from __future__ import annotations
 
@@ -25,7 +25,17 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class KnownResults:
-    """What a run of the study has left: where, trials done, those to be trained again, epoch seconds, what to say."""
+    """Results that an earlier run of the study left.
+
+    Attributes:
+        folder: the run folder.
+        done: number of trials done.
+        trained_again: number of ended trials that would be retrained.
+        lack_monitoring: number of trials that lack monitoring.
+        seconds: measured seconds per epoch by arm id; None if unknown.
+        source: origin of ``seconds``.
+        notes: notes for the user, one line each.
+    """
 
     folder: RunFolder
     done: int = 0
@@ -38,14 +48,14 @@ class KnownResults:
 
 @dataclass(frozen=True)
 class Preview:
-    """The plan of a study with its cost. A notebook shows it as a table.
+    """The plan of a study with its cost. Notebooks display it as a table.
 
     Attributes:
-        plan: arms, each with its configuration and storage figures.
-        cost: trials, disk, and time where it is known.
-        known: what an earlier run has left.
-        warnings: about machine, images and labels.
-        probe: how to time a few steps of every arm.
+        plan: the arms, each with its configuration and storage figures.
+        cost: trials, disk space, and time if known.
+        known: results of an earlier run.
+        warnings: warnings about machine, images and labels.
+        probe: the command or call that times a few steps of every arm.
     """
 
     plan: StudyPlan
@@ -56,12 +66,12 @@ class Preview:
 
     @property
     def trials(self) -> int:
-        """All trials of all arms."""
+        """Number of trials, over all arms."""
         return self.plan.trials
 
     @property
     def arms(self) -> pd.DataFrame:
-        """One row an arm: its name and factors, and what it adds, with bytes at fp32 and multiply-adds an image."""
+        """One row per arm: name, factors and added parameters, with bytes at fp32 and multiply-adds per image."""
         import pandas as pd
 
         return pd.DataFrame(
@@ -79,7 +89,7 @@ class Preview:
         )
 
     def rows(self) -> list[dict[str, str]]:
-        """Return the table for a reader: one dict an arm, column titles as keys, plain texts as values."""
+        """Return the display table: one dict per arm, with column titles as keys and plain text as values."""
         return [self._row(index) for index in range(len(self.plan.arms))]
 
     def _row(self, index: int) -> dict[str, str]:
@@ -95,12 +105,12 @@ class Preview:
         }
 
     def lines(self, shown: Iterable[str] | None = None) -> tuple[str, ...]:
-        """Return what is to be read below the table, of which the columns ``shown`` are shown (None: all)."""
+        """Return the lines to print below the table, given the titles of the columns shown (None: all)."""
         titles = set(self.rows()[0] if shown is None else shown)
         return (self._units(titles), *self._remarks(), self._time())
 
     def _units(self, shown: set[str]) -> str:
-        """Return the units of the columns that are shown."""
+        """Return the units of the columns shown."""
         plan = self.plan
         base = f"{count(plan.arms[0].storage.base_parameters)} parameters of one {plan.definition.network.backbone}"
         per_image = [name for name in ("multiply-adds", "vectors") if name in shown]
@@ -137,7 +147,7 @@ class Preview:
         )
 
     def to_dict(self) -> dict[str, Any]:
-        """Return everything as JSON values."""
+        """Return the whole preview as JSON-compatible values."""
         plan, figures = self.plan, asdict(self.cost)
         seconds = figures.pop("seconds") or {}
         return {
@@ -163,7 +173,7 @@ class Preview:
         }
 
     def __repr__(self) -> str:
-        """Return one line."""
+        """Return a one-line summary."""
         arms = ", ".join(arm.arm.name for arm in self.plan.arms)
         return f"<plan of {self.plan.definition.name}: {self.trials} trials of {len(self.plan.arms)} arms: {arms}>"
 
@@ -173,10 +183,10 @@ class Preview:
 
 
 def preview(target: Target, *, probe: bool = False) -> Preview:
-    """Return what a study would train, store and take; with ``probe`` time a few steps of every arm.
+    """Return what a study would train and store, and how long it would take; ``probe`` times a few steps of every arm.
 
     Raises:
-        UserError: the study breaks a rule or does not fit the data, or its run folder is another study's.
+        UserError: the study breaks a rule or does not fit the data, or its run folder belongs to another study.
     """
     plan = target.compile()
     with target.named():
@@ -197,10 +207,10 @@ def preview(target: Target, *, probe: bool = False) -> Preview:
 
 
 def _refuse_unfit_images(plan: StudyPlan) -> None:
-    """Refuse images that ``run`` would refuse, as far as they are decoded already: a plan decodes none.
+    """Refuse images that ``run`` would refuse, if they have been decoded already; planning decodes none.
 
     Raises:
-        UserError: too many of them are corrupt, or in two splits.
+        UserError: too many images are corrupt, or images occur in two splits.
     """
     from trainables.data import prepared_manifest, refuse_unfit
 
@@ -211,7 +221,7 @@ def _refuse_unfit_images(plan: StudyPlan) -> None:
 
 
 def _known_from_run(target: Target, plan: StudyPlan) -> KnownResults:
-    """Return what the run folder tells, if there is one."""
+    """Return the results in the run folder, if it exists."""
     folder = target.folder
     if not folder.trials.is_dir():
         return KnownResults(folder)

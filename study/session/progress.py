@@ -1,4 +1,4 @@
-"""What a run tells while it runs, and who listens: a terminal, a notebook, a function, or no one."""
+"""Progress reports of a run and their listeners: a terminal, a notebook, a function, or none."""
 
 from __future__ import annotations
 
@@ -20,31 +20,35 @@ Listener = Callable[[Workload], None]
 
 @runtime_checkable
 class Progress(Protocol):
-    """Listens to a run. Nothing it does changes a result."""
+    """Receives progress reports of a run. Listeners never affect results."""
 
     def notice(self, line: str) -> None:
-        """Take a line that the user should read: a warning, what is there already."""
+        """Receive a line for the user, such as a warning or a summary of existing results."""
 
     def phase(self, what: str) -> AbstractContextManager[object]:
-        """Return a block for work without trials, such as ``preparing images``."""
+        """Return a context manager for a phase without trials, such as ``preparing images``."""
 
     def trials(self, hint: str) -> AbstractContextManager[Listener]:
-        """Return a block for the trials; what it yields takes each new workload. ``hint``: how to open MLflow."""
+        """Return a context manager for the trials that yields a listener for each new workload.
+
+        Args:
+            hint: how to open MLflow; empty without tracking.
+        """
 
     def ended(self, notes: Sequence[str]) -> None:
-        """Take what is to be known once the report is written: failures, and what to do about them."""
+        """Receive the notes issued after the report is written, such as failures and how to resolve them."""
 
 
 Chosen = bool | Progress | Callable[[StudyStatus], None] | None
-"""How a caller of ``Study.run`` says who listens."""
+"""How a caller of ``Study.run`` chooses the listener."""
 
 
 def chosen_progress(chosen: Chosen) -> Progress:
-    """Return who listens.
+    """Return the listener for a caller's choice.
 
     Args:
-        chosen: None shows progress in notebooks and on terminals, True everywhere, False nowhere; a function is given
-            the status of the study whenever a trial begins or ends; or a ``Progress`` of one's own.
+        chosen: None shows progress in notebooks and on terminals, True everywhere, False nowhere. A function is called
+            with the status of the study whenever a trial starts or ends. A custom ``Progress`` is returned unchanged.
     """
     if isinstance(chosen, Progress):
         return chosen
@@ -60,33 +64,33 @@ class Silent:
     """Shows nothing."""
 
     def notice(self, line: str) -> None:
-        """Leave the line out."""
+        """Ignore the line."""
 
     def phase(self, what: str) -> AbstractContextManager[object]:  # noqa: ARG002 - see Progress
-        """Return an empty block."""
+        """Return a context manager that does nothing."""
         return nullcontext()
 
     def trials(self, hint: str) -> AbstractContextManager[Listener]:  # noqa: ARG002 - see Progress
-        """Return a block whose workloads go nowhere."""
+        """Return a context manager whose listener ignores every workload."""
         return nullcontext(lambda _: None)
 
     def ended(self, notes: Sequence[str]) -> None:
-        """Leave the notes out."""
+        """Ignore the notes."""
 
 
 class Told(Silent):
-    """Tells a function the status of the study whenever a trial begins or ends."""
+    """Calls a function with the status of the study whenever a trial starts or ends."""
 
     def __init__(self, function: Callable[[StudyStatus], None]) -> None:
         self._function = function
 
     def trials(self, hint: str) -> AbstractContextManager[Listener]:  # noqa: ARG002 - see Progress
-        """Return a block whose workloads are made a status."""
+        """Return a context manager whose listener converts each workload to a status and passes it on."""
         return nullcontext(lambda workload: self._function(study_status(workload.now(), time.time(), "alive")))
 
 
 class TerminalProgress:
-    """Prints lines; on a terminal the state of the trials is drawn anew every second."""
+    """Prints lines; on a terminal, redraws the state of the trials every second."""
 
     def __init__(self, console: Console) -> None:
         self.console = console
@@ -96,7 +100,7 @@ class TerminalProgress:
         say(self.console, line)
 
     def phase(self, what: str) -> AbstractContextManager[object]:
-        """Return a block with a spinner."""
+        """Return a context manager that shows a spinner on a terminal."""
         return self.console.status(what) if self.console.is_terminal else nullcontext()
 
     @contextmanager
@@ -112,14 +116,14 @@ class TerminalProgress:
 
 
 class NotebookProgress(TerminalProgress):
-    """Shows one line below the cell, in place of the one before; warnings and failures stay."""
+    """Shows a single line below the cell and replaces it on each update; warnings and failures stay."""
 
     def __init__(self, show: Callable[[str], None]) -> None:
         super().__init__(open_console())
         self._show = show
 
     def phase(self, what: str) -> AbstractContextManager[object]:
-        """Show what is being done."""
+        """Show the name of the phase."""
         self._show(what)
         return nullcontext()
 
@@ -131,7 +135,7 @@ class NotebookProgress(TerminalProgress):
 
 
 def _notebook() -> Callable[[str], None] | None:
-    """Return what shows a line in the notebook that this process serves; None anywhere else."""
+    """Return a function that shows a line in the notebook of this process; None outside a notebook."""
     ipython: Any = sys.modules.get("IPython")
     shell = ipython.get_ipython() if ipython is not None else None
     if shell is None or not hasattr(shell, "kernel"):

@@ -1,4 +1,4 @@
-"""What a run has measured: its tables, figures and report, from its journals."""
+"""Tables, figures and report of a run, built from its journals."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _Stamp = tuple[tuple[str, int, int], ...]
 
 
 class Tables:
-    """The tables of one run folder as its journals are now; built again when a file that they depend on has changed."""
+    """The current tables of one run folder, rebuilt whenever a file they depend on has changed."""
 
     def __init__(self, folder: RunFolder) -> None:
         self._folder = folder
@@ -42,7 +42,7 @@ class Tables:
         return self._tables
 
     def _stamp_now(self) -> _Stamp:
-        """Return names, times and sizes of the files that the tables depend on."""
+        """Return the names, modification times and sizes of the files that the tables depend on."""
         files = [self._folder.plan, self._folder.rounds, self._folder.mlflow_runs]
         files += sorted(self._folder.trials.glob("*/journal.jsonl"))
         found = [(path, path.stat()) for path in files if path.is_file()]
@@ -60,7 +60,7 @@ def draw(tables: dict[str, pd.DataFrame], name: str) -> Figure:
     """Draw one of the report's figures.
 
     Raises:
-        UserError: there is no such figure, or nothing to draw yet.
+        UserError: there is no such figure, or no data to draw yet.
     """
     from results.report.figures import report_figure
 
@@ -71,7 +71,7 @@ def draw(tables: dict[str, pd.DataFrame], name: str) -> Figure:
 
 
 def collect_run(target: Target) -> dict[str, pd.DataFrame]:
-    """Write the tables of a run, and return them by name."""
+    """Write the tables of a run and return them by name."""
     return collect(target.folder)
 
 
@@ -83,7 +83,7 @@ def report_run(target: Target) -> ReportFiles:
 
 
 def write_study_report(target: Target, progress: RunProgress) -> ReportFiles:
-    """Write the report from tables that are up to date with this progress."""
+    """Write the report from tables that already reflect ``progress``."""
     named = target.file or from_here(target.folder.path)
     commands = tuple(command_line(name, named, RUNS) for name in ("run", "report"))
     facts = data_facts(target.folder, progress.plan.data_fingerprint)

@@ -1,4 +1,4 @@
-"""Everything from a definition to its report, doing only what is missing."""
+"""Runs a study from definition to report, doing only the work that is missing."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from study.status.monitoring import train_again, unmonitored
 from study.tune.runner import RunOptions, RunSummary, run_lock, run_study
 
 MOST_NAMED_ARMS = 6
-"""Arms that a line about equal failures names; the others are counted."""
+"""Number of arms named in a line about equal failures; the rest are only counted."""
 
 if TYPE_CHECKING:
     from study.tracking.background_sync import BackgroundSync
@@ -37,13 +37,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class RunRequest:
-    """How a study is run; none of it changes a result.
+    """How to run a study; no option affects results.
 
     Attributes:
-        address: of a Ray cluster (``auto``: the one running here); None starts one on this machine.
-        workers: trials at once at most; None: as the study says, or as many as fit.
-        tracking: whether MLflow is kept up to date.
-        retrain: whether to train again what an older version trained, or what lacks its monitoring.
+        address: address of a Ray cluster (``auto``: the one running on this machine); None starts one on this machine.
+        workers: maximum number of concurrent trials; None uses the study's setting, or as many as fit.
+        tracking: whether to keep MLflow up to date.
+        retrain: whether to retrain trials whose results no longer count or that lack the requested monitoring.
     """
 
     address: str | None = None
@@ -53,17 +53,17 @@ class RunRequest:
 
 
 class RunInterruptedError(KeyboardInterrupt):
-    """Ctrl-C ended a run. Nothing is lost; the message is the way to resume."""
+    """Ctrl-C ended a run. Nothing is lost; the message describes how to resume."""
 
 
 @dataclass(frozen=True)
 class RunResult:
-    """How a run ended.
+    """The outcome of a run.
 
     Attributes:
-        trials: how many completed, failed or wait.
-        report: the files that were written, and the summary table.
-        notes: what is to be known, a sentence each; empty where nothing is left to do.
+        trials: number of trials by outcome, such as completed, failed or waiting.
+        report: the files written, and the summary table.
+        notes: notes for the user, one sentence each; empty if there is nothing to report.
         mlflow: the command that opens MLflow; empty without tracking.
     """
 
@@ -74,11 +74,11 @@ class RunResult:
 
     @property
     def complete(self) -> bool:
-        """Whether nothing is left to do."""
+        """Whether no work is left."""
         return self.trials.complete
 
     def __repr__(self) -> str:
-        """Return one line."""
+        """Return a one-line summary."""
         trials = self.trials
         counts = {
             "completed": trials.completed,
@@ -92,13 +92,13 @@ class RunResult:
 
 
 def run_target(target: Target, request: RunRequest, progress: Progress) -> RunResult:
-    """Run what is missing of a study, then collect, report and mirror it.
+    """Run the missing trials of a study, then collect its tables, write its report and update MLflow.
 
     Raises:
-        UserError: the study breaks a rule, does not fit the data, or is being run already.
-        RunInterruptedError: Ctrl-C; nothing is lost.
+        UserError: the study breaks a rule, does not fit the data, or is already running.
+        RunInterruptedError: Ctrl-C was pressed; nothing is lost.
     """
-    tracker = tracker_of(target) if request.tracking else None  # first of all: MLflow may not be installed
+    tracker = tracker_of(target) if request.tracking else None  # before anything else: MLflow may not be installed
     plan = target.compile()
     with run_lock(target.folder), target.named():
         _refuse_to_take_over(plan, target, retrain=request.retrain)
@@ -110,7 +110,7 @@ def run_target(target: Target, request: RunRequest, progress: Progress) -> RunRe
         if request.address is None:
             refuse_missing_device(plan)
         prepare_images(plan, target.folder)
-    with run_lock(target.folder):  # no one else runs this study, so its plan may be replaced
+    with run_lock(target.folder):  # no other process runs this study, so its plan may be replaced
         _write_study(target, plan, retrain=request.retrain)
         for line in _announcement(target, plan):
             progress.notice(line)
@@ -128,7 +128,7 @@ def run_target(target: Target, request: RunRequest, progress: Progress) -> RunRe
 
 
 def _refuse_to_take_over(plan: StudyPlan, target: Target, *, retrain: bool) -> None:
-    """Refuse a folder that is another study's, or whose results would count no more unless that is asked for."""
+    """Refuse a folder that belongs to another study, or, without ``retrain``, whose results would no longer count."""
     folder: RunFolder = target.folder
     mend_plan(folder)
     refuse_another_study(plan.definition, plan.data_fingerprint, folder)
@@ -143,9 +143,9 @@ def _refuse_to_take_over(plan: StudyPlan, target: Target, *, retrain: bool) -> N
 
 
 def _write_study(target: Target, plan: StudyPlan, *, retrain: bool) -> None:
-    """Write plan and study file; with ``retrain`` put aside first what would not be trained again otherwise."""
+    """Write plan and study file; with ``retrain``, first set aside results that would otherwise be kept."""
     folder = target.folder
-    recover_rounds(folder)  # by the plan that the trials were begun on
+    recover_rounds(folder)  # uses the plan under which the trials started
     if retrain and earlier_results(folder, plan.data_fingerprint) is not None:
         keep_aside(folder)
     if retrain:
@@ -155,7 +155,7 @@ def _write_study(target: Target, plan: StudyPlan, *, retrain: bool) -> None:
 
 
 def _announcement(target: Target, plan: StudyPlan) -> Iterator[str]:
-    """Yield what is there already and what is new."""
+    """Yield lines that describe existing results and remaining work."""
     states = read_states(target.folder)
     progress = progress_of(plan, states, read_rounds(target.folder))
     begun = sum(trial.state in ("running", "paused", "failed") or trial.is_behind for trial in progress.trials)
@@ -173,7 +173,10 @@ def _announcement(target: Target, plan: StudyPlan) -> Iterator[str]:
 
 
 def _publish(target: Target, mirror: BackgroundSync | None) -> tuple[ReportFiles, bool]:
-    """Write tables and report, and return whether MLflow has them. It comes first, for its run ids, and last."""
+    """Write tables and report; return them, and whether MLflow is up to date.
+
+    MLflow is synced before the report, which needs its run ids, and again after it.
+    """
     up_to_date = mirror is None or mirror.catch_up()
     report = report_run(target)
     return report, mirror is None or (up_to_date and mirror.catch_up())

@@ -1,4 +1,4 @@
-"""Which study is meant: a study file, a built-in study, a run's folder, or a definition given in code."""
+"""Resolves what the user names as a study: a study file, a built-in study, a run folder, or a definition in code."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ _LOG = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Target:
-    """A definition and the folder of its run.
+    """A study definition and its run folder.
 
     Attributes:
-        definition: of the study.
-        file: it was read from; None where it was given in code.
-        folder: its run is there, or will be.
-        given: what the user named it by: the file, a built-in name or the folder.
-        runs: where the folders of runs are, as the user said it.
+        definition: the definition of the study.
+        file: the file the definition was read from; None if it was given in code.
+        folder: the run folder; it may not exist yet.
+        given: what the user passed: the file, a built-in name or the folder.
+        runs: the parent of the run folders, as the user passed it.
     """
 
     definition: StudyDefinition
@@ -40,20 +40,20 @@ class Target:
     runs: Path = RUNS
 
     def compile(self) -> StudyPlan:
-        """Return the plan.
+        """Return the plan of the study.
 
         Raises:
-            UserError: an unknown backbone, stage or task, or data that is not there.
+            UserError: unknown backbone, stage or task, or missing data.
         """
         with self.named():
             return compile_plan(self.definition)
 
     def named(self) -> AbstractContextManager[None]:
-        """Put the study file, or the study's name, before the message of a ``UserError`` raised inside."""
+        """Prefix the message of a ``UserError`` raised inside with the study file or the study's name."""
         return error_context(file=self.file or f"study {self.definition.name}")
 
     def command(self, name: str, *options: str) -> str:
-        """Return how the user does something with this study: a command, or a call where it was given in code."""
+        """Return the command for an operation on this study, or the method call if it was given in code."""
         given = self.given or self.file
         if given is None:
             settings = ", ".join(f"{option.removeprefix('--')}=True" for option in options)
@@ -62,26 +62,26 @@ class Target:
 
 
 def command_line(command: str, given: Path, runs: Path, *options: str) -> str:
-    """Return the command as a user types it to mean the same study in the same place."""
+    """Return the command that a user types to address the same study in the same place."""
     place = [] if runs == RUNS else ["--runs-dir", str(runs)]
     return shlex.join(["modstudy", command, str(given), *options, *place])
 
 
 def from_here(path: Path) -> Path:
-    """Return a path as it is written from the working directory, where it is below it."""
+    """Return a path relative to the working directory if it is below it, else unchanged."""
     return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
 
 
 def find_target(given: Path, runs: Path = RUNS, folder: Path | None = None) -> Target:
-    """Return what ``given`` means.
+    """Return the target that ``given`` refers to.
 
     Args:
-        given: a study file, a built-in name, or a run folder (recognised by the study file in it).
-        runs: where the folders of runs are.
-        folder: of the run, where it is another than the study's name below ``runs``.
+        given: a study file, a built-in name, or a run folder (recognized by the study file or plan in it).
+        runs: the parent of the run folders.
+        folder: the run folder, if it is not ``runs`` / the study's name.
 
     Raises:
-        UserError: nothing of the kind is there, or the study file breaks a rule.
+        UserError: no such study exists, or the study file breaks a rule.
     """
     if given.is_dir():
         own = RunFolder(given.resolve())
@@ -98,7 +98,7 @@ def find_target(given: Path, runs: Path = RUNS, folder: Path | None = None) -> T
 
 
 def target_of(definition: StudyDefinition, folder: Path | None = None) -> Target:
-    """Return the target of a definition given in code; its run is in ``runs/NAME`` of the working directory."""
+    """Return the target of a definition given in code; by default its run is in ``runs/NAME``."""
     return _in_folder(definition, folder or RUNS / definition.name, None)
 
 
@@ -110,10 +110,11 @@ def _in_folder(definition: StudyDefinition, folder: Path, given: Path | None) ->
 
 
 def _place_of_runs(given: Path, runs: Path, name: str) -> Path:
-    """Return where the runs of a study are: beside its file, wherever the command is called; else where it was told.
+    """Return the parent of a study's run folders: the folder given by the user, else ``runs`` next to the study file.
 
-    A run below the current folder, where older versions put it, is found there as long as there is none beside the
-    file. Built-in studies have no place, so their runs are below the current folder.
+    The location does not depend on the working directory. As an exception, a run below the working directory, where
+    older versions put it, is still used if there is none next to the file. Built-in studies have no file of their own,
+    so their runs are below the working directory.
     """
     if runs != RUNS or not given.is_file():
         return runs
@@ -133,10 +134,10 @@ def _take_out_secrets(folder: RunFolder) -> None:
 
 
 def require_run(target: Target) -> None:
-    """Make sure that a study has been run. A plan that is damaged or lost is written anew from the study as it was run.
+    """Ensure that a study has been run; a damaged or missing plan is rewritten from the study file stored with the run.
 
     Raises:
-        UserError: it has not been run, another study was run under its name, or its plan cannot be written anew.
+        UserError: the study has not been run, another study was run under its name, or its plan cannot be rewritten.
     """
     folder = target.folder
     if not (folder.plan.is_file() or folder.definition.is_file()):
@@ -147,10 +148,10 @@ def require_run(target: Target) -> None:
 
 
 def find_run(given: Path, runs: Path = RUNS) -> Target:
-    """Return a study that has been run.
+    """Return the target of a study that has been run.
 
     Raises:
-        UserError: there is no such study, or as ``require_run``.
+        UserError: there is no such study, or ``require_run`` refuses it.
     """
     target = find_target(given, runs)
     require_run(target)
@@ -158,11 +159,11 @@ def find_run(given: Path, runs: Path = RUNS) -> Target:
 
 
 def _fingerprint_if_moved(target: Target) -> str | None:
-    """Return the fingerprint of data that is elsewhere than that of the run, if it can be read."""
+    """Return the data's fingerprint if the data section differs from that of the run and can be read, else None."""
     run = trained_plan(target.folder)
     if run is None or run["definition"]["data"] == target.definition.to_dict()["data"]:
         return None
     try:
         return fingerprint_of(target.definition)
-    except UserError:  # not at hand, where a run is looked at on another machine
+    except UserError:  # unavailable, such as when a run is inspected on another machine
         return None
