@@ -1,7 +1,7 @@
-"""The design of one arm: rounds of tune trials, the choice between them, and the confirm trials of the choice.
+"""The design of one arm: rounds of tune trials, selection among them, and confirm trials for the selected one.
 
-Everything is a function of the plan, of the rounds drawn and of the journals of this arm. The number of workers, the
-order in which trials finish and interruptions do not matter.
+The design is a function of the plan, the rounds drawn and the journals of the arm. It does not depend on the number of
+workers, the order in which trials finish, or interruptions.
 """
 
 from __future__ import annotations
@@ -17,18 +17,18 @@ from study.schedule.units import WorkUnit
 
 @dataclass(frozen=True)
 class ArmProgress:
-    """Where an arm stands.
+    """The state of an arm.
 
     Attributes:
         tune: the tune trials known so far, in trial order.
         confirm: the confirm trials, once the tune trials are decided.
-        ready: units that may run now: not begun, begun and not ended, failed, or behind. None when the arm is done.
-        behind: units of trials whose end is known but whose journal has lost what came before; their checkpoint or
-            weights tell it again. They decide nothing and hold up no other unit.
-        pruned: every trial that halving ended.
-        selected: the chosen tune trial, once there is one.
-        failure: why there is no choice although all tune trials have ended, else empty.
-        undrawn: whether values of the round at hand are still to be drawn, which the driver of the next run does.
+        ready: units that may run now: not started, unfinished, failed, or behind. Empty when the arm is done.
+        behind: units of trials whose end is known but whose journal has lost earlier records; the records are restored
+            from the checkpoint or weights. These units affect no decision and block no other unit.
+        pruned: all trials ended by halving.
+        selected: the selected tune trial, once there is one.
+        failure: why no trial was selected although all tune trials have ended, else empty.
+        undrawn: whether values of the current round are still to be drawn, which the driver of the next run does.
     """
 
     tune: tuple[PlannedTrial, ...]
@@ -42,17 +42,17 @@ class ArmProgress:
 
     @property
     def done(self) -> bool:
-        """Whether nothing is left to run in this arm."""
+        """Whether the arm has nothing left to run."""
         return not self.ready and not self.undrawn
 
 
 class ArmDesign:
-    """Answers what is to be run in one arm. Rounds that are known are kept: what they depend on is final.
+    """Determines what to run in one arm. Known rounds are cached, since everything they depend on is final.
 
     Args:
         plan: the study.
         arm: one of its arms.
-        source: where the values of its rounds come from.
+        source: the source of the values of its rounds.
     """
 
     def __init__(self, plan: StudyPlan, arm: PlannedArm, source: Rounds) -> None:
@@ -62,7 +62,7 @@ class ArmDesign:
         self._rounds: list[tuple[PlannedTrial, ...]] = []
 
     def progress(self, states: States) -> ArmProgress:
-        """Return where the arm stands, given the states of at least its own trials by trial id."""
+        """Return the state of the arm, given the states, by trial id, of at least its own trials."""
         found = self._decided(states)
         behind = _behind(found, states)
         return replace(found, ready=(*found.ready, *behind), behind=behind)
@@ -114,7 +114,7 @@ class ArmDesign:
 
 
 def _behind(arm: ArmProgress, states: States) -> tuple[WorkUnit, ...]:
-    """Return the units that catch up with journals that lost lines of trials that need nothing else."""
+    """Return the units that restore lost journal lines of trials that need no other work."""
     lost = {pruning.trial.trial_id: pruning.epoch for pruning in arm.pruned}
     wanted = {unit.trial.trial_id for unit in arm.ready}
     units = []
@@ -129,7 +129,7 @@ def _behind(arm: ArmProgress, states: States) -> tuple[WorkUnit, ...]:
 
 
 def _observations(tune: list[PlannedTrial], pruned: list[Pruning], states: States) -> tuple[Observation, ...]:
-    """Return what became of trials that have all ended, in trial order."""
+    """Return the outcomes of trials that have all ended, in trial order."""
     lost = {pruning.trial.trial_id: pruning for pruning in pruned}
     observations = []
     for trial in tune:
@@ -144,7 +144,7 @@ def _observations(tune: list[PlannedTrial], pruned: list[Pruning], states: State
 def _best(
     rule: BestTrialPerArm, tune: tuple[PlannedTrial, ...], pruned: tuple[Pruning, ...], states: States
 ) -> PlannedTrial | None:
-    """Return the choice of the study's selection rule among the trials trained to the end."""
+    """Return the trial that the study's selection rule picks among those trained to the end, or None."""
     lost = {pruning.trial.trial_id for pruning in pruned}
     by_id = {trial.trial_id: trial for trial in tune if trial.trial_id not in lost}
     histories = ((trial, states[trial.trial_id].history) for trial in by_id.values())

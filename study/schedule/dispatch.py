@@ -1,6 +1,6 @@
-"""Which unit is run next. Keeps the states of all trials in memory and reads one journal again when its trial ends.
+"""Decides which unit to run next. Keeps all trial states in memory and rereads a journal when its trial's unit ends.
 
-The order of units decides when a study ends, never what it finds. No Ray here.
+The order of units affects when a study finishes, never its results. Does not use Ray.
 """
 
 from __future__ import annotations
@@ -27,20 +27,20 @@ from study.schedule.units import WorkUnit
 from study.schedule.workload import Workload
 
 WRITER_GONE_S = 5.0
-"""How long a dead worker's lock may linger before the driver leaves the trial's journal alone."""
+"""Seconds the driver waits for the lock of a lost worker before it leaves the trial's journal unchanged."""
 
 
 @dataclass(frozen=True)
 class _Arm:
     planned: PlannedArm
     design: ArmDesign
-    weight: float  # multiply-adds of one epoch's image
+    weight: float  # multiply-adds per image
 
 
 class Dispatcher:
-    """Hands out the units that may run now, registers those that ended, and draws rounds as they come due.
+    """Hands out units that may run now, records those that ended, and draws rounds as they are needed.
 
-    The caller holds the run folder: there is one writer of the record of rounds.
+    The caller must hold the lock of the run folder, so that the record of rounds has a single writer.
     """
 
     def __init__(self, plan: StudyPlan, folder: RunFolder, states: dict[str, TrialState]) -> None:
@@ -54,7 +54,7 @@ class Dispatcher:
             for arm in plan.arms
         }
         self._tries = 1 + plan.definition.resources.retries
-        self._vain: Counter[str] = Counter()  # how often a trial's unit ended in this run and was still to be done
+        self._vain: Counter[str] = Counter()  # per trial id: units that ended in this run still unfinished
         self._equal_failures = EqualFailures(self._tries)
         self._in_flight: dict[str, WorkUnit] = {}
         self._progress: dict[str, ArmProgress] = {}
@@ -68,30 +68,30 @@ class Dispatcher:
 
     @property
     def arms(self) -> dict[str, ArmProgress]:
-        """Where every arm stands, by arm id."""
+        """The state of every arm, by arm id."""
         return self._progress
 
     @property
     def stopped(self) -> dict[str, Event]:
-        """The failure of every arm that this run has given up on, by arm id; see ``EqualFailures``."""
+        """The failure of every arm that this run has stopped, by arm id; see ``EqualFailures``."""
         stopped = self._equal_failures.stopped()
         return {arm_id: failure for arm_id, failure in stopped.items() if self._progress[arm_id].ready}
 
     @property
     def in_flight(self) -> int:
-        """How many units were handed out and have not ended."""
+        """Number of units handed out that have not ended."""
         return len(self._in_flight)
 
     @property
     def exhausted(self) -> bool:
-        """Whether nothing is running and nothing can be handed out: all is done, or has failed too often."""
+        """Whether no unit is running and none can be handed out: each is done, has failed too often, or is stopped."""
         return not self._in_flight and not self._candidates()
 
     def next_unit(self) -> WorkUnit | None:
-        """Hand out a unit, None when nothing may run now.
+        """Hand out a unit, or None if none may run now.
 
-        First comes the arm with the most work left, since its rounds follow one another and decide when the study
-        ends; then the order of the study file, and that of the trials. Last come trials that would fail again.
+        The arm with the most work left comes first, since its sequential rounds determine when the study ends; ties
+        follow the order of arms in the study file, then that of trials. Trials likely to fail again come last.
         """
         candidates = self._candidates()
         if not candidates:
@@ -102,15 +102,15 @@ class Dispatcher:
             arm_id = unit.trial.arm.arm_id
             return not self._equal_failures.would_fail_again(arm_id, unit.trial.trial_id), left[arm_id]
 
-        unit = max(candidates, key=urgency)  # the first of several
+        unit = max(candidates, key=urgency)  # ties: the first one
         self._in_flight[unit.trial.trial_id] = unit
         return unit
 
     def ended(self, unit: WorkUnit, *, crashed: bool) -> TrialState | None:
-        """Record that a unit has ended, read its journal, and prune the trials that lost.
+        """Record that a unit has ended, reread its journal, and prune the trials that halving eliminates.
 
         Raises:
-            UserError: the trial found a full disk, on which the others would fail as well.
+            UserError: the trial failed on a full disk, which would also fail the others.
         """
         trial_id, arm_id = unit.trial.trial_id, unit.trial.arm.arm_id
         del self._in_flight[trial_id]
@@ -132,7 +132,7 @@ class Dispatcher:
         return state
 
     def workload(self) -> Workload:
-        """Return where the run stands, and what is at work."""
+        """Return the state of the run and the trials in flight."""
         arms = tuple((self._arms[arm_id].planned, progress) for arm_id, progress in self._progress.items())
         return Workload(
             assembled(self._plan, arms, self._states),
@@ -164,7 +164,7 @@ class Dispatcher:
             self._states[pruning.trial.trial_id] = state
 
     def _journal_lost_worker(self, unit: WorkUnit) -> TrialState | None:
-        """Write the ``failed`` event that a worker killed from outside could not write."""
+        """Write the ``failed`` event that a killed worker could not write itself."""
         trial = self._folder.trial(unit.trial.trial_id)
         failure = self._end_of_worker(trial)
         trial.path.mkdir(parents=True, exist_ok=True)
@@ -175,7 +175,7 @@ class Dispatcher:
                 host = state.history.host if (state := read_state(trial.journal)) else None
                 writer.append("failed", **failure, host=host or socket.gethostname())
                 trial.hang.unlink(missing_ok=True)
-        except Timeout:  # it lives on after all, and writes what becomes of the trial
+        except Timeout:  # the worker is still alive and will record the outcome itself
             pass
         return read_state(trial.journal)
 

@@ -1,4 +1,4 @@
-"""Drawing rounds: what the driver of a run does, and no one else. The only importer of the sampler."""
+"""Draws rounds. Only the driver of a run does this, and only this module imports the sampler."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ _LIBRARIES = ("optuna", "scipy", "numpy")
 
 
 class DrawnRounds:
-    """Rounds as recorded; one that is not on record is drawn and recorded before any of its trials can start.
+    """Recorded rounds; a missing round is drawn and recorded before any of its trials can start.
 
     Args:
-        folder: of the run, held by the caller; None keeps the record in memory.
+        folder: the run folder, locked by the caller; None keeps the record in memory.
     """
 
     def __init__(self, folder: RunFolder | None = None) -> None:
@@ -34,14 +34,14 @@ class DrawnRounds:
         self._record = read_rounds(folder) if folder else RecordedRounds()
 
     def known(self, request: RoundRequest, states: Mapping[str, TrialState]) -> KnownRound:  # noqa: ARG002 - as Rounds
-        """Return the round, drawn now if it has to be."""
+        """Return the round, drawing it if necessary."""
         recorded = self._record.recorded(request)
         if recorded is not None and recorded.whole:
             return recorded
         return self.record(request, draw(request, tuple(recorded.values.values()) if recorded else ()))
 
     def record(self, request: RoundRequest, points: tuple[Nuisance, ...]) -> KnownRound:
-        """Record the values of a round; they are on the disk when this returns."""
+        """Record the values of a round; they are on disk when this returns."""
         event = _drawn(request, points)
         if self._folder is not None:
             with JournalWriter(self._folder.rounds) as writer:
@@ -62,7 +62,7 @@ def _drawn(request: RoundRequest, points: tuple[Nuisance, ...]) -> Event:
 
 
 def draw(request: RoundRequest, begun: tuple[Nuisance, ...] = ()) -> tuple[Nuisance, ...]:
-    """Return the values of a round by the sampler, after those that a smaller round drew before."""
+    """Return the values of a round: those of an earlier, smaller draw (``begun``), then new ones from the sampler."""
     search, space = request.plan.definition.search, request.plan.definition.space
     idle = request.plan.idle_nuisance(request.arm)
     wanted = Round(request.arm.arm.arm_id, request.number, request.size, search.sampler_seed, idle)
@@ -71,14 +71,14 @@ def draw(request: RoundRequest, begun: tuple[Nuisance, ...] = ()) -> tuple[Nuisa
 
 
 def recover_rounds(folder: RunFolder) -> None:
-    """Put on record the rounds that have begun and are not: those of older code, or of a damaged record.
+    """Record rounds that have started but are missing from the record, due to older code or damage.
 
-    Call it while ``plan.json`` is still that of the trials. The sampler draws each such round again, which must give
-    what the trials' journals hold. With another release of Optuna it may not; then the journals count, if they hold
-    the whole round.
+    Call this while ``plan.json`` is still the plan of the trials. The sampler redraws each missing round, which must
+    reproduce the values in the trials' journals. Another release of Optuna may draw different values; the values in
+    the journals are then used, provided that they cover the whole round.
 
     Raises:
-        UserError: the journals hold a part of a round, and this release draws other values.
+        UserError: the journals hold only part of a round, and this release of Optuna draws different values.
     """
     if read_rounds(folder).complete or not folder.plan.is_file():
         return
@@ -92,7 +92,7 @@ def recover_rounds(folder: RunFolder) -> None:
 
 
 class _RecoveredRounds:
-    """Rounds by record and journals; those that only the journals tell of are collected for a record that has all."""
+    """Rounds from record and journals; rounds found only in the journals are added to a new, complete record."""
 
     def __init__(self, folder: RunFolder) -> None:
         self._folder = folder
@@ -115,12 +115,12 @@ class _RecoveredRounds:
         return KnownRound(dict(enumerate(points)), whole=True)
 
     def write(self) -> None:
-        """Replace the record at once, so that an interruption leaves the old one, which is known to lack rounds."""
+        """Replace the record atomically, so that an interruption leaves the old one, still marked as incomplete."""
         write_text_atomically(self._folder.rounds, "".join(self._lines))
 
 
 def _other_releases(request: RoundRequest, known: KnownRound, states: Mapping[str, TrialState]) -> tuple[str, ...]:
-    """Return the releases of Optuna, other than the present one, under which trials of a round were begun."""
+    """Return the releases of Optuna, other than the installed one, with which trials of a round were run."""
     ids = [request.trial(place, value).trial_id for place, value in known.values.items()]
     found = {states[trial_id].history.software.get("optuna", "") for trial_id in ids}
     return tuple(sorted(found - {"", version("optuna")}))

@@ -1,6 +1,6 @@
-"""Arms with only identical failures in this run, which are stopped for the rest of it.
+"""Stops arms that have only identical failures, for the rest of the current run.
 
-This is not recorded: the next run tries again. No Ray here.
+Stopped arms are not recorded, so the next run retries them. Does not use Ray.
 """
 
 from __future__ import annotations
@@ -12,12 +12,18 @@ from study.journal.events import Event
 from study.journal.failures import may_pass, signature
 
 ENOUGH_TRIALS = 2
-"""Different trials that end in the same error of the code: a third one would as well."""
+"""Number of different trials that fail with the same code error before a further trial is considered futile."""
 
 
 @dataclass
 class _ArmRecord:
-    """What became of an arm's units in this run: the last failure, and how often which trial ended in it in a row."""
+    """Outcomes of an arm's units in this run.
+
+    Attributes:
+        ended_well: whether any unit ended without failure.
+        failure: the last failure.
+        times: per trial, how often it ended in that failure since a different one last occurred in the arm.
+    """
 
     ended_well: bool = False
     failure: Event | None = None
@@ -25,15 +31,15 @@ class _ArmRecord:
 
 
 class EqualFailures:
-    """Takes note of every unit that ends, and says which arms are not worth another.
+    """Counts identical failures and reports the arms to stop.
 
-    An arm that nothing has ended well in is stopped when two different trials end in the same error of the code. As
-    long as nothing at all has ended well in the run, another arm's equal failure counts as the second. What may pass
-    by itself (memory, disks, lost workers) stops it when one trial has ended in it as often as it may be tried: a lost
-    node takes many trials with it, but only once.
+    An arm without a single successful unit is stopped when two different trials fail with the same code error. As long
+    as no unit of the run has succeeded, identical failures in other arms count too. A transient failure (memory, disks,
+    lost workers) stops the arm only when one trial has failed with it as often as it may be tried, since a lost node
+    fails many trials, but each only once.
 
     Args:
-        tries: how often a trial is tried in one run.
+        tries: maximum number of tries per trial in one run.
     """
 
     def __init__(self, tries: int) -> None:
@@ -41,11 +47,11 @@ class EqualFailures:
         self._arms: defaultdict[str, _ArmRecord] = defaultdict(_ArmRecord)
 
     def ended_well(self, arm_id: str) -> None:
-        """Take note that a unit of the arm came to an end of its own: trained, paused or diverged."""
+        """Record that a unit of the arm ended without failure: trained, paused or diverged."""
         self._arms[arm_id].ended_well = True
 
     def failed(self, arm_id: str, trial_id: str, failure: Event) -> None:
-        """Take note of a failure."""
+        """Record a failure of a trial."""
         arm = self._arms[arm_id]
         if arm.failure is None or signature(arm.failure) != signature(failure):
             arm.times.clear()
@@ -53,12 +59,12 @@ class EqualFailures:
         arm.times[trial_id] += 1
 
     def would_fail_again(self, arm_id: str, trial_id: str) -> bool:
-        """Whether the trial's last failure was an error of the code, which another attempt is unlikely to mend."""
+        """Return whether the trial's last failure was a code error, which another attempt is unlikely to resolve."""
         arm = self._arms[arm_id]
         return arm.failure is not None and trial_id in arm.times and not may_pass(arm.failure)
 
     def stopped(self) -> dict[str, Event]:
-        """Return the last failure of every arm that is left alone, by arm id."""
+        """Return the last failure of every stopped arm, by arm id."""
         return {
             arm_id: arm.failure
             for arm_id, arm in self._arms.items()

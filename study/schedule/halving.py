@@ -1,4 +1,4 @@
-"""Synchronous halving inside one round of one arm: the survivors are known only when all have reached the rung."""
+"""Synchronous halving within one round of one arm: survivors are determined once all trials have reached the rung."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ States = Mapping[str, TrialState]
 
 @dataclass(frozen=True)
 class Pruning:
-    """A trial that ends at a rung, and its objective there."""
+    """A trial that halving ends at a rung, and its objective there."""
 
     trial: PlannedTrial
     epoch: int
@@ -25,16 +25,16 @@ class Pruning:
 
 @dataclass(frozen=True)
 class RoundProgress:
-    """What is left of a round: the units to run now (none: the round is over), and who was pruned so far."""
+    """The state of a round: units to run now (none: the round is over), and trials pruned so far."""
 
     ready: tuple[WorkUnit, ...]
     pruned: tuple[Pruning, ...]
 
 
 def round_progress(trials: Sequence[PlannedTrial], states: States, halving: HalvingSection | None) -> RoundProgress:
-    """Return what is left of a round, from the journals' states alone.
+    """Return the state of a round, derived only from the states of its trials.
 
-    A ``pruned`` event is a record, not an input: the decision is made again from the objectives at the rungs.
+    A ``pruned`` event is a record, not an input: the decision is recomputed from the objectives at the rungs.
     """
     entrants, pruned = list(trials), list[Pruning]()
     rungs, keep = (halving.rungs, halving.keep) if halving else ((), 1.0)
@@ -53,7 +53,7 @@ def round_progress(trials: Sequence[PlannedTrial], states: States, halving: Halv
 
 
 def _survivors(objectives: dict[str, float], keep: int) -> set[str]:
-    """Return the ``keep`` best trials and all that tie with the last of them."""
+    """Return the ``keep`` best trials and any that tie with the last of them."""
     ranked = sorted(objectives.values(), reverse=True)
     if not ranked:
         return set()

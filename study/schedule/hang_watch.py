@@ -1,7 +1,8 @@
-"""Ends a worker whose trial hangs, and says where it hung.
+"""Terminates a worker whose trial hangs, and reports where it hung.
 
-The watch is ``faulthandler``'s own thread, which needs nothing of Python: it also ends code that holds the interpreter
-for ever. It begins with the first sign of life, so that waiting for images that another process decodes is no hanging.
+The watchdog is the native thread of ``faulthandler``, which works without the interpreter lock, so it also terminates
+code that never releases it. It starts with the first heartbeat, so that waiting for another process to decode images
+does not count as hanging.
 """
 
 from __future__ import annotations
@@ -21,11 +22,11 @@ _FRAME = re.compile(r'^  File "([^"]+)", line (\d+) in (.+)$', re.MULTILINE)
 
 @contextmanager
 def ended_when_hung(trace: Path, after_s: float | None) -> Iterator[None]:
-    """End this process when the work in the block gives no sign of life for ``after_s`` seconds.
+    """Terminate this process if the work in the block emits no heartbeat for ``after_s`` seconds.
 
     Args:
-        trace: where the stacks of all threads are written then; gone when the block ends by itself.
-        after_s: None watches nothing.
+        trace: file for the stacks of all threads at termination; removed when the block exits normally.
+        after_s: the limit in seconds; None disables the watchdog.
     """
     if after_s is None:
         yield
@@ -51,12 +52,12 @@ def ended_when_hung(trace: Path, after_s: float | None) -> Iterator[None]:
 
 
 def read_hang(trace: Path) -> tuple[str, str] | None:
-    """Return where in its code a worker hung, and the stacks of its threads; None when it did not end by that."""
+    """Return the code location where a worker hung, and the stacks of its threads; None if it did not hang."""
     try:
         stacks = trace.read_text(encoding="utf-8", errors="replace")
     except FileNotFoundError:
         return None
-    if not stacks:  # it was killed
+    if not stacks:  # killed, not hung
         return None
-    main = _FRAME.search(stacks.rpartition("\n\n")[2])  # the main thread comes last, its newest frame first
+    main = _FRAME.search(stacks.rpartition("\n\n")[2])  # the main thread is last, with its newest frame first
     return (f"{main[1]}, line {main[2]}, in {main[3]}" if main else "unknown code"), stacks

@@ -1,7 +1,7 @@
-"""Where a run stands: the plan, the rounds drawn, the journals, and which trials the plan asks for given these.
+"""The progress of a run: the trials that the plan requires, given the rounds drawn and the journals, and their states.
 
-Trials that the study file no longer asks for (other settings, other seeds, values of another sampler) keep their
-journals, and are found again when the file asks for them again, but they are no part of the progress or the tables.
+Trials that the study file no longer requires (other settings, other seeds, values from another sampler) keep their
+journals and are reused if the file requires them again, but they do not appear in the progress or the tables.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from study.schedule.rounds import Rounds, read_rounds
 
 @dataclass(frozen=True)
 class TrialProgress:
-    """One trial that the plan asks for: its journal, if it has one, and where halving ended it, if it did."""
+    """One trial that the plan requires: its history, if it has a journal, and its pruning, if halving ended it."""
 
     arm: PlannedArm
     trial: PlannedTrial
@@ -39,24 +39,24 @@ class TrialProgress:
 
     @property
     def is_done(self) -> bool:
-        """Whether the trial needs no more work: it completed, was pruned, or diverged and would again."""
+        """Whether the trial needs no more work: it completed, was pruned, or diverged and would diverge again."""
         return self.state in ("completed", "pruned", "diverged") and not self.is_behind
 
     @property
     def is_behind(self) -> bool:
-        """Whether the journal has lost records of epochs that were done; the next run puts them back."""
+        """Whether the journal has lost records of completed epochs; the next run restores them."""
         return self.history is not None and not self.history.has_epochs(self.epochs_run)
 
     @property
     def epochs_run(self) -> int:
-        """Epochs that count: those until halving ended the trial, else all that were done."""
+        """Number of epochs that count: up to the epoch at which halving ended the trial, else all completed epochs."""
         if self.pruning is not None:
             return self.pruning.epoch
         return self.history.epoch if self.history is not None else 0
 
     @property
     def objective(self) -> float | None:
-        """The objective at the last epoch that counts; None when not evaluated yet or not finite."""
+        """The objective at the last epoch that counts; None if not evaluated yet or not finite."""
         if self.pruning is not None:
             return self.pruning.objective
         return self.history.objective if self.history is not None else None
@@ -64,7 +64,7 @@ class TrialProgress:
 
 @dataclass(frozen=True)
 class RunProgress:
-    """All arms of a plan in its order, each with where it stands, and all trials that are known so far."""
+    """The state of all arms, in plan order, and all trials known so far."""
 
     plan: StudyPlan
     arms: tuple[tuple[PlannedArm, ArmProgress], ...]
@@ -72,25 +72,28 @@ class RunProgress:
 
     @property
     def done(self) -> int:
-        """Trials that need no more work."""
+        """Number of trials that need no more work."""
         return sum(trial.is_done for trial in self.trials)
 
     @property
     def failed(self) -> int:
-        """Trials whose last attempt failed and that would be tried again."""
+        """Number of trials whose last attempt failed and that would be retried."""
         return sum(trial.state == "failed" for trial in self.trials)
 
     @property
     def total(self) -> int:
-        """All trials, those not sampled yet included, and without confirm trials that cannot come."""
+        """Number of all trials, including those not sampled yet; without confirm trials for arms that failed to select.
+
+        An arm fails to select if none of its tune trials ended with a finite objective.
+        """
         return sum(tune_total(self.plan, *arm) + confirm_total(self.plan, arm[1]) for arm in self.arms)
 
     def trials_of(self, arm: PlannedArm) -> list[TrialProgress]:
-        """Return the trials of one arm that are known so far."""
+        """Return the trials of one arm known so far."""
         return [trial for trial in self.trials if trial.arm.arm.arm_id == arm.arm.arm_id]
 
     def with_histories(self, histories: Mapping[str, TrialHistory]) -> RunProgress:
-        """Return the same with newer journals of some trials, by trial id, that have not ended since."""
+        """Return a copy with newer histories, by trial id, of some trials that are still in flight."""
         trials = tuple(
             replace(trial, history=histories.get(trial.trial.trial_id, trial.history)) for trial in self.trials
         )
@@ -98,30 +101,30 @@ class RunProgress:
 
 
 def tune_total(plan: StudyPlan, arm: PlannedArm, progress: ArmProgress) -> int:
-    """Return how many tune trials the arm has in the end."""
+    """Return the final number of tune trials of the arm."""
     return len(progress.tune) if progress.selected or progress.failure else plan.tune_trials(arm)
 
 
 def confirm_total(plan: StudyPlan, progress: ArmProgress) -> int:
-    """Return how many confirm trials the arm has in the end; none where there was nothing to choose from."""
+    """Return the final number of confirm trials of the arm; 0 if no tune trial could be selected."""
     return 0 if progress.failure else len(plan.definition.confirm.seeds)
 
 
 def progress_of(plan: StudyPlan, states: Mapping[str, TrialState], rounds: Rounds) -> RunProgress:
-    """Return where a run stands; a pure function of the plan, the journals and the rounds drawn."""
+    """Return the progress of a run; a function of the plan, the journals and the rounds drawn."""
     return assembled(plan, tuple((arm, ArmDesign(plan, arm, rounds).progress(states)) for arm in plan.arms), states)
 
 
 def assembled(
     plan: StudyPlan, arms: tuple[tuple[PlannedArm, ArmProgress], ...], states: Mapping[str, TrialState]
 ) -> RunProgress:
-    """Return where a run stands, given where its arms stand by the same states."""
+    """Return the progress of a run, given the progress of its arms, derived from the same states."""
     trials = tuple(trial for arm, progress in arms for trial in _trials(arm, progress, states))
     return RunProgress(plan, arms, trials)
 
 
 def read_progress(folder: RunFolder, plan: StudyPlan | None = None) -> RunProgress:
-    """Return where the run in a folder stands: by its own plan, or by that of another edition of its study.
+    """Return the progress of the run in a folder, under its own plan or that of another edition of its study.
 
     Raises:
         UserError: the folder holds no plan.

@@ -1,8 +1,8 @@
-"""Rounds of tune trials, and the record a run folder keeps of the values each round drew.
+"""Rounds of tune trials, and the record in a run folder of the values drawn for each round.
 
 The driver draws a round once and records it before any of its trials starts. Everything else reads the record, so
-``status``, ``collect`` and ``report`` need no sampler, and another release of the sampler's libraries changes nothing
-about a study that has been run. Do not import Optuna here.
+``status``, ``collect`` and ``report`` need no sampler, and another release of the sampler's libraries does not affect
+a study that has been run. Do not import Optuna here.
 """
 
 from __future__ import annotations
@@ -23,10 +23,10 @@ from study.plan.plan import PlannedArm, PlannedTrial, StudyPlan, plan_trial
 
 @dataclass(frozen=True)
 class Observation:
-    """What became of one trial of an earlier round.
+    """The outcome of one trial of an earlier round.
 
-    ``value`` is the final objective (larger is better), None when the trial was pruned or diverged. ``rungs`` holds
-    the objectives of a pruned trial by epoch; without any, the trial diverged.
+    ``value`` is the final objective (larger is better), or None if the trial was pruned or diverged. ``rungs`` holds
+    the objectives of a pruned trial by epoch; if ``value`` is None and ``rungs`` is empty, the trial diverged.
     """
 
     nuisance: Nuisance
@@ -41,10 +41,10 @@ class RoundRequest:
     Attributes:
         plan: the study.
         arm: one of its arms.
-        number: of the round, from 0.
-        size: points wanted.
+        number: number of the round, from 0.
+        size: number of points requested.
         told: the arm's trials of earlier rounds, in trial order.
-        observations: what became of them, in the same order.
+        observations: their outcomes, in the same order.
     """
 
     plan: StudyPlan
@@ -56,10 +56,11 @@ class RoundRequest:
 
     @property
     def drawn_from(self) -> dict[str, Any]:
-        """What identifies the round: two requests that agree in it draw the same values, up to their size.
+        """The identity of the round: requests with equal identities draw the same values, up to their size.
 
-        The results of earlier trials are left out, since their ids decide them; so a repeated trial whose last bits
-        differ does not move the rounds after it. The first round is shared by all arms in which the same values act.
+        The results of earlier trials are omitted, since trial ids determine them; a repeated trial whose result differs
+        in the last bits thus does not change later rounds. The first round is shared by all arms in which the same
+        values have an effect.
         """
         search = self.plan.definition.search
         later = {"arm_id": self.arm.arm.arm_id, "told": [trial.trial_id for trial in self.told]}
@@ -86,25 +87,25 @@ class RoundRequest:
 
 @dataclass(frozen=True)
 class KnownRound:
-    """The values known of a round by their place in it, and whether these are all it has."""
+    """The known values of a round by their place in it, and whether they are the whole round."""
 
     values: Mapping[int, Nuisance]
     whole: bool
 
 
 class Rounds(Protocol):
-    """Where the values of rounds come from."""
+    """A source of the values of rounds."""
 
     def known(self, request: RoundRequest, states: Mapping[str, TrialState]) -> KnownRound:
-        """Return what is known of a round; ``states`` are those of at least the arm's own trials."""
+        """Return the known values of a round; ``states`` must cover at least the arm's own trials."""
 
 
 class RecordedRounds:
-    """Rounds by the record of a run folder, or by the journals of the trials where that is not complete.
+    """Rounds from the record of a run folder, or from the journals of the trials if the record is incomplete.
 
     Args:
         events: ``drawn`` events.
-        complete: whether every round that has begun is among them; not so in folders of older code, or after damage.
+        complete: whether they include every round that has started; False for folders of older code, or after damage.
     """
 
     def __init__(self, events: Iterable[Event] = (), *, complete: bool = True) -> None:
@@ -114,20 +115,20 @@ class RecordedRounds:
             self.add(event)
 
     def add(self, event: Event) -> None:
-        """Add a ``drawn`` event; of several for one round the largest counts."""
+        """Add a ``drawn`` event; if a round has several, the largest counts, and of equal ones the last."""
         key = _key(event["drawn_from"])
         if key not in self._drawn or event["size"] >= self._drawn[key]["size"]:
             self._drawn[key] = event
 
     def recorded(self, request: RoundRequest) -> KnownRound | None:
-        """Return what the record holds of a round; not whole where fewer points were drawn than are wanted now."""
+        """Return the recorded values of a round; not whole if fewer points were drawn than are now requested."""
         event = self._drawn.get(_key(request.drawn_from))
         if event is None:
             return None
         return KnownRound(dict(enumerate(event["nuisance"][: request.size])), event["size"] >= request.size)
 
     def known(self, request: RoundRequest, states: Mapping[str, TrialState]) -> KnownRound:
-        """Return a round as recorded, else as journalled; without values where it has not been drawn."""
+        """Return a round from the record, else from the journals; without values if it has not been drawn."""
         recorded = self.recorded(request)
         if recorded is not None or self.complete:
             return recorded or KnownRound({}, whole=False)
@@ -135,17 +136,17 @@ class RecordedRounds:
 
 
 def read_rounds(folder: RunFolder) -> RecordedRounds:
-    """Return the rounds recorded in a run folder; damaged lines count as missing."""
+    """Return the rounds recorded in a run folder; damaged lines are skipped and make the record incomplete."""
     journal = read_journal(folder.rounds)
     events = [event for event in journal.events if event["event"] == "drawn"]
     return RecordedRounds(events, complete=bool(events) and not journal.torn)
 
 
 def journalled_round(request: RoundRequest, states: Mapping[str, TrialState]) -> KnownRound:
-    """Return what the trials' own journals say of a round, for run folders whose record lacks it.
+    """Return the values of a round from the trials' own journals, for run folders whose record lacks it.
 
-    Of several trials at one place the last planned counts: it belongs to the latest edition of the study. A round with
-    fewer trials than wanted is whole where trials that come after it have begun.
+    If several trials share a place, the last one planned counts, since it belongs to the latest edition of the study. A
+    round with fewer trials than requested is whole if trials that come after it have started.
     """
     values: dict[int, Nuisance] = {}
     followed = False
@@ -160,7 +161,7 @@ def journalled_round(request: RoundRequest, states: Mapping[str, TrialState]) ->
 
 
 def _events_of(request: RoundRequest, states: Mapping[str, TrialState]) -> Iterator[Event]:
-    """Yield the ``planned`` events of the arm's trials that the present plan would plan the same way."""
+    """Yield the ``planned`` events of the arm's trials that the current plan would plan identically."""
     plan, arm = request.plan, request.arm
     acting = plan.definition.space.nuisance.keys() - plan.idle_nuisance(arm)
     for trial_id, state in states.items():
@@ -190,7 +191,7 @@ def _key(drawn_from: Mapping[str, Any]) -> str:
 
 
 def _plain(values: NuisanceRange) -> list[Any]:
-    """Return a range in a form of its own, so that records outlive changes of how study files are written."""
+    """Return a range in a dedicated format, so that records survive changes to the study file format."""
     if isinstance(values, Choice):
         return ["choice", *values.values]
     if isinstance(values, FloatRange):

@@ -1,8 +1,8 @@
-"""Nuisance values of one arm, a round at a time: quasi-random first, then Optuna's TPE told every earlier result.
+"""Samples the nuisance values of one arm round by round: quasi-random first, then Optuna's TPE on all earlier results.
 
-Both are functions of their arguments alone, as long as Optuna and SciPy stay at their releases; ``drawing`` records
-what they returned. Values are rounded to six significant digits, so that the last bits of a
-library's arithmetic do not decide which trials a study holds.
+For fixed releases of Optuna and SciPy, both samplers are functions of their arguments alone; ``drawing`` records their
+results. Values are rounded to six significant digits, so that the last bits of a library's arithmetic do not determine
+which trials a study contains.
 """
 
 from __future__ import annotations
@@ -26,12 +26,12 @@ from study.schedule.rounds import Observation
 Ranges = Mapping[str, NuisanceRange]
 
 ATTEMPTS_PER_POINT = 16
-"""How often a point that repeats an earlier one is drawn again before the round is left smaller."""
+"""Number of draws per point of a round; if too few of them are distinct, the round is left smaller."""
 
 
 @dataclass(frozen=True)
 class Round:
-    """Which round of which arm, how many points it is to have, and which of the values do nothing in this arm."""
+    """The round to sample: its arm, number, size and seed, and the values that have no effect in the arm (``idle``)."""
 
     arm_id: str
     number: int
@@ -41,15 +41,16 @@ class Round:
 
 
 def sample_round(ranges: Ranges, wanted: Round, earlier: Sequence[Observation]) -> tuple[Nuisance, ...]:
-    """Return the distinct points of a round; fewer than its size only when the ranges hold no more.
+    """Return the distinct points of a round; fewer than its size if too few distinct points were drawn.
 
-    The first round is the same for every arm, so that arms are first compared at paired values: values that do nothing
-    in an arm are drawn there too, but are no part of its points, which would else be one trial under several values.
+    The first round is the same for every arm, so that arms are first compared at paired values. Values without effect
+    in an arm are therefore drawn too, but excluded from its points; otherwise the same trial would occur under several
+    values.
 
     Args:
-        ranges: nuisance ranges by name; with none, the only point is the empty one.
-        wanted: the round.
-        earlier: every trial of the rounds before, in trial order.
+        ranges: nuisance ranges by name; without any, the only point is the empty one.
+        wanted: the round to sample.
+        earlier: every trial of the earlier rounds, in trial order.
     """
     acting = {name: values for name, values in ranges.items() if name not in wanted.idle}
     if not acting:
@@ -68,9 +69,9 @@ def sample_round(ranges: Ranges, wanted: Round, earlier: Sequence[Observation]) 
 
 
 def _quasi_random(ranges: Ranges, wanted: Round) -> Iterator[Nuisance]:
-    """Yield points of a scrambled Sobol sequence (Sobol 1967; scrambling after Owen 1998)."""
+    """Yield points of a scrambled Sobol sequence (Sobol 1967; scrambling: Owen 1998)."""
     engine = qmc.Sobol(len(ranges), scramble=True, rng=np.random.default_rng(wanted.sampler_seed))
-    draws = 2 ** math.ceil(math.log2(wanted.size * ATTEMPTS_PER_POINT))  # whole powers of two keep the balance
+    draws = 2 ** math.ceil(math.log2(wanted.size * ATTEMPTS_PER_POINT))  # powers of two keep the sequence balanced
     for quantiles in engine.random(draws):
         yield {
             name: _rounded(ranges[name], ranges[name].at(float(quantile)))
@@ -79,10 +80,10 @@ def _quasi_random(ranges: Ranges, wanted: Round) -> Iterator[Nuisance]:
 
 
 def _suggested(ranges: Ranges, wanted: Round, earlier: Sequence[Observation]) -> Iterator[Nuisance]:
-    """Yield points of Optuna's TPE (Bergstra et al. 2011), told the earlier trials in trial order.
+    """Yield points suggested by Optuna's TPE (Bergstra et al. 2011), given the earlier trials in trial order.
 
-    The quasi-random round is its start-up phase. A diverged trial is told as pruned before its first report, which TPE
-    ranks below every other; as ``FAIL`` it would be ignored and its neighbourhood proposed again.
+    The quasi-random round serves as the start-up phase. A diverged trial is passed as pruned before its first report,
+    which TPE ranks below all others; passed as ``FAIL``, it would be ignored and its neighborhood proposed again.
     """
     distributions = {name: _distribution(ranges[name]) for name in sorted(ranges)}
     optuna.logging.set_verbosity(optuna.logging.WARNING)

@@ -1,4 +1,4 @@
-"""What is run: one planned trial, to its end or to a rung."""
+"""The unit of work: one planned trial, trained to its end or to a rung."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from study.plan.plan import PlannedTrial
 
 @dataclass(frozen=True)
 class WorkUnit:
-    """One trial to be trained until ``until_epoch`` epochs are done (a rung), or to its end when that is None."""
+    """One trial to train until ``until_epoch`` epochs are done (a rung), or to its end if that is None."""
 
     trial: PlannedTrial
     until_epoch: int | None = None

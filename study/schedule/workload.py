@@ -1,4 +1,4 @@
-"""A driver's view of a run in progress: its state, and which trials are active."""
+"""The driver's view of a run in progress: its state and the trials in flight."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from study.schedule.progress import RunProgress
 
 @dataclass(frozen=True)
 class Workload:
-    """A run at the moment a unit was handed out or ended.
+    """The state of a run when a unit was handed out or ended.
 
     Attributes:
-        progress: where it stood then.
-        in_flight: the journals of the trials handed out, by trial id, in the order they were.
+        progress: the progress at that time.
+        in_flight: the journals of the trials in flight, by trial id, in the order they were handed out.
     """
 
     progress: RunProgress
@@ -23,20 +23,20 @@ class Workload:
 
     @property
     def trials_done(self) -> int:
-        """Trials that need no more work."""
+        """Number of trials that need no more work."""
         return self.progress.done
 
     @property
     def trials_total(self) -> int:
-        """All trials, those not sampled yet included."""
+        """Number of all trials, including those not sampled yet."""
         return self.progress.total
 
     @property
     def failed(self) -> int:
-        """Trials whose last attempt failed."""
+        """Number of trials whose last attempt failed."""
         return self.progress.failed
 
     def now(self) -> RunProgress:
-        """Return where the run stands by the journals that the workers write at this moment."""
+        """Return the current progress, with the journals that the workers are writing reread."""
         histories = {trial_id: read_history(journal) for trial_id, journal in self.in_flight.items()}
         return self.progress.with_histories({key: found for key, found in histories.items() if found is not None})
