@@ -1,4 +1,4 @@
-"""The lines of a journal by kind of event; a line of another shape counts as incomplete."""
+"""Schemas of journal lines by kind of event; a line that does not match its schema counts as damaged."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ Seconds = Annotated[FiniteFloat, Field(ge=0, lt=253_402_300_800)]
 
 
 class _Line(BaseModel):
-    """Fields of every line; keys that were added or removed later are not damage."""
+    """Fields of every line. Unknown keys are allowed, so journals of other versions stay readable."""
 
     model_config = ConfigDict(strict=True, extra="allow")
 
@@ -90,7 +90,7 @@ class _Epoch(_Line):
 
 
 class _Rung(_Line):
-    """``rungs``: the epochs at which the trial has paused so far; older lines lack it."""
+    """``rungs``: the epochs at which the trial has paused so far; absent in older lines."""
 
     epoch: Epoch
     objective: FiniteFloat | None
@@ -131,7 +131,7 @@ class _Finished(_Line):
 
 
 class _Failed(_Line):
-    """``epoch``: the epochs done before the failure; older lines lack it."""
+    """``epoch``: the number of epochs done before the failure; absent in older lines."""
 
     kind: str
     message: str
@@ -167,10 +167,10 @@ _KINDS: dict[str, type[_Line]] = {
 
 
 def check_event(document: Event) -> None:
-    """Check that a line has the fields of its kind of event; unknown kinds pass.
+    """Check that a line matches the schema of its kind of event; unknown kinds need only the common fields.
 
     Raises:
-        ValueError: a field is missing, of another type, or out of its range.
+        ValueError: a field is missing, has the wrong type, or is out of range.
     """
     name = document.get("event")
     model = _KINDS.get(name, _Line) if isinstance(name, str) else _Line

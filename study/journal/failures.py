@@ -1,4 +1,4 @@
-"""When two failures are identical, so that they are reported once and not retried needlessly."""
+"""Recognizes identical failures, so that they are reported once and not retried needlessly."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 _VARIES = re.compile(r"0x[0-9a-f]+|\b(?=\w*\d)[0-9a-f]{8,}\b|\d+(?:\.\d+)?(?:e[-+]?\d+)?", re.IGNORECASE)
-"""Parts that differ between messages of the same failure: addresses, trial ids, sizes, indices, amounts of memory."""
+"""Parts that vary between messages of the same failure: addresses, trial ids, sizes, indices, amounts of memory."""
 
 _PLACE = re.compile(r'^ *File "([^"]+)", line (\d+), in (.+)$', re.MULTILINE)
 _ENVIRONMENT = re.compile(
@@ -18,7 +18,7 @@ _ENVIRONMENT = re.compile(
 
 
 def signature(failure: Mapping[str, Any]) -> str:
-    """Return what ``failed`` events with the same cause have in common: kind, place in the code, message.
+    """Return a key shared by ``failed`` events with the same cause: kind, code location and message.
 
     Numbers, addresses and ids in the message are ignored.
     """
@@ -28,9 +28,9 @@ def signature(failure: Mapping[str, Any]) -> str:
 
 
 def may_pass(failure: Mapping[str, Any]) -> bool:
-    """Whether the same trial might succeed if retried, regardless of its values.
+    """Return whether a retry of the same trial might succeed.
 
-    True for failures that depend on memory, disks, networks or the life of processes, but not for code errors.
+    True for failures caused by memory, disks, networks or lost processes; False for code errors.
     """
     trace = failure.get("traceback") or ""
     return failure["kind"] not in ("crashed", "data") or not trace or bool(_ENVIRONMENT.search(trace))

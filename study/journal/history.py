@@ -1,4 +1,4 @@
-"""What the events of one trial amount to."""
+"""The history of one trial, derived from its events."""
 
 from __future__ import annotations
 
@@ -17,21 +17,24 @@ State = Literal["waiting", "running", "paused", "pruned", "completed", "diverged
 
 @dataclass(frozen=True)
 class TrialHistory:
-    """What the events of one trial amount to.
+    """The history of one trial, derived from its events.
 
     Attributes:
+        trial_id: id of the trial.
         planned: the first ``planned`` event.
-        attempts: how often a worker started.
-        epochs: the first record of every epoch, in order of epochs; MLflow shows the same one.
-        epoch: epochs done, 0 before the first; of a completed trial all of them, also where their lines are lost.
-        objective: of the last rung, pruning or end; None before.
-        finished: the ``finished`` event.
-        failures: the ``failed`` events in order, each with the ``attempt`` (from 1) and ``host`` it ended.
-        software: the versions named by the last ``started`` event.
-        host: the machine of the last ``started`` event.
-        busy_seconds: from the start to the last sign of life of every attempt; timing, never a result.
-        updated: unix seconds of the last event.
-        torn: lines of the journal that were not readable.
+        attempts: number of times a worker started the trial.
+        epochs: the first record of every epoch, in epoch order; MLflow shows the same records.
+        state: the current state of the trial.
+        epoch: number of epochs done, 0 before the first; for a completed trial all of them, even if their lines are
+            lost.
+        objective: objective at the last rung, pruning or end; None before the first of these, or if not finite.
+        finished: the ``finished`` event, if any.
+        failures: the ``failed`` events in order, each with its ``attempt`` (from 1) and ``host``.
+        software: the versions recorded by the last ``started`` event.
+        host: the machine recorded by the last ``started`` event.
+        busy_seconds: time from the first to the last event of each attempt, summed; timing, never a result.
+        updated: Unix time of the last event, in seconds.
+        torn: number of unreadable lines in the journal.
     """
 
     trial_id: str
@@ -51,21 +54,21 @@ class TrialHistory:
 
     @property
     def seconds(self) -> float:
-        """Seconds of work in the epochs that counted."""
+        """Total seconds of work, over the records in ``epochs``."""
         return float(sum(record["seconds"] for record in self.epochs.values()))
 
     @property
     def is_final(self) -> bool:
-        """Whether running the trial again could not change anything: it completed or diverged."""
+        """Whether rerunning the trial could not change its outcome: it completed or diverged."""
         return self.state in ("completed", "diverged")
 
     @property
     def is_whole(self) -> bool:
-        """Whether the journal still holds every epoch that the trial is known to have done."""
+        """Whether the journal still holds a record of every epoch that the trial is known to have done."""
         return self.has_epochs(self.epoch)
 
     def has_epochs(self, count: int) -> bool:
-        """Return whether the records of the first ``count`` epochs are there."""
+        """Return whether the journal holds the records of the first ``count`` epochs."""
         return all(epoch in self.epochs for epoch in range(1, count + 1))
 
 
@@ -82,18 +85,18 @@ _STATE_AFTER: dict[str, State] = {
 
 
 def _next_state(state: State, event: Event) -> State:
-    """Completed and diverged are final; anything else is what the last event says."""
+    """Return the state after an event; completed and diverged are final."""
     if state in ("completed", "diverged"):
         return state
     if event["event"] == "failed":
         return "diverged" if event["kind"] == "diverged" else "failed"
-    if event["event"] == "planned" and state != "waiting":  # a second plan of a trial that has begun changes nothing
+    if event["event"] == "planned" and state != "waiting":  # replanning a started trial changes nothing
         return state
     return _STATE_AFTER.get(event["event"], state)
 
 
 def derive_history(events: Iterable[Event], torn: int = 0) -> TrialHistory | None:
-    """Return what the events amount to, or None when the trial's ``planned`` event is not among them."""
+    """Return the history derived from the events, or None if they include no ``planned`` event."""
     events = tuple(events)
     planned = next((event for event in events if event["event"] == "planned"), None)
     if planned is None:
@@ -105,7 +108,7 @@ def derive_history(events: Iterable[Event], torn: int = 0) -> TrialHistory | Non
         state = _next_state(state, event)
     limit = _epochs_planned(planned)
     records = [event for event in events if event["event"] == "epoch" and event["epoch"] <= limit]
-    epochs = {event["epoch"]: event for event in reversed(records)}  # of a repeated one the first
+    epochs = {event["epoch"]: event for event in reversed(records)}  # the first record of each epoch wins
     finished = next((event for event in events if event["event"] == "finished"), None)
     attempts = _attempts(events)
     started = attempts[-1][0] if attempts else {}
@@ -128,13 +131,13 @@ def derive_history(events: Iterable[Event], torn: int = 0) -> TrialHistory | Non
 
 
 def _epochs_planned(planned: Event) -> float:
-    """Return the largest possible number of epochs; a line with more was not written by the trial."""
+    """Return the maximum number of epochs; a line with a larger number was not written by the trial."""
     limit: float = planned.get("config", {}).get("optimization", {}).get("epochs", math.inf)
     return limit
 
 
 def _epochs_done(events: tuple[Event, ...], finished: Event | None) -> int:
-    """Return the epochs done, as whichever line is left knows them; a ``failed`` line of older code does not."""
+    """Return the number of epochs done, from any surviving line; ``failed`` lines of older code do not record it."""
     if finished is not None:
         return int(finished["epochs_run"])
     known = (event.get("epoch") for event in events if event["event"] in ("epoch", "paused", "pruned", "failed"))
@@ -142,7 +145,7 @@ def _epochs_done(events: tuple[Event, ...], finished: Event | None) -> int:
 
 
 def _attempts(events: Iterable[Event]) -> list[list[Event]]:
-    """Return the worker's events by attempt; each begins with ``started``, unless that line was torn."""
+    """Return the worker's events grouped by attempt; each group begins with ``started``, unless that line is torn."""
     attempts: list[list[Event]] = []
     for event in events:
         if event["event"] == "started" or (not attempts and event["event"] not in _EVENTS_OF_THE_DRIVER):
@@ -162,13 +165,13 @@ def _failures(attempts: list[list[Event]]) -> tuple[Event, ...]:
 
 
 def read_history(path: Path) -> TrialHistory | None:
-    """Return what the journal at ``path`` amounts to, or None when it names no trial yet."""
+    """Return the history derived from the journal at ``path``, or None if it has no ``planned`` event yet."""
     journal = read_journal(path)
     return derive_history(journal.events, journal.torn)
 
 
 def read_histories(folder: RunFolder) -> dict[str, TrialHistory]:
-    """Return the history of every trial of a run by trial id, in the order of ids."""
+    """Return the history of every trial of a run by trial id, in order of ids."""
     paths = sorted(folder.trials.glob("*/journal.jsonl"))
     histories = (read_history(path) for path in paths)
     return {history.trial_id: history for history in histories if history is not None}

@@ -1,9 +1,10 @@
-"""The journal of a trial: append-only JSON lines on the study's storage, and what is known from them.
+"""Reads and writes the journal of a trial: append-only JSON lines on the study's storage.
 
-A line is appended with one ``write`` and flushed to the disk before ``append`` returns, so a killed worker leaves at
-most one torn line at the end. Storage may lose more: every line carries a checksum, and has the fields of its event.
-Readers skip and count lines of which that is not true; a writer that finds one at the end starts on a new line. What
-lost lines said is told again by the trial's checkpoint or weights when it is run again, see ``TrialHistory.is_whole``.
+A line is appended with one ``write`` and flushed to disk before ``append`` returns, so a killed worker leaves at most
+one torn line at the end. Storage may lose more, so every line carries a checksum and must match the schema of its
+event. Readers skip and count lines that fail these checks; a writer starts on a new line if the last one is
+unterminated. Lost records are restored from the trial's checkpoint or weights when it is rerun, see
+``TrialHistory.is_whole``.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ from trainables.foundation.sealed_json import read_object, seal
 
 @dataclass(frozen=True)
 class Journal:
-    """The readable events of one journal in the order of the file, and how many lines were not readable."""
+    """The readable events of one journal, in file order, and the number of unreadable lines (``torn``)."""
 
     events: tuple[Event, ...]
     torn: int
@@ -47,13 +48,13 @@ class JournalWriter:
         self.close()
 
     def append(self, event: str, **fields: Any) -> None:
-        """Append one event with the current time; it is on the disk when this returns.
+        """Append one event with the current time; it is on disk when this returns.
 
-        NaN and infinity have no JSON form and are written as null; halves of characters, which file names may hold, as
-        their escapes.
+        NaN and infinity have no JSON form and are written as null. Lone surrogates, which file names may contain, are
+        written as escapes.
 
         Raises:
-            OSError: the disk is full; names the journal. What was written of the line is a torn one.
+            OSError: the disk is full; the message names the journal. A partially written line counts as torn.
         """
         line = sealed_line({"event": event, "time": time.time(), **fields})
         with naming(self._path):
@@ -72,7 +73,7 @@ class JournalWriter:
 
 
 def sealed_line(event: Event) -> str:
-    """Return an event as a line of a journal."""
+    """Return an event as a journal line, with its checksum."""
     return seal(_writable(event)) + "\n"
 
 
@@ -89,7 +90,7 @@ def _writable(value: Any) -> Any:
 
 
 def read_journal(path: Path) -> Journal:
-    """Read every event of a journal; a missing file is an empty journal."""
+    """Read all events of a journal; a missing file is an empty journal."""
     try:
         lines = path.read_bytes().split(b"\n")
     except FileNotFoundError:

@@ -1,4 +1,4 @@
-"""What a trial's journal says of its progress: its history, and its objective at every rung of halving."""
+"""The state of a trial, derived from its journal: its history, and its objective at every halving rung."""
 
 from __future__ import annotations
 
@@ -12,9 +12,12 @@ from study.layout import RunFolder
 
 @dataclass(frozen=True)
 class TrialState:
-    """A trial's history, and its objective at every rung it has paused at (by epoch; None: it was not finite).
+    """The state of a trial, derived from its journal.
 
-    ``passed``: the rungs that later lines know of, also where the line of the pause itself is lost.
+    Attributes:
+        history: the history of the trial.
+        rungs: the objective at every rung at which the trial has paused, by epoch; None if not finite.
+        passed: the rungs recorded by later lines, including those whose own ``paused`` line is lost.
     """
 
     history: TrialHistory
@@ -24,8 +27,8 @@ class TrialState:
     def objective_at(self, rung: int) -> float | None:
         """Return the objective at the first pause at or after ``rung``, else at the end.
 
-        None when the trial is not that far yet, or when its pause there is lost. An objective that is not finite counts
-        as minus infinity.
+        None if the trial has not reached the rung, or if its ``paused`` line for the rung is lost. A non-finite
+        objective counts as minus infinity.
         """
         if rung in self.passed and rung not in self.rungs:
             return None
@@ -37,7 +40,7 @@ class TrialState:
         return None
 
     def is_done(self, until_epoch: int | None) -> bool:
-        """Return whether a unit up to this epoch, or to the end, would add nothing to the journal."""
+        """Return whether training to this epoch (None: to the end) would add nothing to the journal."""
         history = self.history
         if until_epoch is None or history.state == "diverged":
             return history.is_final and history.is_whole
@@ -49,7 +52,7 @@ def _worst_if_missing(objective: float | None) -> float:
 
 
 def read_state(journal: Path) -> TrialState | None:
-    """Return what the journal at this path says, or None when it names no trial yet."""
+    """Return the state derived from the journal at this path, or None if it has no ``planned`` event yet."""
     content = read_journal(journal)
     history = derive_history(content.events, content.torn)
     if history is None:
@@ -60,6 +63,6 @@ def read_state(journal: Path) -> TrialState | None:
 
 
 def read_states(folder: RunFolder) -> dict[str, TrialState]:
-    """Return the state of every trial of a run by trial id, in the order of ids."""
+    """Return the state of every trial of a run by trial id, in order of ids."""
     found = (read_state(path) for path in sorted(folder.trials.glob("*/journal.jsonl")))
     return {state.history.trial_id: state for state in found if state is not None}
