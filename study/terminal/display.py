@@ -1,7 +1,7 @@
-"""Lines, tables and durations for a terminal. Numbers of results are worded in ``results.report.wording``.
+"""Lines, tables and durations for a terminal. ``results.report.wording`` formats the numbers in results.
 
-Text is printed as it is, whatever it holds: no markup, no emoji codes, and control characters as visible escapes. Lines
-break between words; a word that is longer than the terminal is wide, such as a path, is left whole to be copied.
+Text is printed literally: no markup, no emoji codes, and control characters as visible escapes. Lines wrap between
+words; a word wider than the terminal, such as a path, is left whole so that it can be copied.
 """
 
 from __future__ import annotations
@@ -28,35 +28,35 @@ _MINUTE, _HOUR, _DAY = 60, 3600, 86400
 
 
 def open_console() -> Console:
-    """Return a console on standard output that takes text literally."""
+    """Return a console on standard output that prints text literally."""
     console = Console(markup=False, highlight=False, emoji=False)
     return console if console.is_terminal else Console(width=_FILE_WIDTH, markup=False, highlight=False, emoji=False)
 
 
 def say(console: Console, line: str, style: str = "") -> None:
-    """Print a line as it is; a terminal gets it broken between words, anything else whole."""
+    """Print a line literally; wrap it between words on a terminal, leave it whole elsewhere."""
     text = visible(line)
     for row in wrapped(text, console.width) if console.is_terminal else [text.replace(_JOINT, " ")]:
         console.print(Text(row, style), soft_wrap=True)
 
 
 def complain(line: str) -> None:
-    """Say a line on standard error."""
+    """Print a line to standard error."""
     say(Console(stderr=True, markup=False, highlight=False, emoji=False), line)
 
 
 def unbroken(command: str) -> str:
-    """Return a command that ``say`` never breaks, so that it can be copied."""
+    """Return a command in a form that ``say`` never wraps, so that it can be copied."""
     return command.replace(" ", _JOINT)
 
 
 def wrapped(text: str, width: int, indent: str = "") -> list[str]:
-    """Return text in rows of at most ``width`` columns, broken between words; longer words are left whole.
+    """Return text wrapped between words into rows of at most ``width`` columns; wider words are left whole.
 
     Args:
         text: one line.
-        width: columns of the terminal.
-        indent: stands before every row but the first.
+        width: maximum columns per row.
+        indent: prefix of every row but the first.
     """
     first, *words = re.findall(r"[ ]*[^ ]+", text) or [""]
     rows = [first]
@@ -69,7 +69,7 @@ def wrapped(text: str, width: int, indent: str = "") -> list[str]:
 
 
 def scaled(value: float) -> str:
-    """Return a large number with three digits and a decimal prefix: 2.6 M, 18.4 M, 1.2 G."""
+    """Return a number with three significant digits and an SI prefix: 2.6 M, 18.4 M, 1.2 G."""
     for prefix, factor in (("T", 1e12), ("G", 1e9), ("M", 1e6), ("k", 1e3)):
         if value >= factor:
             return f"{value / factor:.3g} {prefix}"
@@ -93,9 +93,9 @@ class Heading:
     """The heading of a column.
 
     Attributes:
-        text: what stands above the column.
-        numeric: numbers go to the right and are never broken over lines.
-        spare: 0 for a column that is always shown; of the others the highest goes first where there is no room.
+        text: the text of the heading.
+        numeric: whether the column holds numbers, which are right-aligned and never wrapped.
+        spare: 0 for a column that is always shown; of the others, the highest is dropped first if space is short.
     """
 
     text: str
@@ -106,10 +106,10 @@ class Heading:
 def print_table(
     console: Console, headings: Sequence[Heading], rows: Iterable[Sequence[str]], title: str | None = None
 ) -> frozenset[str]:
-    """Print a table that fits the terminal without a break inside a word, and return the headings that are shown.
+    """Print a table that fits the terminal without breaking words, and return the headings shown.
 
-    Where there is no room headings are broken between words, then columns are left out, then texts are broken between
-    words; where all that is not enough, each row is printed as a list.
+    If space is short, headings are wrapped first, then columns are dropped, then cell texts are wrapped. If the table
+    still does not fit, each row is printed as a list.
     """
     cells = [[visible(cell) for cell in row] for row in rows]
     columns = [_Column(heading, [row[index] for row in cells]) for index, heading in enumerate(headings)]
@@ -125,24 +125,24 @@ def print_table(
 
 @dataclass(frozen=True)
 class _Column:
-    """A column of literal texts, and the columns of the terminal it takes."""
+    """A column of literal texts, with its possible widths in terminal columns."""
 
     heading: Heading
     cells: Sequence[str]
 
     @property
     def whole(self) -> int:
-        """Nothing broken."""
+        """Width with nothing wrapped."""
         return max(cell_len(self.heading.text), self.tight)
 
     @property
     def tight(self) -> int:
-        """The heading broken between words."""
+        """Width with the heading wrapped."""
         return max([_longest_word(self.heading.text), *map(cell_len, self.cells)])
 
     @property
     def least(self) -> int:
-        """Texts broken between words too."""
+        """Width with the heading and, unless numeric, the cell texts wrapped."""
         return self.tight if self.heading.numeric else max(map(_longest_word, (self.heading.text, *self.cells)))
 
 
@@ -151,7 +151,7 @@ def _longest_word(text: str) -> int:
 
 
 def _fitted(console: Console, columns: list[_Column]) -> tuple[list[_Column], Table | None]:
-    """Return the columns that are shown, and the table if there is room for one."""
+    """Return the columns to show, and the table if it fits."""
     kept = list(columns)
     while True:
         for widths in ([column.whole for column in kept], [column.tight for column in kept]):
@@ -184,12 +184,12 @@ def _table(columns: Sequence[_Column], widths: Sequence[int]) -> Table:
 
 
 def _broken(text: str, width: int) -> Text:
-    """Return a cell broken between words; rich breaks words too where characters are two columns wide."""
+    """Return a cell wrapped between words; rich would also break words that contain double-width characters."""
     return Text("\n".join(wrapped(text, width)))
 
 
 def _width(console: Console, made: Table) -> int:
-    """Return the columns of the terminal that the table takes when nothing in it is folded."""
+    """Return the width of the table in terminal columns if nothing in it is folded."""
     return Measurement.get(console, console.options.update_width(10_000), made).maximum
 
 

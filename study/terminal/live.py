@@ -1,4 +1,4 @@
-"""Live progress of a run: a few lines on a terminal, an occasional line elsewhere."""
+"""Live progress of a run: a few redrawn lines on a terminal, an occasional line elsewhere."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ from study.terminal.display import duration, say
 from study.terminal.live_block import LiveDisplay, bar
 
 _LINES_BESIDE_TRIALS = 6
-"""Lines of the terminal that are left for everything but the trials at work."""
+"""Terminal lines reserved for everything but the running trials."""
 
 
 class LiveProgress:
-    """Shows what ``modstudy status`` would say, by the same figures. Use as a context manager around the run.
+    """Shows the same figures as ``modstudy status``. Use as a context manager around the run.
 
     Args:
-        console: where to.
-        hint: how to open MLflow; empty where nothing is mirrored.
-        line: shows one line in place of the last one, where that is neither a terminal nor a file: in a notebook.
+        console: the console to print to.
+        hint: how to open MLflow; empty without tracking.
+        line: function that shows one line in place of the previous one, in a notebook; None elsewhere.
     """
 
     def __init__(self, console: Console, hint: str = "", line: Callable[[str], None] | None = None) -> None:
@@ -40,7 +40,7 @@ class LiveProgress:
         self._thread = threading.Thread(target=self._loop, name="live-progress", daemon=True)
 
     def update(self, workload: Workload) -> None:
-        """Take the newest workload; the listener of a run."""
+        """Receive the newest workload; this is the listener to pass to a run."""
         self._workload = workload
         self._workers = max(self._workers, len(workload.in_flight))
 
@@ -58,7 +58,7 @@ class LiveProgress:
         self._thread.join()
         self._display.__exit__(kind, error, trace)
         if self._line is not None and kind is None:
-            self._show()  # what it came to stays
+            self._show()  # leave the final figures on display
 
     def _loop(self) -> None:
         self._show()
@@ -77,7 +77,7 @@ class LiveProgress:
 
 
 def live_lines(console: Console, status: StudyStatus, elapsed: float) -> list[str]:
-    """Return the lines of a terminal: trials done as a bar and in words, times, trials at work, best so far."""
+    """Return the lines for a terminal: trials done, as a bar and in words, times, running trials, best so far."""
     width, height = console.size
     counts, most_trials = _counts(status), height - _LINES_BESIDE_TRIALS
     drawn = bar(console, status.done, status.total, width - len(counts) - 2)
@@ -105,5 +105,5 @@ def _best(status: StudyStatus) -> list[str]:
     found = [(arm.objective, arm.name) for arm in status.arms if arm.objective is not None]
     if not found:
         return []
-    objective, name = max(found, key=lambda pair: pair[0])  # the first of equal ones
+    objective, name = max(found, key=lambda pair: pair[0])  # ties: the first one
     return [f"best so far: {name}, {objective:.4f} {status.objective}"]

@@ -1,8 +1,8 @@
-"""A few lines at the bottom of a terminal that are drawn again and again, and leave nothing behind.
+"""A block of lines at the bottom of a terminal that is redrawn repeatedly and leaves nothing behind.
 
-The cursor waits on an empty line above the lines, not below them. When a window becomes narrower, terminals break long
-lines anew and keep the cursor with its text, so what is below the cursor is the whole block however it was broken, and
-erasing down from the cursor leaves no debris. What others write meanwhile begins on the empty line.
+The cursor rests on an empty line above the block, not below it. When a window becomes narrower, terminals rewrap long
+lines and keep the cursor with its text, so the whole block stays below the cursor however it is wrapped, and erasing
+downward from the cursor leaves no debris. Other output written meanwhile starts on the empty line.
 """
 
 from __future__ import annotations
@@ -31,12 +31,12 @@ _MOST_BAR = 24
 
 
 def can_redraw(console: Console) -> bool:
-    """Whether the output is a terminal on which the cursor can be moved."""
+    """Return whether the output is a terminal with a movable cursor."""
     return console.is_terminal and not console.is_dumb_terminal
 
 
 class LiveBlock:
-    """Shows lines until the block ends; text written to standard output or error meanwhile stays, above them."""
+    """Shows lines until the context exits; text written to standard output or error meanwhile stays above them."""
 
     def __init__(self, console: Console) -> None:
         self._console = console
@@ -68,7 +68,7 @@ class LiveBlock:
             self._draw()
 
     def write_above(self, text: str, stream: TextIO) -> None:
-        """Write whole lines where the block began, and the block below them."""
+        """Write whole lines where the block started, and redraw the block below them."""
         with self._lock:
             self._erase()
             self._out.flush()
@@ -82,25 +82,25 @@ class LiveBlock:
         self._erase()
         if rows:
             below = "".join(f"{_NEXT}{row}" for row in rows)
-            # Where the window was made narrower just now, the terminal cuts the rows instead of breaking them.
+            # If the window has just become narrower, the terminal truncates the rows instead of wrapping them.
             self._out.write(f"{_WRAP_OFF}{below}{_WRAP_ON}{_UP.format(len(rows))}")
         self._out.flush()
 
     def _erase(self) -> None:
-        """Erase from the empty line down; not in one, since tmux takes erasing a whole screen for scrolling it away."""
+        """Erase from the empty line down, in two steps: tmux treats erasing a whole screen as scrolling it away."""
         self._out.write(f"{_ERASE_LINE}{_NEXT}{_ERASE_BELOW}{_UP.format(1)}")
 
 
 class LiveDisplay:
-    """Shows the progress of a command: lines that are redrawn on a terminal, occasional lines elsewhere.
+    """Shows the progress of a command: redrawn lines on a terminal, occasional lines elsewhere.
 
     Args:
-        console: where to.
-        line: shows one line in place of the last one where neither fits: in a notebook.
+        console: the console to print to.
+        line: function that shows one line in place of the previous one, in a notebook; None elsewhere.
 
     Attributes:
-        redrawn: whether the console is a terminal, on which lines are redrawn.
-        every_s: seconds between two calls of ``show``.
+        redrawn: whether lines are redrawn, that is, whether the console is a terminal and ``line`` is None.
+        every_s: seconds to wait between calls of ``show``.
     """
 
     def __init__(self, console: Console, line: Callable[[str], None] | None = None) -> None:
@@ -121,7 +121,7 @@ class LiveDisplay:
             self._block.__exit__(kind, error, trace)
 
     def show(self, lines: Sequence[str], line: str) -> None:
-        """Show ``lines`` where they are redrawn, else ``line`` unless it is empty."""
+        """Show ``lines`` if lines are redrawn, else ``line`` unless it is empty."""
         if self._block is not None:
             self._block.show(lines)
         elif line:
@@ -129,7 +129,7 @@ class LiveDisplay:
 
 
 class _Aside(io.TextIOBase):
-    """Stands in for a stream of the terminal; hands on whole lines to be written above the block."""
+    """Replaces a terminal stream and forwards complete lines, to be written above the block."""
 
     def __init__(self, block: LiveBlock, stream: TextIO) -> None:
         self._block = block
@@ -154,13 +154,13 @@ class _Aside(io.TextIOBase):
 
 
 def fold(line: str, width: int) -> list[str]:
-    """Return a line in rows of at most ``width`` columns, broken between words; what does not fit is cut."""
+    """Return a line wrapped between words into rows of at most ``width`` columns; rows with wider words are cut."""
     rows = wrapped(visible(line), width, indent="  ")
     return [row if cell_len(row) <= width else f"{set_cell_size(row, width - 1)}…" for row in rows]
 
 
 def bar(console: Console, done: float, total: float, room: int) -> str:
-    """Return a bar of at most ``room`` columns, filled as far as ``done`` is of ``total``; empty if that is too few."""
+    """Return a bar of at most ``room`` columns, filled to ``done / total``; empty if there is too little room."""
     full, empty = ("━", "─") if console.encoding.lower().startswith("utf") else ("#", "-")
     width = min(room, _MOST_BAR)
     if width < 3 or total <= 0:
