@@ -1,4 +1,4 @@
-"""``modstudy new``: a new study file, from a built-in study or from a folder of images."""
+"""``modstudy new``: writes a new study file from a built-in study or from images."""
 
 from __future__ import annotations
 
@@ -36,11 +36,11 @@ _UNKNOWN_FINGERPRINT = "0" * 32
 
 
 def new_study(first: str, second: Path | None, data: Path | None) -> None:
-    """Write a study file: ``new BUILT-IN FILE [--data FOLDER]``, or ``new FILE --data FOLDER`` from what is there.
+    """Write a study file: ``new BUILT-IN FILE [--data FOLDER]``, or ``new FILE --data FOLDER`` from its images.
 
     Raises:
-        UserError: no such study, a file that is there already or whose name is none for a study, a folder that is
-            missing, not there, not needed, or whose images no study can be made of.
+        UserError: the built-in study does not exist; the file exists already, or its name is not valid for a study; the
+            folder is required but not given, does not exist, is not needed, or no study can be drafted from it.
     """
     console = open_console()
     if second is not None:
@@ -59,10 +59,10 @@ def new_study(first: str, second: Path | None, data: Path | None) -> None:
 
 
 def _named_file(name: str, data: Path | None) -> Path:
-    """Return the file to write where only one name is given.
+    """Return the file to write if only one name is given.
 
     Raises:
-        UserError: it is the name of a built-in study, or nothing says what to write.
+        UserError: it is the name of a built-in study, or neither images nor a built-in study are given.
     """
     if name in built_in_studies():
         raise UserError(f"{name}: also name the study file to write, for example: modstudy new {name} my-{name}.yaml")
@@ -101,7 +101,11 @@ def _from_built_in(template: str, file: Path, data: Path | None) -> str:
 
 
 def _refuse_another_kind(template: str, kind: str, folder: Path, file: Path) -> None:
-    """A study of CelebA is none of a folder that holds something else; where nothing is known yet it may come."""
+    """Refuse a folder whose images are of another kind than the study reads; accept a folder not recognized yet.
+
+    Raises:
+        UserError: the folder contains images of another kind.
+    """
     try:
         found = detect_source(folder).kind
     except (ValueError, NotADirectoryError):
@@ -114,7 +118,7 @@ def _refuse_another_kind(template: str, kind: str, folder: Path, file: Path) -> 
 
 
 def _from_images(console: Console, file: Path, data: Path) -> str:
-    """Return a study on the images, and write the table of classes beside it where only folders name them."""
+    """Return the text of a study on the images; if folders are the classes, also write their table next to the file."""
     place = existing_place(data)
     folders = None if place.is_file() else class_folders(place)
     table = file.with_name(f"{file.stem}-images.csv")
@@ -142,20 +146,20 @@ def _from_images(console: Console, file: Path, data: Path) -> str:
 
 
 def with_data(text: str, folder: Path) -> str:
-    """Return the text of a study with ``path`` at the end of its ``data.source``, which is written in braces."""
+    """Return the text of a study with ``path`` appended to its ``data.source``, a mapping in braces."""
     source = _node(text, "data", "source")
     end = source.end_mark.index - 1
     return f"{text[:end]}, path: {json.dumps(str(folder), ensure_ascii=False)}{text[end:]}"
 
 
 def with_name(text: str, name: str) -> str:
-    """Return the text of a study under another name."""
+    """Return the text of a study with its name replaced."""
     value = _node(text, "name")
     return text[: value.start_mark.index] + one_line(name) + text[value.end_mark.index :]
 
 
 def _node(text: str, *keys: str) -> yaml.Node:
-    """Return what stands under ``keys``, with its place in the text."""
+    """Return the YAML node under ``keys``, with its position in the text."""
     node = compose_yaml("the study", text)
     for key in keys:
         pairs: list[tuple[yaml.Node, yaml.Node]] = node.value

@@ -1,4 +1,4 @@
-"""``modstudy run``: runs what remains of a study, and prints progress and the trade-off table."""
+"""``modstudy run``: runs the remaining trials of a study, and prints progress and the trade-off table."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ EXIT_FAILED = 1
 
 @dataclass(frozen=True)
 class RunCommand:
-    """What the user asked for; see ``modstudy run --help``."""
+    """The options of the command; see ``modstudy run --help``."""
 
     given: Path
     runs: Path
@@ -29,17 +29,17 @@ class RunCommand:
 
 
 class _Progress(TerminalProgress):
-    """Leaves what is to be known to the end, below the table."""
+    """Defers the notes to the end, below the table."""
 
     def ended(self, notes: Sequence[str]) -> None:
-        """Print nothing yet."""
+        """Print nothing; ``run`` prints the notes below the table."""
 
 
 def run(command: RunCommand) -> int:
-    """Run the remaining trials of a study, report it, and return the exit status.
+    """Run the remaining trials of a study, write and print its report, and return the exit status.
 
     Raises:
-        UserError: the study file breaks a rule, does not fit the data, or is being run already.
+        UserError: the study file breaks a rule, does not fit the data, or is already running.
     """
     console, study = open_console(), Study(command.given, runs=command.runs)
     commands = [study.target.command(name) for name in ("run", "status", "sync")]
@@ -63,7 +63,7 @@ def run(command: RunCommand) -> int:
 
 
 def _whole(line: str, commands: Sequence[str]) -> str:
-    """Keep commands on one line of the terminal, to be copied."""
+    """Return the line with its commands protected from wrapping, so that they can be copied."""
     for command in commands:
         line = line.replace(command, unbroken(command))
     return line
