@@ -82,9 +82,9 @@ class RunProgress:
 
     @property
     def total(self) -> int:
-        """Number of all trials, including those not sampled yet; without confirm trials for arms that failed to select.
+        """Number of all trials, including those not sampled yet.
 
-        An arm fails to select if none of its tune trials ended with a finite objective.
+        Arms in which no tune trial could be selected have no confirm trials.
         """
         return sum(tune_total(self.plan, *arm) + confirm_total(self.plan, arm[1]) for arm in self.arms)
 
