@@ -1,10 +1,11 @@
-"""What may vary: factors, levels, nuisance ranges, named spaces. Imports none of the other packages; no torch, no Ray.
+"""What a study may vary: factors, levels, nuisance ranges and named spaces.
 
-Levels are plain classes, written as in a study file::
+Imports no other package of the project, and neither torch nor Ray. Levels are plain classes, written as in a study
+file::
 
     from search_spaces import Block, FloatRange, Placement, SearchSpace
 
-A name loads what it needs when it is first used. To add a factor or a nuisance hyperparameter, see CONTRIBUTING.
+Names are loaded lazily, on first use. To add a factor or a nuisance hyperparameter, see CONTRIBUTING.
 """
 
 import lazy_loader

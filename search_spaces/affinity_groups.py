@@ -1,16 +1,16 @@
-"""From affinities between tasks to groups: the disjoint groups whose members help each other most.
+"""Partitions tasks into the groups whose members help each other most, given the affinities between tasks.
 
 The objective is that of TAG (Fifty et al., NeurIPS 2021, arXiv 2109.04617; google-research, folder ``tag``, notebook
 ``TAG_network_selection``): a task scores the mean affinity it receives from the other members of its group, and a
-grouping the mean over its tasks. As in the released selection a task alone is the last resort (it scores -10^6 there).
-So of two groupings the one with fewer lone tasks is better, and only then the one with the higher score; adding a
-number to all affinities changes no choice.
+grouping scores the mean over its tasks. As in the released selection, single-task groups are a last resort (such a
+task scores -10^6 there). Of two groupings, the one with fewer single-task groups is therefore better; the score
+decides only between equal numbers. Adding a constant to all affinities changes no choice.
 
-TAG's groups may overlap, each task being served by the group where it scores best. Here they are a partition, since
-tasks that share vectors or a network share all of them.
+TAG allows overlapping groups and serves each task by the group in which it scores best. Here the groups form a
+partition, since tasks that share vectors or a network share all of them.
 
-With A = S + S^T, where S[i, j] is the affinity of task i onto task j, the tasks of a group G together score the sum of
-A[i, j] over pairs i < j in G, divided by |G| - 1. All that follows works on these sums.
+Let A = S + S^T, where S[i, j] is the affinity of task i onto task j. The scores of the tasks in a group G add up to the
+sum of A[i, j] over pairs i < j in G, divided by |G| - 1. The code below works on these sums.
 """
 
 from __future__ import annotations
@@ -25,18 +25,20 @@ Integers = NDArray[np.int64]
 Groups = tuple[tuple[int, ...], ...]
 
 MOST_TASKS_EXACT = 12
-"""3^12 pairs of group and rest are half a million steps; every further task triples them."""
+"""The exact search visits 3^12 pairs of group and rest, half a million; each further task triples the number."""
 
 _GAIN = 1e-9
-"""Share of the largest affinity by which a local move must gain, so that rounding cannot make moves go in a circle."""
+"""Minimum gain of a local move as a share of the largest affinity; keeps rounding from causing endless cycles."""
 
 
 def grouping_score(affinity: Floats, groups: Groups) -> float:
-    """Return the mean over tasks in company of the mean affinity each receives from the others; NaN if all are alone.
+    """Return the mean affinity that tasks receive from the other members of their group, averaged over tasks.
+
+    Tasks alone in their group are left out; NaN if all tasks are alone.
 
     Args:
-        affinity: (T, T), ``[i, j]`` that of task i onto task j; the diagonal does not count.
-        groups: indices of tasks.
+        affinity: (T, T), ``[i, j]`` is the affinity of task i onto task j; the diagonal is ignored.
+        groups: Task indices of each group.
     """
     received = [
         np.mean([affinity[other, task] for other in group if other != task])
@@ -48,19 +50,20 @@ def grouping_score(affinity: Floats, groups: Groups) -> float:
 
 
 def choose_groups(affinity: Floats) -> dict[int, Groups]:
-    """Return for every number of groups k = 2 .. T the best partition of the tasks.
+    """Return the best partition of the tasks for every number of groups k = 2 .. T.
 
-    Up to ``MOST_TASKS_EXACT`` tasks it is the best there is, by dynamic programming over subsets. Beyond, hierarchical
-    clusters (average and complete linkage) are improved by moving a task or swapping two until no such step helps.
+    Up to ``MOST_TASKS_EXACT`` tasks, the optimum is found by dynamic programming over subsets. For more tasks,
+    hierarchical clusters (average and complete linkage) are refined by moving one task or swapping two, until no such
+    step improves the score.
 
     Args:
         affinity: (T, T) as for ``grouping_score``.
 
     Returns:
-        Groups of indices, members rising, groups in the order of their first members.
+        Groups of task indices by k; members in ascending order, groups ordered by their first member.
 
     Raises:
-        ValueError: no square matrix of finite numbers for at least two tasks.
+        ValueError: ``affinity`` is not a square matrix of finite numbers for at least two tasks.
     """
     tasks = len(affinity)
     if affinity.shape != (tasks, tasks) or tasks < 2 or not np.isfinite(affinity).all():
@@ -73,7 +76,7 @@ def choose_groups(affinity: Floats) -> dict[int, Groups]:
 
 
 def _exact(pairs: Floats) -> dict[int, Integers]:
-    """Fill ``best[k, subset]`` from smaller subsets: the group of a subset's last task, and the best of the rest."""
+    """Fill ``best[k, subset]`` from smaller subsets: the group of the subset's last task plus the best of the rest."""
     tasks = len(pairs)
     bits = (np.arange(2**tasks)[:, None] >> np.arange(tasks)) & 1
     alone_or_together = _scores((bits * (bits @ pairs)).sum(axis=1) / 2, bits.sum(axis=1), tasks)
@@ -91,7 +94,7 @@ def _exact(pairs: Floats) -> dict[int, Integers]:
 
 
 def _subsets(of: int) -> Integers:
-    """Return all subsets of a bit mask, itself and the empty one included."""
+    """Return all subsets of a bit mask, including the empty one and the mask itself."""
     found = np.zeros(1, dtype=np.int64)
     for place in range(of.bit_length()):
         if of >> place & 1:
@@ -120,7 +123,7 @@ def _by_local_moves(pairs: Floats) -> dict[int, Integers]:
 
 
 def _cuts(merges: Floats) -> dict[int, Integers]:
-    """Return the labels (T,) of every number of clusters; SciPy's own cut gives fewer where distances are equal."""
+    """Return the labels (T,) for every number of clusters; SciPy's own cut yields fewer clusters for tied distances."""
     tasks = len(merges) + 1
     labels, cuts = np.arange(tasks), {}
     for step, (one, other) in enumerate(merges[:, :2].astype(np.int64)):
@@ -130,7 +133,7 @@ def _cuts(merges: Floats) -> dict[int, Integers]:
 
 
 def _improved(pairs: Floats, labels: Integers) -> Integers:
-    """Take the best move or swap again and again, until none gains."""
+    """Apply the best move or swap repeatedly until none improves the score."""
     while True:
         sums = _GroupSums(pairs, labels)
         moves, swaps = sums.gains_of_moves(), sums.gains_of_swaps()
@@ -146,9 +149,10 @@ def _improved(pairs: Floats, labels: Integers) -> Integers:
 
 
 class _GroupSums:
-    """What the groups of a partition score, and what every move or swap of tasks would gain, all at once.
+    """Scores of a partition's groups, and the gains of all moves and swaps of tasks, computed at once.
 
-    ``labels`` (T,) gives every task one of k groups; ``towards[i, g]`` is the sum of A[i, j] over the members j of g.
+    ``labels`` (T,) assigns each task to one of k groups; ``towards[i, g]`` is the sum of A[i, j] over the members j
+    of group g.
     """
 
     def __init__(self, pairs: Floats, labels: Integers) -> None:
@@ -160,7 +164,7 @@ class _GroupSums:
         self.scores = self._score(self._within, self._sizes)
 
     def gains_of_moves(self) -> Floats:
-        """Return (T, k): task i goes over to group g."""
+        """Return the gains (T, k) of moving task i to group g."""
         own = self._labels
         left = self._score(self._within[own] - self._own_sums(), self._sizes[own] - 1)
         entered = self._score(self._within + self._towards, self._sizes + 1)
@@ -169,9 +173,9 @@ class _GroupSums:
         return gains
 
     def gains_of_swaps(self) -> Floats:
-        """Return (T, T): tasks i and j change places."""
+        """Return the gains (T, T) of swapping tasks i and j."""
         own = self._labels
-        # row i, column j: the group of i after i has left it and j has come
+        # row i, column j: the group of i once j has replaced i
         changed = self._within[own] - self._own_sums()
         after = self._score(changed[:, None] + self._towards[:, own].T - self._pairs, self._sizes[own][:, None])
         gains = after + after.T - self.scores[own][:, None] - self.scores[own]
@@ -187,9 +191,10 @@ class _GroupSums:
 
 
 def _scores(within: Floats, sizes: Floats | Integers, tasks: int) -> Floats:
-    """Return what groups score: sums over pairs by size - 1; impossible if empty, the last resort if alone.
+    """Return the scores of groups: the sum over pairs divided by size - 1.
 
-    Sums of pairs are scaled to at most 1, so scores of partitions differ by T at most, which ``-2 T`` outweighs.
+    An empty group scores ``-inf``; a single-task group scores ``-2 T``, as a last resort. Affinities are scaled to at
+    most 1, so the scores of partitions differ by at most T, which ``-2 T`` outweighs.
     """
     scores = within / np.maximum(sizes - 1, 1)
     scores = np.where(sizes == 1, -2.0 * tasks, scores)

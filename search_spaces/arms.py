@@ -1,4 +1,4 @@
-"""An arm: one combination of factor levels on a known backbone and known tasks, with a stable id and a name."""
+"""An arm: one combination of factor levels for a given backbone and given tasks, with a stable id and a name."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from search_spaces.factors.placement import Points
 
 @dataclass(frozen=True)
 class Arm:
-    """One rival of a study. Made by ``SearchSpace.arms``, which brings the levels into canonical form.
+    """One method compared in a study. Created by ``SearchSpace.arms``, which brings the levels into canonical form.
 
     Attributes:
-        name: Short, unique in its space; for tables and figures.
-        levels: The level of every factor, by name.
+        name: Short name for tables and figures, unique within its space.
+        levels: The level of each factor, by factor name.
     """
 
     name: str
@@ -30,13 +30,13 @@ class Arm:
 
     @property
     def points(self) -> Points:
-        """Modulated stages in the order of the backbone; empty for a network without modulation."""
+        """Modulated stages in backbone order; empty for a network without modulation."""
         points: Points = self.levels["placement"].points
         return points
 
     @cached_property
     def arm_id(self) -> str:
-        """12 hexadecimal digits of a BLAKE2b hash of the levels; names have no part in it."""
+        """12 hexadecimal digits of a BLAKE2b hash of the levels; independent of names."""
         identity: dict[str, Any] = {}
         for name, factor in FACTORS.items():
             if factor.in_every_id or self.levels[name] != factor.released:
@@ -45,7 +45,7 @@ class Arm:
         return hashlib.blake2b(text.encode(), digest_size=6).hexdigest()
 
     def to_dict(self) -> dict[str, Any]:
-        """Return everything about the arm as JSON values, for the journal of its trials."""
+        """Return a complete record of the arm as JSON values, for the journal of its trials."""
         record: dict[str, Any] = {"name": self.name, "arm_id": self.arm_id}
         for name, factor in FACTORS.items():
             record |= factor.record(self.levels[name])
@@ -60,16 +60,16 @@ class Arm:
 
 
 def canonical(levels: Mapping[str, Any], traits: FormTraits, tasks: tuple[str, ...]) -> dict[str, Any]:
-    """Return the one form of all the levels that describe the same network, bit for bit.
+    """Return the canonical form shared by all combinations of levels that describe the same network, bit for bit.
 
-    A factor stays at its released level where it makes no difference: without modulation, what is about modulation; for
-    a form that is not made of vectors, what is about vectors; for networks of one task each, their balancing. A form
-    whose first group keeps the shared weights is no modulation with one group; a ReLU on frozen vectors that hold
-    nothing below zero changes nothing. A published initialization brings its own activation.
+    A factor that has no effect is set to its released level: modulation factors in a network without modulation, vector
+    factors for a form without vectors, balancing for networks with one task each. A form whose first group keeps the
+    shared weights does not modulate if there is only one group. A ReLU on frozen non-negative vectors has no effect. A
+    published initialization determines the activation.
 
     Args:
-        levels: By the name of the factor.
-        traits: Of the form among them.
+        levels: Level of each factor, by factor name.
+        traits: Traits of the form in ``levels``.
         tasks: Names of the tasks in order.
     """
     grouping: GroupingLevel = levels["grouping"]
@@ -95,7 +95,7 @@ def canonical(levels: Mapping[str, Any], traits: FormTraits, tasks: tuple[str, .
 
 
 def arm_name(levels: Mapping[str, Any]) -> str:
-    """``shared`` and ``separate``, else the placement and every level that is not the released one."""
+    """Return ``shared`` or ``separate``, or else the placement followed by every level other than the released one."""
     names = {name: factor.name_of(levels[name]) for name, factor in FACTORS.items()}
     plain_networks = {"per_task": "shared", "network_per_task": "separate"}
     first = names.pop("placement")

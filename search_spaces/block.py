@@ -1,4 +1,4 @@
-"""A block of a search space: levels of every factor. Its fields are the one list of the factors."""
+"""A block of a search space: levels of each factor. The fields of ``Block`` are the only list of factors."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from search_spaces.level import Level, one_or_many
 
 
 class Block(Level):
-    """Levels of every factor; the block means their product. A factor left out keeps its released level.
+    """Levels of each factor; the block stands for their Cartesian product. An omitted factor keeps its released level.
 
-    Each factor takes a list of levels, or one level without a list, written as in a study file or as its class.
+    Each factor takes a list of levels or a single level, written as in a study file or as an instance of its class.
 
     Example:
         >>> block = Block.model_validate({"placement": ["late", ["fc"]], "form": "low_rank(2)"})
@@ -59,10 +59,11 @@ class Block(Level):
     ] = (EQUAL,)
 
     def combinations(self, known: Known) -> Iterator[dict[str, Any]]:
-        """Yield every combination of what the levels stand for, by the name of the factor.
+        """Yield every combination of the resolved levels, by factor name.
 
         Raises:
-            ValueError: an unknown stage, task or form, or groups that are no partition; starts with the factor.
+            ValueError: A stage, task or form is unknown, or groups are not a partition. The message starts with the
+                factor.
         """
         resolved = [_resolved(factor, getattr(self, name), known) for name, factor in FACTORS.items()]
         for levels in product(*resolved):
@@ -73,11 +74,11 @@ FACTORS: dict[str, Factor] = {
     name: replace(next(rule for rule in field.metadata if isinstance(rule, Factor)), name=name)
     for name, field in Block.model_fields.items()
 }
-"""Every factor by name, in the order in which their levels are combined."""
+"""All factors by name, in the order in which their levels are combined."""
 
 
 def factor_columns(record: Mapping[str, Any]) -> dict[str, str]:
-    """Return the columns that tables and MLflow show of an arm, from its record in plan or journal."""
+    """Return the columns that describe an arm in tables and MLflow, from its record in the plan or journal."""
     return {name: value for factor in FACTORS.values() for name, value in factor.columns(record).items()}
 
 

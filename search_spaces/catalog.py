@@ -1,4 +1,4 @@
-"""Named spaces, and the only registry of them."""
+"""Named search spaces and their registry."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ RATE_AND_MARGIN = {
     "learning_rate": {"low": 3e-4, "high": 3e-2, "log": True},
     "margin": {"low": 0.1, "high": 0.4},
 }
-"""Around Adam's usual rate and the released margin of 0.2."""
+"""Ranges around Adam's usual learning rate and the released margin of 0.2."""
 
 
 def _space(*blocks: dict[str, Any]) -> SearchSpace:
@@ -53,17 +53,17 @@ INITIALIZATION = _space(
         ]
     },
 )
-"""Every start at the released placement, with one shared network beside them for reference.
+"""Every initialization at the released placement, with one shared network as the reference.
 
-Left out: frozen ones and frozen constants (they separate no tasks), and disjoint blocks of 1 in a sea of 0 that are
-trained (behind a ReLU a zero has no gradient, so it stays zero).
+Left out: frozen ones and frozen constants (they do not separate tasks), and trained disjoint blocks of 1 with 0
+elsewhere (a ReLU has no gradient at zero, so the zeros never change).
 """
 
 GROUPING = _space(
     {"placement": "none", "grouping": ["per_task", "network_per_task"]},
     {"grouping": ["per_task", "shared", "network_per_task"]},
 )
-"""Vectors per task, one set for all tasks, and networks per task, with the two plain networks beside them."""
+"""Vectors per task, one set for all tasks, and networks per task, plus shared and separate networks without vectors."""
 
 RIVALS = _space(
     {"placement": "none", "grouping": "network_per_task"},
@@ -85,7 +85,7 @@ RIVALS = _space(
         ],
     },
 )
-"""The modulation module in its forms, and what has been proposed beside and against it, at the published placements."""
+"""All forms of the modulation module, and competing proposals at their published placements."""
 
 CATALOG: dict[str, SearchSpace] = {
     "default": DEFAULT,
@@ -94,14 +94,14 @@ CATALOG: dict[str, SearchSpace] = {
     "grouping": GROUPING,
     "rivals": RIVALS,
 }
-"""Name to space. None depends on the tasks, so each fits any data; groups of tasks are written in the study file."""
+"""Spaces by name. None depends on the tasks, so each fits any data; task groups are defined in the study file."""
 
 
 _KEYS = ("catalog", *SearchSpace.model_fields)
 
 
 def _from_catalog(value: Any) -> Any:
-    """Replace a name, or ``{catalog: name, ...}``, by the named space with the given nuisance ranges and values."""
+    """Replace a name or ``{catalog: name, ...}`` with the named space, with any given nuisance ranges and values."""
     if isinstance(value, str):
         return CATALOG[name_among(value, CATALOG, "search space")]
     if not isinstance(value, Mapping):
@@ -124,4 +124,4 @@ def _from_catalog(value: Any) -> Any:
 
 
 Space = Annotated[SearchSpace, BeforeValidator(_from_catalog)]
-"""A space as a study file writes it: a catalog name, ``{catalog: name}`` with changed nuisance, or own blocks."""
+"""A space as written in a study file: a catalog name, ``{catalog: name}`` with other nuisance, or explicit blocks."""

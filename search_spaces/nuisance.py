@@ -1,4 +1,4 @@
-"""Nuisance: the hyperparameters tuned with equal effort for every arm, and the ranges they are drawn from."""
+"""Nuisance hyperparameters: those tuned with equal effort for every arm, and the ranges they are drawn from."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ def _check_bounds(low: float, high: float, log: bool) -> None:
 
 
 class FloatRange(Level):
-    """Real numbers between ``low`` and ``high``, evenly spread over them or (``log``) over their logarithms.
+    """Real numbers between ``low`` and ``high``, uniform on a linear or (``log``) logarithmic scale.
 
     Example:
         >>> round(FloatRange(low=1e-4, high=1e-2, log=True).at(0.5), 6)
         0.001
 
     Raises:
-        ValueError: bounds not finite or not ordered, or ``log`` with ``low`` at or below 0.
+        ValueError: The bounds are not finite or not ordered, or ``log`` is set and ``low`` is at or below 0.
     """
 
     low: Real
@@ -46,7 +46,7 @@ class FloatRange(Level):
         return self
 
     def at(self, quantile: float) -> float:
-        """Return the value below which a share ``quantile`` in [0, 1) of the range lies."""
+        """Return the value at ``quantile`` in [0, 1) of the range."""
         _check_quantile(quantile)
         low, high = (math.log(self.low), math.log(self.high)) if self.log else (self.low, self.high)
         value = (1 - quantile) * low + quantile * high
@@ -54,14 +54,14 @@ class FloatRange(Level):
 
 
 class IntRange(Level):
-    """Whole numbers from ``low`` to ``high``, both included.
+    """Integers from ``low`` to ``high``, both inclusive.
 
     Example:
         >>> [IntRange(low=3, high=5).at(quantile) for quantile in (0.0, 0.5, 0.9)]
         [3, 4, 5]
 
     Raises:
-        ValueError: bounds not ordered, or ``log`` with ``low`` below 1.
+        ValueError: The bounds are not ordered, or ``log`` is set and ``low`` is below 1.
     """
 
     low: Whole
@@ -74,7 +74,7 @@ class IntRange(Level):
         return self
 
     def at(self, quantile: float) -> int:
-        """Return the whole number at ``quantile`` in [0, 1): each has an even share, or one even in logarithms."""
+        """Return the integer at ``quantile`` in [0, 1), uniform on a linear or (``log``) logarithmic scale."""
         _check_quantile(quantile)
         if self.log:
             low, past = math.log(self.low), math.log(self.high + 1)
@@ -87,21 +87,21 @@ class IntRange(Level):
 def _checked_number(value: Any) -> float | int:
     value = from_scientific_text(value)
     if isinstance(value, bool) or not isinstance(value, int | float):
-        raise ValueError(f"expected a number, got {value!r}")  # noqa: TRY004 - of this pydantic makes a finding
+        raise ValueError(f"expected a number, got {value!r}")  # noqa: TRY004 - pydantic reports a ValueError
     if not math.isfinite(value):
         raise ValueError(f"expected a finite number, got {value}")
     return value
 
 
 class Choice(RootModel[tuple[float | int, ...]]):
-    """Two or more distinct values, each with an even share.
+    """Two or more distinct values, all equally likely.
 
     Example:
         >>> Choice((16, 32)).at(0.7)
         32
 
     Raises:
-        ValueError: fewer than two values, a value twice, or one that is not finite.
+        ValueError: There are fewer than two values, or a value is repeated or not finite.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -116,11 +116,11 @@ class Choice(RootModel[tuple[float | int, ...]]):
 
     @property
     def values(self) -> tuple[float | int, ...]:
-        """The values, in the order written."""
+        """The values in the order written."""
         return self.root
 
     def at(self, quantile: float) -> float | int:
-        """Return the value at ``quantile`` in [0, 1), in the order written."""
+        """Return the value at ``quantile`` in [0, 1), counting values in the order written."""
         _check_quantile(quantile)
         return self.values[min(math.floor(quantile * len(self.values)), len(self.values) - 1)]
 
@@ -130,7 +130,7 @@ NuisanceRange = FloatRange | IntRange | Choice
 
 
 def points_in(ranges: Iterable[NuisanceRange]) -> int:
-    """Return how many distinct points the product of the ranges holds; ``MANY`` where there is no end to them."""
+    """Return the number of distinct points in the product of the ranges; ``MANY`` if any range is continuous."""
     total = 1
     for values in ranges:
         if isinstance(values, FloatRange):
@@ -140,11 +140,11 @@ def points_in(ranges: Iterable[NuisanceRange]) -> int:
 
 
 MANY = sys.maxsize
-"""More points than any study draws."""
+"""Stands for an unlimited number of points."""
 
 
 def _written_as(value: Any) -> str | None:
-    """Return the tag of the way in which a range is written; None for what is no range."""
+    """Return the tag of the notation in which a range is written; None if ``value`` is not a range."""
     if isinstance(value, list | tuple | Choice):
         return "list"
     return "range" if isinstance(value, Mapping | FloatRange | IntRange) else None
@@ -155,14 +155,14 @@ _SHAPE = "expected {low: .., high: .., log: ..} or a list of values; a single va
 
 @dataclass(frozen=True)
 class Hyperparameter:
-    """A nuisance hyperparameter: where its value goes, and what values make sense.
+    """A nuisance hyperparameter: the setting it controls and the values it accepts.
 
     Attributes:
-        key: Dotted key of a trial's configuration that its value replaces.
-        whole: Whether it takes whole numbers; else real ones.
+        key: Dotted key of the trial configuration that the value replaces.
+        whole: Whether values are integers; otherwise real numbers.
         minimum: The smallest value.
-        above: Whether the minimum itself is refused.
-        written_as: Its name in study files, where that is not the name it is recorded by.
+        above: Whether the minimum itself is excluded.
+        written_as: Name in study files, if it differs from the recorded name.
     """
 
     key: str
@@ -173,7 +173,7 @@ class Hyperparameter:
 
     @property
     def range_type(self) -> Any:
-        """What pydantic reads a range of it as."""
+        """Pydantic type of a range of the hyperparameter."""
         interval: Any = IntRange if self.whole else FloatRange
         either: Any = Annotated[interval, Tag("range")] | Annotated[Choice, Tag("list")]
         shape = Discriminator(_written_as, custom_error_type="range_shape", custom_error_message=_SHAPE)
@@ -181,12 +181,12 @@ class Hyperparameter:
 
     @property
     def value_type(self) -> Any:
-        """What pydantic reads a single value of it as."""
+        """Pydantic type of a single value of the hyperparameter."""
         return Annotated[Whole if self.whole else Real, AfterValidator(self._checked_value)]
 
     def _of_its_numbers(self, values: Any) -> Any:
         if isinstance(values, FloatRange if self.whole else IntRange):
-            raise ValueError(  # noqa: TRY004 - of this pydantic makes a finding
+            raise ValueError(  # noqa: TRY004 - pydantic reports a ValueError
                 f"takes {'whole' if self.whole else 'real'} numbers, got {values!r}"
             )
         return values
@@ -214,17 +214,17 @@ NUISANCE: dict[str, Hyperparameter] = {
     "embedding_l2": Hyperparameter("loss.embedding_l2", minimum=0),
     "mask_l1": Hyperparameter("loss.mask_l1", minimum=0),
 }
-"""The closed set of nuisance hyperparameters, by the name under which journals, tables and MLflow record them."""
+"""The closed set of nuisance hyperparameters, by the name recorded in journals, tables and MLflow."""
 
 WRITTEN = {each.written_as or name: name for name, each in NUISANCE.items()}
-"""Recorded names by those in study files."""
+"""Recorded names by names in study files."""
 
 Ranges = Annotated[
     dict[str, NuisanceRange], ByName({name: NUISANCE[WRITTEN[name]].range_type for name in WRITTEN}, WRITTEN)
 ]
-"""Ranges by the recorded name of their hyperparameter, in the order of ``NUISANCE``; read by either name."""
+"""Ranges by recorded hyperparameter name, in the order of ``NUISANCE``; either name is accepted on input."""
 
 Values = Annotated[
     dict[str, float | int], ByName({name: NUISANCE[WRITTEN[name]].value_type for name in WRITTEN}, WRITTEN)
 ]
-"""One value each, by the recorded name of the hyperparameter, in the order of ``NUISANCE``; read by either name."""
+"""Values by recorded hyperparameter name, in the order of ``NUISANCE``; either name is accepted on input."""

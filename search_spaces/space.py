@@ -1,4 +1,4 @@
-"""A search space: blocks of factor levels whose products are the arms, and the nuisance ranges tuned for each arm."""
+"""Search spaces: blocks of factor levels whose products are the arms, and the nuisance ranges tuned for each arm."""
 
 from __future__ import annotations
 
@@ -19,19 +19,19 @@ from search_spaces.nuisance import WRITTEN, Ranges, Values
 
 @dataclass(frozen=True)
 class Expansion:
-    """The arms of a space on one backbone and its tasks, and how many combinations repeated an earlier arm."""
+    """The arms of a space for one backbone and its tasks, and the number of combinations that repeat an earlier arm."""
 
     arms: tuple[Arm, ...]
     duplicates: int
 
 
 class SearchSpace(Level):
-    """What a study varies.
+    """The space of arms and nuisance hyperparameters that a study explores.
 
     Attributes:
-        blocks: Their union is the set of arms.
+        blocks: Blocks of factor levels; their union is the set of arms.
         nuisance: Ranges of the hyperparameters tuned for every arm, by name.
-        fixed: Nuisance hyperparameters that this space holds at one value.
+        fixed: Values of nuisance hyperparameters that are not tuned, by name.
 
     Example:
         >>> space = SearchSpace.model_validate(
@@ -41,7 +41,7 @@ class SearchSpace(Level):
         ['none', 'late']
 
     Raises:
-        ValueError: no block, an unknown hyperparameter, values it cannot take, or one both tuned and fixed.
+        ValueError: There is no block, or a hyperparameter is unknown, has invalid values, or is both tuned and fixed.
     """
 
     blocks: Annotated[tuple[Block, ...], BeforeValidator(listed)]
@@ -57,24 +57,25 @@ class SearchSpace(Level):
         return self
 
     def arms(self, stages: Stages, tasks: tuple[str, ...], forms: Forms) -> tuple[Arm, ...]:
-        """Return the distinct arms in the order they are written; see ``expand``."""
+        """Return the distinct arms in the order in which they are written; see ``expand``."""
         return self.expand(stages, tasks, forms).arms
 
     @property
     def form_kinds(self) -> tuple[str, ...]:
-        """The forms that the space names, in order."""
+        """Names of the forms in the space, in order and without repeats."""
         return tuple(dict.fromkeys(form.kind for block in self.blocks for form in block.form))
 
     def expand(self, stages: Stages, tasks: tuple[str, ...], forms: Forms) -> Expansion:
-        """Return the union over blocks of the products of their levels, canonical and without repeats.
+        """Return the union of the blocks' products, with canonical levels and without repeats.
 
         Args:
             stages: Names of the backbone's stages in order.
             tasks: Names of the tasks in order.
-            forms: Traits of every form that may be named.
+            forms: Traits of every available form.
 
         Raises:
-            ValueError: no stage or no task; an unknown one; starts with the dotted key inside the space.
+            ValueError: There is no stage or no task, or a level does not fit them. In the second case the message
+                starts with the dotted key inside the space.
         """
         if not stages or not tasks:
             raise ValueError(f"arms need stages and tasks, got stages={list(stages)}, tasks={list(tasks)}")
@@ -93,11 +94,11 @@ class SearchSpace(Level):
         return Expansion(_with_unique_names(tuple(arms.values())), combinations - len(arms))
 
     def written(self) -> dict[str, Any]:
-        """Return the space in the form of a study file, with the recorded names of hyperparameters."""
+        """Return the space in study-file form, with the recorded names of hyperparameters."""
         return self.model_dump(mode="json")
 
 
 def _with_unique_names(arms: tuple[Arm, ...]) -> tuple[Arm, ...]:
-    """Add the start of the id to names that several arms share (long or user-given names of groups may collide)."""
+    """Append the arm id to names shared by several arms (long or user-defined group names may collide)."""
     times = Counter(arm.name for arm in arms)
     return tuple(arm if times[arm.name] == 1 else replace(arm, name=f"{arm.name}-{arm.arm_id}") for arm in arms)

@@ -1,1 +1,1 @@
-"""The factors of a study: what a level of each may be, and what it means on known stages and tasks."""
+"""The factors of a study: the levels of each factor, and how they resolve for given stages and tasks."""

@@ -1,4 +1,4 @@
-"""Published groupings of the 40 CelebA attributes, under the column names of CelebA's own attribute list."""
+"""Published groupings of the 40 CelebA attributes, using the column names of CelebA's attribute list."""
 
 from __future__ import annotations
 
@@ -66,10 +66,10 @@ CELEBA_GROUPINGS: dict[str, Partition] = {
     "celeba-regions": tuple(_REGIONS.values()),
     "celeba-object": tuple(_OBJECT.values()),
 }
-"""By name.
+"""Published groupings by name.
 
 ``celeba-mcnn``: the 9 groups of Hand and Chellappa, *Attributes for Improved Attributes*, AAAI 2017 (arXiv 1604.07360).
 ``celeba-regions``: a holistic group and 7 face regions, in the style of Han et al. (arXiv 1706.00906), as coded at
-github.com/2rintf/face-attribute-prediction-v2. ``celeba-object``: 8 groups with what belongs to the whole face under
-"object", from public code; probably the one of published CelebA tests of task routing, which is not certain.
+github.com/2rintf/face-attribute-prediction-v2. ``celeba-object``: 8 groups, with whole-face attributes under "object",
+from public code; probably, but not certainly, the grouping used in published CelebA experiments on task routing.
 """

@@ -1,6 +1,6 @@
-"""Forms of modulation, activations and ways of balancing tasks, as levels of a study.
+"""Forms of modulation, activations and task-balancing methods, as levels of a study.
 
-What a form looks at is declared on its class in ``trainables``; the plan hands it in (``FormTraits``).
+The class of a form in ``trainables`` declares which settings the form uses; the plan passes them in as ``FormTraits``.
 """
 
 from __future__ import annotations
@@ -16,21 +16,21 @@ from search_spaces.names import name_among
 
 
 class FormTraits(Protocol):
-    """What makes a difference to a form.
+    """Traits that determine which settings affect a form.
 
     Attributes:
-        of_vectors: Whether it starts from an initialization and has an activation, as forms made of vectors do.
+        of_vectors: Whether the form uses an initialization and an activation, as forms made of vectors do.
         default_size: The published number of a form that takes one in brackets, else None.
-        keeps_first: Whether the first group keeps the shared weights, so that one group is the bare network.
+        keeps_first: Whether the first group keeps the shared weights, so that one group is the unmodulated network.
     """
 
     @property
     def of_vectors(self) -> bool:
-        """Whether initialization and activation act."""
+        """Whether initialization and activation have an effect."""
 
     @property
     def default_size(self) -> int | None:
-        """The published number, None for a form that takes none."""
+        """The published number; None for a form that takes none."""
 
     @property
     def keeps_first(self) -> bool:
@@ -38,13 +38,13 @@ class FormTraits(Protocol):
 
 
 Forms = Mapping[str, FormTraits]
-"""Every form that a space may name."""
+"""Traits of every form that a space may name."""
 
 ACTIVATIONS: tuple[str, ...] = ("relu", "none", "sigmoid", "twice_sigmoid", "softplus", "threshold")
-"""What is applied to a vector before it is used; the first is the released one."""
+"""Activations applied to a vector before it is used; the first is the released one."""
 
 EQUAL = "equal"
-"""All tasks weigh the same: the balancing without a method."""
+"""Equal weights for all tasks: no balancing method."""
 
 _FORM = re.compile(r"(?P<kind>[a-z][a-z0-9_]*)(\((?P<size>[0-9]+)\))?")
 _WORD = re.compile(r"[a-z][a-z0-9_]*")
@@ -52,7 +52,7 @@ _WORD = re.compile(r"[a-z][a-z0-9_]*")
 
 @dataclass(frozen=True)
 class FormLevel:
-    """A form with its number, None where it takes none."""
+    """A form and its number; None if the form takes none."""
 
     kind: str = "scale"
     size: int | None = None
@@ -76,14 +76,14 @@ def _checked_form(value: Any) -> str:
 
 
 class Form(RootModel[str]):
-    """What modulation does to a stage: the name of a form, with its number in brackets where it takes one.
+    """How a stage is modulated: the name of a form, with a number in brackets if the form takes one.
 
     Example:
         >>> Form("low_rank(2)").kind, Form("low_rank(2)").size
         ('low_rank', 2)
 
     Raises:
-        ValueError: no such spelling, or a number below 1. Whether the form exists is known when the study is planned.
+        ValueError: The spelling is invalid, or the number is below 1. That the form exists is checked during planning.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -92,20 +92,20 @@ class Form(RootModel[str]):
 
     @property
     def kind(self) -> str:
-        """The form's name."""
+        """The name of the form."""
         return self.root.partition("(")[0]
 
     @property
     def size(self) -> int | None:
-        """The number in brackets, None where none is written."""
+        """The number in brackets; None if none is given."""
         number = self.root.partition("(")[2].rstrip(")")
         return int(number) if number else None
 
     def resolve(self, forms: Forms) -> FormLevel:
-        """Return the form with its number, the published one where none is written.
+        """Return the form with its number, which defaults to the published one.
 
         Raises:
-            ValueError: no such form, or a number for a form that takes none.
+            ValueError: The form is unknown, or a number is given for a form that takes none.
         """
         traits = forms[name_among(self.kind, forms, "form")]
         if self.size is not None and traits.default_size is None:
@@ -128,4 +128,4 @@ Activation = Annotated[str, BeforeValidator(_checked_activation)]
 """One of ``ACTIVATIONS``."""
 
 Balancing = Annotated[str, BeforeValidator(_checked_balancing)]
-"""The name of a balancing method. Whether it exists is known when the study is planned."""
+"""The name of a balancing method. That it exists is checked during planning."""

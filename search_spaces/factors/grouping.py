@@ -1,4 +1,4 @@
-"""Grouping: which tasks share modulation vectors, or a whole network. Levels are written without knowing the tasks."""
+"""Grouping: which tasks share modulation vectors or a whole network. Levels are written without knowing the tasks."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _NAMED: dict[str, dict[str, str]] = {
 class GroupingLevel:
     """A partition of the tasks whose groups share vectors (``modulation``) or a whole network (``network``).
 
-    ``label`` is a short name given by the user; it is no part of what the level is.
+    ``label`` is a short name given by the user; it is not part of the level's identity.
     """
 
     level: Scope
@@ -37,29 +37,29 @@ class GroupingLevel:
 
     @property
     def canonical_name(self) -> str:
-        """``per_task``, ``shared``, ``network_per_task``, or empty for any other partition."""
+        """``per_task``, ``shared`` or ``network_per_task``; empty for any other partition."""
         if all(len(group) == 1 for group in self.groups):
             return "per_task" if self.level == "modulation" else "network_per_task"
         return "shared" if self.level == "modulation" and len(self.groups) == 1 else ""
 
     @property
     def name(self) -> str:
-        """The canonical name, else the user's, else the groups (``a,b;c``), shortened to a hash if too long."""
+        """The canonical name, else the label, else the groups (``a,b;c``), shortened to a hash if too long."""
         if self.canonical_name or self.label:
             return self.canonical_name or self.label
         text = groups_name(self.groups)
         return text if self.level == "modulation" else f"network({text})"
 
     def network_groups(self, tasks: Tasks) -> Partition:
-        """Return the tasks of every network; one network for all of them when only modulation is grouped."""
+        """Return the tasks of each network; a single network serves all tasks if only modulation is grouped."""
         return self.groups if self.level == "network" else (tasks,)
 
     def modulation_groups(self, tasks: Tasks) -> Partition:
-        """Return the tasks of every set of vectors; inside grouped networks every task keeps its own."""
+        """Return the tasks of each set of vectors; within grouped networks, every task has its own set."""
         return self.groups if self.level == "modulation" else tuple((task,) for task in tasks)
 
     def identity(self) -> list[Any]:
-        """Return what the level is, as JSON values: by name where it means the same on any tasks, else by groups."""
+        """Return the JSON values that identify the level: its name if valid for any tasks, else its groups."""
         return [self.level, self.canonical_name or [list(group) for group in self.groups]]
 
     def to_dict(self) -> dict[str, Any]:
@@ -76,19 +76,19 @@ def _checked_label(value: str) -> str:
 
 
 class Grouping(Level):
-    """A grouping as written: a name, or groups with what their members share.
+    """A grouping as written: a name, or groups and what their members share.
 
     Attributes:
-        level: What members of a group share: modulation, or a whole network.
-        groups: Each task alone, all together, published groups, drawn ones, or groups in full.
-        name: A short name for tables; empty for the groups' own.
+        level: What the members of a group share: modulation or a whole network.
+        groups: Each task alone, all tasks together, published groups, randomly drawn groups, or explicit groups.
+        name: A short name for tables; if empty, the name follows from the groups.
 
     Example:
         >>> Grouping(level="network", groups=(("hat", "hair"), ("smile",))).resolve(("smile", "hair", "hat")).name
         'network(smile;hair,hat)'
 
     Raises:
-        ValueError: unknown level or name, an empty group, or a name that is no short plain word or is taken.
+        ValueError: The level or a named grouping is unknown, a group is empty, or ``name`` is malformed or taken.
     """
 
     level: Scope = "modulation"
@@ -102,7 +102,7 @@ class Grouping(Level):
 
     @model_serializer(mode="wrap")
     def _written(self, handler: SerializerFunctionWrapHandler) -> str | dict[str, Any]:
-        """Return the grouping as a study file writes it: its name where it has one."""
+        """Return the grouping as written in a study file: by name if it has one."""
         named = next((name for name, grouping in GROUPINGS.items() if grouping == self), None)
         if named:
             return named
@@ -110,18 +110,18 @@ class Grouping(Level):
         return {key: value for key, value in values.items() if value != ""}
 
     def resolve(self, tasks: Tasks) -> GroupingLevel:
-        """Return the level for these tasks, in one order and under one level however it was written.
+        """Return the level for these tasks, in a canonical order and scope regardless of notation.
 
         Raises:
-            ValueError: the groups do not name every task exactly once, or do not know one of the tasks.
+            ValueError: The groups do not fit the tasks; see ``partition_of``.
         """
         groups = partition_of(self.groups, tasks)
-        if self.level == "network" and len(groups) == 1:  # one network for all tasks is what modulation starts from
+        if self.level == "network" and len(groups) == 1:  # one network for all tasks is the base of modulation
             return GroupingLevel("modulation", tuple((task,) for task in tasks))
         return GroupingLevel(self.level, groups, self.name or self._own_name())
 
     def _own_name(self) -> str:
-        """Return the name that named and drawn groups bring with them."""
+        """Return the name implied by named or randomly drawn groups; empty for other groups."""
         if isinstance(self.groups, tuple) or self.groups in SIMPLE:
             return ""
         name = self.groups if isinstance(self.groups, str) else self.groups.name
@@ -129,4 +129,4 @@ class Grouping(Level):
 
 
 GROUPINGS: dict[str, Grouping] = {name: Grouping.model_validate(name) for name in _NAMED}
-"""All that are written as a name; those of CelebA fit any of its 40 attributes."""
+"""All groupings that can be written as a name; those of CelebA fit any subset of its 40 attributes."""

@@ -1,4 +1,4 @@
-"""Groups as a study file writes them: in full, by name, or drawn as a control; and the partition they stand for."""
+"""Groups as written in a study file (explicit, by name, or randomly drawn as a control) and their partitions."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from search_spaces.level import Level, Whole, listed
 from search_spaces.names import name_among, nearest, slug
 
 SIMPLE = ("per_task", "together")
-"""Names of groups that fit any tasks: each task alone, all in one."""
+"""Names of groups that fit any tasks: each task alone, or all tasks in one group."""
 
 NAMED_GROUPS = (*SIMPLE, *CELEBA_GROUPINGS)
 
@@ -31,7 +31,7 @@ def _published(value: Any) -> str:
 
 
 def _written_as(value: Any) -> str:
-    """Return the tag of the way in which groups are written."""
+    """Return the tag of the notation in which groups are written."""
     if isinstance(value, str):
         return "name"
     if isinstance(value, RandomGroups) or (isinstance(value, Mapping) and "random" in value):
@@ -49,42 +49,42 @@ def _checked_shape(value: Any) -> Any:
                 f"expected random, shuffled or file, got the keys {', '.join(map(str, value)) or 'none'}{hint}"
             )
     elif not isinstance(value, str | list | tuple | RandomGroups | ShuffledGroups):
-        raise ValueError(  # noqa: TRY004 - of this pydantic makes a finding
+        raise ValueError(  # noqa: TRY004 - pydantic reports a ValueError
             f"expected a list of lists of task names or a name, got {value!r}"
         )
     return value
 
 
 Lists = Annotated[tuple[Annotated[tuple[str, ...], BeforeValidator(listed)], ...], BeforeValidator(listed)]
-"""Groups in full: lists of task names."""
+"""Explicit groups: lists of task names."""
 
 
 class Draw(Level):
-    """The sizes of groups whose members are drawn by ``seed``."""
+    """Sizes of groups whose members are drawn with ``seed``."""
 
     sizes: Annotated[tuple[Annotated[Whole, Field(ge=1)], ...], BeforeValidator(listed)]
     seed: Whole = 0
 
 
 class RandomGroups(Level):
-    """Groups of given sizes with members drawn by a seed: what a grouping is worth that knows nothing of the tasks."""
+    """Groups of given sizes with randomly drawn members: a control that ignores how the tasks are related."""
 
     random: Draw
 
     @property
     def name(self) -> str:
-        """E.g. ``random(3,2,2)-1``: sizes and seed; only the number of groups where the sizes are too many."""
+        """E.g. ``random(3,2,2)-1``: sizes and seed; a long list of sizes is replaced by the number of groups."""
         sizes = ",".join(map(str, self.random.sizes))
         shown = sizes if len(sizes) <= _LONGEST_NAME else f"{len(self.random.sizes)}groups"
         return f"random({shown})-{self.random.seed}"
 
     def partition(self, tasks: Tasks) -> Partition:
-        """Return the groups; ValueError if the sizes do not add up to the number of tasks."""
+        """Return the groups; raises ValueError if the sizes do not add up to the number of tasks."""
         return drawn(self.random.sizes, self.random.seed, tasks)
 
 
 class ShuffledGroups(Level):
-    """Groups of the sizes of a named grouping, or of groups, with members drawn by ``seed``: its control."""
+    """A control for a named or explicit grouping: groups of the same sizes, with members drawn with ``seed``."""
 
     shuffled: Annotated[
         Annotated[Annotated[str, BeforeValidator(_published)], Tag("name")] | Annotated[Lists, Tag("lists")],
@@ -100,7 +100,7 @@ class ShuffledGroups(Level):
         return f"{of}-shuffled-{self.seed}"
 
     def partition(self, tasks: Tasks) -> Partition:
-        """Return the groups; ValueError if those to be shuffled do not fit the tasks."""
+        """Return the groups; raises ValueError if the groups to shuffle do not fit the tasks."""
         return shuffled(partition_of(self.shuffled, tasks), self.seed, tasks)
 
 
@@ -117,7 +117,7 @@ Groups = Annotated[
 
 
 def groups_name(groups: Partition) -> str:
-    """Return the groups as text (``a,b;c``), or their number and a hash where that is too long."""
+    """Return the groups as text (``a,b;c``), or their number and a hash if the text is too long."""
     text = ";".join(",".join(slug(task) for task in group) for group in groups)
     if len(text) <= _LONGEST_NAME:
         return text
@@ -125,10 +125,11 @@ def groups_name(groups: Partition) -> str:
 
 
 def partition_of(groups: Partition | str | RandomGroups | ShuffledGroups, tasks: Tasks) -> Partition:
-    """Return the partition of the tasks, in order.
+    """Return the partition of the tasks, in canonical order.
 
     Raises:
-        ValueError: the groups do not name every task exactly once, do not know one, or have sizes that do not fit.
+        ValueError: Explicit groups do not name every task exactly once, a named grouping lacks a task, or sizes do not
+            add up to the number of tasks.
     """
     if isinstance(groups, RandomGroups | ShuffledGroups):
         return groups.partition(tasks)

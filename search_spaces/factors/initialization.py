@@ -1,4 +1,4 @@
-"""Initialization: how modulation vectors start and whether they are trained. One class a kind of start."""
+"""Initialization: the start values of modulation vectors and whether they are trained. One class per kind of start."""
 
 from __future__ import annotations
 
@@ -17,12 +17,13 @@ _NAME = re.compile(r"(?P<kind>[a-z]+)(\((?P<numbers>[^()]*)\))?(?P<frozen>-froze
 
 
 class Start(Level):
-    """How vectors start: a kind, its numbers, and whether the vectors are trained.
+    """How vectors are initialized: a kind, its numbers, and whether the vectors are trained.
 
     Attributes:
         kind: Name of the kind.
         trainable: Whether the vectors are trained.
-        activation: The activation that a published start goes with; it becomes the arm's. None leaves the block's.
+        activation: The activation that belongs to a published start, used by the arm in place of the block's
+            activation; None keeps that of the block.
     """
 
     kind: str
@@ -31,36 +32,36 @@ class Start(Level):
 
     @classmethod
     def numbers(cls) -> tuple[str, ...]:
-        """Return the names of the kind's own numbers, in the order of its name: ``normal(mean,std)``."""
+        """Return the names of the kind's numbers, in the order in which its name lists them: ``normal(mean,std)``."""
         return tuple(name for name in cls.model_fields if name not in Start.model_fields)
 
     @property
     def name(self) -> str:
-        """E.g. ``ones``, ``normal(0.9,0.7)``, ``disjoint(0)-frozen``; it reads back as the same level."""
+        """E.g. ``ones``, ``normal(0.9,0.7)``, ``disjoint(0)-frozen``; parses back to the same level."""
         numbers = ",".join(number_text(getattr(self, name)) for name in self.numbers())
         return self.kind + (f"({numbers})" if numbers else "") + ("" if self.trainable else "-frozen")
 
     @property
     def lowest(self) -> float:
-        """The lowest value a vector may start from."""
+        """Lower bound of the start values."""
         return 0.0
 
     @property
     def stays_non_negative(self) -> bool:
-        """Whether no entry can ever be below zero, so that a ReLU on the vector does nothing."""
+        """Whether no entry can ever be negative, so that a ReLU on the vector has no effect."""
         return not self.trainable and self.lowest >= 0
 
     def canonical(self) -> Start:
-        """Return the start under its simplest kind and without an activation of its own."""
+        """Return the start as its simplest kind and without an activation."""
         return self.model_copy(update={"activation": None})
 
     def to_dict(self) -> dict[str, Any]:
-        """Return kind, trainable and the kind's own numbers: the mapping form of a study file."""
+        """Return ``kind``, ``trainable`` and the kind's numbers: the mapping form used in study files."""
         return {"kind": self.kind, "trainable": self.trainable} | {name: getattr(self, name) for name in self.numbers()}
 
     @model_serializer(mode="plain")
     def _written(self) -> str | dict[str, Any]:
-        """Return the start as a study file writes it: its name where that says everything, else a mapping."""
+        """Return the start as written in a study file: its name if that is unambiguous, else a mapping."""
         if self.activation is None:
             return self.name
         published = next((name for name, level in PUBLISHED.items() if level == self), None)
@@ -68,7 +69,7 @@ class Start(Level):
 
 
 class Ones(Start):
-    """Every entry is 1, so that the network starts as the shared one.
+    """Every entry is 1, so that the network starts as the shared network.
 
     Example:
         >>> Ones(trainable=False).name
@@ -95,7 +96,7 @@ class Constant(Start):
         return self.value
 
     def canonical(self) -> Start:
-        """A constant 1 is ``ones``."""
+        """Return the start as its simplest kind: a constant 1 becomes ``ones``."""
         return Ones(trainable=self.trainable) if self.value == 1 else super().canonical()
 
 
@@ -113,12 +114,12 @@ class Normal(Start):
 
     @property
     def lowest(self) -> float:
-        """Any number may be drawn."""
+        """Minus infinity, since draws are unbounded."""
         return -math.inf
 
 
 class Uniform(Start):
-    """Entries are drawn evenly between ``low`` and ``high``.
+    """Entries are drawn uniformly between ``low`` and ``high``.
 
     Example:
         >>> Uniform(low=0, high=1).name
@@ -154,16 +155,16 @@ class Disjoint(Start):
 
     @property
     def lowest(self) -> float:
-        """The value elsewhere."""
+        """The value outside the block."""
         return self.off
 
     def canonical(self) -> Start:
-        """Blocks of 1 in a sea of 1 are ``ones``."""
+        """Return the start as its simplest kind: ``off`` = 1 becomes ``ones``."""
         return Ones(trainable=self.trainable) if self.off == 1 else super().canonical()
 
 
 class Binary(Start):
-    """1 in a random share ``keep`` of a group's channels and 0 elsewhere.
+    """1 in a random fraction ``keep`` of a group's channels and 0 elsewhere.
 
     Example:
         >>> Binary(keep=0.5, trainable=False).name
@@ -186,11 +187,11 @@ KINDS: dict[str, type[Start]] = {
 
 
 def _read_name(value: Any) -> Any:
-    """Turn a name into what the kind's class reads; mappings and starts pass."""
+    """Convert a name to the input of the kind's class; mappings and starts pass through unchanged."""
     if isinstance(value, Mapping | Start):
         return value
     if not isinstance(value, str):
-        raise ValueError(  # noqa: TRY004 - of this pydantic makes a finding
+        raise ValueError(  # noqa: TRY004 - pydantic reports a ValueError
             f"expected a name such as normal(0.9,0.7), or a mapping with a kind, got {value!r}"
         )
     if value in PUBLISHED:
@@ -214,7 +215,7 @@ Initialization = Annotated[
     Annotated[Ones | Constant | Normal | Uniform | Disjoint | Binary, Field(discriminator="kind")],
     BeforeValidator(_read_name),
 ]
-"""A start: a published name, a name such as ``normal(0.9,0.7)-frozen``, a mapping with a ``kind``, or its class."""
+"""A start: a published name, a name such as ``normal(0.9,0.7)-frozen``, a mapping with a ``kind``, or an instance."""
 
 INITIALIZATION: TypeAdapter[Start] = TypeAdapter(Initialization)
 
@@ -227,10 +228,9 @@ PUBLISHED: dict[str, Start] = {
     "routing-binary": Binary(keep=0.5, trainable=False),
     "piggyback-scores": Constant(value=0.01, activation="threshold"),
 }
-"""Starts with the constants of released code, and the activation where that is part of it.
+"""Starts with the constants of released code, and with its activation where that is part of the method.
 
-Conditional Similarity Networks (Veit et al., CVPR 2017: fixed, learned, and learned from blocks, the last also
-DiscoverNet's, Ye et al. 2022), attentive single-tasking (Maninis et al., CVPR 2019), Task Routing (Strezoski et al.,
-ICCV 2019) and Piggyback (Mallya et al., ECCV 2018), all as vectors on channels. The modulation module starts from
-``ones``.
+Conditional Similarity Networks (Veit et al., CVPR 2017: fixed, learned, and learned from blocks; DiscoverNet, Ye et al.
+2022, also uses the last), attentive single-tasking (Maninis et al., CVPR 2019), Task Routing (Strezoski et al., ICCV
+2019) and Piggyback (Mallya et al., ECCV 2018), all as channel vectors. The modulation module starts from ``ones``.
 """

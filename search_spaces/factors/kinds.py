@@ -1,4 +1,4 @@
-"""The factors whose levels are more than words: how each is resolved, named, recorded and put into a trial."""
+"""The factors with structured levels: how each is resolved, named, recorded and turned into trial settings."""
 
 from __future__ import annotations
 
@@ -15,25 +15,25 @@ from search_spaces.factors.placement import Placement, Points, placement_name
 
 @dataclass(frozen=True)
 class Placed:
-    """Modulated stages in the order of the backbone, empty for none, and their name on it."""
+    """Modulated stages in backbone order (empty for none), and the name of this placement on the backbone."""
 
     points: Points = ()
     name: str = "none"
 
 
 class PlacementFactor(Factor):
-    """One written placement may stand for several sets of stages."""
+    """Where modulation is placed; one written placement may stand for several sets of stages."""
 
     def resolve(self, level: Placement, known: Known) -> tuple[Placed, ...]:
         """Return every set of stages."""
         return tuple(Placed(points, placement_name(points, known.stages)) for points in level.expand(known.stages))
 
     def name_of(self, level: Placed) -> str:
-        """Return the placement's name."""
+        """Return the name of the placement."""
         return level.name
 
     def identity(self, level: Placed) -> dict[str, Any]:
-        """Return the stages; names have no part in what an arm is."""
+        """Return the stages; names are not part of an arm's identity."""
         return {"points": level.points}
 
     def record(self, level: Placed) -> dict[str, Any]:
@@ -50,18 +50,18 @@ class PlacementFactor(Factor):
 
 
 class InitializationFactor(Factor):
-    """How vectors start."""
+    """How vectors are initialized."""
 
     def name_of(self, level: Start) -> str:
         """Return the name, such as ``normal(0.9,0.7)``."""
         return level.name
 
     def identity(self, level: Start) -> dict[str, Any]:
-        """Return kind, numbers and whether the vectors are trained."""
+        """Return the kind, its numbers, and whether the vectors are trained."""
         return {self.name: level.to_dict()}
 
     def record(self, level: Start) -> dict[str, Any]:
-        """Return the same with the name."""
+        """Return the identity plus the name."""
         return {self.name: {"name": level.name} | level.to_dict()}
 
     def columns(self, record: Mapping[str, Any]) -> dict[str, str]:
@@ -69,15 +69,15 @@ class InitializationFactor(Factor):
         return {self.name: name_in(record[self.name])}
 
     def settings(self, level: Start, tasks: tuple[str, ...]) -> dict[str, Any]:  # noqa: ARG002 - starts need no tasks
-        """Return the whole section."""
+        """Return the complete ``modulation.initialization`` section."""
         return {self.setting: level.to_dict()}
 
 
 class FormFactor(Factor):
-    """What modulation does, with its number."""
+    """The form of modulation, with its number."""
 
     def resolve(self, level: Form, known: Known) -> tuple[FormLevel, ...]:
-        """Return the form with its number, the published one where none is written."""
+        """Return the form with its number, which defaults to the published one."""
         return (level.resolve(known.forms),)
 
     def name_of(self, level: FormLevel) -> str:
@@ -85,7 +85,7 @@ class FormFactor(Factor):
         return level.name
 
     def identity(self, level: FormLevel) -> dict[str, Any]:
-        """Return the name, which says it all."""
+        """Return the name, which identifies form and number."""
         return {self.name: level.name}
 
     def record(self, level: FormLevel) -> dict[str, Any]:
@@ -98,11 +98,11 @@ class FormFactor(Factor):
 
 
 class GroupingFactor(Factor):
-    """Which tasks share vectors or a network. The released level, every task alone, depends on the tasks."""
+    """Which tasks share vectors or a network. The released level (each task alone) depends on the tasks."""
 
     @property
     def usual_name(self) -> str:
-        """Every task alone."""
+        """Name of the released level: each task alone."""
         return "per_task"
 
     def resolve(self, level: Grouping, known: Known) -> tuple[GroupingLevel, ...]:
@@ -114,7 +114,7 @@ class GroupingFactor(Factor):
         return level.name
 
     def identity(self, level: GroupingLevel) -> dict[str, Any]:
-        """Return level and groups, by name where that means the same on any tasks."""
+        """Return the scope and the groups, by name if the name is valid for any tasks."""
         return {self.name: level.identity()}
 
     def record(self, level: GroupingLevel) -> dict[str, Any]:
@@ -122,13 +122,13 @@ class GroupingFactor(Factor):
         return {self.name: level.to_dict()}
 
     def columns(self, record: Mapping[str, Any]) -> dict[str, str]:
-        """Return name and level; a record that holds only the name gives no level."""
+        """Return name and level; a record that consists only of the name yields no level."""
         recorded = record[self.name]
         level = {"grouping_level": str(recorded["level"])} if isinstance(recorded, Mapping) else {}
         return {self.name: name_in(recorded)} | level
 
     def settings(self, level: GroupingLevel, tasks: tuple[str, ...]) -> dict[str, Any]:
-        """Return the groups that share vectors, and those that share a network."""
+        """Return the groups that share vectors and the groups that share a network."""
         return {
             "modulation.groups": level.modulation_groups(tasks),
             "network_groups": level.network_groups(tasks),

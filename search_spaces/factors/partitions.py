@@ -1,4 +1,4 @@
-"""Partitions of the tasks: in one order, restricted to a study's tasks, and drawn as controls of matched sizes."""
+"""Partitions of tasks: canonical order, restriction to a study's tasks, and random controls of matched sizes."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ def in_order(groups: Iterable[Iterable[str]], tasks: Tasks) -> Partition:
 
 
 def covering(groups: Partition, tasks: Tasks) -> Partition:
-    """Return groups that must name every task exactly once, in order.
+    """Return the groups in canonical order, after checking that they name every task exactly once.
 
     Raises:
-        ValueError: an unknown task, one named twice, or one that no group holds.
+        ValueError: A task is unknown, named more than once, or missing from all groups.
     """
     named = Counter(task for group in groups for task in group)
     for task, times in named.items():
@@ -39,10 +39,10 @@ def covering(groups: Partition, tasks: Tasks) -> Partition:
 
 
 def restricted(name: str, groups: Partition, tasks: Tasks) -> Partition:
-    """Return what is left of published groups when only ``tasks`` are there, in order; empty groups are dropped.
+    """Return published groups restricted to ``tasks``, in canonical order and without empty groups.
 
     Raises:
-        ValueError: a task that none of the groups holds; the message says of which grouping.
+        ValueError: A task is not in any of the groups; the message names the grouping.
     """
     known = [task for group in groups for task in group]
     for task in tasks:
@@ -53,14 +53,14 @@ def restricted(name: str, groups: Partition, tasks: Tasks) -> Partition:
 
 
 def drawn(sizes: Sequence[int], seed: int, tasks: Tasks, attempt: int = 0) -> Partition:
-    """Return a random partition with groups of these sizes.
+    """Return a random partition into groups of the given sizes.
 
-    Tasks are ranked by a BLAKE2b hash of seed, attempt and name, and groups are filled with them, the largest first. So
-    the partition is a matter of the seed, the names and the sizes alone: no library's generator takes part, and neither
-    does the order of tasks or sizes.
+    Tasks are ranked by a BLAKE2b hash of seed, attempt and name, and fill the groups in this order, starting with the
+    largest group. The partition therefore depends only on seed, attempt, names and sizes, not on a library's random
+    generator or on the order of tasks or sizes.
 
     Raises:
-        ValueError: the sizes do not add up to the number of tasks.
+        ValueError: The sizes do not add up to the number of tasks.
     """
     if sum(sizes) != len(tasks):
         raise ValueError(f"sizes {list(sizes)} add up to {sum(sizes)}, but there are {len(tasks)} tasks")
@@ -73,9 +73,9 @@ def drawn(sizes: Sequence[int], seed: int, tasks: Tasks, attempt: int = 0) -> Pa
 
 
 def shuffled(groups: Partition, seed: int, tasks: Tasks) -> Partition:
-    """Return a random partition of the same sizes, another than ``groups`` wherever there is another.
+    """Return a random partition with the same group sizes that differs from ``groups``.
 
-    There is none where all tasks are alone or all together.
+    If all tasks are alone or all are together, no other partition exists, and ``groups`` is returned.
     """
     groups = in_order(groups, tasks)
     if len(groups) in (1, len(tasks)):
@@ -86,6 +86,6 @@ def shuffled(groups: Partition, seed: int, tasks: Tasks) -> Partition:
 
 
 def _near(task: str, known: Sequence[str]) -> str:
-    """Return the nearest known task; all forty would be too long a message."""
+    """Return a hint with the closest known task, or nothing: listing all forty would make the message too long."""
     hint = nearest(task, known)
     return hint if "did you mean" in hint else ""

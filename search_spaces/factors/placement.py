@@ -1,4 +1,4 @@
-"""Placement: at which stages of a backbone modulation is. Levels are written without knowing the backbone."""
+"""Placement: the stages of a backbone that are modulated. Levels are written without knowing the backbone."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ PLACEMENTS: dict[str, Callable[[Stages], tuple[Points, ...]]] = {
     "prefixes": _prefixes,
     "suffixes": _suffixes,
 }
-"""Named rules. ``late`` is the second half of the stages: res4, res5, fc on ``simplenet``, as released."""
+"""Placement rules by name. ``late`` is the second half of the stages: res4, res5, fc on ``simplenet``, as released."""
 
 
 def _checked(value: Any) -> str | Points:
@@ -85,7 +85,7 @@ class Placement(RootModel[str | Points]):
         (('res2', 'fc'),)
 
     Raises:
-        ValueError: unknown name, no stage, or a stage twice.
+        ValueError: The name is unknown, or the list is empty or repeats a stage.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -93,10 +93,10 @@ class Placement(RootModel[str | Points]):
     root: Annotated[str | Points, BeforeValidator(_checked)]
 
     def expand(self, stages: Stages) -> tuple[Points, ...]:
-        """Return the sets of points that this level means, each in the order of ``stages``.
+        """Return the sets of points that this level stands for, each in the order of ``stages``.
 
         Raises:
-            ValueError: a listed stage is not one of ``stages``; the message gives the nearest.
+            ValueError: A listed stage is not one of ``stages``; the message suggests the closest.
         """
         if isinstance(self.root, str):
             return PLACEMENTS[self.root](stages)
@@ -106,10 +106,10 @@ class Placement(RootModel[str | Points]):
 
 
 def placement_name(points: Points, stages: Stages) -> str:
-    """Return the name of a set of points, however it was asked for, so that equal placements have equal names.
+    """Return the name of a set of points, independent of notation, so that equal placements have equal names.
 
-    ``none``, ``embedding``, ``late``, ``all``; a single stage by its name; a run of stages as ``first..last``;
-    anything else as a list.
+    The name is ``none``, ``embedding``, ``late`` or ``all`` if one of these applies; otherwise a single stage's name,
+    ``first..last`` for consecutive stages, or a list of stages.
     """
     for name in ("none", "embedding", "late", "all"):
         if PLACEMENTS[name](stages) == (points,):
