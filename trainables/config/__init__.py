@@ -1,7 +1,7 @@
-"""Every setting of one trial, a section a module.
+"""All settings of a trial, one section per module.
 
-Plain validated data without torch. May import ``foundation`` and ``sources``. A new key goes into the section of what
-it controls; if it has no effect under some other settings, it also needs a line in ``acting``.
+Plain validated data without torch. May import ``foundation`` and ``sources``. A new key belongs in the section of what
+it controls; if it has no effect under some other settings, it also needs an entry in ``acting``.
 """
 
 from trainables.config.data import DataConfig

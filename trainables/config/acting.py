@@ -1,9 +1,9 @@
-"""Which settings of a trial can change its result, given the others.
+"""Which settings of a trial can affect its result, given the others.
 
-Nothing here imports torch; asking what a form looks at imports the form.
+This module does not import torch; looking up the traits of a form imports the form.
 
-A key of ``TrialConfig`` that is not named in ``ACTS`` always can. A setting that acts only under some others needs a
-line here; ``tests/trainables/config/test_acting.py`` trains with two values of each to check it.
+A key of ``TrialConfig`` that is not in ``ACTS`` always has an effect. A setting that acts only under some other
+settings needs an entry here; ``tests/trainables/config/test_acting.py`` verifies each by training with two values.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ def _modulated(trial: TrialConfig) -> bool:
 
 
 def _form_has(trait: Literal["of_vectors", "default_size", "has_parameters"]) -> Rule:
-    """Return whether the class of the form declares the trait; a form that is not installed may look at everything."""
+    """Return the rule that the form's class declares the trait; a form that is not installed is assumed to have it."""
 
     def rule(trial: TrialConfig) -> bool:
         if not _modulated(trial):
@@ -48,7 +48,7 @@ def _starts_as(kind: str) -> Rule:
 
 
 def _balanced_by(method: str) -> Rule:
-    """Return whether a method looks at the settings of this one; a method from elsewhere may look at any."""
+    """Return the rule that a trial's method uses the settings of this one; external methods may use any settings."""
 
     def rule(trial: TrialConfig) -> bool:
         return trial.balancing.method == method or trial.balancing.method not in BALANCERS.built_in
@@ -57,10 +57,10 @@ def _balanced_by(method: str) -> Rule:
 
 
 ACTS: dict[str, Rule] = {
-    "data.max_corrupt_share": _never,  # decides whether a study starts; what was dropped is in the fingerprint
+    "data.max_corrupt_share": _never,  # decides whether a study starts; the fingerprint reflects dropped images
     "data.max_duplicate_share": _never,
-    "data.max_pixels": _never,  # images that it alone refuses or admits are in the fingerprint
-    "data.fit": lambda trial: trial.data.source.kind != "generated",  # drawn faces are square
+    "data.max_pixels": _never,  # the fingerprint reflects which images it excludes
+    "data.fit": lambda trial: trial.data.source.kind != "generated",  # generated faces are square
     "network.points": lambda trial: _modulated(trial) or not trial.network.imported,
     "network.folder": _never,
     "modulation.form": _modulated,
@@ -76,10 +76,10 @@ ACTS: dict[str, Rule] = {
     "modulation.initialization.high": _starts_as("uniform"),
     "modulation.initialization.off": _starts_as("disjoint"),
     "modulation.initialization.keep": _starts_as("binary"),
-    # The penalty on masks that are not trained is a constant.
+    # The penalty on frozen masks is a constant.
     "loss.mask_l1": lambda trial: _form_has("of_vectors")(trial) and trial.modulation.initialization.trainable,
     "balancing.cagrad_c": _balanced_by("cagrad"),
-    # The first two epochs have equal weights.
+    # Weights are equal in the first two epochs.
     "balancing.dwa_temperature": lambda trial: _balanced_by("dwa")(trial) and trial.optimization.epochs > 2,
     "balancing.famo_learning_rate": _balanced_by("famo"),
     "balancing.famo_weight_decay": _balanced_by("famo"),
@@ -89,26 +89,26 @@ ACTS: dict[str, Rule] = {
     "optimization.decay_per_epoch": lambda trial: (
         trial.optimization.schedule == "exponential" and trial.optimization.epochs > 1
     ),
-    # Monitoring: looks at the training and leaves no trace in it.
+    # Monitoring: observes training without affecting it.
     "evaluation.validate_every": _never,
     "agreement.every_epochs": _never,
     "agreement.images": _never,
 }
-"""Dotted key -> whether it can change the result of a trial with these settings."""
+"""Dotted key -> rule that decides whether the key can affect the result of a trial."""
 
 
 def acts(trial: TrialConfig, key: str) -> bool:
-    """Return whether the setting with this dotted key can change the trial's result, the others being as they are."""
+    """Return whether the setting with this dotted key can affect the trial's result, given its other settings."""
     return ACTS[key](trial) if key in ACTS else True
 
 
 def without_idle(trial: TrialConfig, values: Mapping[str, Any], above: str = "") -> dict[str, Any]:
-    """Return ``values``, a part of the trial as plain values, without what cannot act and without what that empties.
+    """Return ``values``, without settings that have no effect and without sections that become empty.
 
     Args:
-        trial: Decides what acts.
-        values: The trial's sections, or those below ``above``.
-        above: Dotted key of the section that ``values`` is, ending in a dot; empty for the whole trial.
+        trial: The trial that determines which settings act.
+        values: The trial, or a section of it, as plain values.
+        above: Dotted key of the section in ``values``, ending in a dot; empty for the whole trial.
     """
     kept: dict[str, Any] = {}
     for name, value in values.items():

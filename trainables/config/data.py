@@ -1,4 +1,4 @@
-"""The section ``data``: which images and labels, and how they are decoded."""
+"""The ``data`` section: the images and labels, and how images are decoded."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ def _drawn_faces() -> SourceConfig:
 
 
 class DataConfig(Section):
-    """Which images and labels, and how an image becomes ``image_size x image_size x 3`` uint8.
+    """The images and labels, and how an image is converted to ``image_size x image_size x 3`` uint8.
 
-    ``fit`` determines how an image becomes square: ``crop`` takes the central square, ``pad`` adds white
-    borders, ``stretch`` ignores the proportions. ``preprocessing`` names what turns pixels into the network's numbers
-    (``trainables.data.preprocessing``). An image of more than ``max_pixels`` counts as undecodable. A study does not
-    start above ``max_corrupt_share`` undecodable images, nor where more than ``max_duplicate_share`` of the validation
-    and test images are also in another split.
+    ``fit`` determines how an image becomes square: ``crop`` takes the central square, ``pad`` adds white borders,
+    ``stretch`` ignores the aspect ratio. ``preprocessing`` names the conversion from pixels to network inputs
+    (``trainables.data.preprocessing``). An image with more than ``max_pixels`` counts as undecodable. A study does not
+    start if the share of undecodable images exceeds ``max_corrupt_share``, or if more than ``max_duplicate_share`` of
+    the validation and test images also occur in another split.
     """
 
     source: Source = Field(default_factory=_drawn_faces)
@@ -42,18 +42,18 @@ class DataConfig(Section):
         return self
 
     def read_request(self, data_seed: int, cache: Path | None = None) -> ReadRequest:
-        """Return what this section asks of its source.
+        """Return the request that this section makes to its source.
 
         Args:
-            data_seed: decides what is drawn.
-            cache: folder that keeps hashes of image files; None keeps none.
+            data_seed: Seed of random draws.
+            cache: Folder for cached hashes of image files; None disables the cache.
         """
         return ReadRequest(self.tasks, self.image_size, self.fit, self.max_pixels, data_seed, cache)
 
     def open(self, data_seed: int, cache: Path | None = None) -> ImageSource:
-        """Return the source, validated.
+        """Return the validated source.
 
         Raises:
-            ValueError: files, columns or tasks do not fit together.
+            ValueError: Files, columns or tasks are inconsistent.
         """
         return self.source.open(self.read_request(data_seed, cache))

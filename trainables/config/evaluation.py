@@ -1,4 +1,4 @@
-"""The sections on measuring a trial: ``evaluation`` and ``agreement``."""
+"""The sections on measurements of a trial: ``evaluation`` and ``agreement``."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from trainables.foundation.section import Section
 
 
 class EvaluationConfig(Section):
-    """Which splits are evaluated at the end, on how many frozen triplets a task, and how often validation is looked at.
+    """The splits evaluated at the end, the number of fixed triplets per task, and the epochs between validations.
 
-    ``max_images`` caps queries and gallery of a split (drawn with ``data_seed``); None takes them all.
+    ``max_images`` limits the queries and the gallery of a split (drawn with ``data_seed``); None uses all images.
     """
 
     splits: tuple[Literal["validation", "test"], ...] = ("validation",)
@@ -22,7 +22,7 @@ class EvaluationConfig(Section):
 
 
 class AgreementConfig(Section):
-    """``update_agreement`` on one fixed batch of ``images`` training images every ``every_epochs`` epochs; 0 = off."""
+    """Measures ``update_agreement`` on a fixed batch of ``images`` training images every ``every_epochs`` (0 = off)."""
 
     every_epochs: int = Field(0, ge=0)
     images: int = Field(64, ge=3)

@@ -1,4 +1,4 @@
-"""What identifies a trial: everything that can change its result, and nothing else."""
+"""The identity of a trial: exactly what can affect its result."""
 
 from __future__ import annotations
 
@@ -14,31 +14,31 @@ RESULTS_CHANGES: dict[int, str] = {
     2: "forms inside layers and balancing as a factor came in",
     3: "batch-norm statistics, GradNorm, FAMO and masks were mended, and ids hold only what can change a result",
 }
-"""What changed numbers, by the version that brought it; version 1 was the first."""
+"""Code changes that affect results, by the version that introduced them; the first version is 1."""
 
 RESULTS_VERSION = max(RESULTS_CHANGES)
-"""Raised whenever a change of the code changes numbers, so that old journals are never mistaken for new ones."""
+"""Incremented whenever a code change affects results, so that old journals are never mistaken for new ones."""
 
 
 def trial_identity(
     config: TrialConfig, data_fingerprint: str, results_version: int = RESULTS_VERSION
 ) -> dict[str, Any]:
-    """Return what can change the trial's result, and nothing else, as plain JSON values.
+    """Return exactly what can affect the trial's result, as plain JSON values.
 
-    Settings at their defaults are left out, so that a new setting changes no id; a changed default is a change of the
-    code that changes numbers. So are settings that cannot act beside the others (``trainables.config.acting``). The
-    paths of data and start weights are replaced by a hash of their content, so moved files keep their trials.
+    Settings at their defaults are left out, so that adding a setting changes no id; changing a default is a code change
+    that affects results. Settings without effect given the others (``trainables.config.acting``) are left out as well.
+    Paths of data and start weights are replaced by content hashes, so that trials remain valid when files move.
 
     Args:
         config: The trial.
-        data_fingerprint: Of its images and labels.
-        results_version: Of the code that makes or made the numbers, from 2. Version 2 left out less.
+        data_fingerprint: Fingerprint of its images and labels.
+        results_version: Version of the code that produces the results, from 2. Version 2 keeps settings without effect.
     """
     identity = config.model_dump(mode="json", exclude_defaults=True)
     if "network" in identity:
         identity["network"] = network_identity(config.network)
     identity["data"]["source"] = {"fingerprint": data_fingerprint}
-    for limit in ("max_corrupt_share", "max_duplicate_share"):  # decide whether a study starts, not what it finds
+    for limit in ("max_corrupt_share", "max_duplicate_share"):  # decide whether a study starts, not its results
         identity["data"].pop(limit, None)
     if results_version > 2:
         identity = without_idle(config, identity)

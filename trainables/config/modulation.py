@@ -1,4 +1,4 @@
-"""The section ``modulation``: where it is, its form, how it starts, and which tasks share it."""
+"""The ``modulation`` section: placement, form, initialization, and which tasks share parameters."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ Partition = tuple[tuple[str, ...], ...]
 
 
 class InitializationConfig(Section):
-    """How modulation vectors start, and whether they are trained.
+    """How modulation vectors are initialized, and whether they are trained.
 
-    ``ones``; ``constant`` (``value``); ``normal`` (``mean``, ``std``); ``uniform`` (``low``, ``high``); ``disjoint``:
-    1 in the group's own block of channels and ``off`` elsewhere (CSN: off 0 frozen, or 0.1 trained); ``binary``: 1 for
-    a random share ``keep`` of a group's channels, 0 elsewhere.
+    Kinds: ``ones``; ``constant`` (``value``); ``normal`` (``mean``, ``std``); ``uniform`` (``low``, ``high``);
+    ``disjoint``, 1 in the group's own block of channels and ``off`` elsewhere (CSN: off 0 frozen, or 0.1 trained);
+    ``binary``, 1 in a random fraction ``keep`` of a group's channels and 0 elsewhere.
     """
 
     kind: Literal["ones", "constant", "normal", "uniform", "disjoint", "binary"] = "ones"
@@ -38,10 +38,10 @@ class InitializationConfig(Section):
 
 
 class ModulationConfig(Section):
-    """Where modulation sits (stage names; empty = none), its form, and which tasks share its parameters.
+    """The modulated stages (names; empty = none), the form, and the groups of tasks that share parameters.
 
-    ``form`` is a name in ``trainables.networks.modulation.FORMS``. ``size`` is its number, where it takes one: the rank
-    of ``low_rank`` and ``low_rank_convolution``, the reduction of ``squeeze_excite``; None takes the published one.
+    ``form`` is a name in ``trainables.networks.modulation.FORMS``. ``size`` is its number, if it takes one: the rank of
+    ``low_rank`` and ``low_rank_convolution``, or the reduction of ``squeeze_excite``; None uses the published number.
     """
 
     points: tuple[str, ...] = ()

@@ -1,4 +1,4 @@
-"""The section ``network``: which network is modulated, and what it starts from. Nothing here imports torch."""
+"""The ``network`` section: the network to modulate and its start weights. Does not import torch."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from trainables.foundation.section import Section
 
 
 class WeightsConfig(Section):
-    """A local file of start weights, safetensors or a torch state dict, and the hash of what must be in it.
+    """A local file of start weights (safetensors or a torch state dict) and its expected hash.
 
-    ``content`` None takes the file as it is; ``content_hash`` gives its value.
+    ``content`` is the hash returned by ``content_hash``; None accepts any content.
     """
 
     path: Path
@@ -22,15 +22,17 @@ class WeightsConfig(Section):
 
 
 class NetworkConfig(Section):
-    """The network that is modulated: a registered backbone by name, or a network of the user's by its import path.
+    """The network to modulate: a registered backbone by name, or a user network by import path.
 
-    Registered: ``width`` scales the channels of every stage (rounded); ``embedding_size`` None is the backbone's own.
+    Registered: ``width`` scales the channels of every stage (rounded); ``embedding_size`` None uses the backbone's
+    default.
 
-    Imported (``backbone: "module:function"``): the function gets ``arguments`` and returns an ``nn.Module``; ``points``
-    are names of its modules; ``folder`` holds the module, if it is not installed. What is imported is run.
+    Imported (``backbone: "module:function"``): the function receives ``arguments`` and returns an ``nn.Module``;
+    ``points`` are names of its modules; ``folder`` contains the Python module if it is not installed. Imported code is
+    executed.
 
-    ``batch_norm_momentum`` is the weight of the newest batch in the running statistics; None is the network's own
-    (simplenet 0.005 as released, which needs about a thousand steps to come near the data's; csn_resnet18 0.1).
+    ``batch_norm_momentum`` is the weight of the newest batch in the running statistics; None uses the network's value
+    (simplenet 0.005 as released, which takes about a thousand steps to approach the data statistics; csn_resnet18 0.1).
     """
 
     backbone: str = "simplenet"
@@ -44,7 +46,7 @@ class NetworkConfig(Section):
 
     @property
     def imported(self) -> bool:
-        """Whether ``backbone`` is an import path, not a registered name."""
+        """Whether ``backbone`` is an import path rather than a registered name."""
         return ":" in self.backbone
 
     @model_validator(mode="after")
@@ -68,15 +70,15 @@ class NetworkConfig(Section):
         return self
 
     def __hash__(self) -> int:
-        """Equal sections have equal hashes; written out because ``arguments`` has none of its own."""
+        """Return equal hashes for equal sections; defined explicitly because ``arguments`` is not hashable."""
         return hash(self.model_dump_json())
 
 
 def network_identity(network: NetworkConfig) -> dict[str, Any]:
-    """Return what can change a trial's result: paths are replaced by a hash of their content.
+    """Return the network settings that can affect a trial's result, with paths replaced by content hashes.
 
     Raises:
-        ValueError: If the file of start weights cannot be read.
+        ValueError: The file of start weights cannot be read.
     """
     identity = network.model_dump(mode="json", exclude_defaults=True)
     identity.pop("folder", None)
@@ -86,10 +88,10 @@ def network_identity(network: NetworkConfig) -> dict[str, Any]:
 
 
 def with_known_content(network: NetworkConfig) -> NetworkConfig:
-    """Return the section with the hash of its start weights filled in, so that the file need not be at hand later.
+    """Return the section with the hash of its start weights filled in, so that later steps do not need the file.
 
     Raises:
-        ValueError: If the file cannot be read.
+        ValueError: The file cannot be read.
     """
     if network.weights is None or network.weights.content is not None:
         return network
@@ -101,7 +103,7 @@ def content_hash(path: Path) -> str:
     """Return the hash of a file of start weights.
 
     Raises:
-        ValueError: If it cannot be read.
+        ValueError: The file cannot be read.
     """
     try:
         return file_hash(path)

@@ -1,6 +1,6 @@
-"""Forms and balancing methods by name. Nothing here imports torch: a class is imported when it is first used.
+"""Forms and balancing methods by name. Does not import torch: a class is imported on first use.
 
-What a form looks at, and so which settings of a trial act, is declared on its class.
+The class of a form declares which settings the form uses, and thereby which settings of a trial act.
 """
 
 from __future__ import annotations
@@ -60,4 +60,4 @@ BALANCERS: Registry[Any] = Registry(
         "nash_mtl": f"{_TASK_GRADIENTS}.nash_mtl:NashBargaining",
     },
 )
-"""Name -> what makes the balancer of a model: a subclass of ``Balancer``, or a function."""
+"""Name -> factory of a model's balancer: a subclass of ``Balancer`` or a function."""

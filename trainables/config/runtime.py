@@ -1,4 +1,4 @@
-"""The section ``compute``: device, precision, memory layout and threads."""
+"""The ``compute`` section: device, precision, memory layout and threads."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from trainables.foundation.section import Section
 
 
 class ComputeConfig(Section):
-    """All of these change the last bits of a result, so all of them are part of a trial's identity."""
+    """Device, precision, memory layout and threads; all affect the last bits of a result and are part of trial ids."""
 
     device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
     precision: Literal["fp32", "bf16"] = "fp32"

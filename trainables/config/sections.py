@@ -1,4 +1,4 @@
-"""The sections that a study file and a trial have in common, listed once."""
+"""The sections shared by study files and trials, listed once."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from trainables.foundation.section import Section
 
 
 class SharedSections(Section):
-    """What a study says of all its trials; a trial's own sections may differ in what the study varies."""
+    """The settings that a study defines for all its trials; in a trial, those that the study varies may differ."""
 
     data: DataConfig
     augmentation: AugmentationConfig = AugmentationConfig()

@@ -1,4 +1,4 @@
-"""The sections on training: batches, augmentation, loss, balancing, optimization. Nothing here imports torch."""
+"""The sections on training: batches, augmentation, loss, balancing, optimization. Does not import torch."""
 
 from __future__ import annotations
 
@@ -10,19 +10,20 @@ from trainables.foundation.section import Section
 
 
 class AugmentationConfig(Section):
-    """Random changes of training images: horizontal ``flip``, and shifts by up to ``crop`` pixels (``0``: none)."""
+    """Random augmentation of training images: horizontal ``flip`` and shifts by up to ``crop`` pixels (``0``: none)."""
 
     flip: bool = False
     crop: int = Field(0, ge=0)
 
 
 class BatchConfig(Section):
-    """``all_tasks``: ``batch_size`` images a step, every task on every image, triplets formed inside the batch.
+    """The sampling scheme of training batches and their size.
 
-    ``triplets``: ``batch_size`` slots a step, a multiple of 3 x tasks, split evenly over tasks into anchor, positive,
-    negative. ``released``: the same slots, sampled exactly as the released code does. With these two schemes
-    ``passes: separate`` runs anchors, negatives and positives through the network one after another, each with batch
-    statistics of their own, as CSN does.
+    ``all_tasks``: ``batch_size`` images per step; every task uses every image, and triplets are formed within the
+    batch. ``triplets``: ``batch_size`` slots per step, a multiple of 3 x tasks, split evenly over tasks into anchors,
+    positives and negatives. ``released``: the same slots, sampled exactly as in the released code. With the last two
+    schemes, ``passes: separate`` runs anchors, negatives and positives through the network one after another, each with
+    separate batch statistics, as in CSN.
     """
 
     scheme: Literal["all_tasks", "triplets", "released"] = "all_tasks"
@@ -39,10 +40,10 @@ class BatchConfig(Section):
 
 
 class LossConfig(Section):
-    """Triplet margin on distances of embeddings, and penalties on what they are made of.
+    """The triplet margin loss on embedding distances, and the penalties on embeddings and masks.
 
-    As published, Conditional Similarity Networks have ``distance`` euclidean, ``normalize`` false, ``embedding_l2``
-    0.005 and ``mask_l1`` 0.0005. See ``trainables.losses.penalties`` for the two penalties; 0 = off.
+    The published settings of Conditional Similarity Networks are ``distance`` euclidean, ``normalize`` false,
+    ``embedding_l2`` 0.005 and ``mask_l1`` 0.0005. ``trainables.losses.penalties`` defines the two penalties; 0 = off.
     """
 
     margin: float = Field(0.2, gt=0)
@@ -53,7 +54,7 @@ class LossConfig(Section):
 
 
 class BalancingConfig(Section):
-    """How the losses of the tasks become one step; the settings carry the name of the method they belong to."""
+    """How the task losses are combined into one step; each setting starts with the name of its method."""
 
     method: str = "equal"
     cagrad_c: float = Field(0.4, ge=0)
@@ -66,10 +67,11 @@ class BalancingConfig(Section):
 
 
 class OptimizationConfig(Section):
-    """``released``: rate x0.1 after 39 % and 79 % of the epochs (the released 39/40/21 of 100). ``cosine``: to zero.
+    """The optimizer, its learning rate schedule, and the length of training.
 
-    ``exponential``: x ``decay_per_epoch`` after every epoch (CSN: 0.985). ``steps_per_epoch`` None means one pass over
-    the training images.
+    Schedules: ``released`` multiplies the rate by 0.1 after 39 % and 79 % of the epochs (the released 39/40/21 of 100);
+    ``cosine`` decays towards zero; ``exponential`` multiplies by ``decay_per_epoch`` after every epoch (CSN: 0.985).
+    ``steps_per_epoch`` None means one pass over the training images.
     """
 
     optimizer: Literal["adagrad", "adam", "adamw", "sgd"] = "adam"

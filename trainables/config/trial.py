@@ -1,7 +1,7 @@
-"""What one trial is: every setting that decides its result, validated at construction.
+"""The configuration of a trial: every setting that affects its result, validated at construction.
 
-A ``TrialConfig`` is plain data (pydantic, frozen, unknown keys refused), so it travels as JSON between the driver,
-the workers, the journal and the tables. Nothing here imports torch.
+A ``TrialConfig`` is plain data (pydantic, frozen, unknown keys rejected) and is passed as JSON between the driver, the
+workers, the journal and the tables. Does not import torch.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from trainables.config.training import AugmentationConfig, BatchConfig
 
 
 class TrialConfig(SharedSections):
-    """Everything that decides the result of one trial. ``network_groups``: tasks that share a whole network.
+    """All settings that affect the result of a trial. ``network_groups``: groups of tasks that share a whole network.
 
     Example:
         >>> config = TrialConfig(data=DataConfig(tasks=("Smiling", "Glasses"), image_size=48))
@@ -33,7 +33,7 @@ class TrialConfig(SharedSections):
     @model_validator(mode="before")
     @classmethod
     def _default_groups(cls, values: Any) -> Any:
-        """No groups given means: one network for all tasks, own modulation vectors for every task."""
+        """Fill in missing groups: one network for all tasks, separate modulation vectors for every task."""
         if not isinstance(values, dict):
             return values
         data = values.get("data")
@@ -61,10 +61,11 @@ class TrialConfig(SharedSections):
 
 
 def check_sections_agree(data: DataConfig, augmentation: AugmentationConfig, batches: BatchConfig) -> None:
-    """Check what no section can know alone.
+    """Check constraints that span several sections.
 
     Raises:
-        ValueError: slots that do not divide over the tasks, or a crop larger than the image; starts with the key.
+        ValueError: Slots cannot be divided evenly among the tasks, or the crop is not smaller than the image. The
+            message starts with the key.
     """
     block = 3 * len(data.tasks)
     if batches.scheme != "all_tasks" and batches.batch_size % block:
