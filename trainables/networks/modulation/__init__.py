@@ -1,4 +1,4 @@
-"""Forms of modulation by name. A new one is a module with a class and one call of ``register_form``."""
+"""Forms of modulation by name. To add a form, write a module with its class and call ``register_form``."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from trainables.networks.modulation.vectors import ACTIVATIONS, Scale
 __all__ = ["ACTIVATIONS", "FORMS", "Modulation", "Scale", "Site", "build_modulation", "known_forms", "register_form"]
 
 FORMS: Registry[type[Modulation]] = registries.FORMS
-"""Name -> the class of the form, which declares what the form looks at."""
+"""Name -> class of the form, which declares the settings that the form uses."""
 
 
 def register_form(name: str, form: type[Modulation]) -> None:
-    """Make a form known under a name that study files may use.
+    """Register a form under a name that study files may use.
 
-    The class declares what the form looks at; see the attributes of ``Modulation``.
+    The class declares the settings that the form uses; see the attributes of ``Modulation``.
 
     Raises:
-        ValueError: The name is taken by another form.
+        ValueError: The name is already used by another form.
 
     Example:
         >>> class Gate(Scale):
@@ -32,10 +32,10 @@ def register_form(name: str, form: type[Modulation]) -> None:
 
 
 def known_forms(named: Iterable[str]) -> Mapping[str, type[Modulation]]:
-    """Return every registered form, and those among ``named`` that other installed packages bring.
+    """Return all registered forms, including those among ``named`` that other installed packages provide.
 
     Raises:
-        ValueError: A part of such a name is no form.
+        ValueError: What is registered under one of the names is not a form.
     """
     for name in named:
         FORMS.discover(name)
@@ -46,7 +46,7 @@ def known_forms(named: Iterable[str]) -> Mapping[str, type[Modulation]]:
 
 
 def build_modulation(site: Site) -> Modulation:
-    """Return the form that the site's settings name, unset; frozen where ``initialization.trainable`` is false.
+    """Return the form named in the site's settings, uninitialized; frozen if ``initialization.trainable`` is false.
 
     Raises:
         ValueError: The form is unknown or does not fit the site.

@@ -1,4 +1,4 @@
-"""How modulation vectors start."""
+"""Initialization of modulation vectors."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from trainables.config.modulation import InitializationConfig
 
 @torch.no_grad()
 def initialize_vectors(vectors: Tensor, initialization: InitializationConfig, generator: torch.Generator) -> None:
-    """Fill modulation vectors ``(groups, C)`` in place; only the random kinds draw from ``generator``.
+    """Fill modulation vectors ``(groups, C)`` in place; only random kinds draw from ``generator``.
 
     Raises:
-        ValueError: If the kind is ``disjoint`` and there are more groups than channels.
+        ValueError: The kind is ``disjoint`` and there are more groups than channels.
     """
     match initialization.kind:
         case "ones":
@@ -38,10 +38,13 @@ def initialize_vectors(vectors: Tensor, initialization: InitializationConfig, ge
 
 
 def disjoint_blocks(groups: int, channels: int) -> list[tuple[int, int]]:
-    """Return each group's channels as (first, one past the last): all channels, each once, sizes differ by at most 1.
+    """Partition the channels into one block per group; block sizes differ by at most 1.
+
+    Returns:
+        (first, one past the last) channel of each group.
 
     Raises:
-        ValueError: If there are more groups than channels.
+        ValueError: There are more groups than channels.
     """
     if groups > channels:
         raise ValueError(

@@ -1,4 +1,4 @@
-"""Forms that act inside a stage: an adapter on each of its layers computes what the layer's output is for a group."""
+"""Forms that act inside a stage: adapters on its layers compute each layer's output for a group."""
 
 from __future__ import annotations
 
@@ -15,23 +15,23 @@ from trainables.networks.modulation.base import Modulation, Site
 
 
 class LayerAdapter(nn.Module, ABC):
-    """What groups change at one layer. ``groups`` is set while the layer serves branches, else None."""
+    """Group-specific changes to one layer. ``groups`` is set while the layer computes for groups, else None."""
 
     groups: Tensor | None = None
 
     @abstractmethod
     def initialize(self, layer: nn.Module, generator: torch.Generator) -> None:
-        """Set every parameter and buffer, knowing the layer's own start values."""
+        """Set all parameters and buffers, given the layer with its start values."""
 
     @abstractmethod
     def forward(self, layer: AdaptedLayer, features: Tensor, groups: Tensor) -> Tensor:
-        """Return the layer's output for rows ``(N, ...)`` of groups ``(N,)`` or ``(1,)``."""
+        """Return the layer's output for rows ``(N, ...)`` that belong to groups ``(N,)`` or ``(1,)``."""
 
 
 class AdaptedLayer:
-    """Stands in for the ``forward`` of a layer and asks the adapter, while there are groups to serve.
+    """Replaces the ``forward`` of a layer and delegates to the adapter while groups are set.
 
-    The layer stays where it is, under its own name, and computes as before when no group is served.
+    The layer keeps its place and name, and computes as before when no groups are set.
     """
 
     def __init__(self, layer: nn.Module, adapter: LayerAdapter) -> None:
@@ -50,7 +50,7 @@ class AdaptedLayer:
         return output
 
     def plain(self, features: Tensor, tensors: Mapping[str, Tensor] | None = None) -> Tensor:
-        """Compute the layer as it is, or with some of its parameters and buffers replaced."""
+        """Compute the unadapted layer, optionally with some of its parameters and buffers replaced."""
         self._plain = True
         try:
             output: Tensor = functional_call(self.layer, dict(tensors or {}), (features,))
@@ -60,7 +60,7 @@ class AdaptedLayer:
 
 
 class InsideModulation(Modulation, ABC):
-    """Adapters on those layers of a stage that the form is about."""
+    """Adapters on the layers of a stage that the form modifies."""
 
     inside: ClassVar[bool] = True
 
@@ -73,21 +73,21 @@ class InsideModulation(Modulation, ABC):
         ]
 
     def acts(self) -> bool:
-        """Whether a layer is adapted; a network of one group may have nothing to store for it (``own``)."""
+        """Return whether any layer is adapted, even if a network with one group stores nothing for it (``own``)."""
         return bool(self.adapters)
 
     @abstractmethod
     def adapter(self, layer: nn.Module, site: Site) -> LayerAdapter | None:
-        """Return the adapter of a layer, or None where the form leaves the layer alone."""
+        """Return the adapter of a layer, or None if the form leaves the layer unchanged."""
 
     def initialize(self, generator: torch.Generator) -> None:
-        """Set the adapters in the order of the layers."""
+        """Initialize the adapters in the order of the layers."""
         for adapted in self._adapted:
             adapted.adapter.initialize(adapted.layer, generator)
 
     @contextmanager
     def serving(self, groups: Tensor) -> Iterator[None]:
-        """Let the layers serve these groups while the block runs."""
+        """Make the layers compute for these groups within the ``with`` block."""
         for adapted in self._adapted:
             adapted.adapter.groups = groups
         try:
@@ -98,27 +98,27 @@ class InsideModulation(Modulation, ABC):
 
 
 def _key(name: str) -> str:
-    """Return a layer's name as a key of a module dictionary, which allows no dots."""
+    """Return the name of a layer as a key of a module dictionary, in which dots are not allowed."""
     return name.replace(".", "-") or "layer"
 
 
 def is_convolution(layer: nn.Module) -> bool:
-    """Whether the layer is a 2-D convolution."""
+    """Return whether the layer is a 2-D convolution."""
     return isinstance(layer, nn.Conv2d)
 
 
 def is_norm(layer: nn.Module) -> bool:
-    """Whether the layer normalises: batch norms (also ones without a scale), layer norms, group norms."""
+    """Return whether the layer is a batch norm (with or without a scale), a layer norm or a group norm."""
     return is_batch_norm(layer) or isinstance(layer, nn.LayerNorm | nn.GroupNorm)
 
 
 def is_batch_norm(layer: nn.Module) -> bool:
-    """Whether the layer keeps running statistics over a batch."""
+    """Return whether the layer keeps running batch statistics."""
     return isinstance(getattr(layer, "running_mean", None), Tensor)
 
 
 def norm_channels(layer: nn.Module) -> int:
-    """Return C of a normalising layer."""
+    """Return the number of channels C of a normalisation layer."""
     if is_batch_norm(layer):
         return int(layer.get_buffer("running_mean").numel())
     shape = layer.normalized_shape[-1] if isinstance(layer, nn.LayerNorm) else layer.num_channels

@@ -1,4 +1,4 @@
-"""Forms stored as one bit a unit or a weight: ``task_routing`` and ``weight_mask``."""
+"""Forms stored as one bit per unit or weight: ``task_routing`` and ``weight_mask``."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import ClassVar
 
 import numpy as np
 import torch
-import torch.nn.functional as F  # noqa: N812 - the name everybody knows it by
+import torch.nn.functional as F  # noqa: N812 - the conventional name
 from torch import Tensor, nn
 
 from trainables.networks.modulation.base import Site
@@ -17,11 +17,11 @@ from trainables.networks.modulation.routing import by_group
 from trainables.networks.modulation.vectors import MASK_THRESHOLD, above_threshold
 
 FIRST_SCORE = 1e-2
-"""Start of every score, as released for Piggyback: above the threshold, so all weights are on."""
+"""Start value of all scores, as in the released code of Piggyback: above the threshold, so that all weights are on."""
 
 
 class UnitRouting(LayerAdapter):
-    """A fixed random half of the units is on for a group: y = m x behind the norm, m in {0, 1}."""
+    """A fixed random half of the units is on for each group: y = m x after the norm, with m in {0, 1}."""
 
     mask: Tensor
 
@@ -30,21 +30,21 @@ class UnitRouting(LayerAdapter):
         self.register_buffer("mask", torch.empty(groups, norm_channels(layer), dtype=torch.bool))
 
     def initialize(self, layer: nn.Module, generator: torch.Generator) -> None:  # noqa: ARG002 - only C matters
-        """Switch on half of the units of every group, drawn without replacement."""
+        """Switch on half of the units for every group, drawn without replacement."""
         groups, channels = self.mask.shape
         self.mask.fill_(value=False)
         for group in range(groups):
             self.mask[group, torch.randperm(channels, generator=generator)[: channels - channels // 2]] = True
 
     def forward(self, layer: AdaptedLayer, features: Tensor, groups: Tensor) -> Tensor:
-        """Switch the group's other units off."""
+        """Switch off the units that are not on for the group."""
         normalised = layer.plain(features)
         rows = F.embedding(groups, self.mask.to(normalised.dtype))
         return normalised * rows[(..., *[None] * (normalised.ndim - rows.ndim))]
 
 
 class WeightScores(LayerAdapter):
-    """A trained score per group and weight; a weight is on for a group where its score is above the threshold."""
+    """A trained score per group and weight; a weight is on for a group if its score exceeds the threshold."""
 
     def __init__(self, layer: nn.Module, groups: int) -> None:
         super().__init__()
@@ -55,7 +55,7 @@ class WeightScores(LayerAdapter):
         nn.init.constant_(self.scores, FIRST_SCORE)
 
     def forward(self, layer: AdaptedLayer, features: Tensor, groups: Tensor) -> Tensor:
-        """Run each group's rows through the layer with the group's other weights at 0."""
+        """Run each group's rows through the layer, with the weights that are off for the group set to 0."""
         shared = layer.layer.get_parameter("weight")
 
         def run(group: int, rows: Tensor) -> Tensor:
@@ -65,31 +65,31 @@ class WeightScores(LayerAdapter):
 
 
 class _OneBit(InsideModulation):
-    """Adapters that are stored as bits, under the name of one of their tensors."""
+    """Adapters of which one tensor, named ``tensor``, is stored as bits."""
 
     tensor: str
 
     @abstractmethod
     def _bits(self, name: str) -> Tensor:
-        """Return the mask (groups, ...) of an adapter, bool."""
+        """Return the bool mask (groups, ...) of an adapter."""
 
     def unstored(self) -> set[str]:
-        """The tensors that the bits replace."""
+        """Return the names of the tensors that the bits replace."""
         return {f"adapters.{name}.{self.tensor}" for name in self.adapters}
 
     def packed(self) -> dict[str, Tensor]:
-        """Return eight bits a byte for every adapter, ``(ceil(bits / 8),)`` uint8."""
+        """Return the packed bits of every adapter: uint8 ``(ceil(bits / 8),)``, eight bits per byte."""
         return {
             f"adapters.{name}.bits": torch.from_numpy(np.packbits(self._bits(name).cpu().numpy(), axis=None))
             for name in self.adapters
         }
 
     def mask_bits(self) -> list[int]:
-        """One bit a group and mask entry, layer by layer."""
+        """Return one bit per group and mask entry, layer by layer."""
         return [getattr(adapter, self.tensor).numel() for adapter in self.adapters.values()]
 
     def unpack(self, packed: Mapping[str, Tensor]) -> None:
-        """Take up the bits."""
+        """Restore the masks from packed bits."""
         for name, adapter in self.adapters.items():
             target = getattr(adapter, self.tensor)
             bits = np.unpackbits(packed[f"adapters.{name}.bits"].numpy(), count=target.numel())
@@ -99,17 +99,17 @@ class _OneBit(InsideModulation):
 
 
 class TaskRouting(_OneBit):
-    """A fixed random half of the units of every norm is on for a group (Task Routing, Strezoski et al., ICCV 2019).
+    """A fixed random half of the units of every norm is on for each group (Task Routing, Strezoski et al., ICCV 2019).
 
-    Behind the norm and before the ReLU, as released; one bit a unit, nothing is learned. Their code writes the
-    masks into the data, past the gradient; here gradients obey them.
+    Applied after the norm and before the ReLU, as released; one bit per unit, nothing is learned. The released code
+    writes the masks into ``.data``, bypassing the gradient; here the gradient is masked too.
     """
 
     has_parameters: ClassVar[bool] = False
     tensor = "mask"
 
     def adapter(self, layer: nn.Module, site: Site) -> LayerAdapter | None:
-        """Adapt every layer that normalises."""
+        """Adapt every normalisation layer."""
         return UnitRouting(layer, site.groups) if is_norm(layer) else None
 
     def _bits(self, name: str) -> Tensor:
@@ -117,9 +117,9 @@ class TaskRouting(_OneBit):
 
 
 class WeightMask(_OneBit):
-    """A learned binary mask over the weights of every layer (Piggyback, Mallya et al., ECCV 2018): one bit a weight.
+    """A learned binary mask over the weights of every layer (Piggyback, Mallya et al., ECCV 2018): one bit per weight.
 
-    There the shared weights are pretrained and frozen; here they are trained along. Scores are trained with a
+    In Piggyback, the shared weights are pretrained and frozen; here they are trained jointly. Scores are trained with a
     straight-through gradient and not stored.
     """
 

@@ -13,7 +13,7 @@ from trainables.networks.modulation.routing import by_group
 
 
 class Projection(Modulation):
-    """A C x C matrix per group: y = W x at every position, starting from the identity (the paper's general form)."""
+    """A C x C matrix per group: y = W x at every position, initialized to the identity (the paper's general form)."""
 
     def __init__(self, site: Site) -> None:
         super().__init__()
@@ -29,12 +29,12 @@ class Projection(Modulation):
         return by_group(features, groups, lambda group, rows: _mix(self.matrices[group], rows))
 
     def multiply_adds(self, pixels: int) -> int:
-        """C x C at every position."""
+        """Return C x C multiply-adds per position."""
         return pixels * self.matrices[0].numel()
 
 
 class LowRank(Modulation):
-    """A residual of rank r per group: y = x + U V x, 2 r C numbers; V is drawn, U starts at 0 (as in LoRA)."""
+    """A residual of rank r per group: y = x + U V x, 2 r C parameters; V is random, U starts at 0 (as in LoRA)."""
 
     default_size: ClassVar[int | None] = 4
 
@@ -45,7 +45,7 @@ class LowRank(Modulation):
         self.up = nn.Parameter(torch.empty(site.groups, site.channels, rank))
 
     def initialize(self, generator: torch.Generator) -> None:
-        """Draw V from N(0, 1 / C) and set U to 0, so that nothing is changed at the start."""
+        """Draw V from N(0, 1 / C) and set U to 0, so that the form starts as the identity."""
         self.down.data.normal_(0, 1 / math.sqrt(self.down.shape[2]), generator=generator)
         nn.init.zeros_(self.up)
 
@@ -54,19 +54,19 @@ class LowRank(Modulation):
         return by_group(features, groups, lambda group, rows: rows + _mix(self.up[group], _mix(self.down[group], rows)))
 
     def multiply_adds(self, pixels: int) -> int:
-        """2 r C at every position."""
+        """Return 2 r C multiply-adds per position."""
         return pixels * (self.down[0].numel() + self.up[0].numel())
 
 
 class SqueezeExcite(Modulation):
-    """A gate per group that looks at the image: y = sigmoid(W2 relu(W1 mean(x) + b1) + b2) x.
+    """An image-dependent gate per group: y = sigmoid(W2 relu(W1 mean(x) + b1) + b2) x.
 
-    ``mean`` is over positions. 2 C^2 / r + C / r + C numbers a group, r the reduction (Hu et al., CVPR 2018; one a
-    task as in Maninis et al., CVPR 2019). W2 and b2 start at 0: every gate at one half, which the next batch norm or
-    the normalisation of the embedding cancels.
+    ``mean`` is over positions. 2 C^2 / r + C / r + C parameters per group, with reduction r (Hu et al., CVPR 2018; one
+    per task as in Maninis et al., CVPR 2019). W2 and b2 start at 0, so that every gate starts at one half, which the
+    next batch norm or the normalisation of the embedding cancels.
     """
 
-    default_size: ClassVar[int | None] = 16  # of Maninis et al., as in the original
+    default_size: ClassVar[int | None] = 16  # Maninis et al., as in the original paper
 
     def __init__(self, site: Site) -> None:
         super().__init__()
@@ -77,13 +77,13 @@ class SqueezeExcite(Modulation):
         self.excite_bias = nn.Parameter(torch.empty(site.groups, site.channels))
 
     def initialize(self, generator: torch.Generator) -> None:
-        """Draw W1 from N(0, 2 / C), set the rest to 0."""
+        """Draw W1 from N(0, 2 / C) and set the rest to 0."""
         self.squeeze.data.normal_(0, math.sqrt(2 / self.squeeze.shape[2]), generator=generator)
         for parameter in (self.squeeze_bias, self.excite, self.excite_bias):
             nn.init.zeros_(parameter)
 
     def forward(self, features: Tensor, groups: Tensor) -> Tensor:
-        """Multiply each channel by the gate that the group's network opens for the image."""
+        """Multiply each channel by the gate that the group's network computes from the image."""
         return by_group(features, groups, self._gate)
 
     def _gate(self, group: int, rows: Tensor) -> Tensor:
@@ -92,8 +92,8 @@ class SqueezeExcite(Modulation):
         gate = torch.nn.functional.linear(hidden, self.excite[group], self.excite_bias[group]).sigmoid()
         return rows * gate.to(rows.dtype)[(..., *[None] * (rows.ndim - 2))]
 
-    def multiply_adds(self, pixels: int) -> int:  # noqa: ARG002 - the gate is computed once an image
-        """2 C^2 / r."""
+    def multiply_adds(self, pixels: int) -> int:  # noqa: ARG002 - the gate is computed once per image
+        """Return 2 C^2 / r."""
         return self.squeeze[0].numel() + self.excite[0].numel()
 
 

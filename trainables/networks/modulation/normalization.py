@@ -1,4 +1,4 @@
-"""Batch norm per group: its statistics, its bias, its scale and bias, or all of it."""
+"""Batch norm per group: its statistics, its bias, its scale and bias, or all of these."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ from trainables.networks.modulation.vectors import rows_of
 
 
 class NormBias(LayerAdapter):
-    """A bias per group and channel behind the norm: C numbers a group, from 0."""
+    """A bias per group and channel after the norm: C parameters per group, starting at 0."""
 
     def __init__(self, layer: nn.Module, groups: int) -> None:
         super().__init__()
         self.bias = nn.Parameter(torch.empty(groups, norm_channels(layer)))
 
     def initialize(self, layer: nn.Module, generator: torch.Generator) -> None:  # noqa: ARG002 - the same everywhere
-        """Set the biases to 0: nothing is changed at the start."""
+        """Set the biases to 0, so that the layer starts unchanged."""
         nn.init.zeros_(self.bias)
 
     def forward(self, layer: AdaptedLayer, features: Tensor, groups: Tensor) -> Tensor:
@@ -38,14 +38,14 @@ class NormBias(LayerAdapter):
 
 
 class NormAffine(NormBias):
-    """A scale (from 1) and a bias (from 0) per group behind the norm: 2 C numbers a group."""
+    """A scale (starting at 1) and a bias (starting at 0) per group after the norm: 2 C parameters per group."""
 
     def __init__(self, layer: nn.Module, groups: int) -> None:
         super().__init__(layer, groups)
         self.weight = nn.Parameter(torch.empty(groups, norm_channels(layer)))
 
     def initialize(self, layer: nn.Module, generator: torch.Generator) -> None:
-        """Set scales to 1 and biases to 0: nothing is changed at the start."""
+        """Set scales to 1 and biases to 0, so that the layer starts unchanged."""
         super().initialize(layer, generator)
         nn.init.ones_(self.weight)
 
@@ -61,7 +61,7 @@ class NormAffine(NormBias):
 
 
 class NormStatistics(LayerAdapter):
-    """Statistics per group: a batch is normalised group by group. The first group keeps the layer's own statistics."""
+    """Statistics per group: batches are normalised group by group. The first group uses the layer's own statistics."""
 
     own_mean: Tensor
     own_variance: Tensor
@@ -73,12 +73,12 @@ class NormStatistics(LayerAdapter):
         self.register_buffer("own_variance", torch.empty(shape))
 
     def initialize(self, layer: nn.Module, generator: torch.Generator) -> None:  # noqa: ARG002 - nothing is drawn
-        """Start every group's statistics as the layer's."""
+        """Initialize the statistics of every group to those of the layer."""
         self.own_mean.copy_(layer.get_buffer("running_mean").expand_as(self.own_mean))
         self.own_variance.copy_(layer.get_buffer("running_var").expand_as(self.own_variance))
 
     def forward(self, layer: AdaptedLayer, features: Tensor, groups: Tensor) -> Tensor:
-        """Normalise each group's rows by themselves."""
+        """Normalise the rows of each group separately."""
 
         def run(group: int, rows: Tensor) -> Tensor:
             if not group:
@@ -97,21 +97,21 @@ class OwnNorm(NormAffine):
         self.statistics = NormStatistics(layer, groups)
 
     def initialize(self, layer: nn.Module, generator: torch.Generator) -> None:
-        """Start as the layer does."""
+        """Start with the statistics of the layer, scale 1 and bias 0."""
         super().initialize(layer, generator)
         self.statistics.initialize(layer, generator)
 
     def normalise(self, layer: AdaptedLayer, features: Tensor, groups: Tensor) -> Tensor:
-        """Normalise each group's rows by themselves."""
+        """Normalise the rows of each group separately."""
         normalised: Tensor = self.statistics(layer, features, groups)
         return normalised
 
 
 class BatchNormBias(InsideModulation):
-    """A bias per group at every norm (1,632 numbers a task on ``simplenet``, whose norms have no scale)."""
+    """A bias per group at every norm (1,632 parameters per task on ``simplenet``, whose norms have no scale)."""
 
     def adapter(self, layer: nn.Module, site: Site) -> LayerAdapter | None:
-        """Adapt every layer that normalises."""
+        """Adapt every normalisation layer."""
         return NormBias(layer, site.groups) if is_norm(layer) else None
 
 
@@ -119,12 +119,12 @@ class BatchNormAffine(InsideModulation):
     """Scale and bias per group at every norm (the patches of Mudrakarta et al., ICLR 2019, with shared statistics)."""
 
     def adapter(self, layer: nn.Module, site: Site) -> LayerAdapter | None:
-        """Adapt every layer that normalises."""
+        """Adapt every normalisation layer."""
         return NormAffine(layer, site.groups) if is_norm(layer) else None
 
 
 class BatchNormStatistics(InsideModulation):
-    """Statistics per group at every batch norm; no parameter is added, 2 C running statistics a group are."""
+    """Statistics per group at every batch norm; adds no parameters, but 2 C running statistics per group."""
 
     keeps_first: ClassVar[bool] = True
     has_parameters: ClassVar[bool] = False

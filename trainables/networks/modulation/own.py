@@ -1,4 +1,4 @@
-"""``own``: every group has the stage for itself, as in networks that branch (own head, own last stages)."""
+"""``own``: every group has a separate copy of the stage, as in branched networks (separate heads or last stages)."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ from trainables.networks.modulation.routing import by_group
 
 
 class OwnLayer(LayerAdapter):
-    """Copies of one layer for every group but the first, which keeps the shared one."""
+    """Copies of one layer for every group except the first, which uses the shared layer."""
 
     def __init__(self, layer: nn.Module, groups: int) -> None:
         super().__init__()
         self.copies = nn.ModuleList([copy.deepcopy(layer) for _ in range(groups - 1)])
 
     def initialize(self, layer: nn.Module, generator: torch.Generator) -> None:  # noqa: ARG002 - nothing is drawn
-        """Start every copy as the shared layer starts, so that the arm begins as the shared network."""
+        """Initialize every copy to the shared layer, so that the arm starts as the shared network."""
         for own in self.copies:
             own.load_state_dict(layer.state_dict())
 
     def forward(self, layer: AdaptedLayer, features: Tensor, groups: Tensor) -> Tensor:
-        """Run each group's rows through its own layer."""
+        """Run each group's rows through the layer of the group."""
 
         def run(group: int, rows: Tensor) -> Tensor:
             return cast("Tensor", self.copies[group - 1](rows)) if group else layer.plain(rows)
@@ -35,15 +35,15 @@ class OwnLayer(LayerAdapter):
 
 
 class Own(InsideModulation):
-    """Copies of every layer of the stage: with G groups, G - 1 times the stage's parameters are added."""
+    """A copy of every layer of the stage per group: G groups add G - 1 times the stage's parameters."""
 
     keeps_first: ClassVar[bool] = True
 
     def adapter(self, layer: nn.Module, site: Site) -> LayerAdapter:
-        """Copy any layer.
+        """Copy the layer, whatever its type.
 
         Raises:
-            ValueError: The layer holds other layers beside parameters of its own, so that it cannot be copied alone.
+            ValueError: The layer has both parameters and child layers, so it cannot be copied separately.
         """
         if next(layer.children(), None) is not None:
             raise ValueError(
@@ -53,5 +53,5 @@ class Own(InsideModulation):
         return OwnLayer(layer, site.groups)
 
     def decayed_parameters(self) -> list[nn.Parameter]:
-        """Weights of the copies decay as those of the shared layers do."""
+        """Return the weights of the copies, which decay like those of the shared layers."""
         return [parameter for parameter in self.parameters() if parameter.ndim > 1]

@@ -1,4 +1,4 @@
-"""Sending the rows of a batch to the function of their group."""
+"""Applies a function per group to the rows of a batch."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ def by_group(features: Tensor, groups: Tensor, apply: Callable[[int, Tensor], Te
     """Return ``apply(group, rows)`` for the rows of each group, in the order of ``features``.
 
     Args:
-        features: ``(N, ...)``; or ``(1, B, ...)`` with groups ``(G, 1)``, where every group gets all B rows.
-        groups: ``(N,)``, ``(1,)`` for one group that all rows belong to, or ``(G, 1)``.
-        apply: From a group's index and its rows ``(n, ...)`` to ``(n, ...)``.
+        features: ``(N, ...)``; or ``(1, B, ...)`` with groups ``(G, 1)``, in which case every group gets all B rows.
+        groups: ``(N,)``; ``(1,)`` if all rows belong to one group; or ``(G, 1)``.
+        apply: Maps a group index and the rows ``(n, ...)`` of the group to ``(n, ...)``.
 
     Returns:
         ``(N, ...)``, or ``(G, B, ...)`` for groups ``(G, 1)``.
@@ -25,7 +25,7 @@ def by_group(features: Tensor, groups: Tensor, apply: Callable[[int, Tensor], Te
     order = runs.tolist()
     if len(order) == 1:
         return apply(order[0], features)
-    if len(set(order)) == len(order):  # each group's rows lie together, as in every batch that training makes
+    if len(set(order)) == len(order):  # each group's rows are contiguous, as in all training batches
         parts = torch.split(features, lengths.tolist())
         return torch.cat([apply(group, part) for group, part in zip(order, parts, strict=True)])
     rows = {group: (groups == group).nonzero().squeeze(1) for group in sorted(set(order))}

@@ -1,4 +1,4 @@
-"""Forms made of one vector a group: ``scale`` (C numbers) and ``scale_shift`` (2 C numbers)."""
+"""Forms made of vectors per group: ``scale`` (C parameters) and ``scale_shift`` (2 C parameters)."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import ClassVar
 
 import torch
-import torch.nn.functional as F  # noqa: N812 - the name everybody knows it by
+import torch.nn.functional as F  # noqa: N812 - the conventional name
 from torch import Tensor, nn
 
 from trainables.foundation.registry import look_up
@@ -14,11 +14,11 @@ from trainables.networks.modulation.base import Modulation, Site
 from trainables.networks.modulation.initialization import disjoint_blocks, initialize_vectors
 
 MASK_THRESHOLD = 5e-3
-"""Above it a score counts as 1 (Piggyback, Mallya et al. 2018, released code)."""
+"""Scores above this threshold count as 1 (Piggyback, Mallya et al. 2018, released code)."""
 
 
 def above_threshold(scores: Tensor) -> Tensor:
-    """Return 1 where a score is above ``MASK_THRESHOLD``, else 0; the gradient passes straight through."""
+    """Return 1 where a score is above ``MASK_THRESHOLD``, else 0; uses a straight-through gradient."""
     hard = (scores > MASK_THRESHOLD).to(scores.dtype)
     return hard + (scores - scores.detach())
 
@@ -39,11 +39,11 @@ ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
     "softplus": F.softplus,
     "threshold": above_threshold,
 }
-"""What is applied to a vector before it is used. Released: ``relu``. ``twice_sigmoid`` is 1 at 0."""
+"""Functions applied to a vector before it is used. Released: ``relu``. ``twice_sigmoid`` is 1 at 0."""
 
 
 class Scale(Modulation):
-    """One factor per group and channel: y = a(s) x, a the activation (released ``train_mm.py``: a ReLU)."""
+    """One factor per group and channel: y = a(s) x with activation a (a ReLU in the released ``train_mm.py``)."""
 
     of_vectors: ClassVar[bool] = True
 
@@ -53,15 +53,15 @@ class Scale(Modulation):
         self.initialization = site.settings.initialization
         look_up("modulation.activation", self.activation, ACTIVATIONS)
         if self.initialization.kind == "disjoint":
-            disjoint_blocks(site.groups, site.channels)  # refuses what would not fit before anything is planned on it
+            disjoint_blocks(site.groups, site.channels)  # fails early, during planning
         self.vectors = nn.Parameter(torch.empty(site.groups, site.channels))
 
     def initialize(self, generator: torch.Generator) -> None:
-        """Set the vectors; raises ValueError for more disjoint blocks than channels."""
+        """Set the vectors; raises ValueError if there are more disjoint blocks than channels."""
         initialize_vectors(self.vectors, self.initialization, generator)
 
     def factors(self) -> Tensor:
-        """Return what channels are multiplied with, ``(groups, C)``."""
+        """Return the factors ``(groups, C)`` by which channels are multiplied."""
         return ACTIVATIONS[self.activation](self.vectors)
 
     def forward(self, features: Tensor, groups: Tensor) -> Tensor:
@@ -73,33 +73,33 @@ class Scale(Modulation):
         return F.embedding(groups, self.factors()).abs().sum(dim=-1)
 
     def dead_channels(self) -> int:
-        """Return how many factors the ReLU holds at 0."""
+        """Return the number of factors that the ReLU sets to 0."""
         return int((self.vectors <= 0).sum()) if self.activation == "relu" else 0
 
 
 class ScaleShift(Scale):
-    """FiLM: y = a(s) x + b, b starting at 0 (Perez et al., AAAI 2018, with free vectors in place of a generator)."""
+    """FiLM: y = a(s) x + b, with b starting at 0 (Perez et al., AAAI 2018, with free vectors, no generator)."""
 
     def __init__(self, site: Site) -> None:
         super().__init__(site)
         self.shifts = nn.Parameter(torch.empty(site.groups, site.channels))
 
     def initialize(self, generator: torch.Generator) -> None:
-        """Set the vectors as ``Scale`` does, and the shifts to 0."""
+        """Set the vectors as in ``Scale`` and the shifts to 0."""
         super().initialize(generator)
         nn.init.zeros_(self.shifts)
 
     def forward(self, features: Tensor, groups: Tensor) -> Tensor:
-        """Multiply each channel by its group's factor and add its group's shift."""
+        """Multiply each channel by the factor of its group and add the group's shift."""
         return super().forward(features, groups) + rows_of(self.shifts, features, groups)
 
     def dead_channels(self) -> int:
-        """Return 0: a channel whose factor is 0 still has a shift that learns."""
+        """Return 0: a channel whose factor is 0 still has a trainable shift."""
         return 0
 
 
 def rows_of(vectors: Tensor, features: Tensor, groups: Tensor) -> Tensor:
-    """Return each row's vector of ``(groups, C)``, shaped to broadcast against ``features``, in their precision."""
-    # The backward pass of `embedding` sums in a fixed order, that of plain indexing does not with several threads.
+    """Return each row's vector from ``(groups, C)``, in the dtype of ``features`` and broadcastable to them."""
+    # The backward pass of `embedding` sums in a fixed order; that of plain indexing does not with several threads.
     rows = F.embedding(groups, vectors).to(features.dtype)
     return rows[(..., *[None] * (features.ndim - rows.ndim))]

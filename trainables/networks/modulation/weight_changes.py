@@ -1,7 +1,7 @@
-"""Forms that change a convolution's weights for each group: parallel 1 x 1, low rank, and mixed filters.
+"""Forms that change the weights of a convolution for each group: parallel 1 x 1, low rank, and mixed filters.
 
-Each is written as a change of the kernel, which gives the same outputs as a second convolution beside the first and
-costs nothing more once the kernel is made.
+Each is implemented as a change of the kernel. The outputs equal those of a second convolution in parallel with the
+first, at no extra cost once the kernel has been computed.
 """
 
 from __future__ import annotations
@@ -19,27 +19,27 @@ from trainables.networks.modulation.routing import by_group
 
 
 class KernelAdapter(LayerAdapter):
-    """Another kernel ``(C', C, k, k)`` for each group."""
+    """A different kernel ``(C', C, k, k)`` for each group."""
 
     @abstractmethod
     def kernel(self, shared: Tensor, group: int) -> Tensor:
-        """Return the group's kernel, made from the shared one."""
+        """Return the kernel of the group, computed from the shared one."""
 
     def forward(self, layer: AdaptedLayer, features: Tensor, groups: Tensor) -> Tensor:
-        """Convolve each group's rows with the group's kernel."""
+        """Convolve each group's rows with the kernel of the group."""
         shared = layer.layer.get_parameter("weight")
         return by_group(features, groups, lambda group, rows: layer.plain(rows, {"weight": self.kernel(shared, group)}))
 
 
 class ParallelKernel(KernelAdapter):
-    """conv(x) + A x with A a 1 x 1 convolution per group, from 0: A is added at the kernel's centre."""
+    """conv(x) + A x, with A a 1 x 1 convolution per group, starting at 0: A is added at the centre of the kernel."""
 
     def __init__(self, layer: nn.Conv2d, groups: int) -> None:
         super().__init__()
         self.centre = nn.Parameter(torch.empty(groups, *layer.weight.shape[:2]))
 
     def initialize(self, layer: nn.Module, generator: torch.Generator) -> None:  # noqa: ARG002 - nothing is drawn
-        """Set A to 0: nothing is changed at the start."""
+        """Set A to 0, so that the layer starts unchanged."""
         nn.init.zeros_(self.centre)
 
     def kernel(self, shared: Tensor, group: int) -> Tensor:
@@ -51,7 +51,7 @@ class ParallelKernel(KernelAdapter):
 
 
 class LowRankKernel(KernelAdapter):
-    """W + U V with V ``(r, C k k)`` drawn and U ``(C', r)`` from 0: r (k k C + C') numbers a group."""
+    """W + U V with random V ``(r, C k k)`` and U ``(C', r)`` starting at 0: r (k k C + C') parameters per group."""
 
     def __init__(self, layer: nn.Conv2d, groups: int, rank: int) -> None:
         super().__init__()
@@ -59,24 +59,24 @@ class LowRankKernel(KernelAdapter):
         self.up = nn.Parameter(torch.empty(groups, layer.weight.shape[0], rank))
 
     def initialize(self, layer: nn.Module, generator: torch.Generator) -> None:  # noqa: ARG002 - only shapes matter
-        """Draw V from N(0, 1 / (C k k)) and set U to 0: nothing is changed at the start."""
+        """Draw V from N(0, 1 / (C k k)) and set U to 0, so that the layer starts unchanged."""
         self.down.data.normal_(0, 1 / math.sqrt(self.down.shape[2]), generator=generator)
         nn.init.zeros_(self.up)
 
     def kernel(self, shared: Tensor, group: int) -> Tensor:
-        """Add the product."""
+        """Add the product U V."""
         return shared + (self.up[group] @ self.down[group]).view_as(shared)
 
 
 class MixedKernel(KernelAdapter):
-    """M W with M ``(C', C')`` per group from the identity: the filters are mixed anew."""
+    """M W with M ``(C', C')`` per group, initialized to the identity: filters become mixtures of the shared ones."""
 
     def __init__(self, layer: nn.Conv2d, groups: int) -> None:
         super().__init__()
         self.mixing = nn.Parameter(torch.empty(groups, layer.weight.shape[0], layer.weight.shape[0]))
 
     def initialize(self, layer: nn.Module, generator: torch.Generator) -> None:  # noqa: ARG002 - nothing is drawn
-        """Set M to the identity: nothing is changed at the start."""
+        """Set M to the identity, so that the layer starts unchanged."""
         with torch.no_grad():
             self.mixing.copy_(torch.eye(self.mixing.shape[1]).expand_as(self.mixing))
 
@@ -86,7 +86,7 @@ class MixedKernel(KernelAdapter):
 
 
 class ParallelAdapter(InsideModulation):
-    """Parallel 1 x 1 residual adapters at every convolution (Rebuffi et al., CVPR 2018): C C' numbers each."""
+    """Parallel 1 x 1 residual adapters at every convolution (Rebuffi et al., CVPR 2018): C C' parameters each."""
 
     def adapter(self, layer: nn.Module, site: Site) -> LayerAdapter | None:
         """Adapt every convolution."""
@@ -106,10 +106,10 @@ class LowRankConvolution(InsideModulation):
 
 
 class FilterMixing(InsideModulation):
-    """Reparameterised convolutions (RCM, Kanakis et al., ECCV 2020): C' C' numbers at every convolution.
+    """Reparameterised convolutions (RCM, Kanakis et al., ECCV 2020): C' C' parameters at every convolution.
 
-    There the shared filters are frozen and pretrained, and M starts from the responses; here both are trained and M
-    starts at the identity.
+    In RCM, the shared filters are pretrained and frozen, and M is initialized from the responses; here both are trained
+    and M starts at the identity.
     """
 
     def adapter(self, layer: nn.Module, site: Site) -> LayerAdapter | None:
