@@ -1,4 +1,4 @@
-"""Triplet losses, penalties, and the balancing of tasks.
+"""Triplet losses, penalties, and task balancing.
 
 May import ``networks``, ``sampling`` and the packages below. To add a balancing method, add a module to ``balancing``.
 """

@@ -16,8 +16,8 @@ class Distance:
     """A distance in two forms.
 
     Attributes:
-        pairs: (..., B, B) between all rows of (..., B, D).
-        rows: (...) between corresponding rows of two (..., D).
+        pairs: Distances (..., B, B) between all rows of a tensor (..., B, D).
+        rows: Distances (...) between corresponding rows of two tensors (..., D).
     """
 
     pairs: Callable[[Tensor], Tensor]
@@ -25,13 +25,13 @@ class Distance:
 
 
 def _products(values: Tensor) -> Tensor:
-    """Squared distances as a^2 + b^2 - 2ab: fast, with an absolute error of 1e-7 of the squared norms."""
+    """Return squared distances as a^2 + b^2 - 2ab: fast, with an absolute error of 1e-7 of the squared norms."""
     squares = values.square().sum(dim=-1)
     return squares[..., :, None] + squares[..., None, :] - 2 * values @ values.mT
 
 
 def _lengths(values: Tensor) -> Tensor:
-    """Euclidean distances from differences, accurate for close pairs of long vectors; the gradient at 0 is 0."""
+    """Return Euclidean distances from differences: accurate for close pairs of long vectors; gradient 0 at 0."""
     return torch.cdist(values, values, compute_mode="donot_use_mm_for_euclid_dist")
 
 
@@ -50,7 +50,7 @@ EUCLIDEAN = Distance(pairs=_lengths, rows=lambda first, second: torch.linalg.vec
 
 
 def chosen_distance(settings: LossConfig) -> Distance:
-    """Return the distance used in a trial's training."""
+    """Return the distance used to train a trial."""
     if settings.distance == "euclidean":
         return EUCLIDEAN
     return UNIT_SQUARED if settings.normalize else SQUARED

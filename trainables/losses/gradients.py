@@ -9,9 +9,9 @@ from torch import Tensor, nn
 
 
 def gradients_of(loss: Tensor, parameters: Sequence[nn.Parameter], *, retain_graph: bool) -> tuple[Tensor, ...]:
-    """Return the gradient of a scalar for each parameter: zeros if it does not depend on it, or it is frozen.
+    """Return the gradient of a scalar with respect to each parameter; zeros for unused and frozen parameters.
 
-    User networks may have layers that never run, branches for some tasks only, and frozen parts.
+    User networks may have layers that never run, branches for only some tasks, and frozen parts.
     """
     trained = [parameter for parameter in parameters if parameter.requires_grad]
     found = {}

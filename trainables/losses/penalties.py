@@ -36,11 +36,11 @@ def captured_embeddings(model: MultiTaskModel) -> Iterator[list[Tensor]]:
 
 
 def triplet_embedding_l2(outputs: list[Tensor], passes: str = "mixed") -> Tensor:
-    """Return the mean over the three roles of |E|_F / sqrt(B), E (B, D) the embeddings of all triplets in that role.
+    """Return the mean over the three roles of |E|_F / sqrt(B), with E (B, D) the embeddings of all triplets in a role.
 
     Args:
-        outputs: As captured from ``embed_mixed``. Passes ``mixed``: parts of whole triplets, alternating between
-            anchor, positive and negative; ``separate``: equally many parts of each role, role by role.
+        outputs: Outputs captured from ``embed_mixed``. With passes ``mixed``, parts of whole triplets that alternate
+            between anchor, positive and negative; with ``separate``, equally many parts per role, role by role.
         passes: ``batches.passes`` of the trial.
     """
     embeddings = torch.cat([output.float() for output in outputs])
@@ -52,12 +52,12 @@ def triplet_embedding_l2(outputs: list[Tensor], passes: str = "mixed") -> Tensor
 
 
 def shared_embedding_l2(model: MultiTaskModel, outputs: list[Tensor], images: int) -> Tensor:
-    """Return the mean over the tasks of |E_t|_F / sqrt(B), E_t (B, D) the task's embeddings of all B images.
+    """Return the mean over tasks of |E_t|_F / sqrt(B), with E_t (B, D) the task's embeddings of all B images.
 
     Args:
-        model: In training mode, on all its tasks.
-        outputs: As captured from one ``embed_tasks``: B rows per network, or B for each of its branches in turn.
-        images: B.
+        model: The model, in training mode and with all its tasks.
+        outputs: Outputs captured from one ``embed_tasks`` call: B rows per network, or B per branch in turn.
+        images: The number of images B.
     """
     lengths = []
     for network, output in zip(model.members, outputs, strict=True):
@@ -68,10 +68,9 @@ def shared_embedding_l2(model: MultiTaskModel, outputs: list[Tensor], images: in
 
 
 def mask_l1(model: MultiTaskModel) -> Tensor:
-    """Return the mean over the tasks of the sum over the points of the task's ``Modulation.magnitude``.
+    """Return the mean over tasks of ``Modulation.magnitude``, summed over modulation points; 0 without modulation.
 
-    In both schemes all tasks have the same share of a batch, so this is the mean over the batch's masks. 0 without
-    modulation.
+    All tasks have the same share of a batch in both schemes, so this equals the mean over the masks of the batch.
     """
     device = next(model.parameters()).device
     total = torch.zeros((), device=device)

@@ -11,11 +11,13 @@ from trainables.losses.distances import UNIT_SQUARED, Distance
 
 @dataclass(frozen=True)
 class TripletLoss:
-    """A loss and what it was made of, on the device. ``loss`` and ``per_task`` carry their graph.
+    """A loss and its components, on the device. ``loss`` and ``per_task`` carry their graph.
 
-    ``loss``: scalar, the mean over tasks that have a valid triplet (0, with zero gradient, if none has).
-    ``per_task``: (T,) mean over the task's valid triplets, 0 for a task without any.
-    ``valid``, ``active``: (T,) int64, number of valid triplets, and number of those that violate the margin.
+    Attributes:
+        loss: Scalar, the mean over tasks that have a valid triplet; 0, with zero gradient, if no task has one.
+        per_task: (T,) mean over the valid triplets of each task, 0 for a task without any.
+        valid: (T,) int64, number of valid triplets.
+        active: (T,) int64, number of valid triplets that violate the margin.
     """
 
     loss: torch.Tensor
@@ -37,12 +39,12 @@ def triplet_margin_loss(
     Args:
         embeddings: (tasks * K * 3, D); ordered by task, and within a task alternating between anchor, positive and
             negative, in the layout of ``TripletBatches``.
-        tasks: number of tasks T, each with the same number K of triplets.
-        margin: in units of the distance.
-        distance: d.
+        tasks: Number of tasks T, each with the same number K of triplets.
+        margin: The margin, in units of the distance.
+        distance: The distance d.
 
     Raises:
-        ValueError: the batch does not divide into triplets of all tasks.
+        ValueError: The batch cannot be divided into equally many triplets for all tasks.
     """
     if not len(embeddings) or len(embeddings) % (3 * tasks):
         raise ValueError(f"a batch of {len(embeddings)} does not divide into triplets of {tasks} tasks")
@@ -62,7 +64,7 @@ def triplet_margin_loss(
 def batch_triplet_loss(
     embeddings: torch.Tensor, labels: torch.Tensor, margin: float, distance: Distance = UNIT_SQUARED
 ) -> TripletLoss:
-    """Return the exact mean hinge over all valid triplets in the batch, of all tasks.
+    """Return the exact mean hinge loss over all valid triplets in the batch, for all tasks.
 
     A triplet (a, p, n) of a task is valid if all three images are labelled, a and p are different images of one class,
     and n is of another. As in the released code, the mean is over all valid triplets, not only the active ones.
@@ -75,8 +77,8 @@ def batch_triplet_loss(
     Args:
         embeddings: (T, B, D).
         labels: (B, T) integers, -1 = unlabelled.
-        margin: in units of the distance.
-        distance: d.
+        margin: The margin, in units of the distance.
+        distance: The distance d.
     """
     with _full_precision(embeddings):
         values = _at_least_fp32(embeddings)
@@ -93,7 +95,7 @@ def batch_triplet_loss(
 
 
 def _valid_pairs(labels: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    """Return (T, B, B) masks: which columns are positives, and which are negatives, of the anchor in the row."""
+    """Return two (T, B, B) masks: the columns that are positives and negatives of the anchor in each row."""
     classes = labels.T
     labelled = classes >= 0
     both = labelled[:, :, None] & labelled[:, None, :]
@@ -123,7 +125,7 @@ def _active_counts(
 
 
 def _ordered_bits(values: torch.Tensor) -> torch.Tensor:
-    """Return int64 below 2^62 that sort exactly like the non-negative float32 or float64 values."""
+    """Return int64 keys below 2^62 that sort exactly like the non-negative float32 or float64 values."""
     if values.dtype == torch.float64:
         return (values * 2.0**-512).view(torch.int64)  # exact, and leaves the two highest bits free
     return values.view(torch.int32).long()

@@ -1,4 +1,4 @@
-"""Task balancing: how the losses of the tasks become one step of training. ``docs/balancing.md`` lists the methods."""
+"""Task balancing: combines the task losses into one training step. ``docs/balancing.md`` lists the methods."""
 
 from __future__ import annotations
 
@@ -26,19 +26,19 @@ __all__ = [
 
 
 def balancer_named(method: str) -> BalancerFactory:
-    """Return what makes the balancer of a method.
+    """Return the balancer factory of a method.
 
     Raises:
-        ValueError: the method is unknown.
+        ValueError: The method is unknown.
     """
     return BALANCERS.find(method)
 
 
 def check_balancing(config: TrialConfig) -> None:
-    """Check before any weight exists that the method can balance the tasks of a trial.
+    """Check, before any weights are created, that the method can balance the tasks of a trial.
 
     Raises:
-        ValueError: it cannot, or is unknown.
+        ValueError: The method is unknown or cannot balance the tasks.
     """
     factory = balancer_named(config.balancing.method)
     if isinstance(factory, type) and issubclass(factory, Balancer):
@@ -46,9 +46,9 @@ def check_balancing(config: TrialConfig) -> None:
 
 
 def build_balancer(model: MultiTaskModel, setup: BalancingSetup) -> Balancer:
-    """Return the balancer of a model, which is on its device.
+    """Return the balancer of a model that is already on its device.
 
     Raises:
-        ValueError: the method is unknown.
+        ValueError: The method is unknown.
     """
     return balancer_named(setup.settings.method)(model, setup)

@@ -1,4 +1,4 @@
-"""What all balancing methods share: from the loss of a step to the gradient of every parameter."""
+"""Base class of all balancing methods: from the loss of a step to the gradient of every parameter."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ from trainables.networks.multi_task import MultiTaskModel
 
 @dataclass(frozen=True)
 class StepLoss:
-    """The loss of a training step; everything carries its graph.
+    """The loss of a training step; all tensors carry their graph.
 
     Attributes:
-        triplets: The losses of the tasks, and which of them have a valid triplet in the step.
-        penalties: Scalars by name, already times their coefficients. They belong to no task: every method adds their
-            plain gradient, like a weight decay.
+        triplets: The losses of the tasks, and the number of valid triplets of each task in the step.
+        penalties: Scalars by name, already multiplied by their coefficients. They belong to no task: every method adds
+            their plain gradient, like weight decay.
     """
 
     triplets: TripletLoss
@@ -39,11 +39,11 @@ class StepLoss:
 
     @property
     def present(self) -> Tensor:
-        """(T,) whether the task has a valid triplet in this step."""
+        """(T,) bool, whether the task has a valid triplet in this step."""
         return self.triplets.valid > 0
 
     def plus_penalties(self, loss: Tensor) -> Tensor:
-        """Return ``loss`` plus all penalties; the very same tensor if there are none."""
+        """Return ``loss`` plus all penalties; the same tensor object if there are none."""
         for penalty in self.penalties.values():
             loss = loss + penalty
         return loss
@@ -51,12 +51,12 @@ class StepLoss:
 
 @dataclass(frozen=True)
 class BalancingSetup:
-    """What a method needs to know of its trial besides the model.
+    """What a method needs from its trial besides the model.
 
     Attributes:
-        settings: The section ``balancing``.
-        seed: Seeds what is random.
-        image_size: Side of the training images in pixels.
+        settings: The ``balancing`` section.
+        seed: Seed of random draws.
+        image_size: Side length of the training images in pixels.
     """
 
     settings: BalancingConfig
@@ -65,13 +65,13 @@ class BalancingSetup:
 
 
 class Balancer(ABC):
-    """Turns the losses of the tasks into the ``.grad`` of every parameter, and keeps what it learns on the way.
+    """Computes the ``.grad`` of every parameter from the task losses, and holds the state of the method.
 
-    All methods are scaled so that equal treatment of n tasks with a valid triplet means weight 1/n: a learning rate
-    then means about the same for all of them. A task without a valid triplet is left out of the step.
+    All methods are scaled so that equal treatment of n tasks with a valid triplet means weight 1/n; a learning rate
+    then has about the same meaning for all methods. A task without a valid triplet is left out of the step.
 
     Attributes:
-        unsolved: Steps, since it was last set to 0, that used equal weights because the solver found none; None for
+        unsolved: Number of steps, since last reset to 0, that used equal weights because the solver failed; None for
             methods without a solver.
     """
 
@@ -83,39 +83,38 @@ class Balancer(ABC):
         self.device = next(model.parameters()).device
         self.unsolved: int | None = None
 
-    @classmethod  # noqa: B027 - most take every trial
+    @classmethod  # noqa: B027 - most methods accept every trial
     def check(cls, config: TrialConfig) -> None:
-        """Raise ValueError, naming ``balancing.method``, for a trial whose tasks the method cannot balance."""
+        """Raise ValueError, naming ``balancing.method``, if the method cannot balance the tasks of the trial."""
 
     @abstractmethod
     def backward(self, loss: StepLoss, step: int) -> Tensor | None:
-        """Set ``.grad`` of the model's parameters, which hold none.
+        """Set ``.grad`` of the model's parameters, which have none yet.
 
         Args:
-            loss: Of this step.
-            step: Steps done so far; seeds what is random.
+            loss: The loss of this step.
+            step: Number of completed steps; seeds random draws.
 
         Returns:
-            (T,) what the gradient of each task is multiplied with, 0 for an absent task; None if the method has no
-            weights.
+            (T,) factor applied to the gradient of each task, 0 for an absent task; None if the method has no weights.
         """
 
     def after_step(self, loss: StepLoss, losses_again: Callable[[], Tensor]) -> None:  # noqa: B027 - most do nothing
-        """Learn from the step just taken; ``losses_again`` gives the losses (T,) of the same batch after it."""
+        """Learn from the completed step; ``losses_again`` recomputes the losses (T,) of the same batch."""
 
     def end_epoch(self) -> None:  # noqa: B027 - most do nothing
-        """Called after the last step of an epoch."""
+        """Update the state of the method after the last step of an epoch."""
 
     def parameters(self) -> list[nn.Parameter]:
-        """Return what the trial's optimizer is to train, without decay, besides the model."""
+        """Return the parameters that the trial's optimizer trains, without decay, in addition to the model."""
         return []
 
     def state_dict(self) -> dict[str, Any]:
-        """Return all that coming steps depend on: tensors and plain values."""
+        """Return all state that later steps depend on, as tensors and plain values."""
         return {}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Restore what ``state_dict`` returned."""
+        """Restore the state returned by ``state_dict``."""
         for name, value in state.items():
             setattr(self, name, value.to(self.device) if isinstance(value, torch.Tensor) else value)
 
@@ -123,14 +122,14 @@ class Balancer(ABC):
 BalancerFactory = Callable[[MultiTaskModel, BalancingSetup], Balancer]
 
 BALANCERS: Registry[BalancerFactory] = registries.BALANCERS
-"""Name -> what makes the balancer of a model."""
+"""Name -> factory of a model's balancer."""
 
 
 def register_balancer(name: str) -> Callable[[BalancerFactory], BalancerFactory]:
-    """Return a decorator that makes a method known as ``balancing.method: name``.
+    """Return a decorator that registers a method as ``balancing.method: name``.
 
     Raises:
-        ValueError: when it is applied, if the name is taken by another method.
+        ValueError: When the decorator is applied, if the name is already used by another method.
 
     Example:
         >>> @register_balancer("first_task")

@@ -1,1 +1,1 @@
-"""Methods that multiply the loss of every task with a weight: one backward pass."""
+"""Methods that multiply the loss of every task by a weight: one backward pass."""

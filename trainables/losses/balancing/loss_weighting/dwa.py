@@ -15,12 +15,13 @@ from trainables.networks.multi_task import MultiTaskModel
 class DynamicWeightAverage(WeightedLosses):
     """Dynamic weight average (Liu, Johns, Davison 2019, equation 7).
 
-    w_t = softmax_t(r_t / temperature) over the present tasks, r_t the mean loss of the last epoch over that of the one
-    before; equal weights in the first two epochs. The published weights sum to T; here to 1, see ``Balancer``. An
-    epoch's mean is over the steps in which the task was present; a task that was in none keeps its last one.
+    w_t = softmax_t(r_t / temperature) over the present tasks, where r_t is the mean loss of the last epoch divided by
+    that of the epoch before; weights are equal in the first two epochs. The published weights sum to T; here they sum
+    to 1, see ``Balancer``. The mean of an epoch is over the steps in which the task was present; a task that was never
+    present keeps its previous mean.
 
-    ``torchjd.scalarization.DWA`` gives the same weights, times T, while all tasks are present. It is not used since it
-    counts the loss of an absent task as 0, gives that task a weight, and has no ``state_dict`` to resume from.
+    ``torchjd.scalarization.DWA`` yields the same weights, times T, while all tasks are present. It is not used because
+    it counts the loss of an absent task as 0, gives that task a weight, and has no ``state_dict`` to resume from.
     """
 
     def __init__(self, model: MultiTaskModel, setup: BalancingSetup) -> None:
@@ -29,7 +30,7 @@ class DynamicWeightAverage(WeightedLosses):
         self.means = torch.zeros(0, self.tasks, dtype=torch.float64, device=self.device)
 
     def weights(self, loss: StepLoss, step: int) -> Tensor:  # noqa: ARG002 - part of the interface
-        """Weigh by the last two epochs, and add the losses to those of the running one."""
+        """Return weights from the means of the last two epochs, and add the losses to the running sums."""
         self.sums = self.sums + loss.triplets.per_task.detach()
         self.counts = self.counts + loss.present
         rates = torch.ones(self.tasks, device=self.device)
@@ -38,7 +39,7 @@ class DynamicWeightAverage(WeightedLosses):
         return softmax_over(rates / self.settings.dwa_temperature, loss.present)
 
     def end_epoch(self) -> None:
-        """Close the running means."""
+        """Turn the running sums into the mean of the epoch, and reset them."""
         known = self.means[-1] if len(self.means) else torch.ones_like(self.sums)
         mean = torch.where(self.counts > 0, self.sums / self.counts.clamp_min(1), known)
         self.means = torch.cat([self.means, mean[None]])[-2:]

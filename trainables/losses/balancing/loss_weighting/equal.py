@@ -8,7 +8,7 @@ from trainables.losses.balancing.balancer import Balancer, StepLoss
 
 
 class Equal(Balancer):
-    """The mean over the tasks that have a valid triplet."""
+    """The mean loss over the tasks that have a valid triplet."""
 
     def backward(self, loss: StepLoss, step: int) -> None:  # noqa: ARG002 - part of the interface
         """Differentiate the mean."""

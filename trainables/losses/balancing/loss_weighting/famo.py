@@ -1,4 +1,4 @@
-"""FAMO: weights learned from how much each loss fell in the step before (Liu, Feng, Stone, Liu 2023, algorithm 2)."""
+"""FAMO: weights learned from the decrease of each loss in the last step (Liu, Feng, Stone, Liu 2023, algorithm 2)."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ EPSILON = 1e-8
 
 
 class Famo(WeightedLosses):
-    """Weights of task t: c z_t / (L_t + eps), z = softmax(w), c such that the weights sum to 1; over the present tasks.
+    """Task weights c z_t / (L_t + eps) over the present tasks, with z = softmax(w) and c such that they sum to 1.
 
-    That is the gradient of c sum(z_t log(L_t + eps)). After the step the losses L' of the same batch are taken again,
-    in training mode and without a trace in the running statistics, and Adam (rate 0.025, L2 decay 0.001) moves w by the
-    gradient of sum(z_t (log L_t - log L'_t)): down for a task that fell more than others. w starts at 0 and Adam sees a
-    gradient of 0 for absent tasks.
+    The resulting step is the gradient of c sum(z_t log(L_t + eps)). After the step, the losses L' of the same batch are
+    computed again, in training mode and without updating the running statistics, and Adam (rate 0.025, L2 decay 0.001)
+    updates w with the gradient of sum(z_t (log L_t - log L'_t)): w_t decreases if the loss of task t fell more than
+    others. w starts at 0, and absent tasks contribute a gradient of 0.
 
-    ``torchjd.scalarization.FAMO`` gives the same weights while all tasks are present. It is not used since it divides
-    by the loss of an absent task, 0, so that this task takes the whole step, and since its ``state_dict`` lacks Adam's
-    moments, without which a resumed trial differs.
+    ``torchjd.scalarization.FAMO`` yields the same weights while all tasks are present. It is not used because it
+    divides by the loss of an absent task, 0, so that this task takes the entire step, and because its ``state_dict``
+    lacks Adam's moments, so that a resumed trial would differ.
     """
 
     def __init__(self, model: MultiTaskModel, setup: BalancingSetup) -> None:
@@ -37,13 +37,13 @@ class Famo(WeightedLosses):
         )
 
     def weights(self, loss: StepLoss, step: int) -> Tensor:  # noqa: ARG002 - part of the interface
-        """Weigh by logits and losses."""
+        """Return the weights from logits and losses."""
         shares = softmax_over(self._logits.detach(), loss.present)
         raw = shares / (loss.triplets.per_task.detach() + EPSILON)
         return raw / raw.sum().clamp_min(torch.finfo(raw.dtype).tiny)
 
     def after_step(self, loss: StepLoss, losses_again: Callable[[], Tensor]) -> None:
-        """Move the logits by what the step did to each loss."""
+        """Update the logits from the change of each loss in the step."""
         before, after = loss.triplets.per_task.detach(), losses_again()
         fallen = (before + EPSILON).log() - (after + EPSILON).log()
         shares = self._logits.masked_fill(~loss.present, -torch.inf).softmax(dim=0)
@@ -53,11 +53,11 @@ class Famo(WeightedLosses):
             self._optimizer.step()
 
     def state_dict(self) -> dict[str, Any]:
-        """Return the logits and what their optimizer knows."""
+        """Return the logits and the state of their optimizer."""
         return {"logits": self._logits.detach(), "optimizer": self._optimizer.state_dict()}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Set the logits in place, since their optimizer holds them."""
+        """Set the logits in place, since their optimizer refers to them."""
         with torch.no_grad():
             self._logits.copy_(state["logits"])
         self._optimizer.load_state_dict(state["optimizer"])

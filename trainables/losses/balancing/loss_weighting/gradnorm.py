@@ -1,4 +1,4 @@
-"""GradNorm: weights that bring the gradients of all tasks to comparable size (Chen et al. 2018, algorithm 1)."""
+"""GradNorm: weights that equalize the gradient magnitudes of the tasks (Chen et al. 2018, algorithm 1)."""
 
 from __future__ import annotations
 
@@ -16,17 +16,18 @@ from trainables.losses.gradients import gradients_of
 from trainables.networks.multi_task import MultiTaskModel, assemble_model
 
 EPSILON = 1e-12
-"""Bounds what is divided by from below."""
+"""Lower bound of denominators."""
 
 
 class GradNorm(WeightedLosses):
-    """Weights w_t / n, w starting at 1 and summing to the number of tasks T.
+    """Weights w_t / n, where w starts at 1 and sums to the number of tasks T.
 
-    W is the last layer that all tasks train (``shared_layers``), G_t = w_t |grad_W L_t|, r_t the relative inverse
-    training rate (L_t / L_t(0)) over its mean, L_t(0) the loss in the first step in which the task was present.
-    The target of G_t is mean(G) r_t^alpha, a constant; Adam moves w by the gradient of sum |G_t - target_t|, which is
-    sign(G_t - target_t) |grad_W L_t|. Then w is clamped at 0 and rescaled to sum T. Means are over the present tasks,
-    and the gradient of an absent one is 0. A step goes with the weights from before its update, as in the algorithm.
+    W is the last layer that all tasks train (``shared_layers``), G_t = w_t |grad_W L_t|, r_t is the relative inverse
+    training rate L_t / L_t(0) divided by its mean, and L_t(0) is the loss in the first step in which the task was
+    present. The target of G_t is mean(G) r_t^alpha, treated as a constant; Adam updates w with the gradient of
+    sum |G_t - target_t|, which is sign(G_t - target_t) |grad_W L_t|. Then w is clamped at 0 and rescaled to sum to T.
+    Means are over the present tasks, and the gradient of an absent task is 0. Each step uses the weights from before
+    its update, as in the algorithm.
     """
 
     def __init__(self, model: MultiTaskModel, setup: BalancingSetup) -> None:
@@ -38,11 +39,11 @@ class GradNorm(WeightedLosses):
 
     @classmethod
     def check(cls, config: TrialConfig) -> None:
-        """Refuse tasks that train no layer together."""
+        """Raise ValueError if the tasks share no trained layer."""
         weights_for_all(assemble_model(config))
 
     def weights(self, loss: StepLoss, step: int) -> Tensor:  # noqa: ARG002 - part of the interface
-        """Return the weights of this step, and learn those of the next."""
+        """Return the weights of this step and update those of the next."""
         present = loss.present
         used = self._weights / present.sum().clamp_min(1)
         losses = loss.triplets.per_task.detach()
@@ -63,7 +64,7 @@ class GradNorm(WeightedLosses):
         self._weights *= self.tasks / self._weights.sum().clamp_min(EPSILON)
 
     def _norms(self, loss: StepLoss) -> Tensor:
-        """Return (T,) norms of the gradients of the shared layer, 0 for absent tasks."""
+        """Return the gradient norms (T,) of the shared layer, 0 for absent tasks."""
         norms = torch.zeros(self.tasks, device=self.device)
         for task in torch.nonzero(loss.present).flatten().tolist():
             (gradient,) = gradients_of(loss.triplets.per_task[task], [self._layer], retain_graph=True)
@@ -71,11 +72,11 @@ class GradNorm(WeightedLosses):
         return norms
 
     def state_dict(self) -> dict[str, Any]:
-        """Return the weights, the first losses, and what the optimizer of the weights knows."""
+        """Return the weights, the first losses, and the state of the weights' optimizer."""
         return {"weights": self._weights, "first": self._first, "optimizer": self._optimizer.state_dict()}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Set the weights in place, since their optimizer holds them."""
+        """Set the weights in place, since their optimizer refers to them."""
         self._weights.copy_(state["weights"])
         self._first.copy_(state["first"])
         self._optimizer.load_state_dict(state["optimizer"])

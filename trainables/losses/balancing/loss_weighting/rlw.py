@@ -11,9 +11,9 @@ from trainables.losses.balancing.loss_weighting.weighted import WeightedLosses, 
 
 
 class RandomWeights(WeightedLosses):
-    """Random loss weighting: softmax over the present tasks of normal draws, new in every step (Lin et al. 2022)."""
+    """Random loss weighting (Lin et al. 2022): softmax over the present tasks of normal draws, redrawn every step."""
 
     def weights(self, loss: StepLoss, step: int) -> Tensor:
-        """Draw from the stream of the step."""
+        """Return weights drawn from the random stream of the step."""
         draws = torch.randn(self.tasks, generator=random_stream(self.seed, "balancing", str(step)))
         return softmax_over(draws.to(self.device), loss.present)

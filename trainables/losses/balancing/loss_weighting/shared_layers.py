@@ -1,4 +1,4 @@
-"""Which layer do the losses of all tasks train together? Wherever the network comes from and whatever modulates it."""
+"""Finds the layers that the losses of all tasks train together, for any network and any modulation."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from trainables.networks.multi_task import MultiTaskModel
 
 
 def weights_for_all(model: MultiTaskModel) -> list[nn.Parameter]:
-    """Return the trained weights of layers that no task has to itself, in the order they run; on any device.
+    """Return the trained weights of the layers shared by all tasks, in execution order, on any device.
 
     Raises:
-        ValueError: there is none: the tasks have networks or layers of their own, or what they share is frozen.
+        ValueError: There are none: tasks have separate networks or layers, or the shared layers are frozen.
     """
     found: list[nn.Parameter] = []
     if len(model.members) == 1:
@@ -40,12 +40,12 @@ def weights_for_all(model: MultiTaskModel) -> list[nn.Parameter]:
 
 
 def last_weight_for_all(model: MultiTaskModel, image_size: int) -> nn.Parameter:
-    """Return the last of these weights that every task's embedding depends on, found by differentiating blank images.
+    """Return the last shared weight on which every task's embedding depends, determined with blank images.
 
-    So layers that run without a say in the embedding do not count. No statistic and no random state changes.
+    Layers that run without affecting an embedding are excluded. Running statistics and random states do not change.
 
     Raises:
-        ValueError: there is none.
+        ValueError: There is none.
     """
     weights = weights_for_all(model)
     device = weights[0].device
@@ -53,7 +53,7 @@ def last_weight_for_all(model: MultiTaskModel, image_size: int) -> nn.Parameter:
     model.eval()
     try:
         with torch.enable_grad(), global_stream(0, device):
-            # two, since norms without running statistics need more than one value a channel
+            # two images, since norms without running statistics need more than one value per channel
             blank = torch.zeros(2, 3, image_size, image_size, device=device)
             for own in model.embed_tasks(blank).sum((1, 2)):
                 gradients = torch.autograd.grad(own, weights, retain_graph=True, allow_unused=True)

@@ -15,8 +15,8 @@ from trainables.networks.multi_task import MultiTaskModel
 class Uncertainty(Balancer):
     """Weights exp(-s_t) with learned log-variances s_t (Kendall, Gal, Cipolla 2018, equation 10 in log form).
 
-    The loss is the mean over the n present tasks of exp(-s_t) L_t + s_t, with s_t = 0 at the start, where it is the
-    equal loss. The trial's optimizer trains s at the trial's learning rate, without decay.
+    The loss is the mean over the n present tasks of exp(-s_t) L_t + s_t, with s_t = 0 at the start, where it equals the
+    loss of ``equal``. The trial's optimizer trains s with the trial's learning rate, without decay.
     """
 
     def __init__(self, model: MultiTaskModel, setup: BalancingSetup) -> None:
@@ -24,7 +24,7 @@ class Uncertainty(Balancer):
         self.log_variances = nn.Parameter(torch.zeros(self.tasks, device=self.device))
 
     def backward(self, loss: StepLoss, step: int) -> Tensor:  # noqa: ARG002 - part of the interface
-        """Differentiate the loss, also by the log-variances."""
+        """Differentiate the loss, including with respect to the log-variances."""
         present = loss.present
         share = present / present.sum().clamp_min(1)
         self.log_variances.grad = None
@@ -37,10 +37,10 @@ class Uncertainty(Balancer):
         return [self.log_variances]
 
     def state_dict(self) -> dict[str, Any]:
-        """Return the log-variances; what the optimizer knows of them is in its own state."""
+        """Return the log-variances; their optimizer state belongs to the trial's optimizer."""
         return {"log_variances": self.log_variances.detach()}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Set the log-variances in place, since the optimizer holds them."""
+        """Set the log-variances in place, since the optimizer refers to them."""
         with torch.no_grad():
             self.log_variances.copy_(state["log_variances"])

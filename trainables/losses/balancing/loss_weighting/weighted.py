@@ -1,4 +1,4 @@
-"""What methods share whose weights are constants of the step: one backward pass, of the weighted sum."""
+"""Base class of methods whose weights are constant within a step: one backward pass through the weighted sum."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from trainables.losses.balancing.balancer import Balancer, StepLoss
 
 
 class WeightedLosses(Balancer):
-    """The sum of the losses times weights that are constants of the step."""
+    """Weighted sum of the losses, with weights that are constant within a step."""
 
     @abstractmethod
     def weights(self, loss: StepLoss, step: int) -> Tensor:

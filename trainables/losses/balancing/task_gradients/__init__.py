@@ -1,1 +1,1 @@
-"""Methods that combine the gradients of the tasks: a backward pass for each task."""
+"""Methods that combine the gradients of the tasks: one backward pass per task."""

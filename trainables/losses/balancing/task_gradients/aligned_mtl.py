@@ -8,7 +8,7 @@ from trainables.networks.multi_task import MultiTaskModel
 
 
 def aligned_mtl(model: MultiTaskModel, setup: BalancingSetup) -> Balancer:
-    """Aligned-MTL (Senushkin et al. 2023): principal directions scaled to the least singular value, then the mean."""
+    """Aligned-MTL (Senushkin et al. 2023): mean after scaling principal directions to the smallest singular value."""
     from torchjd.aggregation import AlignedMTLWeighting
 
     return Memoryless(model, setup, AlignedMTLWeighting())

@@ -1,4 +1,4 @@
-"""Methods that look at the gradient of every task: a backward pass each through one forward pass."""
+"""Base class of methods that use the gradient of every task: one forward pass and a backward pass per task."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from trainables.networks.multi_task import MultiTaskModel
 
 
 class GradientBalancer(Balancer):
-    """Combines the gradients of the tasks for the backbone weights; every other parameter gets its plain gradient.
+    """Combines the task gradients of the backbone weights; every other parameter receives its plain gradient.
 
-    The parameters of the backbones (of all networks together) are what the tasks share, and their gradients are the
-    rows (n, P) of the present tasks. Modulation parameters belong to their tasks: they get the gradient of the mean
-    loss, as with ``equal``, and take no part in the conflict. Memory: n x P numbers besides the usual.
+    The backbone parameters (of all networks together) are shared by the tasks; their gradients form the rows (n, P) of
+    the present tasks. Modulation parameters belong to their tasks: they receive the gradient of the mean loss, as with
+    ``equal``, and are excluded from the combination. Additional memory: n x P numbers.
     """
 
     def __init__(self, model: MultiTaskModel, setup: BalancingSetup) -> None:
@@ -31,11 +31,11 @@ class GradientBalancer(Balancer):
     def combine(self, rows: Tensor, present: list[int], step: int) -> tuple[Tensor, Tensor | None]:
         """Return the combined gradient (P,) of ``rows`` (n, P), and the weights (n,) if the method has any.
 
-        ``present`` names the n tasks of the rows by position, rising; there is at least one.
+        ``present`` lists the indices of the n >= 1 tasks of the rows in ascending order.
         """
 
     def backward(self, loss: StepLoss, step: int) -> Tensor | None:
-        """Differentiate every present task on its own and combine."""
+        """Differentiate each present task separately and combine the gradients."""
         present: list[int] = torch.nonzero(loss.present).flatten().tolist()
         if not present:
             torch.autograd.backward(loss.total)
@@ -53,7 +53,7 @@ class GradientBalancer(Balancer):
         return found
 
     def _rows(self, loss: StepLoss, present: list[int]) -> tuple[Tensor, Tensor]:
-        """Return the gradients (n, P) of the shared parameters and the sum (Q,) of those of the others."""
+        """Return the gradients (n, P) of the shared parameters, and those of the others summed over tasks (Q,)."""
         parameters = [*self._shared, *self._own]
         split = sum(parameter.numel() for parameter in self._shared)
         rows = torch.empty(len(present), split, device=self.device)
@@ -70,7 +70,7 @@ class GradientBalancer(Balancer):
 
     @staticmethod
     def _set(parameters: list[nn.Parameter], flat: Tensor) -> None:
-        """Give every parameter its part of a flat gradient, in the parameter's own memory layout."""
+        """Assign each parameter its part of a flat gradient, in the memory layout of the parameter."""
         sizes = [parameter.numel() for parameter in parameters]
         for parameter, part in zip(parameters, torch.split(flat, sizes), strict=True):
             parameter.grad = torch.empty_like(parameter).copy_(part.view(parameter.shape))

@@ -1,4 +1,4 @@
-"""The projection onto the dual cone that UPGrad and DualProj need, by non-negative least squares."""
+"""The projection onto the dual cone used by UPGrad and DualProj, computed by non-negative least squares."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from torch import Tensor
 from torchjd.linalg import DualConeProjector
 
 REGULARIZATION = 1e-4
-"""Added to the diagonal of a matrix of trace 1, the value of TorchJD's own projector (which needs quadprog)."""
+"""Added to the diagonal of the trace-1 matrix; same value as in TorchJD's own projector (which needs quadprog)."""
 
 
 class NonNegativeProjector(DualConeProjector):
     """Solves min v^T G v subject to u <= v (Quinton, Rey 2024, proposition 1).
 
-    With G = L L^T and v = u + w this is min |L^T w + L^T u| over w >= 0, for which SciPy has an exact active-set
+    With G = L L^T and v = u + w, this is min |L^T w + L^T u| over w >= 0, which SciPy solves exactly with an active-set
     method.
     """
 
@@ -24,7 +24,7 @@ class NonNegativeProjector(DualConeProjector):
         """Return the weights (..., n) of the projections of the rows of ``U`` (..., n); ``G`` (n, n), trace 1.
 
         Raises:
-            LinAlgError: numpy's, where no solution is found.
+            numpy.linalg.LinAlgError: No solution is found.
         """
         matrix = G.double().numpy() + REGULARIZATION * np.eye(len(G))
         upper = np.linalg.cholesky(matrix).T.astype(np.float64, copy=False)
@@ -36,6 +36,6 @@ class NonNegativeProjector(DualConeProjector):
 def _non_negative(matrix: NDArray[np.float64], target: NDArray[np.float64]) -> NDArray[np.float64]:
     try:
         solution: NDArray[np.float64] = nnls(matrix, target)[0]
-    except RuntimeError as stuck:  # SciPy's word for too many iterations
+    except RuntimeError as stuck:  # raised by SciPy after too many iterations
         raise np.linalg.LinAlgError(str(stuck)) from stuck
     return solution

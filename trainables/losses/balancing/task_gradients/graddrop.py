@@ -1,4 +1,4 @@
-"""GradDrop: of every number of the gradient only one sign is kept, drawn by its share (Chen et al. 2020)."""
+"""GradDrop: keeps only one sign of each gradient entry, drawn in proportion to its share (Chen et al. 2020)."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from trainables.losses.balancing.task_gradients.gramian import drawing
 
 
 class SignDropout(GradientBalancer):
-    """TorchJD's GradDrop (algorithm 1, lines 10 to 15; no leak) on the gradients, the sum divided by their number."""
+    """GradDrop of TorchJD (algorithm 1, lines 10-15; no leak) on the gradients; the sum is divided by their number."""
 
     def combine(self, rows: Tensor, present: list[int], step: int) -> tuple[Tensor, None]:  # noqa: ARG002
-        """Draw from the stream of the step."""
+        """Combine the rows, with signs drawn from the random stream of the step."""
         from torchjd.aggregation import GradDrop
 
         with drawing(self.seed, step, rows.device):

@@ -1,4 +1,4 @@
-"""GradVac: gradients are brought to the similarity they usually have (Wang, Tsvetkov, Firat, Cao 2021, algorithm 1)."""
+"""GradVac: aligns gradients to their usual similarity (Wang, Tsvetkov, Firat, Cao 2021, algorithm 1)."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from trainables.networks.multi_task import MultiTaskModel
 
 
 class GradientVaccine(GramianBalancer):
-    """Weights of TorchJD's GradVac divided by the number of tasks, since they are those of a sum.
+    """TorchJD's GradVac weights divided by the number of tasks, since they are weights of a sum.
 
-    The state is the moving average (T, T) of the cosines; the entries of absent tasks do not change.
+    The state is the moving average (T, T) of the cosine similarities; entries of absent tasks do not change.
     """
 
     def __init__(self, model: MultiTaskModel, setup: BalancingSetup) -> None:
@@ -24,11 +24,11 @@ class GradientVaccine(GramianBalancer):
         self.similarities = torch.zeros(self.tasks, self.tasks)
 
     def weigh(self, gramian: Tensor, present: list[int]) -> Tensor:
-        """Weigh the present tasks, with their part of the moving average."""
+        """Return the weights of the present tasks and update their entries of the moving average."""
         from torchjd.aggregation import GradVacWeighting
 
         weighting = GradVacWeighting()
-        weighting(torch.eye(len(present)))  # makes the buffer
+        weighting(torch.eye(len(present)))  # creates the buffer
         rows, columns = torch.meshgrid(torch.tensor(present), torch.tensor(present), indexing="ij")
         weighting.load_state_dict({"_phi_t": self.similarities[rows, columns]})
         weights: Tensor = weighting(gramian / gramian.trace())

@@ -1,8 +1,8 @@
-"""Methods of TorchJD that weigh gradients by their inner products, made scale-free, repeatable and resumable.
+"""TorchJD methods that weight gradients by their inner products, made scale-free, reproducible and resumable.
 
-The inner products are divided by their trace. This changes no method, but keeps the small gradients of late training
-above the thresholds of the library (1e-4 of a squared norm). Inner products and weights are float32, whose rounding the
-rank decisions of the library assume.
+The matrix of inner products is divided by its trace. This changes no method, but keeps the small gradients of late
+training above the thresholds of the library (1e-4 of a squared norm). Inner products and weights are float32, since the
+library's rank decisions assume float32 rounding.
 """
 
 from __future__ import annotations
@@ -26,14 +26,17 @@ Weigh = Callable[[Tensor], Tensor]
 
 
 class GramianBalancer(GradientBalancer):
-    """Weights from the matrix (n, n) of inner products, computed on the CPU."""
+    """Computes weights on the CPU from the matrix (n, n) of inner products."""
 
     def __init__(self, model: MultiTaskModel, setup: BalancingSetup) -> None:
         super().__init__(model, setup)
         self.unsolved: int = 0
 
     def combine(self, rows: Tensor, present: list[int], step: int) -> tuple[Tensor, Tensor]:
-        """Weigh the rows. Equal weights where all are zero or not finite, and where the solver finds no solution."""
+        """Return the weighted sum of the rows, and the weights.
+
+        Weights are equal if all rows are zero, if any row is not finite, or if the solver finds no solution.
+        """
         gramian = (rows @ rows.T).cpu()
         weights = torch.full((len(rows),), 1 / len(rows))
         trace = gramian.trace()
@@ -45,7 +48,7 @@ class GramianBalancer(GradientBalancer):
 
     @abstractmethod
     def weigh(self, gramian: Tensor, present: list[int]) -> Tensor:
-        """Return the weights (n,) for a matrix (n, n) with a positive trace, and the tasks of its rows."""
+        """Return the weights (n,) for a matrix (n, n) with positive trace, whose rows are the ``present`` tasks."""
 
     def _solve(self, gramian: Tensor, present: list[int], otherwise: Tensor) -> Tensor:
         from cvxpy.error import SolverError
@@ -61,25 +64,25 @@ class GramianBalancer(GradientBalancer):
 
 
 class Memoryless(GramianBalancer):
-    """A method that is one function of the matrix, given with trace 1."""
+    """A method without state: a function of the matrix, scaled to trace 1."""
 
     def __init__(self, model: MultiTaskModel, setup: BalancingSetup, weighting: Weigh) -> None:
         super().__init__(model, setup)
         self._weighting = weighting
 
     def weigh(self, gramian: Tensor, present: list[int]) -> Tensor:  # noqa: ARG002 - part of the interface
-        """Weigh."""
+        """Return the weights (n,) of the method."""
         return self._weighting(gramian / gramian.trace())
 
 
 def drawing(seed: int, step: int, device: torch.device | None = None) -> AbstractContextManager[None]:
-    """Seed the global generators, from which the library draws, by the step; restore them afterwards."""
+    """Seed the global generators, which the library draws from, for this step; restore them afterwards."""
     return global_stream(named_seed(seed, "balancing", str(step)), device)
 
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """Silence the warnings solvers give in every step; failures are counted instead."""
+    """Suppress the warnings that solvers issue in every step; failures are counted instead."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         yield

@@ -1,4 +1,4 @@
-"""IMTL-G: equal projections on all gradients (Liu et al. 2021)."""
+"""IMTL-G: a step with equal projections onto all gradients (Liu et al. 2021)."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from trainables.networks.multi_task import MultiTaskModel
 
 
 def imtl_g(model: MultiTaskModel, setup: BalancingSetup) -> Balancer:
-    """IMTL-G (Liu et al. 2021): the step has equal projections on all gradients; weights sum to 1."""
+    """IMTL-G (Liu et al. 2021): a step with equal projections onto all gradients; weights sum to 1."""
     from torchjd.aggregation import IMTLGWeighting
 
     return Memoryless(model, setup, IMTLGWeighting())

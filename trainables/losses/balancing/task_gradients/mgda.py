@@ -1,4 +1,4 @@
-"""MGDA: the convex combination of least norm (Sener, Koltun 2018)."""
+"""MGDA: the convex combination with the smallest norm (Sener, Koltun 2018)."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from trainables.networks.multi_task import MultiTaskModel
 
 
 def mgda(model: MultiTaskModel, setup: BalancingSetup) -> Balancer:
-    """MGDA (Sener, Koltun 2018, algorithm 2): the convex combination of least norm, by Frank-Wolfe."""
+    """MGDA (Sener, Koltun 2018, algorithm 2): the convex combination with the smallest norm, by Frank-Wolfe."""
     from torchjd.aggregation import MGDAWeighting
 
     return Memoryless(model, setup, MGDAWeighting())

@@ -18,13 +18,13 @@ if TYPE_CHECKING:
 
 
 class NashBargaining(GramianBalancer):
-    """Weights a with G a = 1 / a, by TorchJD with the published settings, divided by the number of tasks.
+    """Weights a with G a = 1 / a, from TorchJD with the published settings, divided by the number of tasks.
 
-    The published weights are those of a sum. Its norm is sqrt(n) for gradients of any size, and is clipped at
-    ``balancing.nash_max_norm`` (published: 1). Unlike that of other methods, the step does not shrink with
-    the gradients.
-    The state is the weights of the previous step, from which the solver starts (1 at the start). Where it finds no
-    solution these weights are kept, and absent tasks keep theirs.
+    The published weights define a sum. Its norm is sqrt(n) for gradients of any size and is clipped at
+    ``balancing.nash_max_norm`` (published: 1). Unlike in other methods, the step does not shrink with the gradients.
+
+    The state consists of the weights of the previous step (initially 1), which the solver starts from. If the solver
+    finds no solution, these weights are kept; absent tasks always keep theirs.
     """
 
     def __init__(self, model: MultiTaskModel, setup: BalancingSetup) -> None:
@@ -35,9 +35,10 @@ class NashBargaining(GramianBalancer):
         )
 
     def weigh(self, gramian: Tensor, present: list[int]) -> Tensor:
-        """Solve for the present tasks.
+        """Solve for the weights of the present tasks.
 
-        The library takes gradients but uses only their inner products, so it gets small vectors with the same ones.
+        The library takes gradients but uses only their inner products, so it is given small vectors with the same
+        inner products.
         """
         values, vectors = torch.linalg.eigh(gramian.double())
         rows = vectors * values.clamp_min(0).sqrt()
@@ -49,11 +50,11 @@ class NashBargaining(GramianBalancer):
         return weights / len(present)
 
     def state_dict(self) -> dict[str, Any]:
-        """Return the weights from which the next solution starts."""
+        """Return the weights that the next solution starts from."""
         return {"previous": self.previous}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Set the weights from which the next solution starts."""
+        """Set the weights that the next solution starts from."""
         self.previous = state["previous"].clone()
 
 

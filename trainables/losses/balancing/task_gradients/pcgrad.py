@@ -1,4 +1,4 @@
-"""PCGrad: every gradient projected off those it conflicts with (Yu et al. 2020)."""
+"""PCGrad: projects every gradient onto the normal planes of those it conflicts with (Yu et al. 2020)."""
 
 from __future__ import annotations
 
@@ -8,7 +8,10 @@ from trainables.networks.multi_task import MultiTaskModel
 
 
 def pcgrad(model: MultiTaskModel, setup: BalancingSetup) -> Balancer:
-    """PCGrad (Yu et al. 2020, algorithm 1): every gradient projected off those it conflicts with; mean, not sum."""
+    """PCGrad (Yu et al. 2020, algorithm 1): projects every gradient onto the normal planes of conflicting ones.
+
+    The step is the mean of the projected gradients, not their sum.
+    """
     from torchjd.aggregation import PCGradWeighting
 
     weighting = PCGradWeighting()
