@@ -115,10 +115,10 @@ def _from_catalog(value: Any) -> Any:
         raise ValueError(f"expected either 'catalog' or 'blocks', got the keys {', '.join(map(str, value)) or 'none'}")
     if "blocks" in value:
         return value
-    named = CATALOG.get(value["catalog"])
-    if named is None:
-        hint = nearest(str(value["catalog"]), CATALOG)
-        raise refusal_at(("catalog",), f"unknown search space {value['catalog']!r}{hint}", value["catalog"])
+    try:
+        named = CATALOG[name_among(value["catalog"], CATALOG, "search space")]
+    except ValueError as error:
+        raise refusal_at(("catalog",), str(error), value["catalog"]) from None
     changes = {key: item for key, item in value.items() if key != "catalog"}
     return {"blocks": named.blocks, "nuisance": named.nuisance, "fixed": named.fixed, **changes}
 

@@ -201,7 +201,8 @@ class Hyperparameter:
         return values if self.whole else Choice(tuple(map(float, values.values)))
 
     def _checked_value(self, value: float) -> float:
-        if not math.isfinite(value) or value < self.minimum or (self.above and value == self.minimum):
+        endless = isinstance(value, float) and not math.isfinite(value)  # whole numbers may be too large for a float
+        if endless or value < self.minimum or (self.above and value == self.minimum):
             raise ValueError(f"must be {'above' if self.above else 'at least'} {self.minimum:g}, got {value}")
         return value
 

@@ -64,10 +64,10 @@ def typed_failures(*out_of_memory: type[BaseException]) -> Iterator[None]:
     except TrialFailure:
         raise
     except Exception as error:
-        shortage = _shortage(error, (MemoryError, *out_of_memory))
-        if shortage is None:
+        found = shortage(error, *out_of_memory)
+        if found is None:
             raise
-        raise shortage from error
+        raise found from error
 
 
 @contextmanager
@@ -79,16 +79,13 @@ def reading_data() -> Iterator[None]:
         OutOfMemoryError: An allocation failed.
         DiskFullError: The storage takes nothing more.
     """
-    with typed_failures():
-        try:
-            yield
-        except TrialFailure:
-            raise
-        except Exception as error:
-            if _shortage(error, (MemoryError,)) is not None:
-                raise
-            told = isinstance(error, ValueError | OSError) and str(error)
-            raise DataError(told or f"{type(error).__name__}: {error}") from error
+    try:
+        yield
+    except TrialFailure:
+        raise
+    except Exception as error:
+        told = isinstance(error, ValueError | OSError) and str(error)
+        raise (shortage(error) or DataError(told or f"{type(error).__name__}: {error}")) from error
 
 
 def causes(error: BaseException) -> Iterator[BaseException]:
@@ -99,10 +96,17 @@ def causes(error: BaseException) -> Iterator[BaseException]:
         cause = cause.__cause__ or cause.__context__
 
 
-def _shortage(error: Exception, out_of_memory: tuple[type[BaseException], ...]) -> TrialFailure | None:
+def shortage(error: BaseException, *out_of_memory: type[BaseException]) -> TrialFailure | None:
+    """Return the failure if an error, or one of its causes, is a failed allocation or full storage; else None.
+
+    Args:
+        error: Any error.
+        out_of_memory: Errors that mean the same as ``MemoryError``, such as torch's own.
+    """
     for cause in causes(error):
         if isinstance(cause, OSError) and cause.errno in FULL:
             return DiskFullError(cause.errno, cause.strerror, cause.filename)
-        if isinstance(cause, out_of_memory) or (isinstance(cause, RuntimeError) and _NO_MEMORY.search(str(cause))):
+        no_memory = isinstance(cause, RuntimeError) and _NO_MEMORY.search(str(cause))
+        if no_memory or isinstance(cause, (MemoryError, *out_of_memory)):
             return OutOfMemoryError(str(cause) or type(cause).__name__)
     return None

@@ -44,12 +44,13 @@ class Origin:
 
 @dataclass(frozen=True)
 class ReportFiles:
-    """The files written. ``figures`` is empty until an arm has confirm results."""
+    """The files written, and the notes printed in the report. ``figures`` is empty until an arm has confirm results."""
 
     report: Path
     summary_csv: Path
     figures: tuple[Path, ...]
     summary: pd.DataFrame
+    notes: tuple[str, ...] = ()
 
 
 def write_report(tables: Path, folder: Path, origin: Origin | None = None) -> ReportFiles:
@@ -115,7 +116,7 @@ def write_report(tables: Path, folder: Path, origin: Origin | None = None) -> Re
         temporary.write_text(text + "\n", encoding="utf-8")
     with replacing(csv) as temporary:
         summary.to_csv(temporary, index=False, lineterminator="\n")
-    return ReportFiles(report, csv, figures, summary)
+    return ReportFiles(report, csv, figures, summary, origin.notes)
 
 
 def _agreement(

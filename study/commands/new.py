@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
+from contextlib import nullcontext
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import yaml
 from rich.console import Console
@@ -14,13 +14,7 @@ from study.definition.validation import error_context
 from study.definition.yaml_reader import compose_yaml, read_yaml
 from study.definition.yaml_writer import one_line
 from study.drafting.drafting import draft_study, look_at, study_name
-from study.drafting.image_places import (
-    class_folders,
-    class_table_source,
-    existing_place,
-    source_of,
-    write_class_table,
-)
+from study.drafting.image_places import class_folders, class_table, existing_place, source_of
 from study.errors import UserError
 from study.layout import RUNS
 from study.plan.plan import compile_plan
@@ -28,9 +22,6 @@ from study.session.target import command_line
 from study.terminal.display import open_console, say
 from trainables.foundation.registry import nearest
 from trainables.sources.registry import detect_source
-
-if TYPE_CHECKING:
-    pass
 
 _UNKNOWN_FINGERPRINT = "0" * 32
 
@@ -124,17 +115,11 @@ def _from_images(console: Console, file: Path, data: Path) -> str:
     table = file.with_name(f"{file.stem}-images.csv")
     if folders is not None:
         _refuse_existing(table)
-        write_class_table(table, folders)
-    try:
-        source = class_table_source(table.resolve(), folders) if folders is not None else source_of(data, place)
+    with nullcontext(source_of(data, place)) if folders is None else class_table(table.resolve(), folders) as source:
         draft = look_at(source)
         text = draft_study(study_name(file), draft)
         with error_context(""):
             compile_plan(parse_study(file, text), _UNKNOWN_FINGERPRINT)
-    except BaseException:
-        if folders is not None:
-            table.unlink()
-        raise
     if folders is not None:
         say(console, f"{table}: written; {len(folders.rows):,} images, with folders as classes")
     images = ", ".join(f"{split} {number:,}" for split, number in draft.images.items())

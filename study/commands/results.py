@@ -38,8 +38,9 @@ def report_run(given: Path, runs: Path) -> None:
         UserError: the study has not been run.
     """
     study, console = Study(given, runs=runs), open_console()
-    print_report(console, study.report())
-    for line in study.notes():
+    files = study.report()
+    print_report(console, files)
+    for line in files.notes:
         say(console, line)
 
 

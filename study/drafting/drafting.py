@@ -138,7 +138,7 @@ def draft_study(name: str, draft: Draft) -> str:
 
 
 def _source_keys(source: SourceConfig) -> dict[str, Any]:
-    return {"kind": source.kind, **source.model_dump(mode="json", exclude_unset=True, exclude={"kind"})}
+    return source.model_dump(mode="json", exclude_unset=True)
 
 
 def _source_notes(draft: Draft) -> Iterator[str]:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import csv
 import io
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -89,17 +91,25 @@ def existing_place(data: Path) -> Path:
     return folder
 
 
-def write_class_table(table: Path, folders: ClassFolders) -> None:
-    """Write the table of images and their classes, one row an image."""
+@contextmanager
+def class_table(table: Path, folders: ClassFolders) -> Iterator[SourceConfig]:
+    """Write the table of images and their classes, one row per image, and yield the source that reads it.
+
+    If the block raises, the file is as it was before.
+    """
+    from trainables.sources.table.source import TableImages
+
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(folders.header)
     writer.writerows(folders.rows)
+    before = table.read_text(encoding="utf-8") if table.is_file() else None
     write_text_atomically(table, text.getvalue())
-
-
-def class_table_source(table: Path, folders: ClassFolders) -> SourceConfig:
-    """Return the source of images whose table ``write_class_table`` has written."""
-    from trainables.sources.table.source import TableImages
-
-    return TableImages(path=table, images=folders.folder, image_column=folders.header[0])
+    try:
+        yield TableImages(path=table, images=folders.folder, image_column=folders.header[0])
+    except BaseException:
+        if before is None:
+            table.unlink()
+        else:
+            write_text_atomically(table, before)
+        raise

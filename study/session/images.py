@@ -8,14 +8,8 @@ from typing import Any
 
 from study.definition.model import StudyDefinition
 from study.definition.yaml_reader import read_yaml
-from study.drafting.drafting import draft_study, look_at, study_name
-from study.drafting.image_places import (
-    class_folders,
-    class_table_source,
-    existing_place,
-    source_of,
-    write_class_table,
-)
+from study.drafting.drafting import Draft, draft_study, look_at, study_name
+from study.drafting.image_places import class_folders, class_table, existing_place, source_of
 from study.layout import RUNS
 from study.session.defining import defined
 
@@ -41,20 +35,16 @@ def drafted(
     home = folder or RUNS / name
     classes = None if place.is_file() else class_folders(place)
     if classes is None:
-        draft = look_at(source_of(images, place))
-    else:
-        table = home.expanduser().resolve() / "images.csv"
-        before = table.read_bytes() if table.is_file() else None
-        write_class_table(table, classes)
-        try:
-            draft = look_at(class_table_source(table, classes))
-        except BaseException:
-            if before is None:
-                table.unlink()
-            raise
+        return _changed(name, look_at(source_of(images, place)), changes), home
+    with class_table(home.expanduser().resolve() / "images.csv", classes) as source:
+        return _changed(name, look_at(source), changes), home
+
+
+def _changed(name: str, draft: Draft, changes: Mapping[str, Any]) -> StudyDefinition:
+    """Return the definition of a draft whose sections are changed."""
     values: dict[str, Any] = read_yaml(name, draft_study(name, draft))
     for section, change in changes.items():
         known = values.get(section)
         merged = isinstance(known, dict) and isinstance(change, Mapping)
         values[section] = {**(known or {}), **change} if merged else change
-    return defined(values), home
+    return defined(values)

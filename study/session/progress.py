@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -15,7 +16,10 @@ from study.status.status import StudyStatus, study_status
 from study.terminal.display import open_console, say
 from study.terminal.live import LiveProgress
 
-Listener = Callable[[Workload], None]
+Listener = Callable[[Workload], None] | None
+"""Is notified of each new workload; None where no one listens, so that none is computed."""
+
+_LOG = logging.getLogger(__name__)
 
 
 @runtime_checkable
@@ -71,22 +75,34 @@ class Silent:
         return nullcontext()
 
     def trials(self, hint: str) -> AbstractContextManager[Listener]:  # noqa: ARG002 - see Progress
-        """Return a context manager whose listener ignores every workload."""
-        return nullcontext(lambda _: None)
+        """Return a context manager without a listener, so that no workload is computed."""
+        return nullcontext()
 
     def ended(self, notes: Sequence[str]) -> None:
         """Ignore the notes."""
 
 
 class Told(Silent):
-    """Calls a function with the status of the study whenever a trial starts or ends."""
+    """Calls a function with the status of the study whenever a trial starts or ends.
+
+    A function that raises is not called again, and its error is logged: progress never ends a run.
+    """
 
     def __init__(self, function: Callable[[StudyStatus], None]) -> None:
-        self._function = function
+        self._function: Callable[[StudyStatus], None] | None = function
 
     def trials(self, hint: str) -> AbstractContextManager[Listener]:  # noqa: ARG002 - see Progress
         """Return a context manager whose listener converts each workload to a status and passes it on."""
-        return nullcontext(lambda workload: self._function(study_status(workload.now(), time.time(), "alive")))
+        return nullcontext(self._tell)
+
+    def _tell(self, workload: Workload) -> None:
+        if self._function is None:
+            return
+        try:
+            self._function(study_status(workload.now(), time.time(), "alive"))
+        except Exception:  # noqa: BLE001 - the user's own function may raise anything
+            _LOG.exception("the progress function raised and is not called again; the run continues")
+            self._function = None
 
 
 class TerminalProgress:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -95,9 +96,15 @@ def run_target(target: Target, request: RunRequest, progress: Progress) -> RunRe
     """Run the missing trials of a study, then collect its tables, write its report and update MLflow.
 
     Raises:
-        UserError: the study breaks a rule, does not fit the data, or is already running.
+        UserError: the study breaks a rule, does not fit the data, is already running, or would run outside the main
+            thread.
         RunInterruptedError: Ctrl-C was pressed; nothing is lost.
     """
+    if threading.current_thread() is not threading.main_thread():
+        raise UserError(
+            f"study {target.definition.name}: a study runs in the main thread only, where Ctrl-C and the loss of Ray"
+            " can end it; run it in a process of its own, for example with multiprocessing"
+        )
     tracker = tracker_of(target) if request.tracking else None  # before anything else: MLflow may not be installed
     plan = target.compile()
     with run_lock(target.folder), target.named():

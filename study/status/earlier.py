@@ -45,8 +45,10 @@ def earlier_results(folder: RunFolder, fingerprint: str | None) -> EarlierResult
         )
     if fingerprint not in (None, plan.data_fingerprint):
         why.append("the images or labels are not those they were trained on, or this version reads them differently")
+    if not why:
+        return None
     trials = [trial for trial in read_progress(folder, plan).trials if trial.history is not None]
-    if not why or not trials:
+    if not trials:
         return None
     ended = sum(trial.is_done for trial in trials)
     return EarlierResults(ended, len(trials) - ended, plan.results_version, ", and ".join(why))

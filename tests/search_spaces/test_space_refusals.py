@@ -22,6 +22,7 @@ read_space = TypeAdapter(Space).validate_python
     [
         ("defualt", r"^space: unknown search space 'defualt'; did you mean 'default'\?$"),
         ({"catalog": "defualt"}, r"^space.catalog: unknown search space 'defualt'; did you mean 'default'\?$"),
+        ({"catalog": ["default"]}, r"^space.catalog: unknown search space \['default'\]; did you mean 'default'\?$"),
         ({"catalog": "default", "blocks": []}, r"^space: expected either 'catalog' or 'blocks'"),
         ({}, r"^space: expected either 'catalog' or 'blocks', got the keys none$"),
         ({"blocks": []}, r"^space.blocks: expected at least one entry"),
@@ -45,6 +46,10 @@ read_space = TypeAdapter(Space).validate_python
         ({"blocks": [{}], "nuisance": {"margin": [0.0, 1.0]}}, r"^space.nuisance.margin: must be above 0, got 0.0$"),
         ({"blocks": [{}], "fixed": {"margin": [0.1]}}, r"^space.fixed.margin: should be a valid number, got \[0.1\]$"),
         ({"catalog": "default", "fixed": {"margin": 0.1}}, r"^space.fixed.margin: also has a range"),
+        (
+            {"blocks": [{}], "fixed": {"batch_size": -(10**400)}},
+            r"^space.fixed.batch_size: must be at least 3, got -1000",
+        ),
         (7, r"^space: expected a name or a mapping with the keys catalog, blocks, nuisance, fixed, got 7$"),
     ],
 )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from study import Study, StudyDefinition, UserError
 from study.session.running import RunInterruptedError, RunResult
 from study.status.status import StudyStatus
 from trainables.config.data import DataConfig
+from trainables.sources.faces.source import GeneratedFaces
 
 pytestmark = pytest.mark.xdist_group("ray")
 
@@ -110,6 +112,35 @@ def test_an_interrupt_ends_the_call_and_says_how_to_resume(tmp_path: Path):
     assert 0 < study.status().done < 6
 
 
+def test_a_progress_function_that_raises_ends_no_run(tmp_path: Path, caplog: pytest.LogCaptureFixture):
+    calls = []
+
+    def fail(status: StudyStatus) -> None:
+        calls.append(status.done)
+        if status.done:  # while Ray reports a trial's end
+            raise OSError("the chart is gone")
+
+    values = {**VALUES, "space": {"blocks": [{"placement": ["none"]}]}}
+    assert Study.from_dict(values, folder=tmp_path / "runs" / "tiny").run(tracking=False, progress=fail).complete
+    assert calls[-1] == 1
+    assert "the chart is gone" in caplog.text
+
+
+def test_a_run_outside_the_main_thread_is_refused(tmp_path: Path):
+    study, caught = Study.from_dict(VALUES, folder=tmp_path / "tiny"), list[UserError]()
+
+    def run() -> None:
+        with pytest.raises(UserError) as error:
+            study.run(tracking=False)
+        caught.append(error.value)
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    thread.join()
+    assert "study tiny: a study runs in the main thread only" in str(caught[0])
+    assert not study.folder.exists()
+
+
 def test_silence_prints_nothing(ran: Ran, capfd: pytest.CaptureFixture[str]):
     ran.study.run(tracking=False, progress=False)
     assert capfd.readouterr() == ("", "")
@@ -125,6 +156,22 @@ def test_parts_may_be_objects(tmp_path: Path):
 
 def _json() -> str:
     return '{"source": {"kind": "generated"}, "tasks": ["Smiling", "Glasses"], "image_size": 48}'
+
+
+def test_a_source_may_be_an_object(tmp_path: Path):
+    source = GeneratedFaces(train_images=24, validation_images=12, test_images=12)
+    data = DataConfig(source=source, tasks=("Smiling", "Glasses"), image_size=48)
+    made = Study.from_dict({**VALUES, "data": data}, folder=tmp_path / "tiny")
+    assert made.definition.data == Study.from_dict(VALUES).definition.data
+    assert Study.from_dict({**VALUES, "data": {**VALUES["data"], "source": source}}).definition.data == data
+    written = StudyDefinition(name="tiny", data=DataConfig(source=GeneratedFaces(), tasks=("Smiling",), image_size=48))
+    assert Study(written).definition.data.source == GeneratedFaces()
+
+
+def test_a_run_may_be_repeated_in_another_folder(ran: Ran, tmp_path: Path):
+    again = Study(ran.study.folder, folder=tmp_path / "elsewhere")
+    assert again.folder == tmp_path / "elsewhere"
+    assert again.definition == ran.study.definition
 
 
 def test_paths_start_from_the_working_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
@@ -180,6 +227,12 @@ def test_a_folder_of_classes_is_a_study_without_a_file(tmp_path: Path, monkeypat
     with pytest.raises(UserError, match="no such folder"):
         Study.from_images("elsewhere")
     assert not (tmp_path / "runs" / "elsewhere").exists()
+    table = study.folder / "images.csv"
+    before = table.read_bytes()
+    Image.new("RGB", (64, 64)).save(tmp_path / "My Photos" / "red" / "new.png")
+    with pytest.raises(UserError, match=r"optimization\.epoch: unknown key"):
+        Study.from_images("My Photos", optimization={"epoch": 2})
+    assert table.read_bytes() == before
 
 
 WITHOUT_MLFLOW = """

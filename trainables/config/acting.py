@@ -34,8 +34,7 @@ def _form_has(trait: Literal["of_vectors", "default_size", "has_parameters"]) ->
         if not _modulated(trial):
             return False
         name = trial.modulation.form
-        FORMS.discover(name)
-        return name not in FORMS or bool(getattr(FORMS[name], trait))
+        return not FORMS.known(name) or bool(getattr(FORMS[name], trait))
 
     return rule
 

@@ -36,14 +36,19 @@ class Registry(MutableMapping[str, Value]):
         Raises:
             ValueError: The name is unknown; the message gives the nearest known one.
         """
-        self.discover(name)
+        self.known(name)
         return look_up(self._key, name, self)
 
-    def discover(self, name: str) -> None:
-        """Read the entry points, imported when they are used, if the name is not known yet."""
+    def known(self, name: str) -> bool:
+        """Return whether there is a part of this name, without importing it; entry points are read if need be."""
         if name not in self._parts:
-            for entry in entry_points(group=self._group):
-                self._parts.setdefault(entry.name, f"{entry.module}:{entry.attr}")
+            self.discover()
+        return name in self._parts
+
+    def discover(self) -> None:
+        """Read the entry points of installed packages; a part is imported when it is first used."""
+        for entry in entry_points(group=self._group):
+            self._parts.setdefault(entry.name, f"{entry.module}:{entry.attr}")
 
     def register(self, name: str, part: Value) -> Value:
         """Make a part known in this process and return it; registering the same part twice is fine.

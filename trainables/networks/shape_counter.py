@@ -1,4 +1,4 @@
-"""Counts the multiply-adds of a convolutional network from meta tensors, without torch's heavy imports."""
+"""Counts the multiply-adds of this package's backbones from meta tensors, without torch's heavy imports."""
 
 from __future__ import annotations
 
@@ -13,10 +13,11 @@ from torch.overrides import TorchFunctionMode
 
 
 class ShapeCounter(TorchFunctionMode):
-    """Inside a ``with`` block, handles the calls of convolutional networks on meta tensors, and counts multiply-adds.
+    """Inside a ``with`` block, handles the calls of this package's backbones on meta tensors, and counts multiply-adds.
 
-    torch's ``FlopCounterMode`` gives the same counts, but loads torch's compiler (``torch._dynamo``) and ``sympy``,
-    which would add two seconds to ``modstudy plan`` and ``status``. Unknown calls are passed on to torch.
+    torch gives the same counts (``FlopCounterMode``), but its batch norm and convolutions on meta tensors load its
+    compiler (``torch._dynamo``) and ``sympy``, which would add two seconds to ``modstudy plan`` and ``status``. Other
+    networks may spell a call in ways that are not handled here. Unknown calls are passed on to torch.
 
     Attributes:
         multiply_adds: of the convolutions and linear layers so far.

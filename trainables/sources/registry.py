@@ -61,6 +61,7 @@ def detect_source(folder: Path) -> SourceConfig:
     Raises:
         ValueError: its files are laid out as no kind's.
     """
+    SOURCES.discover()
     for kind in SOURCES:
         found = source_section(kind).detect(folder)
         if found is not None:

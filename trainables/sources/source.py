@@ -124,6 +124,10 @@ class SourceConfig(Section, ABC):
 
     kind: str
 
+    def model_post_init(self, context: Any, /) -> None:  # noqa: ARG002 - pydantic's signature
+        """Mark ``kind`` as set: it tells sources apart wherever only the keys that were given are written."""
+        self.model_fields_set.add("kind")
+
     @abstractmethod
     def open(self, request: ReadRequest) -> ImageSource:
         """Return the source, validated against a trial's request.

@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 
+from trainables.failures import shortage
 from trainables.foundation.damage import DAMAGE, compare_checksums, set_aside
 from trainables.foundation.files import write_atomically
 
@@ -59,8 +60,15 @@ def load_checkpoint(path: Path, trial_id: str) -> Checkpoint | None:
         return None
     content = path.read_bytes()
     try:
+        compare_checksums(content)
+    except DAMAGE as damage:
+        set_aside(path, "checkpoint", damage)
+        return None
+    try:
         checkpoint = _parse(content)
     except DAMAGE as damage:
+        if shortage(damage) is not None:  # the file is intact, so another attempt can read it
+            raise
         set_aside(path, "checkpoint", damage)
         return None
     if checkpoint.trial_id != trial_id:
@@ -72,8 +80,7 @@ def load_checkpoint(path: Path, trial_id: str) -> Checkpoint | None:
 
 
 def _parse(content: bytes) -> Checkpoint:
-    """Verify all stored checksums, then read without executing code from the file."""
-    compare_checksums(content)
+    """Read a checkpoint without executing code from the file."""
     checkpoint = Checkpoint(**torch.load(io.BytesIO(content), map_location="cpu", weights_only=True))
     if len(checkpoint.records["epochs"]) != checkpoint.epoch:
         raise ValueError(f"it contains {len(checkpoint.records['epochs'])} records for {checkpoint.epoch} epochs")

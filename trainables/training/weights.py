@@ -13,6 +13,7 @@ from safetensors import SafetensorError
 from torch import Tensor
 
 from trainables.config.trial import TrialConfig
+from trainables.failures import shortage
 from trainables.foundation.damage import DAMAGE, set_aside
 from trainables.foundation.files import write_atomically
 from trainables.networks.multi_task import MultiTaskModel
@@ -55,6 +56,8 @@ def read_weights(path: Path, trial_id: str) -> StoredWeights | None:
     try:
         owner, stored = _parse(content)
     except (SafetensorError, *DAMAGE) as damage:
+        if shortage(damage) is not None:  # the file may be intact, so another attempt can read it
+            raise
         set_aside(path, "weights", damage)
         return None
     if owner != trial_id:

@@ -184,6 +184,28 @@ def test_networks_of_this_package_are_counted_from_shapes_alone(backbone: str) -
     assert 2 * counter.multiply_adds == expected.get_total_flops()
 
 
+def test_a_network_of_the_users_may_spell_its_calls_in_any_way(tmp_path: Any) -> None:
+    (tmp_path / "spelling_network.py").write_text("""
+import torch.nn.functional as F
+from torch import nn
+
+
+class Spelling(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.a, self.b, self.c = nn.Conv2d(3, 4, 3, padding=1), nn.Conv2d(4, 6, 3), nn.Linear(6, 5)
+
+    def forward(self, images):
+        features = F.conv2d(images, weight=self.a.weight, bias=self.a.bias, padding="same")
+        features = self.b(F.relu(features + self.a(images))).mean((2, 3), True)
+        return F.linear(features.flatten(1), self.c.weight, bias=None)
+""")
+    network = NetworkConfig(backbone="spelling_network:Spelling", points=("a", "b"), folder=tmp_path)
+    trial = TrialConfig(data=DataConfig(tasks=("x",), image_size=16), network=network)
+    convolutions = 2 * 16 * 16 * 4 * 3 * 9 + 14 * 14 * 6 * 4 * 9
+    assert storage_ledger(trial).multiply_adds_per_image == convolutions + 6 * 5
+
+
 @pytest.mark.parametrize("call", [torch.matmul, torch.einsum])
 def test_products_that_shapes_do_not_tell_are_left_to_torch(call: Any) -> None:
     matrix = torch.empty(4, 4, device="meta")

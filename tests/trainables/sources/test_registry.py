@@ -112,9 +112,22 @@ def test_a_kind_cannot_be_taken_twice(registered):
 
 
 def test_an_installed_package_brings_its_source_by_entry_point(tmp_path, monkeypatch):
-    module = (
-        "class Dots(__import__('trainables.sources.registry', fromlist=['x']).SourceConfig):\n    kind: str = 'dots'\n"
-    )
+    module = """
+from trainables.sources.source import SourceConfig
+
+class Dots(SourceConfig):
+    kind: str = "dots"
+
+    def open(self, request): ...
+
+    def count_images(self): return 0
+
+    def known_tasks(self): return ()
+
+    @classmethod
+    def detect(cls, folder):
+        return cls() if (folder / "dots.bin").exists() else None
+"""
     (tmp_path / "dots_of_somebody.py").write_text(module)
     info = tmp_path / "dots_of_somebody-1.0.dist-info"
     info.mkdir()
@@ -122,6 +135,9 @@ def test_an_installed_package_brings_its_source_by_entry_point(tmp_path, monkeyp
     (info / "entry_points.txt").write_text("[modstudy.sources]\ndots = dots_of_somebody:Dots\n")
     monkeypatch.syspath_prepend(tmp_path)
     try:
+        (tmp_path / "data").mkdir()
+        (tmp_path / "data" / "dots.bin").touch()
+        assert detect_source(tmp_path / "data").kind == "dots"
         assert source_section("dots").__name__ == "Dots"
     finally:
         SOURCES.pop("dots", None)

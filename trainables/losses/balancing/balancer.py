@@ -133,7 +133,7 @@ def register_balancer(name: str) -> Callable[[BalancerFactory], BalancerFactory]
 
     Example:
         >>> @register_balancer("first_task")
-        ... def first_task(model, balancing, train_seed):
+        ... def first_task(model, setup):
         ...     ...  # return a Balancer
     """
     return partial(BALANCERS.register, name)

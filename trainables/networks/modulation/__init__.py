@@ -38,8 +38,7 @@ def known_forms(named: Iterable[str]) -> Mapping[str, type[Modulation]]:
         ValueError: What is registered under one of the names is not a form.
     """
     for name in named:
-        FORMS.discover(name)
-        form = FORMS.get(name)
+        form = FORMS[name] if FORMS.known(name) else None
         if form is not None and not (isinstance(form, type) and issubclass(form, Modulation)):
             raise ValueError(f"form {name!r}: expected a subclass of Modulation, got {form!r}")
     return FORMS
