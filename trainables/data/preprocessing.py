@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from functools import cache
+from typing import Literal, cast
 
 import numpy as np
 import torch
@@ -58,6 +59,18 @@ def preprocessed(pixels: torch.Tensor, channels_last: bool, preprocessing: Prepr
     """Return the network input, float32 (B, 3, H, W), from pixels uint8 (B, H, W, 3); see ``to_network_input``."""
     layout = torch.channels_last if channels_last else torch.contiguous_format
     batch = pixels.permute(0, 3, 1, 2).to(torch.float32, memory_format=layout)
+    mean, deviation = _by_channel(preprocessing, pixels.device)
+    batch.div_(_PREPROCESSING[preprocessing].scale).sub_(mean)
+    return batch if deviation is None else batch.div_(deviation)
+
+
+@cache
+def _by_channel(preprocessing: Preprocessing, device: torch.device) -> tuple[torch.Tensor, torch.Tensor | None]:
+    """Return mean and deviation (3, 1, 1), made once per device: a copy in every step would make the device wait."""
     numbers = _PREPROCESSING[preprocessing]
-    batch.div_(numbers.scale).sub_(batch.new_tensor(numbers.mean).view(3, 1, 1))
-    return batch if numbers.deviation is None else batch.div_(batch.new_tensor(numbers.deviation).view(3, 1, 1))
+    with torch.inference_mode(mode=False):
+        mean, deviation = (
+            None if values is None else torch.tensor(values, dtype=torch.float32, device=device).view(3, 1, 1)
+            for values in (numbers.mean, numbers.deviation)
+        )
+    return cast("torch.Tensor", mean), deviation

@@ -75,7 +75,7 @@ def mask_l1(model: MultiTaskModel) -> Tensor:
     device = next(model.parameters()).device
     total = torch.zeros((), device=device)
     for network in model.members:
-        groups = torch.tensor([network.branch_of[task] for task in network.tasks], device=device)
+        groups = network.groups_of_tasks(device)
         for modulation in network.points().values():
             total = total + modulation.magnitude(groups).sum()
     return total / len(model.tasks)

@@ -114,12 +114,13 @@ def _active_counts(
     bits ordered and does not change any count, since all d_ap + margin are above it.
     """
     threshold = torch.where(positive, distances + margin, distances).clamp_min(0)
-    keys = torch.where(positive | negative, _ordered_bits(threshold) * 2 + negative, torch.iinfo(torch.int64).max)
+    keys = _ordered_bits(threshold) * 2 + negative
+    keys = keys.masked_fill(~(positive | negative), torch.iinfo(torch.int64).max)
     order = keys.argsort(dim=-1)
     negatives_before = negative.gather(-1, order).cumsum(dim=-1)
     positives_before = positive.gather(-1, order).cumsum(dim=-1)
-    nearer = torch.empty_like(order).scatter_(-1, order, negatives_before) * positive
-    passed = torch.empty_like(order).scatter_(-1, order, positives_before)
+    nearer = torch.scatter(order, -1, order, negatives_before) * positive
+    passed = torch.scatter(order, -1, order, positives_before)
     farther = (positive.sum(dim=-1, keepdim=True) - passed) * negative
     return nearer, farther
 

@@ -12,6 +12,7 @@ from trainables.config.trial import TrialConfig
 from trainables.foundation.registry import look_up
 from trainables.networks.backbones import build_backbone, stage_shapes
 from trainables.networks.modulation import Modulation
+from trainables.networks.modulation.layout import RowLayout, layout_of
 from trainables.networks.retrieval import RetrievalNetwork, normalize
 
 __all__ = ["MultiTaskModel", "RetrievalNetwork", "assemble_model", "build_model", "normalize"]
@@ -75,23 +76,25 @@ class MultiTaskModel(nn.Module):
 
         Args:
             images: ``(B, 3, H, W)``.
-            task_index: ``(B,)`` indices into ``tasks``, int64.
+            task_index: ``(B,)`` indices into ``tasks``, int64. If its layout is noted (``modulation.layout``), nothing
+                is read from the device.
 
         Returns:
             Embeddings, unit vectors if ``loss.normalize``, ``(B, D)``.
         """
         if len(self.networks) == 1:
             return self.members[0].embed_mixed(images, task_index)
-        network_of_task = torch.tensor([self.network_of[task] for task in self.tasks], device=images.device)
+        device = images.device
+        tasks = layout_of(task_index) or RowLayout(task_index.tolist())
+        networks = tasks.mapped([self.network_of[task] for task in self.tasks])
         place = {task: place for network in self.members for place, task in enumerate(network.tasks)}
-        place_of_task = torch.tensor([place[task] for task in self.tasks], device=images.device)
-        rows, parts = [], []
+        places = tasks.mapped([place[task] for task in self.tasks])
+        parts = []
         for index, network in enumerate(self.members):
-            chosen = (network_of_task[task_index] == index).nonzero().squeeze(1)
-            if len(chosen):
-                rows.append(chosen)
-                parts.append(network.embed_mixed(images[chosen], place_of_task[task_index[chosen]]))
-        return torch.cat(parts)[torch.cat(rows).argsort()]
+            if index in networks.values:
+                own = places.among(networks, index).index(device)
+                parts.append(network.embed_mixed(images[networks.rows_of(index, device)], own))
+        return torch.cat(parts)[networks.back(device)]
 
     def stage_parameters(self) -> dict[str, list[nn.Parameter]]:
         """Return by stage the shared parameters of all networks, without modulation."""

@@ -15,6 +15,7 @@ from trainables.foundation.registry import look_up
 from trainables.networks.backbones import Backbone
 from trainables.networks.backbones.norm_calls import SoundNorms
 from trainables.networks.modulation import Modulation, Site, build_modulation
+from trainables.networks.modulation.layout import RowLayout, looked_up, note
 from trainables.networks.named_modules import NamedModules
 
 NORM_EPSILON = 1e-10
@@ -60,6 +61,7 @@ class RetrievalNetwork(nn.Module):
         self.branches = len(groups)
         self.branch_of = {task: branch for branch, group in enumerate(groups) for task in group if task in tasks}
         self.captured: list[Tensor] | None = None
+        self._layouts: dict[tuple[tuple[int, ...], int], RowLayout] = {}
         self.modulations = NamedModules(self._build_modulations(modulation))
         stages = [shape.name for shape in backbone.shapes]
         trunk_length = self._trunk_length(stages)
@@ -100,6 +102,10 @@ class RetrievalNetwork(nn.Module):
         """Return the modulation by stage name, in the backbone's order."""
         return cast("dict[str, Modulation]", dict(self.modulations.items()))
 
+    def groups_of_tasks(self, device: torch.device) -> Tensor:
+        """Return the group of each task, int64 ``(T,)``."""
+        return self._groups([self.branch_of[task] for task in self.tasks]).index(device)
+
     def embed_tasks(self, images: Tensor, task_names: Sequence[str] | None = None) -> Tensor:
         """Embed all images for all tasks.
 
@@ -120,11 +126,10 @@ class RetrievalNetwork(nn.Module):
         """
         wanted = [look_up("task", task, self.branch_of) for task in (self.tasks if task_names is None else task_names)]
         distinct = sorted(set(wanted))
-        groups = torch.tensor(distinct, device=images.device)
         with SoundNorms():
             features = self._run_trunk(images)
             embed = self._embed_together if self.training else self._embed_in_turn
-            embedded = embed(features, groups)
+            embedded = embed(features, distinct)
         by_branch = dict(zip(distinct, embedded, strict=True))
         return torch.stack([by_branch[branch] for branch in wanted])
 
@@ -133,12 +138,13 @@ class RetrievalNetwork(nn.Module):
 
         Args:
             images: ``(B, 3, H, W)``.
-            task_index: ``(B,)`` indices into ``tasks``, int64.
+            task_index: ``(B,)`` indices into ``tasks``, int64. If its layout is noted (``modulation.layout``), nothing
+                is read from the device.
 
         Returns:
             Embeddings, unit vectors if normalised, ``(B, D)``.
         """
-        groups = torch.tensor([self.branch_of[task] for task in self.tasks], device=images.device)[task_index]
+        groups = looked_up([self.branch_of[task] for task in self.tasks], task_index)
         with SoundNorms():
             features = self._run_trunk(images)
             return self._run_tail(self._modulate(features, groups), groups)
@@ -184,16 +190,26 @@ class RetrievalNetwork(nn.Module):
         modulated: Tensor = self.modulations[self.trunk[-1]](features, groups)
         return modulated
 
-    def _embed_together(self, features: Tensor, groups: Tensor) -> Sequence[Tensor]:
-        """Embed trunk features ``(B, ...)`` for groups ``(G,)`` as one batch; returns G tensors ``(B, D)``."""
+    def _groups(self, branches: Sequence[int], times: int = 1) -> RowLayout:
+        """Return the layout of rows for each branch in turn, ``times`` for each; kept, with its tensors."""
+        key = tuple(branches), times
+        if key not in self._layouts:
+            self._layouts[key] = RowLayout([branch for branch in branches for _ in range(times)])
+        return self._layouts[key]
+
+    def _embed_together(self, features: Tensor, branches: Sequence[int]) -> Sequence[Tensor]:
+        """Embed trunk features ``(B, ...)`` for G branches as one batch; returns G tensors ``(B, D)``."""
+        device, each = features.device, self._groups(branches)
+        groups = note(each.index(device).unsqueeze(1), each)
         # Broadcast, not repeated, so that the backward pass keeps one copy of the trunk's features instead of G.
-        spread = self._modulate(features.unsqueeze(0), groups.unsqueeze(1))
-        rows = spread.expand(len(groups), *features.shape).flatten(0, 1)
+        spread = self._modulate(features.unsqueeze(0), groups)
+        rows = spread.expand(len(branches), *features.shape).flatten(0, 1)
         if features.ndim == 4 and features.is_contiguous(memory_format=torch.channels_last):
             rows = rows.contiguous(memory_format=torch.channels_last)
-        embedded = self._run_tail(rows, groups.repeat_interleave(len(features)))
-        return embedded.view(len(groups), len(features), -1).unbind()
+        embedded = self._run_tail(rows, self._groups(branches, len(features)).index(device))
+        return embedded.view(len(branches), len(features), -1).unbind()
 
-    def _embed_in_turn(self, features: Tensor, groups: Tensor) -> Sequence[Tensor]:
+    def _embed_in_turn(self, features: Tensor, branches: Sequence[int]) -> Sequence[Tensor]:
         """Embed like ``_embed_together``, but one branch at a time."""
-        return [self._run_tail(self._modulate(features, group), group) for group in groups.unsqueeze(1)]
+        groups = [self._groups((branch,)).index(features.device) for branch in branches]
+        return [self._run_tail(self._modulate(features, group), group) for group in groups]

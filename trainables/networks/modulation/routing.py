@@ -7,9 +7,13 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
+from trainables.networks.modulation.layout import RowLayout, layout_of
+
 
 def by_group(features: Tensor, groups: Tensor, apply: Callable[[int, Tensor], Tensor]) -> Tensor:
     """Return ``apply(group, rows)`` for the rows of each group, in the order of ``features``.
+
+    The values of ``groups`` are read from the device only if their layout is not noted on the tensor.
 
     Args:
         features: ``(N, ...)``; or ``(1, B, ...)`` with groups ``(G, 1)``, in which case every group gets all B rows.
@@ -19,15 +23,15 @@ def by_group(features: Tensor, groups: Tensor, apply: Callable[[int, Tensor], Te
     Returns:
         ``(N, ...)``, or ``(G, B, ...)`` for groups ``(G, 1)``.
     """
+    layout = layout_of(groups) or RowLayout(groups.flatten().tolist())
     if groups.ndim == 2:
-        return torch.stack([apply(group, features[0]) for group in groups[:, 0].tolist()])
-    runs, lengths = torch.unique_consecutive(groups, return_counts=True)
-    order = runs.tolist()
+        return torch.stack([apply(group, features[0]) for group in layout.values])
+    order = [group for group, _ in layout.runs]
     if len(order) == 1:
         return apply(order[0], features)
-    if len(set(order)) == len(order):  # each group's rows are contiguous, as in all training batches
-        parts = torch.split(features, lengths.tolist())
+    if len(set(order)) == len(order):  # each group's rows are contiguous
+        parts = torch.split(features, [rows for _, rows in layout.runs])
         return torch.cat([apply(group, part) for group, part in zip(order, parts, strict=True)])
-    rows = {group: (groups == group).nonzero().squeeze(1) for group in sorted(set(order))}
-    changed = torch.cat([apply(group, features[chosen]) for group, chosen in rows.items()])
-    return changed[torch.cat(list(rows.values())).argsort()]
+    device = features.device
+    changed = [apply(group, features[layout.rows_of(group, device)]) for group in sorted(set(order))]
+    return torch.cat(changed)[layout.back(device)]
