@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from typing import Any
 
@@ -113,6 +114,10 @@ class Learner:
         self.optimizer.load_state_dict(found.optimizer)
         self.batches.load_state_dict(found.sampler)
         self.balancer.load_state_dict(found.balancer)
+
+    def load_weights(self, tensors: Mapping[str, Tensor]) -> None:
+        """Load the stored weights of a finished trial."""
+        self.model.load_stored_state(tensors)
 
     def _step_loss(self, batch: Batch) -> StepLoss:
         """Run the network under autocast, if configured; compute losses and penalties in fp32."""
