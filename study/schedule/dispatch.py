@@ -23,7 +23,7 @@ from study.schedule.equal_failures import EqualFailures
 from study.schedule.halving import Pruning
 from study.schedule.hang_watch import read_hang
 from study.schedule.progress import assembled, confirm_total, tune_total
-from study.schedule.units import WorkUnit
+from study.schedule.units import Packing, Resources, WorkUnit, shares_of
 from study.schedule.workload import Workload
 
 WRITER_GONE_S = 5.0
@@ -53,6 +53,7 @@ class Dispatcher:
             arm.arm.arm_id: _Arm(arm, ArmDesign(plan, arm, rounds), float(arm.storage.total.multiply_adds_per_image))
             for arm in plan.arms
         }
+        self.pack({})
         self._tries = 1 + plan.definition.resources.retries
         self._vain: Counter[str] = Counter()  # per trial id: units that ended in this run still unfinished
         self._equal_failures = EqualFailures(self._tries)
@@ -60,6 +61,22 @@ class Dispatcher:
         self._progress: dict[str, ArmProgress] = {}
         for arm_id in self._arms:
             self._look_again(arm_id)
+
+    def pack(self, packing: Packing) -> None:
+        """Take the shares of a GPU for the units handed out from now on; arms that are missing take the default."""
+        self._shares = shares_of(self._plan, packing)
+
+    def resources(self, unit: WorkUnit) -> Resources:
+        """Return what a unit reserves on one node."""
+        return self._of_arm(unit.trial.arm.arm_id)
+
+    @property
+    def kinds_of_resources(self) -> frozenset[Resources]:
+        """What units of the arms reserve, each kind once."""
+        return frozenset(map(self._of_arm, self._arms))
+
+    def _of_arm(self, arm_id: str) -> Resources:
+        return Resources(self._definition.resources.cpus, self._shares[arm_id].gpus)
 
     @property
     def states(self) -> dict[str, TrialState]:

@@ -1,10 +1,15 @@
-"""The unit of work: one planned trial, trained to its end or to a rung."""
+"""The unit of work: one planned trial, trained to its end or to a rung, and what it takes of a machine."""
 
 from __future__ import annotations
 
+import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 
-from study.plan.plan import PlannedTrial
+from study.plan.plan import PlannedTrial, StudyPlan
+
+_GPU_PARTS = 10_000
+"""Ray counts shares of a GPU in so many parts."""
 
 
 @dataclass(frozen=True)
@@ -13,3 +18,44 @@ class WorkUnit:
 
     trial: PlannedTrial
     until_epoch: int | None = None
+
+
+@dataclass(frozen=True)
+class Share:
+    """What a trial takes of a GPU. It decides how many trials run at once, and never a result.
+
+    Attributes:
+        gpus: GPUs of one trial: a part of one, or whole ones; 0 on a study's device ``cpu``.
+        at_once: trials that share one GPU; 1 where a trial takes a whole one, or none.
+    """
+
+    gpus: float
+    at_once: int = 1
+
+    @classmethod
+    def of(cls, gpus: float) -> Share:
+        """Return the share of trials that take so much of a GPU each."""
+        return cls(gpus, max(1, math.floor(1 / gpus + 1e-9)) if gpus else 1)
+
+    @classmethod
+    def packed(cls, at_once: int) -> Share:
+        """Return the largest share that fits on one GPU so many times; Ray would round a sixth up, and fit five."""
+        return cls(math.floor(_GPU_PARTS / at_once) / _GPU_PARTS, at_once)
+
+
+Packing = Mapping[str, Share]
+"""Shares by arm id, from measurements; may lack arms."""
+
+
+@dataclass(frozen=True)
+class Resources:
+    """What a unit reserves on one node while it runs."""
+
+    cpus: float
+    gpus: float
+
+
+def shares_of(plan: StudyPlan, packing: Packing) -> dict[str, Share]:
+    """Return the share of every arm, by arm id: that of its packing, else what the study file says."""
+    asked = Share.of(plan.definition.resources.gpus)
+    return {arm.arm.arm_id: packing.get(arm.arm.arm_id, asked) for arm in plan.arms}

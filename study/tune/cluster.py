@@ -208,8 +208,10 @@ def trials_at_once(cpus: float, gpus: float) -> int:
 
 
 def _fitting(resources: dict[str, float], cpus: float, gpus: float) -> int:
-    by_cpu = _times(resources.get("CPU", 0), cpus)
-    return by_cpu if gpus == 0 else min(by_cpu, _times(resources.get("GPU", 0), gpus))
+    by_cpu, here = _times(resources.get("CPU", 0), cpus), resources.get("GPU", 0)
+    if gpus == 0:
+        return by_cpu
+    return min(by_cpu, int(here) * _times(1, gpus) if gpus < 1 else _times(here, gpus))  # no share spans two GPUs
 
 
 def _times(amount: float, part: float) -> int:

@@ -23,7 +23,7 @@ from study.journal.state import read_states
 from study.layout import RunFolder
 from study.plan.plan import StudyPlan
 from study.schedule.dispatch import Dispatcher
-from study.schedule.units import WorkUnit
+from study.schedule.units import Packing, WorkUnit
 from study.schedule.workload import Workload
 from study.tune.cluster import connected, trials_at_once
 from study.tune.execution import RUN_TRIAL, WorkOrder
@@ -90,12 +90,14 @@ class RunOptions:
         max_concurrent: trials at once at most; None takes ``resources.max_concurrent`` of the study.
         listener: is notified of progress.
         runner: ``module:function`` that trains a trial; benchmarks put an empty one here.
+        packing: measures the arms' shares of a GPU, or looks them up; called once, when Ray is connected.
     """
 
     address: str | None = None
     max_concurrent: int | None = None
     listener: Listener | None = None
     runner: str = RUN_TRIAL
+    packing: Callable[[StudyPlan], Packing] | None = None
 
 
 def run_study(plan: StudyPlan, folder: RunFolder, options: RunOptions = RunOptions()) -> RunSummary:
@@ -115,6 +117,8 @@ def run_study(plan: StudyPlan, folder: RunFolder, options: RunOptions = RunOptio
         if not dispatcher.exhausted:
             try:
                 with hearing_signals(), connected(options.address, plan.definition.resources.threads):
+                    if options.packing is not None:
+                        dispatcher.pack(options.packing(plan))
                     _tune_in_this_world(plan, folder, options, dispatcher)
             except KeyboardInterrupt:
                 interrupted = True
@@ -187,7 +191,7 @@ def _tune(plan: StudyPlan, folder: RunFolder, options: RunOptions, dispatcher: D
     from study.tune.worker import Worker
 
     definition, resources = plan.definition, plan.definition.resources
-    fitting = trials_at_once(resources.cpus, resources.gpus)
+    fitting = max(trials_at_once(found.cpus, found.gpus) for found in dispatcher.kinds_of_resources)
     limit = options.max_concurrent or resources.max_concurrent
     # Waiting trials beyond the running ones let Tune keep a worker when its trial ends, instead of starting another.
     os.environ["TUNE_MAX_PENDING_TRIALS_PG"] = str(min(limit or fitting, fitting))
@@ -211,7 +215,7 @@ def _tune(plan: StudyPlan, folder: RunFolder, options: RunOptions, dispatcher: D
     changed()
     logging.getLogger("ray.tune").setLevel(logging.CRITICAL)  # failures are in the journals
     tuner = tune.Tuner(
-        tune.with_resources(Worker, {"cpu": resources.cpus, "gpu": resources.gpus}),
+        Worker,
         tune_config=tune.TuneConfig(
             search_alg=UnitSearcher(dispatcher, order, limit, changed),
             num_samples=-1,

@@ -10,6 +10,7 @@ from ray.tune.search import Searcher
 from study.schedule.dispatch import Dispatcher
 from study.schedule.units import WorkUnit
 from study.tune.execution import WorkOrder
+from study.tune.worker import configuration
 
 
 class UnitSearcher(Searcher):
@@ -47,7 +48,7 @@ class UnitSearcher(Searcher):
             return None
         self._units[trial_id] = unit
         self._changed()
-        return {"order": self._order(unit).to_json()}
+        return configuration(self._order(unit), self._dispatcher.resources(unit))
 
     def on_trial_complete(
         self,

@@ -5,24 +5,39 @@ from __future__ import annotations
 from typing import Any
 
 from ray import tune
+from ray.tune import PlacementGroupFactory
 
+from study.schedule.units import Resources
 from study.tune.execution import WorkOrder, execute
+
+_ORDER, _CPUS, _GPUS = "order", "cpus", "gpus"
+
+
+def configuration(order: WorkOrder, resources: Resources) -> dict[str, Any]:
+    """Return the configuration of the Tune trial that executes an order with these resources."""
+    return {_ORDER: order.to_json(), _CPUS: resources.cpus, _GPUS: resources.gpus}
 
 
 class Worker(tune.Trainable):
     """Executes the work order of its Tune trial in one step; Tune hands the process on to the next trial.
 
     Starting a process and importing torch takes seconds, so a worker is kept unless its trial failed. Nothing of a
-    trial stays here but the text of its order.
+    trial stays here but the text of its order. Tune keeps a worker only for a trial with equal resources, and ends it
+    where the next one needs others, so the GPU that a worker sees is always that of its own reservation.
     """
+
+    @classmethod
+    def default_resource_request(cls, config: dict[str, Any]) -> PlacementGroupFactory:
+        """Return what Tune reserves for a trial; only trials that reserve the same share a worker."""
+        return PlacementGroupFactory([{"CPU": config[_CPUS], "GPU": config[_GPUS]}])
 
     def setup(self, config: dict[str, Any]) -> None:
         """Take the first order."""
-        self._order: str = config["order"]
+        self._order: str = config[_ORDER]
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
         """Take the next order."""
-        self._order = new_config["order"]
+        self._order = new_config[_ORDER]
         return True
 
     def step(self) -> dict[str, Any]:
