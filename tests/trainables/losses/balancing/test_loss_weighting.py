@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from functools import partial
 
 import numpy as np
@@ -171,3 +172,31 @@ def test_a_step_without_any_triplet_moves_nothing(learner, method):
     trained.take_step(next(iter(trained.batches.epoch())))
     assert all(torch.equal(old, new) for old, new in zip(before, trained.model.parameters(), strict=True))
     assert functional.relu(trained.model.members[0].modulations["fc"].vectors).isfinite().all()
+
+
+@pytest.mark.parametrize("method", ["famo", "gradnorm"])
+def test_a_step_without_any_triplet_teaches_the_weights_nothing(learner, method):
+    """Neither the weights nor Adam's moments and step count move, in the first step or later."""
+    trained = learner(method)
+    trained.model.train()
+    labels = trained._labels.clone()
+    for absent in (True, False, True):
+        trained._labels.copy_(torch.full_like(labels, -1) if absent else labels)
+        before = copy.deepcopy(trained.balancer.state_dict())
+        trained.take_step(next(iter(trained.batches.epoch())))
+        same = repr(before) == repr(trained.balancer.state_dict())
+        assert same == absent
+
+
+@pytest.mark.parametrize("method", ["famo", "gradnorm"])
+def test_a_state_is_loaded_into_the_same_memory(learner, method):
+    """A captured step refers to it. Before their first step, older versions saved no state of Adam."""
+    trained, other = learner(method), learner(method)
+    trained.run_epoch(1)
+    state = other.balancer._optimizer._state()
+    places = {name: value.data_ptr() for name, value in state.items()}
+    for loaded in (trained.balancer.state_dict(), {**trained.balancer.state_dict(), "optimizer": {"state": {}}}):
+        other.balancer.load_state_dict(loaded)
+        moments = loaded["optimizer"]["state"].get(0, {name: torch.zeros(()) for name in state})
+        assert all((state[name] == moments[name]).all() for name in state)
+    assert {name: value.data_ptr() for name, value in other.balancer._optimizer._state().items()} == places

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from trainables.losses.balancing.balancer import BalancingSetup, StepLoss
+from trainables.losses.balancing.loss_weighting.task_weights import TaskWeightOptimizer
 from trainables.losses.balancing.loss_weighting.weighted import WeightedLosses, softmax_over
 from trainables.networks.multi_task import MultiTaskModel
 
@@ -32,8 +33,8 @@ class Famo(WeightedLosses):
     def __init__(self, model: MultiTaskModel, setup: BalancingSetup) -> None:
         super().__init__(model, setup)
         self._logits = torch.zeros(self.tasks, device=self.device, requires_grad=True)
-        self._optimizer = torch.optim.Adam(
-            [self._logits], lr=self.settings.famo_learning_rate, weight_decay=self.settings.famo_weight_decay
+        self._optimizer = TaskWeightOptimizer(
+            self._logits, self.settings.famo_learning_rate, self.settings.famo_weight_decay
         )
 
     def weights(self, loss: StepLoss, step: int) -> Tensor:  # noqa: ARG002 - part of the interface
@@ -45,12 +46,10 @@ class Famo(WeightedLosses):
     def after_step(self, loss: StepLoss, losses_again: Callable[[], Tensor]) -> None:
         """Update the logits from the change of each loss in the step."""
         before, after = loss.triplets.per_task.detach(), losses_again()
-        fallen = (before + EPSILON).log() - (after + EPSILON).log()
+        fallen = ((before + EPSILON).log() - (after + EPSILON).log()).masked_fill(~loss.present, 0.0)
         shares = self._logits.masked_fill(~loss.present, -torch.inf).softmax(dim=0)
-        if loss.present.any():
-            fallen = torch.where(loss.present, fallen, 0.0)
-            (self._logits.grad,) = torch.autograd.grad(shares, self._logits, fallen)
-            self._optimizer.step()
+        (gradient,) = torch.autograd.grad(shares, self._logits, fallen)
+        self._optimizer.step(gradient, loss.present.any())
 
     def state_dict(self) -> dict[str, Any]:
         """Return the logits and the state of their optimizer."""

@@ -11,6 +11,7 @@ from torch import Tensor
 from trainables.config.trial import TrialConfig
 from trainables.losses.balancing.balancer import BalancingSetup, StepLoss
 from trainables.losses.balancing.loss_weighting.shared_layers import last_weight_for_all, weights_for_all
+from trainables.losses.balancing.loss_weighting.task_weights import TaskWeightOptimizer
 from trainables.losses.balancing.loss_weighting.weighted import WeightedLosses
 from trainables.losses.gradients import gradients_of
 from trainables.networks.multi_task import MultiTaskModel, assemble_model
@@ -35,7 +36,7 @@ class GradNorm(WeightedLosses):
         self._layer = last_weight_for_all(model, setup.image_size)
         self._weights = torch.ones(self.tasks, device=self.device)
         self._first = torch.full((self.tasks,), torch.nan, device=self.device)
-        self._optimizer = torch.optim.Adam([self._weights], lr=self.settings.gradnorm_learning_rate)
+        self._optimizer = TaskWeightOptimizer(self._weights, self.settings.gradnorm_learning_rate)
 
     @classmethod
     def check(cls, config: TrialConfig) -> None:
@@ -47,29 +48,27 @@ class GradNorm(WeightedLosses):
         present = loss.present
         used = self._weights / present.sum().clamp_min(1)
         losses = loss.triplets.per_task.detach()
-        self._first = torch.where(self._first.isnan() & present, losses, self._first)
-        if present.any():
-            self._learn(self._norms(loss), losses, present)
+        self._first.copy_(torch.where(self._first.isnan() & present, losses, self._first))
+        self._learn(self._norms(loss), losses, present)
         return used
 
     def _learn(self, norms: Tensor, losses: Tensor, present: Tensor) -> None:
-        count = present.sum()
-        rates = torch.where(present, losses / self._first.clamp_min(EPSILON), 0.0)
+        """Update the weights, unless no task is present."""
+        before, count = self._weights.clone(), present.sum()
+        rates = (losses / self._first.clamp_min(EPSILON)).masked_fill(~present, 0.0)
         relative = rates * count / rates.sum().clamp_min(EPSILON)
         weighted = self._weights * norms
         target = weighted.sum() / count * relative**self.settings.gradnorm_alpha
-        self._weights.grad = torch.where(present, (weighted - target).sign() * norms, 0.0)
-        self._optimizer.step()
+        gradient = ((weighted - target).sign() * norms).masked_fill(~present, 0.0)
+        self._optimizer.step(gradient, present.any())
         self._weights.clamp_(min=0)
         self._weights *= self.tasks / self._weights.sum().clamp_min(EPSILON)
+        self._weights.copy_(torch.where(present.any(), self._weights, before))
 
     def _norms(self, loss: StepLoss) -> Tensor:
         """Return the gradient norms (T,) of the shared layer, 0 for absent tasks."""
-        norms = torch.zeros(self.tasks, device=self.device)
-        for task in torch.nonzero(loss.present).flatten().tolist():
-            (gradient,) = gradients_of(loss.triplets.per_task[task], [self._layer], retain_graph=True)
-            norms[task] = gradient.norm()
-        return norms
+        by_task = [gradients_of(each, [self._layer], retain_graph=True)[0] for each in loss.triplets.per_task]
+        return torch.stack([gradient.norm() for gradient in by_task]).masked_fill(~loss.present, 0.0)
 
     def state_dict(self) -> dict[str, Any]:
         """Return the weights, the first losses, and the state of the weights' optimizer."""
