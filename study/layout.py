@@ -67,6 +67,11 @@ class RunFolder:
         return self.path / "rounds.jsonl"
 
     @property
+    def packing(self) -> Path:
+        """How many trials of each arm share an accelerator, as probed."""
+        return self.path / "packing.json"
+
+    @property
     def trials(self) -> Path:
         """The folder of trial folders."""
         return self.path / "trials"
