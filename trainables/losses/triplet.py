@@ -32,7 +32,7 @@ class TripletLoss:
 
 
 def triplet_margin_loss(
-    embeddings: torch.Tensor, tasks: int, margin: float, distance: Distance = UNIT_SQUARED
+    embeddings: torch.Tensor, tasks: int, margin: float | torch.Tensor, distance: Distance = UNIT_SQUARED
 ) -> TripletLoss:
     """Return the loss of given triplets: mean of max(0, d(a, p) - d(a, n) + margin).
 
@@ -40,7 +40,7 @@ def triplet_margin_loss(
         embeddings: (tasks * K * 3, D); ordered by task, and within a task alternating between anchor, positive and
             negative, in the layout of ``TripletBatches``.
         tasks: Number of tasks T, each with the same number K of triplets.
-        margin: The margin, in units of the distance.
+        margin: The margin, in units of the distance; a scalar tensor where trials are trained as one model.
         distance: The distance d.
 
     Raises:
@@ -62,7 +62,7 @@ def triplet_margin_loss(
 
 
 def batch_triplet_loss(
-    embeddings: torch.Tensor, labels: torch.Tensor, margin: float, distance: Distance = UNIT_SQUARED
+    embeddings: torch.Tensor, labels: torch.Tensor, margin: float | torch.Tensor, distance: Distance = UNIT_SQUARED
 ) -> TripletLoss:
     """Return the exact mean hinge loss over all valid triplets in the batch, for all tasks.
 
@@ -105,7 +105,7 @@ def _valid_pairs(labels: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
 
 
 def _active_counts(
-    distances: torch.Tensor, positive: torch.Tensor, negative: torch.Tensor, margin: float
+    distances: torch.Tensor, positive: torch.Tensor, negative: torch.Tensor, margin: float | torch.Tensor
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Count, for each pair (T, B, B), the active triplets that contain it as (a, p) and as (a, n).
 

@@ -14,6 +14,7 @@ from trainables.foundation.random_streams import random_stream
 from trainables.foundation.registry import look_up
 from trainables.networks.backbones import Backbone
 from trainables.networks.backbones.norm_calls import SoundNorms
+from trainables.networks.members import is_of_members, rows_of_branches
 from trainables.networks.modulation import Modulation, Site, build_modulation
 from trainables.networks.modulation.layout import RowLayout, looked_up, note
 from trainables.networks.named_modules import NamedModules
@@ -203,9 +204,13 @@ class RetrievalNetwork(nn.Module):
         groups = note(each.index(device).unsqueeze(1), each)
         # Broadcast, not repeated, so that the backward pass keeps one copy of the trunk's features instead of G.
         spread = self._modulate(features.unsqueeze(0), groups)
-        rows = spread.expand(len(branches), *features.shape).flatten(0, 1)
-        if features.ndim == 4 and features.is_contiguous(memory_format=torch.channels_last):
-            rows = rows.contiguous(memory_format=torch.channels_last)
+        spread = spread.expand(len(branches), *features.shape)
+        if is_of_members(spread):
+            rows = rows_of_branches(spread)
+        else:
+            rows = spread.flatten(0, 1)
+            if features.ndim == 4 and features.is_contiguous(memory_format=torch.channels_last):
+                rows = rows.contiguous(memory_format=torch.channels_last)
         embedded = self._run_tail(rows, self._groups(branches, len(features)).index(device))
         return embedded.view(len(branches), len(features), -1).unbind()
 

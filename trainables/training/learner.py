@@ -17,15 +17,13 @@ from trainables.failures import DivergedError
 from trainables.foundation.global_stream import global_stream
 from trainables.foundation.pulse import beat
 from trainables.foundation.seeds import named_seed
-from trainables.losses.balancing import BalancingSetup, StepLoss, build_balancer
-from trainables.losses.distances import chosen_distance
-from trainables.losses.penalties import captured_embeddings, mask_l1, shared_embedding_l2, triplet_embedding_l2
-from trainables.losses.triplet import TripletLoss, batch_triplet_loss, triplet_margin_loss
+from trainables.losses.balancing import BalancingSetup, build_balancer
 from trainables.networks.multi_task import MultiTaskModel, build_model
 from trainables.sampling.batch import Batch, TrainingLabels
 from trainables.sampling.batches import build_batches
 from trainables.training.augmentation import augment
 from trainables.training.checkpoint import Checkpoint
+from trainables.training.objective import Coefficients, Objective, StepInput
 from trainables.training.optimization import build_optimizer, schedule_factor, set_learning_rate
 from trainables.training.runtime import Runtime
 from trainables.training.step_record import StepRecord, epoch_metrics
@@ -47,6 +45,8 @@ class Learner:
 
     def __init__(self, config: TrialConfig, split: Split, runtime: Runtime) -> None:
         self.model = runtime.place(build_model(config))
+        self._objective = Objective(self.model, config, runtime.autocast())
+        self._numbers = Coefficients.of(config)
         self.balancer = build_balancer(
             self.model, BalancingSetup(config.balancing, config.train_seed, config.data.image_size)
         )
@@ -89,7 +89,7 @@ class Learner:
         """Take one optimization step; return its record, detached, on the device."""
         set_learning_rate(self.optimizer, self._learning_rate())
         with self._stream_of_step():
-            loss = self._step_loss(batch)
+            loss = self._objective(self._input(batch), self._numbers)
             self.optimizer.zero_grad(set_to_none=True)
             weights = self.balancer.backward(loss, self.steps_done)
             self.optimizer.step()
@@ -119,36 +119,12 @@ class Learner:
         """Load the stored weights of a finished trial."""
         self.model.load_stored_state(tensors)
 
-    def _step_loss(self, batch: Batch) -> StepLoss:
-        """Run the network under autocast, if configured; compute losses and penalties in fp32."""
-        settings = self._config.loss
-        if not settings.embedding_l2:
-            return StepLoss(self._losses(batch), self._mask_penalty())
-        with captured_embeddings(self.model) as outputs:
-            losses = self._losses(batch)
+    def _input(self, batch: Batch) -> StepInput:
+        """Return what the network and the loss are given in a step."""
+        device, images = self._runtime.device, self._read(batch)
         if batch.task_index is None:
-            length = shared_embedding_l2(self.model, outputs, len(batch.rows))
-        else:
-            length = triplet_embedding_l2(outputs, self._config.batches.passes)
-        return StepLoss(losses, {"embedding_l2": settings.embedding_l2 * length, **self._mask_penalty()})
-
-    def _mask_penalty(self) -> dict[str, Tensor]:
-        """Return the penalty on masks, if they are trained."""
-        weight = self._config.loss.mask_l1
-        penalty = weight * mask_l1(self.model) if weight else None
-        return {"mask_l1": penalty} if penalty is not None and penalty.requires_grad else {}
-
-    def _losses(self, batch: Batch) -> TripletLoss:
-        runtime, margin, distance = self._runtime, self._config.loss.margin, chosen_distance(self._config.loss)
-        images = self._read(batch)
-        if batch.task_index is None:
-            with runtime.autocast():
-                by_task = self.model.embed_tasks(images)
-            labels = self._labels[torch.from_numpy(batch.rows).to(runtime.device)]
-            return batch_triplet_loss(by_task, labels, margin, distance)
-        with runtime.autocast():
-            embedded = self._embed_slots(images, batch.task_index.to(runtime.device))
-        return triplet_margin_loss(embedded, len(self._config.data.tasks), margin, distance)
+            return StepInput(images, self._labels[torch.from_numpy(batch.rows).to(device)], None)
+        return StepInput(images, None, batch.task_index.to(device))
 
     def _read(self, batch: Batch) -> Tensor:
         """Return the augmented images of a step as network input."""
@@ -156,15 +132,6 @@ class Learner:
         pixels = to_device(self._images[batch.rows], self._runtime.device)
         pixels = augment(pixels, config.augmentation, config.train_seed, self.steps_done)
         return preprocessed(pixels, config.compute.channels_last, config.data.preprocessing)
-
-    def _embed_slots(self, images: Tensor, task_index: Tensor) -> Tensor:
-        """Embed slots that alternate between anchor, positive and negative, in one pass or in CSN's three."""
-        if self._config.batches.passes == "mixed":
-            return self.model.embed_mixed(images, task_index)
-        embedded: dict[int, Tensor] = {}
-        for role in (0, 2, 1):  # anchor, far, close: the order in which CSN (tripletnet.py) updates statistics
-            embedded[role] = self.model.embed_mixed(images[role::3], task_index[role::3])
-        return torch.stack([embedded[role] for role in range(3)], dim=1).flatten(0, 1)
 
     def _stream_of_step(self) -> AbstractContextManager[None]:
         """The seed of dropout and the like in user networks: derived from the step, so resuming does not change it."""
@@ -177,7 +144,7 @@ class Learner:
         """
         kept = [(buffer, buffer.clone()) for buffer in self.model.buffers()]
         with torch.no_grad(), self._stream_of_step():
-            losses = self._losses(batch).per_task
+            losses = self._objective.losses(self._input(batch), self._numbers.margin).per_task
             for buffer, value in kept:
                 buffer.copy_(value)
         return losses

@@ -18,6 +18,8 @@ import torch.nn.functional as F  # noqa: N812 - the conventional name
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
+from trainables.networks.members import is_of_members
+
 CHAIN = 4096
 """Maximum number of sequential float32 additions; the relative error of such a sum is at most a millionth."""
 
@@ -38,6 +40,7 @@ def in_long_chains(features: Tensor) -> bool:
     """Return whether torch would sum more than ``CHAIN`` numbers of features ``(N, C, ...)`` in one float32 chain."""
     return (
         features.device.type == "cpu"
+        and not is_of_members(features)
         and features.dtype != torch.float64
         and features.ndim > 1
         and features.numel() > CHAIN * features.shape[1]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import ClassVar
+from typing import ClassVar, cast
 
 import torch
 from torch import Tensor, nn
@@ -48,6 +48,11 @@ class AdaptedLayer:
         else:
             output = self.adapter(self, features, groups)
         return output
+
+    @property
+    def weight(self) -> Tensor:
+        """The layer's weight: its parameter, or what ``torch.func`` has put in its place."""
+        return cast("Tensor", self.layer.weight)
 
     def plain(self, features: Tensor, tensors: Mapping[str, Tensor] | None = None) -> Tensor:
         """Compute the unadapted layer, optionally with some of its parameters and buffers replaced."""

@@ -56,7 +56,7 @@ class WeightScores(LayerAdapter):
 
     def forward(self, layer: AdaptedLayer, features: Tensor, groups: Tensor) -> Tensor:
         """Run each group's rows through the layer, with the weights that are off for the group set to 0."""
-        shared = layer.layer.get_parameter("weight")
+        shared = layer.weight
 
         def run(group: int, rows: Tensor) -> Tensor:
             return layer.plain(rows, {"weight": shared * above_threshold(self.scores[group]).view_as(shared)})

@@ -27,7 +27,7 @@ class KernelAdapter(LayerAdapter):
 
     def forward(self, layer: AdaptedLayer, features: Tensor, groups: Tensor) -> Tensor:
         """Convolve each group's rows with the kernel of the group."""
-        shared = layer.layer.get_parameter("weight")
+        shared = layer.weight
         return by_group(features, groups, lambda group, rows: layer.plain(rows, {"weight": self.kernel(shared, group)}))
 
 
