@@ -20,6 +20,7 @@ from study.definition.validation import error_context
 from study.definition.yaml_writer import write_yaml
 from study.errors import UserError
 from study.layout import dataset_cache
+from study.plan.device import PlannedDevice, chosen_device, gpus_of_this_machine
 from study.plan.plan import StudyPlan, compile_plan
 from trainables.failures import DivergedError
 from trainables.foundation.files import write_text_atomically
@@ -77,7 +78,8 @@ def measure_affinity(
     from trainables.diagnostics.affinity_pilot import run_affinity_pilot
 
     space = SearchSpace(blocks=(Block(placement=(Placement("none"),)),), fixed=definition.space.fixed)
-    plan = compile_plan(definition.model_copy(update={"space": space}))
+    device = PlannedDevice(chosen_device(definition, gpus_of_this_machine))
+    plan = compile_plan(definition.model_copy(update={"space": space}), device=device)
     config, cache = plan.arms[0].config, dataset_cache()
     with error_context("data"):
         prepare_dataset(config.data, config.data_seed, cache)

@@ -94,6 +94,7 @@ class Trial:
         self._config = config
         self._runtime = around.runtime
         self._id = trial_id(config, around.dataset.fingerprint)
+        self._named_cpu = trial_id(config, around.dataset.fingerprint, cpu_in_ids=True)
         self._learner = learner
         self._evaluator = around.evaluator
         train = around.dataset.splits["train"]
@@ -113,7 +114,7 @@ class Trial:
 
     def load_finished(self) -> bool:
         """Load the weights in the workspace; return whether there are any, so that the trial is finished."""
-        weights = read_weights(self._weights, self._id)
+        weights = read_weights(self._weights, self._id, self._named_cpu)
         if weights is None:
             return False
         self._learner.load_weights(weights.tensors)
@@ -123,7 +124,7 @@ class Trial:
 
     def read(self, path: Path) -> Checkpoint | None:
         """Return a checkpoint of this trial; None if there is none that can be read."""
-        return load_checkpoint(path, self._id)
+        return load_checkpoint(path, self._id, self._named_cpu)
 
     def may_resume(self, found: Checkpoint, until_epoch: int) -> bool:
         """Return whether a checkpoint leads to the epoch asked for: it is not past it, or has measured it."""

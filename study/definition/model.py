@@ -6,6 +6,7 @@ The sections on data, augmentation, network, batches, loss, optimization, evalua
 
 from __future__ import annotations
 
+import math
 from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, TypeAdapter, field_validator, model_validator
@@ -86,14 +87,23 @@ class SeedsSection(Section):
 class ResourcesSection(Section):
     """Resources of one trial, the maximum number of concurrent trials (None: as many as fit), and retries of a failure.
 
+    ``gpus``: ``auto`` uses GPUs where there are any, one for each trial.
     ``hang_after_s``: a trial without progress (a step, a chunk of an evaluation) for this long is ended; None: never.
     """
 
     cpus: float = Field(1, gt=0)
-    gpus: float = Field(0, ge=0)
+    gpus: float | Literal["auto"] = "auto"
     max_concurrent: int | None = Field(None, ge=1)
     retries: int = Field(2, ge=0)
     hang_after_s: float | None = Field(1800, gt=0)
+
+    @field_validator("gpus", mode="before")
+    @classmethod
+    def _auto_or_number(cls, gpus: Any) -> Any:
+        number = isinstance(gpus, int | float) and not isinstance(gpus, bool)
+        if gpus != "auto" and not (number and 0 <= gpus < math.inf):
+            raise ValueError(f"resources.gpus: should be auto or a number of at least 0, got {gpus!r}")
+        return gpus
 
     @property
     def threads(self) -> int:

@@ -131,7 +131,7 @@ def draft_study(name: str, draft: Draft) -> str:
             "    margin: {low: 0.1, high: 0.5}",
             "search: {trials_per_arm: 4, round_size: 4}",
             "confirm: {seeds: [1, 2, 3]}",
-            "resources: {cpus: 1} # with a GPU, for example: {cpus: 4, gpus: 0.25}",
+            "resources: {cpus: 1} # GPUs are used where there are any; two trials on one: {cpus: 4, gpus: 0.5}",
             "",
         ]
     )

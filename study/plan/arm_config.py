@@ -8,20 +8,22 @@ from typing import Any
 from search_spaces.arms import Arm
 from search_spaces.nuisance import NUISANCE
 from study.definition.model import StudyDefinition
+from trainables.config.runtime import Device
 from trainables.config.sections import SharedSections
 from trainables.config.trial import TrialConfig
 
 Nuisance = Mapping[str, float | int]
 
 
-def arm_config(definition: StudyDefinition, arm: Arm) -> TrialConfig:
-    """Return the trial configuration of an arm with the definition's own nuisance values and tune seed."""
+def arm_config(definition: StudyDefinition, arm: Arm, device: Device) -> TrialConfig:
+    """Return the trial configuration of an arm on a device, with the definition's own nuisance values and tune seed."""
     config = TrialConfig(
         **{name: getattr(definition, name) for name in SharedSections.model_fields},
         data_seed=definition.seeds.data_seed,
         train_seed=definition.seeds.tune_seed,
     )
-    settings = arm.settings(definition.data.tasks) | {"compute.threads": definition.resources.threads}
+    settings = arm.settings(definition.data.tasks)
+    settings |= {"compute.threads": definition.resources.threads, "compute.device": device}
     return _with_settings(config, settings | _by_key(definition.space.fixed))
 
 

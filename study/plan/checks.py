@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from search_spaces.nuisance import Choice, IntRange
+from study.definition.model import StudyDefinition
 from study.definition.validation import error_context
 from study.errors import UserError
 from study.layout import RunFolder, dataset_cache
@@ -60,16 +61,32 @@ def refuse_untrainable_labels(plan: StudyPlan, splits: Mapping[str, LabelsAndTri
             raise
 
 
-def refuse_missing_device(plan: StudyPlan) -> None:
+def refuse_missing_device(plan: StudyPlan, folder: RunFolder | None = None) -> None:
     """Refuse a device that this machine lacks, if the trials will run here.
 
+    Args:
+        plan: the study.
+        folder: of its run, which may have been begun on another machine.
+
     Raises:
-        UserError: names the available devices.
+        UserError: names the available devices, or the ways out if the study itself does not name the device.
     """
     from trainables.training.runtime import choose_device
 
-    with error_context("compute.device"):
-        choose_device(plan.definition.compute.device)
+    try:
+        choose_device(plan.device.kind)
+    except ValueError as error:
+        if folder is None or _asks_for(plan.definition, plan.device.kind):
+            raise UserError(str(error)) from error
+        raise UserError(
+            f"resources.gpus: the trials in {folder.path} were planned for the device {plan.device.kind}, which this"
+            " machine lacks; continue where there is one (on a cluster: modstudy run --address), or train on the CPU"
+            " with resources: {gpus: 0} and another folder for the runs (--runs-dir)"
+        ) from error
+
+
+def _asks_for(definition: StudyDefinition, device: str) -> bool:
+    return definition.compute.device == device or definition.resources.gpus != "auto"
 
 
 def prepare_images(plan: StudyPlan, folder: RunFolder) -> None:

@@ -13,6 +13,7 @@ from pydantic import ValidationError
 from study.definition.model import StudyDefinition
 from study.errors import UserError
 from study.layout import RunFolder
+from study.plan.device import recorded_device
 from study.plan.plan import StudyPlan, compile_plan
 from study.run_folder.ownership import refuse_another_rule, refuse_another_study
 from study.run_folder.plan_file import damaged, read_document
@@ -30,6 +31,8 @@ def plan_document(plan: StudyPlan) -> dict[str, Any]:
         "definition": plan.definition.to_dict(),
         "data_fingerprint": plan.data_fingerprint,
         "results_version": plan.results_version,
+        "device": plan.device.kind,
+        **({"cpu_in_ids": True} if plan.device.cpu_in_ids else {}),
         "arms": [
             {
                 **planned.arm.to_dict(),
@@ -66,7 +69,7 @@ def read_plan(folder: RunFolder) -> StudyPlan:
             f"{folder.path}: contains results of version {version}, but this installation knows versions up to"
             f" {RESULTS_VERSION}; update modulation-study to read them"
         )
-    return compile_plan(planned_definition(folder), document["data_fingerprint"], version)
+    return compile_plan(planned_definition(folder), document["data_fingerprint"], version, recorded_device(document))
 
 
 def planned_definition(folder: RunFolder) -> StudyDefinition:

@@ -34,24 +34,24 @@ def foreseen(plan: StudyPlan, *, elsewhere: bool = False) -> tuple[str, ...]:
     with error_context("data"):
         source = definition.data.open(definition.seeds.data_seed, None)
         return (
-            *(() if elsewhere else _machine(definition)),
+            *(() if elsewhere else _machine(plan)),
             *_enlarged(definition, source),
             *_classes(definition, source),
         )
 
 
-def _machine(definition: StudyDefinition) -> Iterator[str]:
+def _machine(plan: StudyPlan) -> Iterator[str]:
     """Compare the resources of a trial with this machine; a cluster may have them."""
     from trainables.training.runtime import gpus_here
 
-    resources, device, gpus = definition.resources, definition.compute.device, gpus_here()
+    resources, device, gpus = plan.definition.resources, plan.device.kind, gpus_here()
     elsewhere = "a cluster may have it (modstudy run --address)"
-    if resources.gpus > gpus:
+    if resources.gpus != "auto" and resources.gpus > gpus:
         here = f"{gpus} GPUs" if gpus else "no GPU that CUDA can use"
-        yield f"resources.gpus: a trial needs {resources.gpus:g}, this machine has {here}; {elsewhere}, or omit the key"
+        yield f"resources.gpus: a trial needs {plan.gpus:g}, this machine has {here}; {elsewhere}, or set auto"
     elif device == "cuda" and not gpus:
         yield f"compute.device: cuda, but this machine has no GPU that CUDA can use; {elsewhere}, or set auto"
-    if device == "cuda" and not resources.gpus:
+    if device == "cuda" and not plan.gpus:
         yield "compute.device: cuda, but resources.gpus is 0, so trials get no GPU; set the share of a GPU per trial"
     if resources.cpus > usable_cpus():
         yield (

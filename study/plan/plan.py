@@ -12,9 +12,11 @@ from study.definition.validation import error_context
 from study.errors import UserError
 from study.layout import dataset_cache
 from study.plan.arm_config import Nuisance, arm_config, with_values
+from study.plan.device import ON_THE_CPU, PlannedDevice, chosen_device
 from trainables.config.acting import acts
 from trainables.config.identity import RESULTS_VERSION, trial_id
 from trainables.config.network import with_known_content
+from trainables.config.runtime import Device
 from trainables.config.trial import TrialConfig
 from trainables.networks.ledger import StorageLedger
 
@@ -74,6 +76,7 @@ class StudyPlan:
         arms: the rivals.
         duplicates: number of factor combinations that duplicate another arm.
         results_version: of the code that produces its numbers, or that produced those of an existing run.
+        device: on which its trials run, and whether their ids hold it.
     """
 
     definition: StudyDefinition
@@ -81,6 +84,13 @@ class StudyPlan:
     arms: tuple[PlannedArm, ...]
     duplicates: int
     results_version: int = RESULTS_VERSION
+    device: PlannedDevice = ON_THE_CPU
+
+    @property
+    def gpus(self) -> float:
+        """The GPUs, or the share of one, reserved for a trial; ``auto`` is a whole one, on the device ``cuda`` only."""
+        asked = self.definition.resources.gpus
+        return float(self.device.kind == "cuda") if asked == "auto" else asked
 
     def idle_nuisance(self, arm: PlannedArm) -> frozenset[str]:
         """Return the tuned hyperparameters that cannot change a trial of this arm, such as ``mask_l1`` without masks.
@@ -103,7 +113,10 @@ class StudyPlan:
 
 
 def compile_plan(
-    definition: StudyDefinition, data_fingerprint: str | None = None, results_version: int = RESULTS_VERSION
+    definition: StudyDefinition,
+    data_fingerprint: str | None = None,
+    results_version: int = RESULTS_VERSION,
+    device: PlannedDevice | None = None,
 ) -> StudyPlan:
     """Expand the search space into arms, each with its trial configuration and storage figures.
 
@@ -111,6 +124,7 @@ def compile_plan(
         definition: the study.
         data_fingerprint: of the data, if known; None reads it from the data.
         results_version: of the code that made the numbers; an older one finds the trials of an older run.
+        device: of the trials; None takes what the study asks for, and the CPU where it leaves that open.
 
     Raises:
         UserError: unknown backbone, stage or task, unreadable start weights, or a combination that is not a
@@ -129,9 +143,10 @@ def compile_plan(
         expansion = definition.space.expand(stages, definition.data.tasks, forms)
     except ValueError as error:  # its message starts with the key inside the space
         raise UserError(f"space.{error}") from error
+    device = device or PlannedDevice(chosen_device(definition))
     with error_context("space"):
-        arms = tuple(_plan_arm(definition, arm) for arm in expansion.arms)
-    return StudyPlan(definition, fingerprint, arms, expansion.duplicates, results_version)
+        arms = tuple(_plan_arm(definition, arm, device.kind) for arm in expansion.arms)
+    return StudyPlan(definition, fingerprint, arms, expansion.duplicates, results_version, device)
 
 
 def fingerprint_of(definition: StudyDefinition) -> str:
@@ -146,11 +161,11 @@ def fingerprint_of(definition: StudyDefinition) -> str:
         return data_fingerprint(definition.data, definition.seeds.data_seed, dataset_cache())
 
 
-def _plan_arm(definition: StudyDefinition, arm: Arm) -> PlannedArm:
+def _plan_arm(definition: StudyDefinition, arm: Arm, device: Device) -> PlannedArm:
     from trainables.losses.balancing import check_balancing
     from trainables.networks.ledger import storage_ledger
 
-    config = arm_config(definition, arm)
+    config = arm_config(definition, arm, device)
     ledger = storage_ledger(config)
     check_balancing(config)  # refuses a method that is unknown or cannot balance such networks
     return PlannedArm(arm, config, ledger)
@@ -184,7 +199,7 @@ def plan_trial(  # noqa: PLR0913 - five of the seven are keyword-only and name o
     with error_context("space.nuisance"):
         config = with_values(planned_arm.config, nuisance, evaluation=evaluation, train_seed=train_seed)
     return PlannedTrial(
-        trial_id=trial_id(config, plan.data_fingerprint, plan.results_version),
+        trial_id=trial_id(config, plan.data_fingerprint, plan.results_version, cpu_in_ids=plan.device.cpu_in_ids),
         stage=stage,
         round=round_,
         index=index,

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 
 from study.definition.loading import dump_study, read_study
 from study.definition.model import StudyDefinition
 from study.errors import UserError
 from study.journal.history import read_histories
 from study.layout import RunFolder
+from study.plan.device import PlannedDevice, chosen_device, recorded_device
 from study.plan.document import LAST_UNRECORDED_VERSION, planned_definition, write_plan
 from study.plan.plan import compile_plan
-from trainables.config.identity import RESULTS_VERSION
+from study.run_folder.ownership import trained_plan
+from trainables.config.identity import RESULTS_VERSION, trial_id
+from trainables.config.trial import TrialConfig
 from trainables.foundation.files import write_text_atomically
 
 _LOG = logging.getLogger(__name__)
@@ -56,7 +60,8 @@ def renew_plan(folder: RunFolder) -> None:
     except UserError as damage:
         try:
             fingerprint, version = fingerprint_of_trials(folder), version_of_trials(folder)
-            write_plan(compile_plan(_whole_study(folder), fingerprint, version), folder)
+            study = _whole_study(folder)
+            write_plan(compile_plan(study, fingerprint, version, device_of_trials(folder)), folder)
         except UserError as error:
             raise UserError(f"{damage} (it cannot be rebuilt here: {error})") from error
         _LOG.warning("%s was damaged or missing; rebuilt from %s", folder.plan, folder.definition.name)
@@ -82,6 +87,37 @@ def fingerprint_of_trials(folder: RunFolder) -> str | None:
     """Return the fingerprint of the data of the trial that was planned last; None if there are none."""
     planned = [history.planned for history in read_histories(folder).values()]
     return str(max(planned, key=lambda event: float(event["time"]))["data_fingerprint"]) if planned else None
+
+
+def device_of_trials(folder: RunFolder) -> PlannedDevice | None:
+    """Return the device of the trial planned last, and whether its id holds ``cpu``; None if there are none."""
+    events = [history.planned for history in read_histories(folder).values()]
+    if not events:
+        return None
+    planned = max(events, key=lambda event: float(event["time"]))
+    device = planned["config"].get("compute", {}).get("device", "auto")
+    if device != "cpu":
+        return PlannedDevice("cpu" if device == "auto" else device)
+    config, version = TrialConfig.model_validate(planned["config"]), planned.get("results_version")
+    with_cpu = trial_id(config, planned["data_fingerprint"], version or LAST_UNRECORDED_VERSION, cpu_in_ids=True)
+    return PlannedDevice("cpu", cpu_in_ids=planned["trial_id"] == with_cpu)
+
+
+def device_of_run(definition: StudyDefinition, folder: RunFolder, gpus: Callable[[], float]) -> PlannedDevice:
+    """Return the device with which the study runs in a folder, which may hold trials already.
+
+    Args:
+        definition: the study.
+        folder: of its run; it may not exist.
+        gpus: tells how many GPUs there are; called only if it matters.
+    """
+    document = trained_plan(folder)
+    before = recorded_device(document) if document else device_of_trials(folder)
+    if before is None:
+        return PlannedDevice(chosen_device(definition, gpus))
+    kind = chosen_device(definition, gpus, before.kind)
+    renewed = document is not None and document.get("results_version", LAST_UNRECORDED_VERSION) < RESULTS_VERSION
+    return PlannedDevice(kind, cpu_in_ids=before.cpu_in_ids and kind == "cpu" and not renewed)
 
 
 def _whole_study(folder: RunFolder) -> StudyDefinition:

@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from study.errors import UserError
 from study.journal.events import PlainArm
 from study.layout import RunFolder
+from trainables.config.runtime import Device
 
 
 class DamagedPlanError(UserError):
@@ -63,6 +64,8 @@ class _Document(_Part):
     definition: _Definition
     data_fingerprint: str
     results_version: int = Field(1, ge=1)
+    device: Device = "cpu"
+    cpu_in_ids: bool = False
     arms: list[_Arm]
 
 

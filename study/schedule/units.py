@@ -57,5 +57,5 @@ class Resources:
 
 def shares_of(plan: StudyPlan, packing: Packing) -> dict[str, Share]:
     """Return the share of every arm, by arm id: that of its packing, else what the study file says."""
-    asked = Share.of(plan.definition.resources.gpus)
+    asked = Share.of(plan.gpus)
     return {arm.arm.arm_id: packing.get(arm.arm.arm_id, asked) for arm in plan.arms}

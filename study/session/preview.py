@@ -232,7 +232,8 @@ def _known_from_run(target: Target, plan: StudyPlan) -> KnownResults:
     from study.status.timing import measured_epoch_seconds
 
     progress = read_progress(folder, plan)
-    earlier, lacking = earlier_results(folder, plan.data_fingerprint), unmonitored(progress)
+    earlier = earlier_results(folder, plan.data_fingerprint, plan.device.kind)
+    lacking = unmonitored(progress)
     return KnownResults(
         folder,
         done=progress.done,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 from results.report.report import ReportFiles
@@ -27,6 +28,7 @@ from study.session.reading import report_run
 from study.session.target import Target
 from study.status.earlier import earlier_results, keep_aside
 from study.status.monitoring import train_again, unmonitored
+from study.tune.cluster import gpus_of_cluster
 from study.tune.runner import RunOptions, RunSummary, run_lock, run_study
 
 MOST_NAMED_ARMS = 6
@@ -106,7 +108,7 @@ def run_target(target: Target, request: RunRequest, progress: Progress) -> RunRe
             " can end it; run it in a process of its own, for example with multiprocessing"
         )
     tracker = tracker_of(target) if request.tracking else None  # before anything else: MLflow may not be installed
-    plan = target.compile()
+    plan = _compiled(target, request.address)
     with run_lock(target.folder), target.named():
         _refuse_to_take_over(plan, target, retrain=request.retrain)
     with target.named():
@@ -115,7 +117,7 @@ def run_target(target: Target, request: RunRequest, progress: Progress) -> RunRe
     with progress.phase("preparing images"), target.named():
         refuse_untrainable(plan)
         if request.address is None:
-            refuse_missing_device(plan)
+            refuse_missing_device(plan, target.folder)
         prepare_images(plan, target.folder)
     with run_lock(target.folder):  # no other process runs this study, so its plan may be replaced
         _write_study(target, plan, retrain=request.retrain)
@@ -134,13 +136,20 @@ def run_target(target: Target, request: RunRequest, progress: Progress) -> RunRe
     return RunResult(summary, report, notes, mlflow)
 
 
+def _compiled(target: Target, address: str | None) -> StudyPlan:
+    """Return the plan, on a device that is there where the study will run."""
+    if address is None:
+        return target.compile()
+    return target.compile(partial(gpus_of_cluster, address, target.definition.resources.threads))
+
+
 def _refuse_to_take_over(plan: StudyPlan, target: Target, *, retrain: bool) -> None:
     """Refuse a folder that belongs to another study, or, without ``retrain``, whose results would no longer count."""
     folder: RunFolder = target.folder
     mend_plan(folder)
     refuse_another_study(plan.definition, plan.data_fingerprint, folder)
     refuse_another_rule(plan.definition, folder)
-    earlier = earlier_results(folder, plan.data_fingerprint)
+    earlier = earlier_results(folder, plan.data_fingerprint, plan.device.kind)
     if earlier is not None and not retrain:
         raise UserError(
             f"{folder.path} holds {earlier.trials}, and running this study would train them again: {earlier.why}."
@@ -153,7 +162,7 @@ def _write_study(target: Target, plan: StudyPlan, *, retrain: bool) -> None:
     """Write plan and study file; with ``retrain``, first set aside results that would otherwise be kept."""
     folder = target.folder
     recover_rounds(folder)  # uses the plan under which the trials started
-    if retrain and earlier_results(folder, plan.data_fingerprint) is not None:
+    if retrain and earlier_results(folder, plan.data_fingerprint, plan.device.kind) is not None:
         keep_aside(folder)
     if retrain:
         train_again(unmonitored(read_progress(folder, plan)), folder)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import shlex
+from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,8 +14,9 @@ from study.definition.model import StudyDefinition
 from study.definition.validation import error_context
 from study.errors import UserError
 from study.layout import RUNS, RunFolder
+from study.plan.device import gpus_of_this_machine
 from study.plan.plan import StudyPlan, compile_plan, fingerprint_of
-from study.plan.run_files import renew_plan, study_as_run
+from study.plan.run_files import device_of_run, renew_plan, study_as_run
 from study.run_folder.old_secrets import take_out_secrets
 from study.run_folder.ownership import refuse_another_study, trained_plan
 
@@ -39,14 +41,17 @@ class Target:
     given: Path | None = None
     runs: Path = RUNS
 
-    def compile(self) -> StudyPlan:
-        """Return the plan of the study.
+    def compile(self, gpus: Callable[[], float] = gpus_of_this_machine) -> StudyPlan:
+        """Return the plan of the study, on the device of its run folder if it holds trials.
+
+        Args:
+            gpus: tells how many GPUs there are where the study will run; called only if that decides the device.
 
         Raises:
             UserError: unknown backbone, stage or task, or missing data.
         """
         with self.named():
-            return compile_plan(self.definition)
+            return compile_plan(self.definition, device=device_of_run(self.definition, self.folder, gpus))
 
     def named(self) -> AbstractContextManager[None]:
         """Prefix the message of a ``UserError`` raised inside with the study file or the study's name."""

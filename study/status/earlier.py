@@ -9,6 +9,7 @@ from study.plan.document import read_plan
 from study.run_folder.ownership import trained_plan
 from study.schedule.progress import read_progress
 from trainables.config.identity import RESULTS_CHANGES, RESULTS_VERSION
+from trainables.config.runtime import Device
 
 
 @dataclass(frozen=True)
@@ -27,12 +28,13 @@ class EarlierResults:
         return f"{self.ended} trials that have ended{begun}"
 
 
-def earlier_results(folder: RunFolder, fingerprint: str | None) -> EarlierResults | None:
+def earlier_results(folder: RunFolder, fingerprint: str | None, device: Device | None = None) -> EarlierResults | None:
     """Return the trials of the folder's own plan where this program would train them all again, else None.
 
     Args:
         folder: holds the run, or nothing yet.
         fingerprint: of the study's data as it is read now; None if unavailable.
+        device: that the study asks for now; None if that is not the question.
     """
     if trained_plan(folder) is None:
         return None
@@ -45,6 +47,8 @@ def earlier_results(folder: RunFolder, fingerprint: str | None) -> EarlierResult
         )
     if fingerprint not in (None, plan.data_fingerprint):
         why.append("the images or labels are not those they were trained on, or this version reads them differently")
+    if device not in (None, plan.device.kind):
+        why.append(f"they were planned for the device {plan.device.kind}, and the study now asks for {device}")
     if not why:
         return None
     trials = [trial for trial in read_progress(folder, plan).trials if trial.history is not None]

@@ -42,7 +42,7 @@ def as_monitored_by(definition: StudyDefinition, plan: StudyPlan) -> StudyPlan:
     changed = plan.definition.model_copy(update=changes)
     if changed == plan.definition:
         return plan
-    return compile_plan(changed, plan.data_fingerprint, plan.results_version)
+    return compile_plan(changed, plan.data_fingerprint, plan.results_version, plan.device)
 
 
 def train_again(trials: tuple[TrialProgress, ...], folder: RunFolder) -> None:

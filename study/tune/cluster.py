@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from study.errors import UserError, system_error_behind, system_error_line
-from study.interruption import hear_signals_again
+from study.interruption import hear_signals_again, hearing_signals
 
 _ENVIRONMENT = {
     "RAY_ENABLE_UV_RUN_RUNTIME_ENV": "0",  # workers use this interpreter as it is, also under `uv run`
@@ -185,6 +185,18 @@ def _reason(error: Exception) -> str:
 
 def _first_line(error: Exception) -> str:
     return next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)
+
+
+def gpus_of_cluster(address: str, threads: int) -> float:
+    """Return the GPUs that the nodes of a cluster declare to Ray, all of them together.
+
+    Raises:
+        UserError: no cluster answers at the address.
+    """
+    with hearing_signals(), connected(address, threads):
+        import ray
+
+        return float(ray.cluster_resources().get("GPU", 0))
 
 
 def trials_at_once(cpus: float, gpus: float) -> int:

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from study.definition.loading import built_in_studies, load_study
+from study.plan.device import ON_THE_CPU, PlannedDevice
 from study.plan.plan import PlannedTrial, compile_plan, plan_trial
 from study.schedule.drawing import DrawnRounds
 from study.schedule.progress import progress_of
@@ -72,9 +73,9 @@ def study_files(tmp_path: Path) -> dict[str, Path]:
     return {**built_in_studies(), "every-section": own}
 
 
-def planned_trials(path: Path) -> Iterator[PlannedTrial]:
+def planned_trials(path: Path, device: PlannedDevice = ON_THE_CPU) -> Iterator[PlannedTrial]:
     """The first round of every arm, and its confirm trials as they would be were the round's first trial chosen."""
-    plan = compile_plan(load_study(path))
+    plan = compile_plan(load_study(path), device=device)
     for arm, progress in progress_of(plan, {}, DrawnRounds()).arms:
         yield from progress.tune
         nuisance = progress.tune[0].nuisance
@@ -85,7 +86,7 @@ def planned_trials(path: Path) -> Iterator[PlannedTrial]:
 PLANS = {
     "default": (36, ["7d537fba747d3a40", "b5159bc9a59a3531", "a4273f8dbd864552"], "ffaddc046245644e"),
     "smoke": (12, ["af9bd39c05fbb288", "2446474e92b4ece8", "d055497dfe0fbb4a"], "c0432d82ba60cf61"),
-    "every-section": (1096, ["c0ec4d881388e5ac", "b817005abd70ace4", "484c4d5ee36c9acc"], "270d6504d8f746e5"),
+    "every-section": (1096, ["f14e732375d02500", "4cc26a1afdb39e5e", "aa2a557ce940937a"], "9cec964787b02f8e"),
 }
 """By study: how many trials, the first ids, and a hash of all ids in order."""
 
@@ -96,6 +97,13 @@ def test_trial_ids_stay(study: str, study_files: dict[str, Path]) -> None:
     count, first, digest = PLANS[study]
     assert (len(ids), ids[: len(first)]) == (count, first)
     assert hashlib.sha256(" ".join(ids).encode()).hexdigest()[:16] == digest
+
+
+def test_trial_ids_of_runs_that_named_the_cpu_before_plans_held_a_device_stay(study_files: dict[str, Path]) -> None:
+    device = PlannedDevice("cpu", cpu_in_ids=True)
+    ids = [trial.trial_id for trial in planned_trials(study_files["every-section"], device)]
+    assert ids[:3] == ["c0ec4d881388e5ac", "b817005abd70ace4", "484c4d5ee36c9acc"]
+    assert hashlib.sha256(" ".join(ids).encode()).hexdigest()[:16] == "270d6504d8f746e5"
 
 
 TRIPLETS = 64

@@ -88,6 +88,10 @@ ACTS: dict[str, Rule] = {
     "optimization.decay_per_epoch": lambda trial: (
         trial.optimization.schedule == "exponential" and trial.optimization.epochs > 1
     ),
+    # On the CPU and on MPS the same kernels run either way.
+    "compute.deterministic": lambda trial: trial.compute.device in ("auto", "cuda"),
+    "compute.data_on_device": _never,
+    "compute.graph": _never,
     # Monitoring: observes training without affecting it.
     "evaluation.validate_every": _never,
     "agreement.every_epochs": _never,

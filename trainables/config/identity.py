@@ -21,19 +21,23 @@ RESULTS_VERSION = max(RESULTS_CHANGES)
 
 
 def trial_identity(
-    config: TrialConfig, data_fingerprint: str, results_version: int = RESULTS_VERSION
+    config: TrialConfig, data_fingerprint: str, results_version: int = RESULTS_VERSION, *, cpu_in_ids: bool = False
 ) -> dict[str, Any]:
     """Return exactly what can affect the trial's result, as plain JSON values.
 
     Settings at their defaults are left out, so that adding a setting changes no id; changing a default is a code change
     that affects results. Settings without effect given the others (``trainables.config.acting``) are left out as well.
+    The device ``cpu`` counts as ``auto``, the default, so that resolving a study's device changed no id on the CPU.
     Paths of data and start weights are replaced by content hashes, so that trials remain valid when files move.
 
     Args:
         config: The trial.
         data_fingerprint: Fingerprint of its images and labels.
         results_version: Version of the code that produces the results, from 2. Version 2 keeps settings without effect.
+        cpu_in_ids: Whether a device ``cpu`` that the study file named is kept, as it was before devices were resolved.
     """
+    if config.compute.device == "cpu" and not cpu_in_ids:
+        config = config.model_copy(update={"compute": config.compute.model_copy(update={"device": "auto"})})
     identity = config.model_dump(mode="json", exclude_defaults=True)
     if "network" in identity:
         identity["network"] = network_identity(config.network)
@@ -46,8 +50,10 @@ def trial_identity(
     return identity
 
 
-def trial_id(config: TrialConfig, data_fingerprint: str, results_version: int = RESULTS_VERSION) -> str:
+def trial_id(
+    config: TrialConfig, data_fingerprint: str, results_version: int = RESULTS_VERSION, *, cpu_in_ids: bool = False
+) -> str:
     """Return the trial's id: 16 hexadecimal digits of a BLAKE2b hash of its identity."""
-    identity = trial_identity(config, data_fingerprint, results_version)
+    identity = trial_identity(config, data_fingerprint, results_version, cpu_in_ids=cpu_in_ids)
     text = json.dumps(identity, sort_keys=True, separators=(",", ":"))
     return hashlib.blake2b(text.encode(), digest_size=8).hexdigest()

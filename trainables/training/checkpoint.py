@@ -47,11 +47,16 @@ def save_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
     write_atomically(path, lambda file: torch.save(content, file))
 
 
-def load_checkpoint(path: Path, trial_id: str) -> Checkpoint | None:
+def load_checkpoint(path: Path, trial_id: str, *same: str) -> Checkpoint | None:
     """Read the checkpoint of a trial; None if the trial has to start from its first epoch.
 
     A truncated or damaged file is renamed to ``<name>.unreadable`` with a logged warning: starting over gives the same
     numbers, only later. An intact checkpoint of another trial is an error, since resuming would mix two trials.
+
+    Args:
+        path: The file; it may not exist.
+        trial_id: The trial.
+        same: Other ids under which earlier versions knew the same trial.
 
     Raises:
         ValueError: the checkpoint belongs to another trial.
@@ -71,7 +76,7 @@ def load_checkpoint(path: Path, trial_id: str) -> Checkpoint | None:
             raise
         set_aside(path, "checkpoint", damage)
         return None
-    if checkpoint.trial_id != trial_id:
+    if checkpoint.trial_id not in (trial_id, *same):
         raise ValueError(
             f"{path} belongs to trial {checkpoint.trial_id}, not to {trial_id}: "
             "a workspace belongs to one trial; use another workspace or remove the file"

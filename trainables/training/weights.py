@@ -41,11 +41,16 @@ def save_weights(path: Path, model: MultiTaskModel, config: TrialConfig, trial_i
     write_atomically(path, lambda file: file.write(content))
 
 
-def read_weights(path: Path, trial_id: str) -> StoredWeights | None:
+def read_weights(path: Path, trial_id: str, *same: str) -> StoredWeights | None:
     """Read the weights of a finished trial; None if there are none and the trial has to be trained.
 
     A truncated or damaged file is renamed to ``<name>.unreadable`` with a logged warning: training again gives the same
     numbers, only later.
+
+    Args:
+        path: The file; it may not exist.
+        trial_id: The trial.
+        same: Other ids under which earlier versions knew the same trial.
 
     Raises:
         ValueError: the file contains the weights of another trial.
@@ -60,7 +65,7 @@ def read_weights(path: Path, trial_id: str) -> StoredWeights | None:
             raise
         set_aside(path, "weights", damage)
         return None
-    if owner != trial_id:
+    if owner not in (trial_id, *same):
         raise ValueError(f"{path} contains the weights of trial {owner}, not of {trial_id}: use another workspace")
     return stored
 

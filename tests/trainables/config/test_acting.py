@@ -123,6 +123,9 @@ IDLE = [
     Case(
         "optimization.decay_per_epoch", 0.985, 0.1, {"optimization.schedule": "exponential", "optimization.epochs": 1}
     ),
+    Case("compute.deterministic", True, False),
+    Case("compute.data_on_device", "auto", "never"),
+    Case("compute.graph", "auto", "never"),
     Case("evaluation.validate_every", 1, 2),
     Case("evaluation.validate_every", 1, 5, LATE | {"optimization.epochs": 3}),
     Case("agreement.every_epochs", 0, 1, LATE),
@@ -188,6 +191,9 @@ ACTING = [
     Case("evaluation.max_images", None, 10),
     Case("compute.device", "cpu", "cuda"),
     Case("compute.precision", "fp32", "bf16"),
+    Case("compute.precision", "fp32", "tf32", {"compute.device": "cuda"}),
+    Case("compute.deterministic", True, False, {"compute.device": "cuda"}),
+    Case("compute.fused", 1, 2),
     Case("compute.channels_last", True, False),
     Case("compute.threads", 1, 2),
     Case("data_seed", 0, 1),
