@@ -17,7 +17,7 @@ from trainables.config.trial import TrialConfig
 from trainables.failures import DivergedError, typed_failures
 from trainables.outcome import EpochRecord, TaskMetric, TrialOutcome
 from trainables.training.learner import Learner
-from trainables.training.runtime import trial_runtime
+from trainables.training.runtime import Runtime, trial_runtime
 from trainables.trial import CHECKPOINT_FILE, WEIGHTS_FILE, Report, Surroundings, Trial
 
 __all__ = ["CHECKPOINT_FILE", "WEIGHTS_FILE", "DivergedError", "EpochRecord", "TaskMetric", "TrialOutcome", "run_trial"]
@@ -75,20 +75,27 @@ def run_trial(
     if until_epoch is not None and until_epoch < 1:
         raise ValueError(f"until_epoch must be at least 1, got {until_epoch}")
     workspace.mkdir(parents=True, exist_ok=True)
-    with trial_runtime(config.compute) as runtime:
-        around = Surroundings.of(config, cache, runtime)
-        learner = Learner(config, around.dataset.splits["train"], runtime)
-        trial = Trial(config, learner, around, workspace)
-        last = config.optimization.epochs
-        until = last if until_epoch is None else min(until_epoch, last)
-        trial.load(until)
-        if trial.has_measured(until):
-            trial.repeat(report, until)
-            return trial.measured_at(until)
-        trial.repeat(report, trial.epoch)
-        while trial.epoch < until:
-            _train_epoch(trial, learner, report, until)
-        return trial.finish() if trial.epoch == last else trial.pause()
+    last = config.optimization.epochs
+    until = last if until_epoch is None else min(until_epoch, last)
+    with trial_runtime(config.compute) as runtime:  # no variable here holds the trial: its memory is given back
+        return _run(*_prepared(config, workspace, cache, runtime), report, until, last)
+
+
+def _prepared(config: TrialConfig, workspace: Path, cache: Path, runtime: Runtime) -> tuple[Trial, Learner]:
+    around = Surroundings.of(config, cache, runtime)
+    learner = Learner(config, around.dataset.splits["train"], runtime)
+    return Trial(config, learner, around, workspace), learner
+
+
+def _run(trial: Trial, learner: Learner, report: Report, until: int, last: int) -> TrialOutcome:
+    trial.load(until)
+    if trial.has_measured(until):
+        trial.repeat(report, until)
+        return trial.measured_at(until)
+    trial.repeat(report, trial.epoch)
+    while trial.epoch < until:
+        _train_epoch(trial, learner, report, until)
+    return trial.finish() if trial.epoch == last else trial.pause()
 
 
 def _train_epoch(trial: Trial, learner: Learner, report: Report, until_epoch: int) -> None:

@@ -17,6 +17,7 @@ import torch
 import torch.utils.deterministic
 
 from trainables.config.runtime import ComputeConfig
+from trainables.training.device_memory import limited_memory, peak_memory, restart_peak
 
 Placed = TypeVar("Placed", bound=torch.nn.Module)
 
@@ -95,7 +96,8 @@ def trial_runtime(compute: ComputeConfig) -> Iterator[Runtime]:
             stack.enter_context(
                 torch.backends.cudnn.flags(enabled=True, benchmark=False, deterministic=True, allow_tf32=False)
             )
-            torch.cuda.reset_peak_memory_stats(device)
+            stack.enter_context(limited_memory(device))
+            restart_peak(device)
         _restart_peak_resident()
         layout = torch.channels_last if compute.channels_last else torch.contiguous_format
         yield Runtime(device, layout, bf16=compute.precision == "bf16")
@@ -104,12 +106,12 @@ def trial_runtime(compute: ComputeConfig) -> Iterator[Runtime]:
 def peak_memory_bytes(runtime: Runtime) -> int:
     """Return the peak memory since ``trial_runtime`` began, in bytes.
 
-    On CUDA: tensors allocated on the device. Elsewhere: resident memory of this process, including the interpreter, the
+    On CUDA: memory reserved on the device. Elsewhere: resident memory of this process, including the interpreter, the
     libraries and the touched pages of memory-mapped images. Operating systems other than Linux cannot reset the
     high-water mark, so it covers the lifetime of the process, which is an upper bound.
     """
     if runtime.device.type == "cuda":
-        return torch.cuda.max_memory_allocated(runtime.device)
+        return peak_memory(runtime.device)
     status = Path("/proc/self/status")
     if status.exists():
         line = next(line for line in status.read_text().splitlines() if line.startswith("VmHWM:"))

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import gc
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -12,12 +14,17 @@ import pytest
 import torch
 from safetensors import safe_open
 
+from trainables.config.runtime import ComputeConfig
 from trainables.config.trial import TrialConfig
 from trainables.data import prepare_dataset
 from trainables.data.dataset import MANIFEST, Manifest
 from trainables.foundation.files import file_checksum
 from trainables.foundation.pulse import heard_by
+from trainables.networks.multi_task import MultiTaskModel
+from trainables.outcome import EpochRecord
 from trainables.run import run_trial
+from trainables.training.device_memory import forget_frames
+from trainables.training.runtime import Runtime, trial_runtime
 
 Make = Callable[..., Any]
 
@@ -117,3 +124,30 @@ def test_a_trial_gives_signs_of_life_in_every_step_and_evaluation(tmp_path: Path
     with heard_by(lambda: beats.append(None)):
         run_trial(config, report=lambda _record: None, workspace=tmp_path, cache=cache)
     assert len(beats) >= 3 * config.optimization.epochs  # begin of the epoch, a step, a chunk of validation
+
+
+@pytest.mark.parametrize("fails", [False, True])
+def test_nothing_of_a_trial_is_alive_when_its_runtime_ends(
+    fails: bool, tmp_path: Path, cache: Path, trial: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is alive then would keep its part of a shared GPU."""
+    alive = []
+
+    @contextmanager
+    def watched(compute: ComputeConfig) -> Iterator[Runtime]:
+        with trial_runtime(compute) as runtime:
+            try:
+                yield runtime
+            except ZeroDivisionError as error:
+                forget_frames(error)
+            gc.collect()
+            alive.append(sum(type(each) is MultiTaskModel for each in gc.get_objects()))
+
+    def report(record: EpochRecord) -> None:
+        assert record.epoch / (not fails)
+
+    monkeypatch.setattr("trainables.run.trial_runtime", watched)
+    gc.collect()
+    before = sum(type(each) is MultiTaskModel for each in gc.get_objects())
+    run_trial(trial(), report=report, workspace=tmp_path / "trial", cache=cache)
+    assert alive == [before]
