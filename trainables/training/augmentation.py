@@ -1,12 +1,29 @@
-"""Random changes of training images: horizontal flips and shifts."""
+"""Random changes of training images: horizontal flips and shifts.
+
+The draws are made on the host (``draw_changes``), the changes on the device of the pixels (``changed``).
+"""
 
 from __future__ import annotations
+
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
 from trainables.config.training import AugmentationConfig
 from trainables.foundation.random_streams import random_stream
+
+
+@dataclass(frozen=True)
+class Changes:
+    """The draws for the images of a step: ``shifts`` (2, B, 1) int64, rows and columns; ``mirrored`` (B, 1) bool."""
+
+    shifts: Tensor
+    mirrored: Tensor
+
+    def to(self, device: torch.device) -> Changes:
+        """Return the draws on a device."""
+        return Changes(self.shifts.to(device), self.mirrored.to(device))
 
 
 def augment(pixels: Tensor, config: AugmentationConfig, train_seed: int, step: int) -> Tensor:
@@ -24,17 +41,29 @@ def augment(pixels: Tensor, config: AugmentationConfig, train_seed: int, step: i
         train_seed: of the trial.
         step: optimization steps since the start of the trial.
     """
+    changes = draw_changes(len(pixels), config, train_seed, step)
+    return pixels if changes is None else changed(pixels, changes.to(pixels.device))
+
+
+def draw_changes(images: int, config: AugmentationConfig, train_seed: int, step: int) -> Changes | None:
+    """Draw, on the CPU, the changes of the images of one training step; None if all changes are disabled."""
     if not config.flip and not config.crop:
-        return pixels
-    images, height, width = pixels.shape[:3]
+        return None
     generator = random_stream(train_seed, "augmentation", str(step))
     shifts = torch.randint(-config.crop, config.crop + 1, (2, images, 1), generator=generator)
     mirrored = torch.randint(2, (images, 1), generator=generator).bool() & config.flip
-    rows = _reflected(torch.arange(height) + shifts[0], height)
-    columns = _reflected(torch.arange(width) + shifts[1], width)
-    columns = torch.where(mirrored, columns.flip(1), columns)
-    each = torch.arange(images, device=pixels.device)[:, None, None]
-    return pixels[each, rows.to(pixels.device)[:, :, None], columns.to(pixels.device)[:, None, :]]
+    return Changes(shifts, mirrored)
+
+
+def changed(pixels: Tensor, changes: Changes) -> Tensor:
+    """Return the pixels (B, H, W, 3) changed as drawn; everything is on their device."""
+    images, height, width = pixels.shape[:3]
+    device = pixels.device
+    rows = _reflected(torch.arange(height, device=device) + changes.shifts[0], height)
+    columns = _reflected(torch.arange(width, device=device) + changes.shifts[1], width)
+    columns = torch.where(changes.mirrored, columns.flip(1), columns)
+    each = torch.arange(images, device=device)[:, None, None]
+    return pixels[each, rows[:, :, None], columns[:, None, :]]
 
 
 def _reflected(positions: Tensor, size: int) -> Tensor:

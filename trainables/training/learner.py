@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from contextlib import AbstractContextManager
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -12,21 +11,28 @@ from torch import Tensor, nn
 
 from trainables.config.trial import TrialConfig
 from trainables.data import Split
-from trainables.data.preprocessing import preprocessed, to_device
+from trainables.data.preprocessing import to_device
 from trainables.failures import DivergedError
-from trainables.foundation.global_stream import global_stream
 from trainables.foundation.pulse import beat
-from trainables.foundation.seeds import named_seed
-from trainables.losses.balancing import BalancingSetup, build_balancer
+from trainables.losses.balancing import BalancingSetup, StepLoss, build_balancer
+from trainables.networks.modulation.layout import RowLayout
 from trainables.networks.multi_task import MultiTaskModel, build_model
 from trainables.sampling.batch import Batch, TrainingLabels
 from trainables.sampling.batches import build_batches
-from trainables.training.augmentation import augment
+from trainables.training.augmentation import draw_changes
 from trainables.training.checkpoint import Checkpoint
-from trainables.training.objective import Coefficients, Objective, StepInput
-from trainables.training.optimization import build_optimizer, schedule_factor, set_learning_rate
+from trainables.training.optimization import (
+    LearningRate,
+    build_optimizer,
+    load_optimizer_state,
+    optimizer_state,
+    rate_of_step,
+)
 from trainables.training.runtime import Runtime
 from trainables.training.step_record import StepRecord, epoch_metrics
+from trainables.training.steps.driving import EpochSteps, StepsAhead, StepsOneByOne
+from trainables.training.steps.inputs import StepData
+from trainables.training.steps.step import Trained, TrainingStep
 
 CHECK_EVERY = 50
 """Steps between checks of the losses on an accelerator, where each check waits for the device."""
@@ -45,8 +51,6 @@ class Learner:
 
     def __init__(self, config: TrialConfig, split: Split, runtime: Runtime) -> None:
         self.model = runtime.place(build_model(config))
-        self._objective = Objective(self.model, config, runtime.autocast())
-        self._numbers = Coefficients.of(config)
         self.balancer = build_balancer(
             self.model, BalancingSetup(config.balancing, config.train_seed, config.data.image_size)
         )
@@ -60,6 +64,10 @@ class Learner:
         self._runtime = runtime
         self._images = split.images
         self._labels = torch.from_numpy(labels).to(runtime.device)
+        self._task_index: tuple[Tensor, Tensor] | None = None
+        self._rate = LearningRate(self.optimizer)
+        self._step = TrainingStep(config, Trained(self.model, self.balancer, self.optimizer), runtime)
+        self._ahead = self._new_steps_ahead()
 
     def run_epoch(self, epoch: int) -> dict[str, float]:
         """Take the steps of one epoch and return its metrics: means over the steps, counts over the epoch.
@@ -68,41 +76,65 @@ class Learner:
             DivergedError: a loss is not finite; the message gives ``epoch`` (1-based) and step.
         """
         self.model.train()
-        first_rate = self._learning_rate()
-        steps: list[StepRecord] = []
+        first_rate = self.learning_rate
         check_every = 1 if self._runtime.device.type == "cpu" else CHECK_EVERY
+        taken, checked = 0, 0
         beat()
-        for batch in self.batches.epoch():
-            steps.append(self.take_step(batch))
+        steps = self._next_epoch()
+        while steps.take():
+            self.steps_done += 1
+            taken += 1
             beat()
-            if len(steps) % check_every == 0:
-                _check_finite(steps[-check_every:], epoch, len(steps))
-        _check_finite(steps[-check_every:], epoch, len(steps))
+            if taken == checked + check_every:
+                _check_finite(steps.finite(checked, taken), epoch, checked)
+                checked = taken
+        if checked < taken:
+            _check_finite(steps.finite(checked, taken), epoch, checked)
         self.balancer.end_epoch()
-        metrics = epoch_metrics(steps, self._config.data.tasks)
+        metrics = epoch_metrics(steps.read(), self._config.data.tasks)
         if self.balancer.unsolved is not None:
             metrics["balancing/unsolved_steps"] = float(self.balancer.unsolved)
             self.balancer.unsolved = 0
         return {"optimization/learning_rate": first_rate, **metrics}
 
+    def endless_steps(self) -> Iterator[None]:
+        """Take one step per iteration, epoch after epoch, as ``run_epoch`` takes them; for timing."""
+        while True:
+            steps = self._next_epoch()
+            while steps.take():
+                self.steps_done += 1
+                yield
+
     def take_step(self, batch: Batch) -> StepRecord:
-        """Take one optimization step; return its record, detached, on the device."""
-        set_learning_rate(self.optimizer, self._learning_rate())
-        with self._stream_of_step():
-            loss = self._objective(self._input(batch), self._numbers)
-            self.optimizer.zero_grad(set_to_none=True)
-            weights = self.balancer.backward(loss, self.steps_done)
-            self.optimizer.step()
-            self.balancer.after_step(loss, lambda: self._losses_again(batch))
+        """Take one optimization step on any batch; return its record, detached, on the device."""
+        record = self._take(batch)
         self.steps_done += 1
-        return StepRecord.of(loss, weights)
+        return record
+
+    def loss(self, batch: Batch) -> StepLoss:
+        """Return the loss that a step on this batch would have now, with its graph."""
+        return self._step.loss(self.data_of(batch))
+
+    def data_of(self, batch: Batch) -> StepData:
+        """Return the data of a step on this batch now, on the device."""
+        device, step = self._runtime.device, self.steps_done
+        drawn = draw_changes(len(batch.rows), self._config.augmentation, self._config.train_seed, step)
+        numbers = self.balancer.before_step(step)
+        own = batch.task_index
+        return StepData(
+            pixels=to_device(self._images[batch.rows], device),
+            labels=self._labels[torch.from_numpy(batch.rows).to(device)] if own is None else None,
+            task_index=None if own is None else self._noted(own),
+            changes=None if drawn is None else drawn.to(device),
+            numbers=None if numbers is None else numbers.to(device),
+        )
 
     def state(self) -> dict[str, Any]:
         """Return everything that later steps depend on, as the fields of a ``Checkpoint``."""
         return {
             "step": self.steps_done,
             "model": self.model.state_dict(),
-            "optimizer": self.optimizer.state_dict(),
+            "optimizer": optimizer_state(self.optimizer),
             "sampler": self.batches.state_dict(),
             "balancer": self.balancer.state_dict(),
         }
@@ -111,52 +143,46 @@ class Learner:
         """Resume from a ``state``."""
         self.steps_done = found.step
         self.model.load_state_dict(found.model)
-        self.optimizer.load_state_dict(found.optimizer)
+        load_optimizer_state(self.optimizer, found.optimizer)
         self.batches.load_state_dict(found.sampler)
         self.balancer.load_state_dict(found.balancer)
+        self._ahead = self._new_steps_ahead()  # a graph would go on with the tensors that were replaced
 
     def load_weights(self, tensors: Mapping[str, Tensor]) -> None:
         """Load the stored weights of a finished trial."""
         self.model.load_stored_state(tensors)
 
-    def _input(self, batch: Batch) -> StepInput:
-        """Return what the network and the loss are given in a step."""
-        device, images = self._runtime.device, self._read(batch)
-        if batch.task_index is None:
-            return StepInput(images, self._labels[torch.from_numpy(batch.rows).to(device)], None)
-        return StepInput(images, None, batch.task_index.to(device))
-
-    def _read(self, batch: Batch) -> Tensor:
-        """Return the augmented images of a step as network input."""
-        config = self._config
-        pixels = to_device(self._images[batch.rows], self._runtime.device)
-        pixels = augment(pixels, config.augmentation, config.train_seed, self.steps_done)
-        return preprocessed(pixels, config.compute.channels_last, config.data.preprocessing)
-
-    def _stream_of_step(self) -> AbstractContextManager[None]:
-        """The seed of dropout and the like in user networks: derived from the step, so resuming does not change it."""
-        return global_stream(named_seed(self._config.train_seed, "step", str(self.steps_done)), self._runtime.device)
-
-    def _losses_again(self, batch: Batch) -> Tensor:
-        """Return the losses (T,) of the step's batch with the current weights, without updating running statistics.
-
-        The random stream of the step restarts, so dropout draws the same masks and only the weights differ.
-        """
-        kept = [(buffer, buffer.clone()) for buffer in self.model.buffers()]
-        with torch.no_grad(), self._stream_of_step():
-            losses = self._objective.losses(self._input(batch), self._numbers.margin).per_task
-            for buffer, value in kept:
-                buffer.copy_(value)
-        return losses
-
     @property
     def learning_rate(self) -> float:
         """The learning rate of the next step."""
-        return self._learning_rate()
+        return rate_of_step(self._config.optimization, self.steps_done, self.batches.steps_per_epoch)
 
-    def _learning_rate(self) -> float:
-        settings = self._config.optimization
-        return settings.learning_rate * schedule_factor(settings, self.steps_done, self.batches.steps_per_epoch)
+    @property
+    def captured(self) -> bool:
+        """Whether the steps of an epoch are replayed from a CUDA graph."""
+        return self._ahead is not None and self._ahead.captured
+
+    def _take(self, batch: Batch) -> StepRecord:
+        self._rate.set(self.learning_rate)
+        return self._step.take(self.data_of(batch), self.steps_done)
+
+    def _noted(self, task_index: Tensor) -> Tensor:
+        """Return a task index on the device with its layout; samplers give the same tensor for every step."""
+        if self._task_index is None or self._task_index[0] is not task_index:
+            self._task_index = task_index, RowLayout(task_index.tolist()).index(self._runtime.device)
+        return self._task_index[1]
+
+    def _next_epoch(self) -> EpochSteps:
+        """Begin the next epoch of the stream."""
+        steps = StepsOneByOne(self._take, self.batches) if self._ahead is None else self._ahead
+        steps.start(self.steps_done)
+        return steps
+
+    def _new_steps_ahead(self) -> StepsAhead | None:
+        """Return the steps of an accelerator; on the CPU nothing is gained by preparing them."""
+        if self._runtime.device.type == "cpu":
+            return None
+        return StepsAhead(self._step, self.batches, self._rate, self._images, self._labels)
 
 
 def _decayed_and_undecayed(model: MultiTaskModel) -> tuple[list[nn.Parameter], list[nn.Parameter]]:
@@ -173,8 +199,7 @@ def _decayed_and_undecayed(model: MultiTaskModel) -> tuple[list[nn.Parameter], l
     return decayed, undecayed
 
 
-def _check_finite(steps: list[StepRecord], epoch: int, last_step: int) -> None:
-    finite = torch.stack([step.total for step in steps]).isfinite().tolist()
+def _check_finite(finite: list[bool], epoch: int, steps_before: int) -> None:
     if not all(finite):
-        step = last_step - len(steps) + 1 + finite.index(False)
+        step = steps_before + 1 + finite.index(False)
         raise DivergedError(f"the loss is not finite in epoch {epoch}, step {step}: a lower learning rate may help")

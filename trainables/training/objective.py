@@ -12,6 +12,7 @@ from trainables.losses.balancing import StepLoss
 from trainables.losses.distances import chosen_distance
 from trainables.losses.penalties import captured_embeddings, mask_l1, shared_embedding_l2, triplet_embedding_l2
 from trainables.losses.triplet import TripletLoss, batch_triplet_loss, triplet_margin_loss
+from trainables.networks.modulation.layout import every_row
 from trainables.networks.multi_task import MultiTaskModel
 
 
@@ -94,5 +95,5 @@ class Objective(nn.Module):
             return self.model.embed_mixed(images, task_index)
         embedded: dict[int, Tensor] = {}
         for role in (0, 2, 1):  # anchor, far, close: the order in which CSN (tripletnet.py) updates statistics
-            embedded[role] = self.model.embed_mixed(images[role::3], task_index[role::3])
+            embedded[role] = self.model.embed_mixed(images[role::3], every_row(task_index, 3, role))
         return torch.stack([embedded[role] for role in range(3)], dim=1).flatten(0, 1)

@@ -6,12 +6,21 @@ The learning rate is a pure function of the step, so resuming from a checkpoint 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from trainables.config.training import OptimizationConfig
+
+FUSED: dict[str, tuple[str, ...]] = {
+    "adagrad": ("cpu", "cuda"),
+    "adam": ("cpu", "cuda", "mps"),
+    "adamw": ("cpu", "cuda", "mps"),
+    "sgd": ("cpu", "cuda", "mps"),
+}
+"""The devices on which torch updates all parameters in one kernel, by optimizer; elsewhere it takes one a tensor."""
 
 
 def build_optimizer(
@@ -29,21 +38,24 @@ def build_optimizer(
         undecayed: Modulation vectors and batch-norm biases: decay would pull a vector to zero, where its channel
             dies, and so confound the treatment under study.
     """
-    groups = [
+    groups: list[dict[str, Any]] = [
         {"params": [parameter for parameter in parameters if parameter.requires_grad], "weight_decay": decay}
         for parameters, decay in ((decayed, config.weight_decay), (undecayed, 0.0))
     ]
     groups = [group for group in groups if group["params"]]
     rate = config.learning_rate
+    kinds = {parameter.device.type for group in groups for parameter in group["params"]}
+    fused = kinds <= set(FUSED[config.optimizer])
+    graphs = kinds == {"cuda"}  # there Adam must know that a graph may hold its step; the others need not
     match config.optimizer:
         case "adagrad":
-            return torch.optim.Adagrad(groups, lr=rate, initial_accumulator_value=0.1, eps=1e-10, fused=True)
+            return torch.optim.Adagrad(groups, lr=rate, initial_accumulator_value=0.1, eps=1e-10, fused=fused)
         case "adam":
-            return torch.optim.Adam(groups, lr=rate, fused=True)
+            return torch.optim.Adam(groups, lr=rate, fused=fused, capturable=graphs)
         case "adamw":
-            return torch.optim.AdamW(groups, lr=rate, fused=True)
+            return torch.optim.AdamW(groups, lr=rate, fused=fused, capturable=graphs)
         case "sgd":
-            return torch.optim.SGD(groups, lr=rate, momentum=0.9, nesterov=True, fused=True)
+            return torch.optim.SGD(groups, lr=rate, momentum=0.9, nesterov=True, fused=fused)
 
 
 def schedule_factor(config: OptimizationConfig, step: int, steps_per_epoch: int) -> float:
@@ -68,7 +80,62 @@ def schedule_factor(config: OptimizationConfig, step: int, steps_per_epoch: int)
             return math.pow(config.decay_per_epoch, step // steps_per_epoch)
 
 
-def set_learning_rate(optimizer: torch.optim.Optimizer, rate: float) -> None:
-    """Set the learning rate of all parameter groups for the next step."""
-    for group in optimizer.param_groups:
-        group["lr"] = rate
+def rate_of_step(config: OptimizationConfig, step: int, steps_per_epoch: int) -> float:
+    """Return the learning rate of step ``step``, counted from 0 over all epochs."""
+    return config.learning_rate * schedule_factor(config, step, steps_per_epoch)
+
+
+class LearningRate:
+    """The learning rate of all parameter groups: a number, or on CUDA a float32 tensor that a captured step can read.
+
+    torch's fused kernels read a tensor on the device there, where a number would be fixed in the graph. Elsewhere the
+    number spares them a wait.
+    """
+
+    def __init__(self, optimizer: torch.optim.Optimizer, on_device: torch.device | None = None) -> None:
+        """Take over the rate of an optimizer.
+
+        Args:
+            optimizer: With at least one parameter.
+            on_device: Where to keep the rate as a tensor; None means on the parameters' device if that is CUDA, and as
+                a number elsewhere.
+        """
+        self._optimizer = optimizer
+        device = optimizer.param_groups[0]["params"][0].device if on_device is None else on_device
+        self.on_device = on_device is not None or device.type == "cuda"
+        # a tensor on the CPU is read there in double precision
+        self.dtype = torch.float64 if device.type == "cpu" else torch.float32
+        self._tensor = torch.zeros((), dtype=self.dtype, device=device)
+        if self.on_device:
+            self.set(optimizer.param_groups[0]["lr"])
+
+    def set(self, rate: float) -> None:
+        """Set the rate of the next step."""
+        if self.on_device:
+            self._tensor.fill_(rate)
+        for group in self._optimizer.param_groups:
+            group["lr"] = self._tensor if self.on_device else rate
+
+    def copy_from(self, rate: Tensor) -> None:
+        """Set the rate of the next step to a scalar on the device, without the host reading it."""
+        self._tensor.copy_(rate)
+
+
+def optimizer_state(optimizer: torch.optim.Optimizer) -> dict[str, Any]:
+    """Return the optimizer's ``state_dict`` with learning rates as numbers."""
+    state = optimizer.state_dict()
+    for group in state["param_groups"]:
+        group["lr"] = float(group["lr"])
+    return state
+
+
+def load_optimizer_state(optimizer: torch.optim.Optimizer, state: Mapping[str, Any]) -> None:
+    """Load moments and counts from a state; settings stay those of this optimizer.
+
+    torch would take all settings from the state, and with them where another device keeps its rate and its counts.
+    """
+    own = [{key: value for key, value in group.items() if key != "params"} for group in optimizer.param_groups]
+    groups = [{**saved, **kept} for saved, kept in zip(state["param_groups"], own, strict=True)]
+    optimizer.load_state_dict({"state": state["state"], "param_groups": groups})
+    for group, kept in zip(optimizer.param_groups, own, strict=True):
+        group.update(kept)  # torch has copied them; a rate that is a tensor must stay this one

@@ -1,4 +1,4 @@
-"""The record of a training step for the curves, and the curves of an epoch."""
+"""The records of training steps for the curves, and the curves of an epoch."""
 
 from __future__ import annotations
 
@@ -42,21 +42,50 @@ class StepRecord:
         return cls(total, per_task, losses.valid, losses.active, penalties, weights)
 
 
-def epoch_metrics(steps: Sequence[StepRecord], tasks: tuple[str, ...]) -> dict[str, float]:
+@dataclass(frozen=True)
+class EpochRecords:
+    """The records of S steps, one row each: float64 on the CPU, where sums are precise enough to agree across machines.
+
+    Attributes:
+        total: (S,).
+        per_task: (S, T).
+        valid: (S, T).
+        active: (S, T).
+        penalties: (S,) by name.
+        weights: (S, T), or only the rows of the steps that have weights; None if there are none.
+    """
+
+    total: Tensor
+    per_task: Tensor
+    valid: Tensor
+    active: Tensor
+    penalties: dict[str, Tensor]
+    weights: Tensor | None
+
+    @classmethod
+    def of(cls, steps: Sequence[StepRecord]) -> EpochRecords:
+        """Return the records of at least one step, read from the device."""
+        weights = [step.weights for step in steps if step.weights is not None]
+        return cls(
+            total=_stacked(step.total for step in steps),
+            per_task=_stacked(step.per_task for step in steps),
+            valid=_stacked(step.valid for step in steps),
+            active=_stacked(step.active for step in steps),
+            penalties={name: _stacked(step.penalties[name] for step in steps) for name in steps[0].penalties},
+            weights=_stacked(weights) if weights else None,
+        )
+
+
+def epoch_metrics(steps: EpochRecords, tasks: tuple[str, ...]) -> dict[str, float]:
     """Summarize an epoch. A task's loss and weight are means over the steps in which it had a valid triplet."""
-    valid, active = (_stacked(step.valid for step in steps), _stacked(step.active for step in steps))
-    present = (valid > 0).sum(dim=0)
-    weights = [step.weights for step in steps if step.weights is not None]
+    present = (steps.valid > 0).sum(dim=0)
     return {
-        "train/loss": _stacked(step.total for step in steps).mean().item(),
-        "train/active_triplets": (active.sum() / valid.sum().clamp_min(1)).item(),
-        "train/valid_triplets": valid.sum().item(),
-        **_task_means("train/triplet_loss", _stacked(step.per_task for step in steps), present, tasks),
-        **(_task_means("balancing/weight", _stacked(weights), present, tasks) if weights else {}),
-        **{
-            f"train/penalty/{name}": _stacked(step.penalties[name] for step in steps).mean().item()
-            for name in steps[0].penalties
-        },
+        "train/loss": steps.total.mean().item(),
+        "train/active_triplets": (steps.active.sum() / steps.valid.sum().clamp_min(1)).item(),
+        "train/valid_triplets": steps.valid.sum().item(),
+        **_task_means("train/triplet_loss", steps.per_task, present, tasks),
+        **(_task_means("balancing/weight", steps.weights, present, tasks) if steps.weights is not None else {}),
+        **{f"train/penalty/{name}": values.mean().item() for name, values in steps.penalties.items()},
     }
 
 
@@ -67,5 +96,4 @@ def _task_means(curve: str, values: Tensor, present: Tensor, tasks: tuple[str, .
 
 
 def _stacked(values: Iterable[Tensor]) -> Tensor:
-    """Return (steps, ...) in float64 on the CPU, where epoch sums are precise enough to agree across machines."""
-    return torch.stack(list(values)).to("cpu", torch.float64)
+    return torch.stack(list(values)).cpu().double()

@@ -6,7 +6,6 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
-from itertools import chain, islice, repeat
 from pathlib import Path
 from statistics import median
 
@@ -17,6 +16,7 @@ from trainables.evaluation.measure import embed_split, freeze_split
 from trainables.sampling.triplets import TripletStore
 from trainables.training.learner import Learner
 from trainables.training.runtime import Runtime, trial_runtime
+from trainables.training.steps.capture import WARM_UP
 
 PROBED_IMAGES = 128
 """Number of validation images embedded to estimate the time for all of them."""
@@ -25,7 +25,7 @@ PROBED_IMAGES = 128
 def seconds_per_epoch(config: TrialConfig, cache: Path, steps: int = 3) -> float:
     """Return the expected seconds per epoch, including its share of validation.
 
-    The estimate is the median time of ``steps`` training steps after one warm-up step, times the steps per epoch, plus
+    The estimate is the median time of ``steps`` training steps after the first ones, times the steps per epoch, plus
     the time to embed the validation images, scaled up from ``PROBED_IMAGES`` of them and divided by
     ``evaluation.validate_every``. Other load on the machine affects it. If the data has not been decoded yet, it is
     decoded first, which is not timed.
@@ -36,15 +36,16 @@ def seconds_per_epoch(config: TrialConfig, cache: Path, steps: int = 3) -> float
     dataset = prepare_dataset(config.data, config.data_seed, cache)
     with trial_runtime(config.compute) as runtime:
         learner = Learner(config, dataset.splits["train"], runtime)
-        stream = chain.from_iterable(learner.batches.epoch() for _ in repeat(None))
-        times = [_seconds(runtime, partial(learner.take_step, batch)) for batch in islice(stream, steps + 1)]
+        stream = learner.endless_steps()
+        warm_up = 1 if runtime.device.type == "cpu" else WARM_UP + 2  # after these, the capture and its first replay
+        times = [_seconds(runtime, partial(next, stream)) for _ in range(steps + warm_up)][warm_up:]
         store = TripletStore.in_cache(cache, dataset.fingerprint, config.data_seed)
         frozen = freeze_split(dataset.splits[VALIDATION], VALIDATION, dataset.tasks, config.evaluation, store)
         few = replace(frozen, rows=frozen.rows[:PROBED_IMAGES])
         embed = partial(embed_split, learner.model, few, config.compute, config.data.preprocessing)
         embedding = _seconds(runtime, embed)
         validation = embedding * len(frozen.rows) / len(few.rows)
-        return median(times[1:]) * learner.batches.steps_per_epoch + validation / config.evaluation.validate_every
+        return median(times) * learner.batches.steps_per_epoch + validation / config.evaluation.validate_every
 
 
 def _seconds(runtime: Runtime, work: Callable[[], object]) -> float:

@@ -68,7 +68,7 @@ def test_given_triplets_as_released(points, apart):
         learner = Learner(config, split(), runtime)
         learner.model.train()
         batch = next(iter(learner.batches.epoch()))
-        found = learner._step_loss(batch).penalties
+        found = learner.loss(batch).penalties
         images = to_network_input(learner._images[batch.rows], runtime.device, True, "unit")
         rows, l1 = torch.zeros(18, learner.model.embedding_size), torch.zeros(18)
         for index, network in enumerate(learner.model.members):
@@ -93,7 +93,7 @@ def test_all_tasks_is_the_mean_over_tasks(points, groups, apart):
         learner = Learner(config, split(), runtime)
         learner.model.train()
         batch = next(iter(learner.batches.epoch()))
-        found = learner._step_loss(batch).penalties
+        found = learner.loss(batch).penalties
         images = to_network_input(learner._images[batch.rows], runtime.device, True, "unit")
         lengths, norms = [], []
         for network in learner.model.members:

@@ -8,7 +8,13 @@ import torch
 from torch import nn
 
 from trainables.config.training import OptimizationConfig
-from trainables.training.optimization import build_optimizer, schedule_factor, set_learning_rate
+from trainables.training.optimization import (
+    LearningRate,
+    build_optimizer,
+    load_optimizer_state,
+    optimizer_state,
+    schedule_factor,
+)
 
 Schedule = Literal["constant", "cosine", "released", "exponential"]
 
@@ -90,8 +96,49 @@ def test_adamw_is_loshchilov_and_hutters_with_the_usual_constants() -> None:
         assert parameter.item() == pytest.approx(expected, rel=1e-9)
 
 
-def test_set_learning_rate_reaches_every_group() -> None:
-    weight, bias = (nn.Parameter(torch.zeros(1)) for _ in range(2))
-    optimizer = build_optimizer(OptimizationConfig(optimizer="sgd"), [weight], [bias])
-    set_learning_rate(optimizer, 0.25)
+def _two_parameters() -> list[list[nn.Parameter]]:
+    return [[nn.Parameter(torch.ones(1))], [nn.Parameter(torch.ones(1))]]
+
+
+def test_the_learning_rate_reaches_every_group() -> None:
+    optimizer = build_optimizer(OptimizationConfig(optimizer="sgd"), *_two_parameters())
+    LearningRate(optimizer).set(0.25)
     assert [group["lr"] for group in optimizer.param_groups] == [0.25, 0.25]
+
+
+@pytest.mark.parametrize("name", ["adagrad", "adam", "adamw", "sgd"])
+def test_a_rate_in_a_tensor_takes_the_same_steps(name: Literal["adagrad", "adam", "adamw", "sgd"]) -> None:
+    """A captured step can only read a tensor; here it is on the CPU, where torch reads it in double precision."""
+    found = []
+    for on_device in (None, torch.device("cpu")):
+        parameters = _two_parameters()
+        optimizer = build_optimizer(OptimizationConfig(optimizer=name, weight_decay=0.1), *parameters)
+        rate = LearningRate(optimizer, on_device)
+        for value in (0.1, 0.037, 1e-3):
+            if on_device is None:
+                rate.set(value)
+            else:
+                rate.copy_from(torch.tensor(value, dtype=rate.dtype))
+            for (parameter,) in parameters:
+                parameter.grad = torch.full_like(parameter, 0.3)
+            optimizer.step()
+        found.append([parameter.item() for (parameter,) in parameters])
+    assert found[0] == found[1]
+
+
+def test_settings_are_not_loaded_from_a_state() -> None:
+    """A checkpoint read onto the CPU must not move a rate there, nor switch off what a graph needs."""
+    optimizer, other = (build_optimizer(OptimizationConfig(), *_two_parameters()) for _ in range(2))
+    rate = LearningRate(optimizer, torch.device("cpu"))
+    rate.set(0.5)
+    for group in other.param_groups:
+        group["params"][0].grad = torch.ones(1)
+        group |= {"lr": 7.0, "fused": None, "capturable": False}
+    other.step()
+    settings = [{key: value for key, value in group.items() if key != "params"} for group in optimizer.param_groups]
+    load_optimizer_state(optimizer, optimizer_state(other))
+    for group, kept in zip(optimizer.param_groups, settings, strict=True):
+        assert group["lr"] is kept["lr"]
+        assert group["fused"] is True
+        assert optimizer.state[group["params"][0]]["exp_avg"].item() == pytest.approx(0.1)
+    assert [type(group["lr"]) for group in optimizer_state(optimizer)["param_groups"]] == [float, float]

@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -27,10 +27,12 @@ class StepLoss:
         triplets: The losses of the tasks, and the number of valid triplets of each task in the step.
         penalties: Scalars by name, already multiplied by their coefficients. They belong to no task: every method adds
             their plain gradient, like weight decay.
+        numbers: What ``Balancer.before_step`` returned for this step, on the device; None if it returned nothing.
     """
 
     triplets: TripletLoss
     penalties: Mapping[str, Tensor] = field(default_factory=dict)
+    numbers: Tensor | None = None
 
     @property
     def total(self) -> Tensor:
@@ -73,7 +75,11 @@ class Balancer(ABC):
     Attributes:
         unsolved: Number of steps, since last reset to 0, that used equal weights because the solver failed; None for
             methods without a solver.
+        captures: Whether a step can be part of a CUDA graph: no value is read by the host, random numbers come from
+            ``before_step``, and state that the step changes is changed in place.
     """
+
+    captures: ClassVar[bool] = False
 
     def __init__(self, model: MultiTaskModel, setup: BalancingSetup) -> None:
         self.model = model
@@ -86,6 +92,14 @@ class Balancer(ABC):
     @classmethod  # noqa: B027 - most methods accept every trial
     def check(cls, config: TrialConfig) -> None:
         """Raise ValueError, naming ``balancing.method``, if the method cannot balance the tasks of the trial."""
+
+    def before_step(self, step: int) -> Tensor | None:  # noqa: ARG002 - most methods draw nothing
+        """Return what the host draws for a step, on the CPU: the same shape for every step, or None for all.
+
+        Args:
+            step: Number of completed steps; seeds the draws.
+        """
+        return None
 
     @abstractmethod
     def backward(self, loss: StepLoss, step: int) -> Tensor | None:

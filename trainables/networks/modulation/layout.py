@@ -87,6 +87,12 @@ def layout_of(index: Tensor) -> RowLayout | None:
     return found
 
 
+def every_row(index: Tensor, step: int, start: int) -> Tensor:
+    """Return every ``step``-th row of an index tensor from ``start`` on, with its layout, if that is known."""
+    layout = layout_of(index)
+    return index[start::step] if layout is None else layout.every(step, start).index(index.device)
+
+
 def looked_up(table: Sequence[int], index: Tensor) -> Tensor:
     """Return ``table[index]``, int64 ``(N,)``; nothing is read or copied if the layout of ``index`` is known."""
     layout = layout_of(index)

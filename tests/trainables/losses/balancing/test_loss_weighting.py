@@ -72,10 +72,10 @@ def test_famo_looks_at_the_batch_again_without_a_trace(learner):
     trained.model.train()
     batch = next(iter(trained.batches.epoch()))
     before = {name: value.clone() for name, value in trained.model.state_dict().items()}
-    losses = trained._losses_again(batch)
+    losses = trained._step.losses_again(trained.data_of(batch), trained.steps_done)
     assert all(torch.equal(value, before[name]) for name, value in trained.model.state_dict().items())
     assert not losses.requires_grad
-    torch.testing.assert_close(losses, trained._losses(batch).per_task.detach())
+    torch.testing.assert_close(losses, trained.loss(batch).triplets.per_task.detach())
 
 
 def test_dwa_is_that_of_torchjd_with_sum_one(balancer):
@@ -134,7 +134,7 @@ def test_gradnorm_is_the_algorithm(learner):
     optimizer = torch.optim.Adam([w], lr=0.025)
     first = None
     for batch in list(trained.batches.epoch()) + list(trained.batches.epoch()):
-        losses = trained._step_loss(batch).triplets.per_task
+        losses = trained.loss(batch).triplets.per_task
         first = losses.detach() if first is None else first
         norms = torch.stack(
             [torch.autograd.grad(w[t] * losses[t], layer, create_graph=True)[0].norm() for t in range(3)]

@@ -29,7 +29,7 @@ def own(*points: str, **more: Any) -> dict[str, Any]:
 def used_by(learner: Learner, weight: nn.Parameter) -> list[bool]:
     """Whether each task's loss depends on a weight, by a training pass."""
     learner.model.train()
-    losses = learner._step_loss(next(iter(learner.batches.epoch()))).triplets.per_task
+    losses = learner.loss(next(iter(learner.batches.epoch()))).triplets.per_task
     found = [torch.autograd.grad(loss, weight, retain_graph=True, allow_unused=True)[0] for loss in losses]
     return [gradient is not None and bool(gradient.any()) for gradient in found]
 

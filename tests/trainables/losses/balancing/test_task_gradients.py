@@ -174,7 +174,7 @@ def test_mean_weights_equal_equal(learner, scheme, penalties, groups):
         if mean:
             trained.balancer = Memoryless(trained.model, setup_of(trained), MeanWeighting())
         batch = next(iter(trained.batches.epoch()))
-        weights = trained.balancer.backward(trained._step_loss(batch), 0)
+        weights = trained.balancer.backward(trained.loss(batch), 0)
         gradients.append({name: parameter.grad for name, parameter in trained.model.named_parameters()})
     assert weights.tolist() == pytest.approx([1 / 2, 0, 1 / 2] if scheme == "all_tasks" else [1 / 3] * 3)
     for name, gradient in gradients[0].items():

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
@@ -24,27 +25,41 @@ class DynamicWeightAverage(WeightedLosses):
     it counts the loss of an absent task as 0, gives that task a weight, and has no ``state_dict`` to resume from.
     """
 
+    captures: ClassVar[bool] = True
+
     def __init__(self, model: MultiTaskModel, setup: BalancingSetup) -> None:
         super().__init__(model, setup)
         self.sums, self.counts = torch.zeros(2, self.tasks, dtype=torch.float64, device=self.device)
         self.means = torch.zeros(0, self.tasks, dtype=torch.float64, device=self.device)
+        self._rates = torch.ones(self.tasks, device=self.device)
 
     def weights(self, loss: StepLoss, step: int) -> Tensor:  # noqa: ARG002 - part of the interface
         """Return weights from the means of the last two epochs, and add the losses to the running sums."""
-        self.sums = self.sums + loss.triplets.per_task.detach()
-        self.counts = self.counts + loss.present
-        rates = torch.ones(self.tasks, device=self.device)
-        if len(self.means) == 2:
-            rates = (self.means[1] / self.means[0].clamp_min(1e-12)).float()
-        return softmax_over(rates / self.settings.dwa_temperature, loss.present)
+        self.sums.add_(loss.triplets.per_task.detach())
+        self.counts.add_(loss.present)
+        return softmax_over(self._rates / self.settings.dwa_temperature, loss.present)
 
     def end_epoch(self) -> None:
         """Turn the running sums into the mean of the epoch, and reset them."""
         known = self.means[-1] if len(self.means) else torch.ones_like(self.sums)
         mean = torch.where(self.counts > 0, self.sums / self.counts.clamp_min(1), known)
         self.means = torch.cat([self.means, mean[None]])[-2:]
-        self.sums, self.counts = torch.zeros_like(self.sums), torch.zeros_like(self.counts)
+        self.sums.zero_()
+        self.counts.zero_()
+        self._set_rates()
+
+    def _set_rates(self) -> None:
+        """Derive the rates from the means of two epochs; they stay 1 until there are two."""
+        if len(self.means) == 2:
+            self._rates.copy_(self.means[1] / self.means[0].clamp_min(1e-12))
 
     def state_dict(self) -> dict[str, Any]:
         """Return the running sums and the means of the last two epochs."""
-        return {"sums": self.sums, "counts": self.counts, "means": self.means}
+        return {"sums": self.sums.clone(), "counts": self.counts.clone(), "means": self.means}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Restore sums and means; the rates follow from the means."""
+        self.sums.copy_(state["sums"])
+        self.counts.copy_(state["counts"])
+        self.means = state["means"].to(self.device)
+        self._set_rates()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
@@ -29,6 +29,8 @@ class Famo(WeightedLosses):
     divides by the loss of an absent task, 0, so that this task takes the entire step, and because its ``state_dict``
     lacks Adam's moments, so that a resumed trial would differ.
     """
+
+    captures: ClassVar[bool] = True
 
     def __init__(self, model: MultiTaskModel, setup: BalancingSetup) -> None:
         super().__init__(model, setup)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
@@ -30,6 +30,8 @@ class GradNorm(WeightedLosses):
     Means are over the present tasks, and the gradient of an absent task is 0. Each step uses the weights from before
     its update, as in the algorithm.
     """
+
+    captures: ClassVar[bool] = True
 
     def __init__(self, model: MultiTaskModel, setup: BalancingSetup) -> None:
         super().__init__(model, setup)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -18,6 +18,8 @@ class Uncertainty(Balancer):
     The loss is the mean over the n present tasks of exp(-s_t) L_t + s_t, with s_t = 0 at the start, where it equals the
     loss of ``equal``. The trial's optimizer trains s with the trial's learning rate, without decay.
     """
+
+    captures: ClassVar[bool] = True
 
     def __init__(self, model: MultiTaskModel, setup: BalancingSetup) -> None:
         super().__init__(model, setup)

@@ -19,7 +19,7 @@ class WeightedLosses(Balancer):
 
     def backward(self, loss: StepLoss, step: int) -> Tensor:
         """Differentiate the weighted sum."""
-        weights = torch.where(loss.present, self.weights(loss, step), 0.0)
+        weights = self.weights(loss, step).masked_fill(~loss.present, 0.0)
         torch.autograd.backward(loss.plus_penalties((weights * loss.triplets.per_task).sum()))
         return weights
 
@@ -27,4 +27,4 @@ class WeightedLosses(Balancer):
 def softmax_over(logits: Tensor, present: Tensor) -> Tensor:
     """Return the softmax (T,) over the present tasks, 0 for the others; all 0 if none is present."""
     weights = logits.masked_fill(~present, -torch.inf).softmax(dim=0)
-    return torch.where(present, weights, 0.0)
+    return weights.masked_fill(~present, 0.0)
