@@ -8,10 +8,6 @@ from typing import Literal
 
 Outcome = Literal["measured", "out_of_memory", "failed"]
 
-SHARES_PER_GPU = 10_000
-"""Ray counts a GPU in so many shares."""
-
-
 @dataclass(frozen=True)
 class Measurement:
     """One window in which ``processes`` trials of an arm took steps together.
@@ -61,8 +57,3 @@ class Packing:
     images_per_second: float
     speedup: float | None
     bytes_per_process: int
-
-    @property
-    def gpu_share(self) -> float:
-        """The part of a GPU that Ray reserves for each, rounded down so that all of them fit."""
-        return 1.0 if self.processes == 1 else SHARES_PER_GPU // self.processes / SHARES_PER_GPU

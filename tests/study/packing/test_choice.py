@@ -95,13 +95,6 @@ def test_memory_keeps_its_margin_and_one_process_is_always_allowed():
     assert choose([measured(1, 100, peak=10 * GIB)], limits).processes == 1
 
 
-@pytest.mark.parametrize(("processes", "share"), [(1, 1.0), (2, 0.5), (3, 0.3333), (8, 0.125), (12, 0.0833)])
-def test_shares_of_a_gpu_fit_on_it(processes, share):
-    packing = choose([measured(processes, 1.0)], Limits(64))
-    assert packing.gpu_share == share
-    assert processes * packing.gpu_share <= 1
-
-
 class Device:
     """Steps per second and memory as a rule of the number of processes."""
 

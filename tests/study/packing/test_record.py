@@ -46,7 +46,7 @@ def test_a_later_run_finds_what_was_measured(folder):
     assert found.find("a1", "H100", "s2") is None  # trials that cost something else now
     assert found.of_shape("H100", "s1") == probed()
     packing = found.probed[0].packing()
-    assert (packing.processes, packing.mps, packing.speedup, packing.gpu_share) == (2, True, 1.9, 0.5)
+    assert (packing.processes, packing.mps, packing.speedup) == (2, True, 1.9)
     assert found.probed[0].packing(mps=False).steps_per_second == 150
 
 
