@@ -8,6 +8,7 @@ from typing import Literal
 
 Outcome = Literal["measured", "out_of_memory", "failed"]
 
+
 @dataclass(frozen=True)
 class Measurement:
     """One window in which ``processes`` trials of an arm took steps together.

@@ -14,7 +14,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from study.packing.mps.control import CONTROL, MpsPlace, MpsUnavailableError, daemons_of, place_of
+from study.packing.mps.control import CONTROL, MpsPlace, MpsUnavailableError, daemons_of, end_daemon, place_of
 from study.packing.mps.service import MpsService
 
 PROGRAMS = Path(__file__).parent / "programs"
@@ -55,7 +55,8 @@ from pathlib import Path
 from study.packing.mps.control import MpsPlace
 from study.packing.mps.service import MpsService
 
-MpsService(MpsPlace(Path(sys.argv[1]))).start()
+service = MpsService(MpsPlace(Path(sys.argv[1])))
+service.start()
 print("started", flush=True)
 time.sleep(600)
 """
@@ -126,13 +127,14 @@ def test_runs_side_by_side_leave_each_other_alone(driver, root):
 
 def test_a_daemon_that_does_not_obey_is_ended_all_the_same(root, monkeypatch):
     monkeypatch.setenv("STANDIN_DEAF", "1")
-    monkeypatch.setattr("study.packing.mps.control._PATIENCE_S", 3.0)
+    monkeypatch.setattr("study.packing.mps.control._PATIENCE_S", 2.0)
     place = MpsPlace(root / "run")
     service = MpsService(place)
     service.start()
     (daemon,) = daemons_of(place)
-    service.end()
+    end_daemon(place)
     assert has_ended(daemon)
+    service.end()
 
 
 def test_a_daemon_that_runs_already_is_used_and_left_alone(driver, root, monkeypatch):
