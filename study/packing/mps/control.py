@@ -88,13 +88,19 @@ def end_daemon(place: MpsPlace) -> None:
         return
     with contextlib.suppress(MpsUnavailableError):  # the program is gone; its processes are ended all the same
         _run(place.environment, instruction=_QUIT)
-    deadline = time.monotonic() + _PATIENCE_S / 3
-    while left := daemons_of(place):
+    if not _gone(place, _PATIENCE_S / 3):
+        for process in daemons_of(place):
+            process.kill()  # knows the start of its process, so a later one of the same id is safe
+        _gone(place, _PATIENCE_S / 3)
+
+
+def _gone(place: MpsPlace, within_s: float) -> bool:
+    deadline = time.monotonic() + within_s
+    while found := bool(daemons_of(place)):
         if time.monotonic() > deadline:
-            for process in left:
-                process.kill()  # knows the start of its process, so a later one of the same id is safe
-            return
+            break
         time.sleep(0.05)
+    return not found
 
 
 def daemons_of(place: MpsPlace) -> list[psutil.Process]:
