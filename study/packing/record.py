@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Iterable
-from dataclasses import asdict, dataclass
+from collections.abc import Collection, Iterable
+from dataclasses import asdict, dataclass, replace
 
 from pydantic import ConfigDict, TypeAdapter, ValidationError, with_config
 
@@ -45,14 +45,21 @@ class ProbedArm:
     time: float
     probe: Probe
 
-    def packing(self, *, mps: bool | None = None) -> Packing | None:
-        """Return how the arm's trials share such an accelerator; None if not even one could train.
+    def packing(self, modes: Collection[bool] = (False, True), most: int | None = None) -> Packing | None:
+        """Return how the arm's trials share such an accelerator; None if nothing was measured.
 
         Args:
-            mps: with or without the Multi-Process Service only; None takes the better.
+            modes: allowed values of ``mps``.
+            most: trials that may share one; None takes the limit of the probe.
         """
-        modes = (False, True) if mps is None else (mps,)
-        return choose(self.probe.measurements, self.probe.limits, modes)
+        limits = self.probe.limits if most is None else replace(self.probe.limits, processes=most)
+        return choose(self.probe.measurements, limits, modes)
+
+    def covers(self, most: int) -> bool:
+        """Return whether a probe of up to so many processes would find no more."""
+        limit = self.probe.limits.processes
+        tried = max((each.processes for each in self.probe.measurements), default=0)
+        return most <= limit or tried < limit
 
 
 @with_config(ConfigDict(strict=True, extra="forbid"))

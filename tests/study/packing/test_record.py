@@ -47,7 +47,7 @@ def test_a_later_run_finds_what_was_measured(folder):
     assert found.of_shape("H100", "s1") == probed()
     packing = found.probed[0].packing()
     assert (packing.processes, packing.mps, packing.speedup) == (2, True, 1.9)
-    assert found.probed[0].packing(mps=False).steps_per_second == 150
+    assert found.probed[0].packing([False]).steps_per_second == 150
 
 
 def test_an_arm_has_one_probe_on_each_type(folder):
