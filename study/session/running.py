@@ -126,7 +126,8 @@ def run_target(target: Target, request: RunRequest, progress: Progress) -> RunRe
     mlflow = mlflow_command(target) if request.tracking else ""
     with mirrored(tracker, target.folder) as mirror:
         with progress.trials(f"MLflow: {mlflow}" if mlflow else "") as listener:
-            summary = run_study(plan, target.folder, RunOptions(request.address, request.workers, listener))
+            options = RunOptions(request.address, request.workers, listener, notice=progress.notice)
+            summary = run_study(plan, target.folder, options)
         if summary.interrupted:
             raise RunInterruptedError(f"Stopped; nothing is lost. To resume: {target.command('run')}")
         with progress.phase("writing tables, report and MLflow"):

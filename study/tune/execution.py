@@ -11,7 +11,7 @@ import platform
 import socket
 import traceback
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from functools import cache
 from importlib.metadata import version
 from pathlib import Path
@@ -59,6 +59,7 @@ class WorkOrder:
         average: of the objective.
         runner: ``module:function`` with the signature of ``trainables.run.run_trial``.
         hang_after_s: without a sign of life the worker is ended after so many seconds; None never.
+        environment: variables of the worker, the same in all orders of a run.
     """
 
     folder: str
@@ -68,6 +69,7 @@ class WorkOrder:
     average: Literal["query", "class"]
     runner: str = RUN_TRIAL
     hang_after_s: float | None = None
+    environment: dict[str, str] = field(default_factory=dict)
 
     @property
     def trial_id(self) -> str:
@@ -93,6 +95,7 @@ def execute(order: WorkOrder) -> State:
     Raises:
         TrialFailedError: the trial failed (journalled), or another process holds it.
     """
+    os.environ.update(order.environment)  # before anything of the trial touches a device
     folder = RunFolder(Path(order.folder)).trial(order.trial_id)
     folder.path.mkdir(parents=True, exist_ok=True)
     try:

@@ -16,7 +16,7 @@ from typing import Any
 from study.layout import RunFolder, dataset_cache
 from study.packing.decision import Accelerator, arms_to_probe, decide, most_processes, probes_on, shape_of
 from study.packing.mps.control import place_of
-from study.packing.probe import Probe, ProbeRequest, probe
+from study.packing.probe import WINDOW_S, Probe, ProbeRequest, probe
 from study.packing.record import PackingRecord, ProbedArm, recover_packing
 from study.packing.shape import probed_config
 from study.packing.wording import described
@@ -122,7 +122,7 @@ class _Probing:
     def request(self, arm: PlannedArm, accelerator: str) -> ProbeRequest:
         """Return the probe of an arm on a type of accelerator."""
         config = probed_config(arm, self.plan.definition.space.nuisance).model_dump(mode="json")
-        return ProbeRequest(config, "", self.most[accelerator], self.mps)
+        return ProbeRequest(config, "", self.most[accelerator], self.mps, WINDOW_S)
 
 
 def _probe_missing(probing: _Probing, groups: list[tuple[str, tuple[PlannedArm, ...]]]) -> None:

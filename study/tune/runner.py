@@ -27,6 +27,7 @@ from study.schedule.units import Packing, WorkUnit
 from study.schedule.workload import Workload
 from study.tune.cluster import connected, trials_at_once
 from study.tune.execution import RUN_TRIAL, WorkOrder
+from study.tune.packing import gpu_sharing
 from study.tune.ray_watch import watched
 from trainables.failures import causes
 from trainables.foundation.files import naming
@@ -90,7 +91,8 @@ class RunOptions:
         max_concurrent: trials at once at most; None takes ``resources.max_concurrent`` of the study.
         listener: is notified of progress.
         runner: ``module:function`` that trains a trial; benchmarks put an empty one here.
-        packing: measures the arms' shares of a GPU, or looks them up; called once, when Ray is connected.
+        packing: gives the arms' shares of a GPU, in place of probes; called once, when Ray is connected.
+        notice: is told in lines what probes find.
     """
 
     address: str | None = None
@@ -98,6 +100,7 @@ class RunOptions:
     listener: Listener | None = None
     runner: str = RUN_TRIAL
     packing: Callable[[StudyPlan], Packing] | None = None
+    notice: Callable[[str], None] = lambda _line: None
 
 
 def run_study(plan: StudyPlan, folder: RunFolder, options: RunOptions = RunOptions()) -> RunSummary:
@@ -117,8 +120,6 @@ def run_study(plan: StudyPlan, folder: RunFolder, options: RunOptions = RunOptio
         if not dispatcher.exhausted:
             try:
                 with hearing_signals(), connected(options.address, plan.definition.resources.threads):
-                    if options.packing is not None:
-                        dispatcher.pack(options.packing(plan))
                     _tune_in_this_world(plan, folder, options, dispatcher)
             except KeyboardInterrupt:
                 interrupted = True
@@ -162,7 +163,8 @@ def _tune_in_this_world(plan: StudyPlan, folder: RunFolder, options: RunOptions,
     """Run the units, and say in one line what ended it from outside: a Ray that is gone, a disk that is full."""
     with watched() as watch:
         try:
-            _tune(plan, folder, options, dispatcher)
+            with _gpus_shared(plan, folder, options, dispatcher) as environment:
+                _tune(plan, folder, options, dispatcher, environment)
         except BaseException as error:  # whatever a Ray that is gone makes of it, an interruption of ours included
             if server := watch.lost():
                 raise UserError(
@@ -183,7 +185,25 @@ def _raise_what_is_the_users(error: Exception) -> None:
             raise UserError(system_error_line(cause)) from error
 
 
-def _tune(plan: StudyPlan, folder: RunFolder, options: RunOptions, dispatcher: Dispatcher) -> None:
+@contextmanager
+def _gpus_shared(
+    plan: StudyPlan, folder: RunFolder, options: RunOptions, dispatcher: Dispatcher
+) -> Iterator[dict[str, str]]:
+    """Let the dispatcher know how trials share GPUs; yield the variables that this asks of every worker."""
+    if options.packing is not None:
+        dispatcher.pack(options.packing(plan))
+        yield {}
+        return
+    arms = {arm_id for arm_id, arm in dispatcher.arms.items() if not arm.done}
+    at_once = options.max_concurrent or plan.definition.resources.max_concurrent
+    with gpu_sharing(plan, folder, arms, at_once, options.notice) as sharing:
+        dispatcher.pack(sharing.packing)
+        yield sharing.environment
+
+
+def _tune(
+    plan: StudyPlan, folder: RunFolder, options: RunOptions, dispatcher: Dispatcher, environment: dict[str, str]
+) -> None:
     """Let one Tuner run the dispatcher's units until it has no more."""
     from ray import tune
 
@@ -206,6 +226,7 @@ def _tune(plan: StudyPlan, folder: RunFolder, options: RunOptions, dispatcher: D
             selection.average,
             options.runner,
             resources.hang_after_s,
+            environment,
         )
 
     def changed() -> None:

@@ -128,7 +128,7 @@ def _run(environment: Mapping[str, str], *arguments: str, instruction: str = "")
         return subprocess.run(  # noqa: S603 - NVIDIA's program, with words of ours
             [CONTROL, *arguments],
             input=f"{instruction}\n" if instruction else "",
-            env={**os.environ, **environment},
+            env={**_with_every_gpu(), **environment},
             capture_output=True,
             text=True,
             timeout=_PATIENCE_S,
@@ -142,6 +142,11 @@ def _run(environment: Mapping[str, str], *arguments: str, instruction: str = "")
         raise MpsUnavailableError(f"{CONTROL} does not answer") from None
     except OSError as error:
         raise MpsUnavailableError(f"{CONTROL} cannot be run: {error.strerror}") from error
+
+
+def _with_every_gpu() -> dict[str, str]:
+    """Return this process's environment without its choice of GPUs, which would number the daemon's GPUs anew."""
+    return {name: value for name, value in os.environ.items() if name != "CUDA_VISIBLE_DEVICES"}
 
 
 def process_started(pid: int) -> int | None:

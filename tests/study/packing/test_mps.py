@@ -150,9 +150,10 @@ def test_a_daemon_that_runs_already_is_used_and_left_alone(driver, root, monkeyp
     assert not place.folder.exists()
 
 
-def test_what_prevents_it_is_said(root, monkeypatch):
+def test_what_prevents_it_is_said(root, monkeypatch, tmp_path):
     service = MpsService(MpsPlace(root / "run"))
-    monkeypatch.setenv("STANDIN_REFUSES", "permission denied\nand more")
+    (tmp_path / "refusal").write_text("permission denied\nand more")
+    monkeypatch.setenv("STANDIN_REFUSAL", str(tmp_path / "refusal"))
     with pytest.raises(MpsUnavailableError, match=r"^nvidia-cuda-mps-control does not start: permission denied$"):
         service.start()
     monkeypatch.setenv("PATH", str(root))

@@ -44,6 +44,13 @@ def train(config, *, report, workspace: Path, cache: Path, until_epoch: int | No
     return TrialOutcome(done, done == epochs, _metrics(config, done), 1, None)
 
 
+def train_and_note_service(config, *, workspace: Path, **parts) -> TrialOutcome:
+    """Note where this worker looks for NVIDIA's Multi-Process Service, and whether its daemon is there."""
+    pipes = os.environ.get("CUDA_MPS_PIPE_DIRECTORY", "")
+    (workspace / "service.json").write_text(json.dumps([pipes, Path(pipes, "control").exists()]))
+    return train(config, workspace=workspace, **parts)
+
+
 def train_own_network(config, **parts) -> TrialOutcome:
     """Build the model, whose code is the user's, before doing as ``train`` does."""
     from trainables.networks.multi_task import build_model
