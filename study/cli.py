@@ -101,7 +101,8 @@ def run(  # noqa: PLR0913, PLR0917 - a parameter for each option of the command
     retrain: Annotated[
         bool,
         typer.Option(
-            "--retrain", help="Retrain trials of an older results version, and trials whose monitoring is missing."
+            "--retrain",
+            help="Retrain trials of an older results version, whose monitoring is missing, or that did not fit a GPU.",
         ),
     ] = False,
     runs_dir: RunsOption = RUNS,

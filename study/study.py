@@ -155,7 +155,7 @@ class Study:
             workers: the most trials at once; by default as many as fit. Never changes a result.
             address: of a Ray cluster (``auto``: the one running here); by default one is started on this machine.
             tracking: whether MLflow is kept up to date.
-            retrain: whether to retrain trials of an older version, and trials that lack monitoring.
+            retrain: whether to retrain trials of an older version, that lack monitoring, or that did not fit a GPU.
             progress: None shows progress in notebooks and on terminals, True everywhere, False nowhere. A function
                 is given the ``StudyStatus`` whenever a trial begins or ends.
 

@@ -14,7 +14,8 @@ from typing import ClassVar, Literal
 FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EFBIG})
 """Errors of storage that takes nothing more; another attempt meets the same one."""
 
-_NO_MEMORY = re.compile(r"out of memory|can't allocate memory|std::bad_alloc|CU\w+_STATUS_\w*ALLOC\w*_FAILED")
+_NO_MEMORY = re.compile(r"out of memory|can't allocate memory|std::bad_alloc")
+_NO_DEVICE_MEMORY = re.compile(r"CUDA\b.* out of memory|CU\w+_STATUS_\w*ALLOC\w*_FAILED")
 """What torch and the CUDA libraries write in a ``RuntimeError`` when an allocation fails."""
 
 
@@ -36,6 +37,10 @@ class OutOfMemoryError(TrialFailure, MemoryError):
     kind = "out_of_memory"
 
 
+class DeviceOutOfMemoryError(OutOfMemoryError):
+    """The GPU, or the trial's share of it, has no memory left."""
+
+
 class DiskFullError(TrialFailure, OSError):
     """The storage takes nothing more; carries ``errno``, ``strerror`` and ``filename`` of the system's error."""
 
@@ -49,14 +54,14 @@ class DataError(TrialFailure, ValueError):
 
 
 @contextmanager
-def typed_failures(*out_of_memory: type[BaseException]) -> Iterator[None]:
+def typed_failures(*of_a_device: type[BaseException]) -> Iterator[None]:
     """Translate failed allocations and full storage, however libraries report them.
 
     Args:
-        out_of_memory: Errors that mean the same as ``MemoryError``, such as torch's own.
+        of_a_device: Errors that tell of a device without memory, such as torch's own.
 
     Raises:
-        OutOfMemoryError: An allocation failed.
+        OutOfMemoryError: An allocation failed; ``DeviceOutOfMemoryError`` for one on a device.
         DiskFullError: The storage takes nothing more.
     """
     try:
@@ -64,7 +69,7 @@ def typed_failures(*out_of_memory: type[BaseException]) -> Iterator[None]:
     except TrialFailure:
         raise
     except Exception as error:
-        found = shortage(error, *out_of_memory)
+        found = shortage(error, *of_a_device)
         if found is None:
             raise
         raise found from error
@@ -96,17 +101,20 @@ def causes(error: BaseException) -> Iterator[BaseException]:
         cause = cause.__cause__ or cause.__context__
 
 
-def shortage(error: BaseException, *out_of_memory: type[BaseException]) -> TrialFailure | None:
+def shortage(error: BaseException, *of_a_device: type[BaseException]) -> TrialFailure | None:
     """Return the failure if an error, or one of its causes, is a failed allocation or full storage; else None.
 
     Args:
         error: Any error.
-        out_of_memory: Errors that mean the same as ``MemoryError``, such as torch's own.
+        of_a_device: Errors that tell of a device without memory, such as torch's own.
     """
     for cause in causes(error):
         if isinstance(cause, OSError) and cause.errno in FULL:
             return DiskFullError(cause.errno, cause.strerror, cause.filename)
-        no_memory = isinstance(cause, RuntimeError) and _NO_MEMORY.search(str(cause))
-        if no_memory or isinstance(cause, (MemoryError, *out_of_memory)):
-            return OutOfMemoryError(str(cause) or type(cause).__name__)
+        message = str(cause) or type(cause).__name__
+        told = message if isinstance(cause, RuntimeError) else ""
+        if _NO_DEVICE_MEMORY.search(told) or isinstance(cause, of_a_device):
+            return DeviceOutOfMemoryError(message)
+        if _NO_MEMORY.search(told) or isinstance(cause, MemoryError):
+            return OutOfMemoryError(message)
     return None

@@ -25,7 +25,7 @@ from results.report.wording import (
     summary_note,
 )
 from results.tables.metrics import HEADLINE_METRICS, TASK_METRICS
-from results.tables.schema import NUISANCE
+from results.tables.schema import INFEASIBLE, NUISANCE
 
 _STATES = ("completed", "pruned", "failed", "running", "waiting")
 _MESSAGES_SHOWN = 20
@@ -222,7 +222,17 @@ def failure_section(failures: pd.DataFrame, trials: pd.DataFrame) -> str:
     lines = [f"{r['arm']}, {r['stage']} trial {r['trial_id']}, attempt {r['attempt']}: {r['message']}" for r in shown]
     hidden = len(failures) - len(shown)
     lines += [f"and {hidden} more, in the failures table"] if hidden else []
+    lines += [
+        f"{arm}: none of its trials fits the memory of a GPU, even alone on it" for arm in _infeasible(failures, trials)
+    ]
     return f"{table(['arm', 'kind', 'failed attempts', 'of attempts'], rows)}\n\n{bullets(lines)}"
+
+
+def _infeasible(failures: pd.DataFrame, trials: pd.DataFrame) -> list[str]:
+    """Return the arms of which every trial was too large for a whole GPU."""
+    ended = set(failures[failures["message"].str.startswith(INFEASIBLE)]["trial_id"])
+    begun = trials[trials["attempts"] > 0]
+    return [arm for arm, own in begun.groupby("arm", sort=False)["trial_id"] if ended.issuperset(own)]
 
 
 def _span(numbers: Iterable[Any]) -> str:

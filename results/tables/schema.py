@@ -16,6 +16,9 @@ SCHEMA_VERSION = 2
 """Raised whenever a column is added, renamed, removed or redefined; a file of each version is kept with the
 tests. Version 1 gained ``balancing``, ``embedding_l2``, ``mask_l1`` and ``mask_bits`` over time."""
 
+INFEASIBLE = "infeasible"
+"""How a message in ``failures`` starts where a whole GPU had too little memory for the trial; it is not retried."""
+
 _STUDY = text("study", "name of the study")
 _TRIAL = text("trial_id", "hash of everything that can change the trial's result")
 _ARM = (text("arm_id", "hash of the arm's factor levels"), text("arm", "short name of the arm"))

@@ -14,7 +14,7 @@ from study.schedule.progress import TrialProgress
 
 Row = dict[str, Any]
 
-_TABLE_STATES = {"diverged": "failed", "paused": "waiting"}
+_TABLE_STATES = {"diverged": "failed", "infeasible": "failed", "paused": "waiting"}
 """States with a different name in the tables; ``failures`` gives the reason for a failure."""
 
 

@@ -131,13 +131,17 @@ class _Finished(_Line):
 
 
 class _Failed(_Line):
-    """``epoch``: the number of epochs done before the failure; absent in older lines."""
+    """``epoch``: the number of epochs done before the failure; absent in older lines.
+
+    ``alone``: of a failure for want of GPU memory only: whether the trial had a whole GPU to itself.
+    """
 
     kind: str
     message: str
     traceback: str
     host: str | None = None
     epoch: Annotated[int, Field(ge=0, le=2**31 - 1)] | None = None
+    alone: bool | None = None
 
     @model_validator(mode="after")
     def _known(self) -> _Failed:

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from study.journal.events import Event
 from study.journal.journal import read_journal
 from study.layout import RunFolder
 
-State = Literal["waiting", "running", "paused", "pruned", "completed", "diverged", "failed"]
+State = Literal["waiting", "running", "paused", "pruned", "completed", "diverged", "infeasible", "failed"]
+
+WITHOUT_RESULT: tuple[State, ...] = ("diverged", "infeasible")
+"""Final states without a result, which no retry would give: the loss is not finite, or the GPU is too small."""
 
 
 @dataclass(frozen=True)
@@ -59,8 +62,18 @@ class TrialHistory:
 
     @property
     def is_final(self) -> bool:
-        """Whether rerunning the trial could not change its outcome: it completed or diverged."""
-        return self.state in ("completed", "diverged")
+        """Whether rerunning the trial could not change its outcome."""
+        return self.state in _FINAL
+
+    @property
+    def needs_a_whole_gpu(self) -> bool:
+        """Whether the trial has run out of GPU memory once, so that it is tried again alone on a GPU."""
+        return any(failure.get("alone") is not None for failure in self.failures)
+
+    @property
+    def ran_out_of_gpu_memory(self) -> bool:
+        """Whether that is how its last attempt ended."""
+        return self.state in ("failed", "infeasible") and self.failures[-1].get("alone") is not None
 
     @property
     def is_whole(self) -> bool:
@@ -72,6 +85,7 @@ class TrialHistory:
         return all(epoch in self.epochs for epoch in range(1, count + 1))
 
 
+_FINAL: tuple[State, ...] = ("completed", *WITHOUT_RESULT)
 _EVENTS_OF_THE_DRIVER = ("planned", "pruned")
 
 _STATE_AFTER: dict[str, State] = {
@@ -85,14 +99,21 @@ _STATE_AFTER: dict[str, State] = {
 
 
 def _next_state(state: State, event: Event) -> State:
-    """Return the state after an event; completed and diverged are final."""
-    if state in ("completed", "diverged"):
+    """Return the state after an event, unless the present one is final."""
+    if state in _FINAL:
         return state
     if event["event"] == "failed":
-        return "diverged" if event["kind"] == "diverged" else "failed"
+        return state_after_failure(event)
     if event["event"] == "planned" and state != "waiting":  # replanning a started trial changes nothing
         return state
     return _STATE_AFTER.get(event["event"], state)
+
+
+def state_after_failure(failure: Mapping[str, Any]) -> State:
+    """Return the state to which a ``failed`` event leads a trial."""
+    if failure.get("alone"):
+        return "infeasible"
+    return "diverged" if failure["kind"] == "diverged" else "failed"
 
 
 def derive_history(events: Iterable[Event], torn: int = 0) -> TrialHistory | None:
@@ -104,7 +125,7 @@ def derive_history(events: Iterable[Event], torn: int = 0) -> TrialHistory | Non
     state: State = "waiting"
     objective: float | None = None
     for event in events:
-        objective = event.get("objective", objective) if state not in ("completed", "diverged") else objective
+        objective = event.get("objective", objective) if state not in _FINAL else objective
         state = _next_state(state, event)
     limit = _epochs_planned(planned)
     records = [event for event in events if event["event"] == "epoch" and event["epoch"] <= limit]

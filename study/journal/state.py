@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from study.journal.history import TrialHistory, derive_history
+from study.journal.history import WITHOUT_RESULT, TrialHistory, derive_history
 from study.journal.journal import read_journal
 from study.layout import RunFolder
 
@@ -42,7 +42,7 @@ class TrialState:
     def is_done(self, until_epoch: int | None) -> bool:
         """Return whether training to this epoch (None: to the end) would add nothing to the journal."""
         history = self.history
-        if until_epoch is None or history.state == "diverged":
+        if until_epoch is None or history.state in WITHOUT_RESULT:
             return history.is_final and history.is_whole
         return self.objective_at(until_epoch) is not None and history.has_epochs(until_epoch)
 

@@ -95,8 +95,7 @@ class ArmDesign:
         selection = self._plan.definition.selection
         selected = _best(BestTrialPerArm(selection.metric, selection.average), tune, pruned, states)
         if selected is None:
-            reason = f"none of its {len(tune)} tune trials ended with a finite objective"
-            return ArmProgress(tune, (), (), pruned, failure=reason)
+            return ArmProgress(tune, (), (), pruned, failure=_why_nothing_was_selected(tune, states))
         confirm = tuple(
             plan_trial(
                 self._plan,
@@ -113,6 +112,24 @@ class ArmDesign:
         return ArmProgress(tune, confirm, ready, pruned, selected)
 
 
+def is_infeasible(arm: ArmProgress, states: States) -> bool:
+    """Return whether no tune trial of an arm fits the memory of a GPU, even alone on it."""
+    return _infeasible(arm.tune, states) == len(arm.tune)
+
+
+def _infeasible(trials: tuple[PlannedTrial, ...], states: States) -> int:
+    known = (states.get(trial.trial_id) for trial in trials)
+    return sum(state is not None and state.history.state == "infeasible" for state in known)
+
+
+def _why_nothing_was_selected(tune: tuple[PlannedTrial, ...], states: States) -> str:
+    infeasible = _infeasible(tune, states)
+    if infeasible == len(tune):
+        return f"none of its {infeasible} tune trials fits the memory of a GPU, even alone on it"
+    reason = f"none of its {len(tune)} tune trials ended with a finite objective"
+    return f"{reason}; {infeasible} of them do not fit the memory of a GPU" if infeasible else reason
+
+
 def _behind(arm: ArmProgress, states: States) -> tuple[WorkUnit, ...]:
     """Return the units that restore lost journal lines of trials that need no other work."""
     lost = {pruning.trial.trial_id: pruning.epoch for pruning in arm.pruned}
@@ -124,7 +141,7 @@ def _behind(arm: ArmProgress, states: States) -> tuple[WorkUnit, ...]:
             continue
         until = lost.get(trial.trial_id)
         if (until is not None or state.history.is_final) and not state.is_done(until):
-            units.append(WorkUnit(trial, until))
+            units.append(WorkUnit.of(trial, states, until))
     return tuple(units)
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import socket
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from filelock import FileLock, Timeout
 
@@ -68,7 +68,8 @@ class Dispatcher:
 
     def resources(self, unit: WorkUnit) -> Resources:
         """Return what a unit reserves on one node."""
-        return self._of_arm(unit.trial.arm.arm_id)
+        found = self._of_arm(unit.trial.arm.arm_id)
+        return replace(found, gpus=max(1.0, found.gpus)) if unit.alone and found.gpus else found
 
     @property
     def kinds_of_resources(self) -> frozenset[Resources]:
@@ -108,16 +109,18 @@ class Dispatcher:
         """Hand out a unit, or None if none may run now.
 
         The arm with the most work left comes first, since its sequential rounds determine when the study ends; ties
-        follow the order of arms in the study file, then that of trials. Trials likely to fail again come last.
+        follow the order of arms in the study file, then that of trials. Units that need a whole GPU come last, since
+        others that share one would have to end first; trials likely to fail again come after all others.
         """
         candidates = self._candidates()
         if not candidates:
             return None
         left = {arm_id: self._work_left(arm_id) for arm_id in self._arms}
 
-        def urgency(unit: WorkUnit) -> tuple[bool, float]:
+        def urgency(unit: WorkUnit) -> tuple[bool, bool, float]:
             arm_id = unit.trial.arm.arm_id
-            return not self._equal_failures.would_fail_again(arm_id, unit.trial.trial_id), left[arm_id]
+            hopeful = not self._equal_failures.would_fail_again(arm_id, unit.trial.trial_id)
+            return hopeful, not unit.alone, left[arm_id]
 
         unit = max(candidates, key=urgency)  # ties: the first one
         self._in_flight[unit.trial.trial_id] = unit
@@ -137,6 +140,8 @@ class Dispatcher:
         if state is not None:
             self._states[trial_id] = state
         self._look_again(arm_id)
+        if state is not None and state.history.ran_out_of_gpu_memory:
+            return state  # tried once more, alone, or known not to fit: neither uses up a try nor speaks of the code
         if unit not in self._progress[arm_id].ready:
             self._equal_failures.ended_well(arm_id)
             return state

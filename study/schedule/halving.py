@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from study.definition.model import HalvingSection
+from study.journal.history import WITHOUT_RESULT
 from study.journal.state import TrialState
 from study.plan.plan import PlannedTrial
 from study.schedule.units import WorkUnit
@@ -40,15 +41,15 @@ def round_progress(trials: Sequence[PlannedTrial], states: States, halving: Halv
     rungs, keep = (halving.rungs, halving.keep) if halving else ((), 1.0)
     for rung in rungs:
         reached = {trial.trial_id: _objective(states, trial, rung) for trial in entrants}
-        running = [trial for trial in entrants if reached[trial.trial_id] is None and not _diverged(states, trial)]
+        running = [trial for trial in entrants if reached[trial.trial_id] is None and not _is_out(states, trial)]
         if running:
-            return RoundProgress(tuple(WorkUnit(trial, rung) for trial in running), tuple(pruned))
+            return RoundProgress(tuple(WorkUnit.of(trial, states, rung) for trial in running), tuple(pruned))
         objectives = {key: value for key, value in reached.items() if value is not None}
         survivors = _survivors(objectives, math.ceil(keep * len(entrants)))
         lost = [trial for trial in entrants if trial.trial_id in objectives.keys() - survivors]
         pruned += [Pruning(trial, rung, objectives[trial.trial_id]) for trial in lost]
         entrants = [trial for trial in entrants if trial.trial_id in survivors]
-    ready = tuple(WorkUnit(trial) for trial in entrants if not _is_final(states, trial))
+    ready = tuple(WorkUnit.of(trial, states) for trial in entrants if not _is_final(states, trial))
     return RoundProgress(ready, tuple(pruned))
 
 
@@ -63,12 +64,12 @@ def _survivors(objectives: dict[str, float], keep: int) -> set[str]:
 
 def _objective(states: States, trial: PlannedTrial, rung: int) -> float | None:
     state = states.get(trial.trial_id)
-    return None if state is None or _diverged(states, trial) else state.objective_at(rung)
+    return None if state is None or _is_out(states, trial) else state.objective_at(rung)
 
 
-def _diverged(states: States, trial: PlannedTrial) -> bool:
+def _is_out(states: States, trial: PlannedTrial) -> bool:
     state = states.get(trial.trial_id)
-    return state is not None and state.history.state == "diverged"
+    return state is not None and state.history.state in WITHOUT_RESULT
 
 
 def _is_final(states: States, trial: PlannedTrial) -> bool:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-from study.journal.history import TrialHistory
+from study.journal.history import WITHOUT_RESULT, TrialHistory
 from study.journal.state import TrialState, read_states
 from study.layout import RunFolder
 from study.plan.document import read_plan
@@ -30,7 +30,7 @@ class TrialProgress:
 
     @property
     def state(self) -> str:
-        """``completed``, ``pruned``, ``diverged``, ``failed``, ``running``, ``paused`` or ``waiting``."""
+        """The state of its history; ``pruned`` where halving ended it, ``waiting`` where nothing has begun."""
         if self.pruning is not None:
             return "pruned"
         if self.history is None:
@@ -39,8 +39,13 @@ class TrialProgress:
 
     @property
     def is_done(self) -> bool:
-        """Whether the trial needs no more work: it completed, was pruned, or diverged and would diverge again."""
-        return self.state in ("completed", "pruned", "diverged") and not self.is_behind
+        """Whether the trial needs no more work."""
+        return self.has_ended and not self.is_behind
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether its end is known: it completed, was pruned, or would diverge or be infeasible again."""
+        return self.state in ("completed", "pruned", *WITHOUT_RESULT)
 
     @property
     def is_behind(self) -> bool:
@@ -79,6 +84,11 @@ class RunProgress:
     def failed(self) -> int:
         """Number of trials whose last attempt failed and that would be retried."""
         return sum(trial.state == "failed" for trial in self.trials)
+
+    @property
+    def infeasible(self) -> tuple[TrialProgress, ...]:
+        """The trials that do not fit the memory of a GPU, even alone on it."""
+        return tuple(trial for trial in self.trials if trial.state == "infeasible")
 
     @property
     def total(self) -> int:

@@ -6,6 +6,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from study.journal.state import TrialState
 from study.plan.plan import PlannedTrial, StudyPlan
 
 _GPU_PARTS = 10_000
@@ -14,10 +15,20 @@ _GPU_PARTS = 10_000
 
 @dataclass(frozen=True)
 class WorkUnit:
-    """One trial to train until ``until_epoch`` epochs are done (a rung), or to its end if that is None."""
+    """One trial to train until ``until_epoch`` epochs are done (a rung), or to its end if that is None.
+
+    ``alone``: on a whole GPU, which it has to itself.
+    """
 
     trial: PlannedTrial
     until_epoch: int | None = None
+    alone: bool = False
+
+    @classmethod
+    def of(cls, trial: PlannedTrial, states: Mapping[str, TrialState], until_epoch: int | None = None) -> WorkUnit:
+        """Return the unit of a trial in its present state: alone, if it has run out of GPU memory before."""
+        state = states.get(trial.trial_id)
+        return cls(trial, until_epoch, alone=state is not None and state.history.needs_a_whole_gpu)
 
 
 @dataclass(frozen=True)
@@ -56,6 +67,10 @@ class Resources:
 
 
 def shares_of(plan: StudyPlan, packing: Packing) -> dict[str, Share]:
-    """Return the share of every arm, by arm id: that of its packing, else what the study file says."""
+    """Return the share of every arm, by arm id: the number in the study file, else that of its packing.
+
+    Without either, a trial takes a whole GPU on the device ``cuda``, and none elsewhere.
+    """
     asked = Share.of(plan.gpus)
-    return {arm.arm.arm_id: packing.get(arm.arm.arm_id, asked) for arm in plan.arms}
+    packed = packing if asked.gpus and plan.definition.resources.gpus == "auto" else {}
+    return {arm.arm.arm_id: packed.get(arm.arm.arm_id, asked) for arm in plan.arms}

@@ -46,7 +46,8 @@ class RunRequest:
         address: address of a Ray cluster (``auto``: the one running on this machine); None starts one on this machine.
         workers: maximum number of concurrent trials; None uses the study's setting, or as many as fit.
         tracking: whether to keep MLflow up to date.
-        retrain: whether to retrain trials whose results no longer count or that lack the requested monitoring.
+        retrain: whether to retrain trials whose results no longer count, that lack the requested monitoring, or that
+            did not fit a GPU.
     """
 
     address: str | None = None
@@ -87,6 +88,7 @@ class RunResult:
             "completed": trials.completed,
             "pruned": trials.pruned,
             "diverged": trials.diverged,
+            "infeasible": trials.infeasible,
             "failed": trials.failed,
             "waiting": trials.waiting,
         }
@@ -166,7 +168,8 @@ def _write_study(target: Target, plan: StudyPlan, *, retrain: bool) -> None:
     if retrain and earlier_results(folder, plan.data_fingerprint, plan.device.kind) is not None:
         keep_aside(folder)
     if retrain:
-        train_again(unmonitored(read_progress(folder, plan)), folder)
+        progress = read_progress(folder, plan)
+        train_again((*unmonitored(progress), *progress.infeasible), folder)
     write_plan(plan, folder)  # first, since it may refuse the folder
     write_study_as_run(target.definition, folder)
 
@@ -205,7 +208,11 @@ def _behind(target: Target) -> str:
 
 def _verdict(target: Target, summary: RunSummary) -> Iterator[str]:
     for arm in summary.arms_without_choice:
-        yield f"{arm}: none of its tune trials ended with a finite objective, so it has no confirm trials"
+        if arm in summary.infeasible_arms:
+            why = f"fits the memory of a GPU, even alone on it (larger GPUs: {target.command('run', '--retrain')})"
+        else:
+            why = "ended with a finite objective"
+        yield f"{arm}: none of its tune trials {why}, so it has no confirm trials"
     if summary.complete:
         return
     for stopped in summary.stopped:

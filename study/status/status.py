@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from study.html import html_table
 from study.journal.failures import signature
+from study.journal.history import WITHOUT_RESULT
 from study.plan.cost import concurrent_trials
 from study.plan.plan import PlannedArm
 from study.run_folder.driver import Driver
@@ -37,7 +38,7 @@ class RunningTrial:
 
 @dataclass(frozen=True)
 class FailedTrial:
-    """A trial whose last attempt failed. ``final``: it diverged, and would again; the others are retried by ``run``.
+    """A trial whose last attempt failed. ``final``: it diverged or is infeasible; the others are retried by ``run``.
 
     ``signature`` is the same for failures of the same cause, see ``study.journal.failures``.
     """
@@ -80,7 +81,7 @@ class ArmStatus:
 
 @dataclass(frozen=True)
 class StudyStatus:
-    """The whole run. ``done`` counts completed, pruned and diverged trials: nothing is left to do for them.
+    """The whole run. ``done`` counts trials that have ended for good: nothing is left to do for them.
 
     ``objective`` says what the arms' objectives are; ``interrupted`` are trials that were running when their driver
     ended; ``done_last_hour`` is a part of ``done``.
@@ -161,9 +162,9 @@ def study_status(
         arms=tuple(_arm(progress, arm, state, driver) for arm, state in progress.arms),
         running=running,
         interrupted=interrupted,
-        failed=tuple(_failed(trial) for trial in progress.trials if trial.state in ("failed", "diverged")),
+        failed=tuple(_failed(trial) for trial in progress.trials if trial.state in ("failed", *WITHOUT_RESULT)),
         torn_lines=sum(history.torn for history in histories),
-        behind=sum(trial.is_behind for trial in progress.trials if trial.state in ("completed", "pruned", "diverged")),
+        behind=sum(trial.has_ended and trial.is_behind for trial in progress.trials),
         done_last_hour=sum(now - end <= _RECENT_S for end in ends),
         seconds_left=seconds_left(progress, workers or _workers(progress, running), now),
         results_version=progress.plan.results_version,
@@ -227,6 +228,6 @@ def _failed(progress: TrialProgress) -> FailedTrial:
         kind=last["kind"],
         message=" ".join(str(last["message"]).split()),
         attempts=history.attempts if history else 0,
-        final=progress.state == "diverged",
+        final=progress.state in WITHOUT_RESULT,
         signature=signature(last),
     )

@@ -37,6 +37,7 @@ _STATUS = {
     "pruned": "KILLED",
     "completed": "FINISHED",
     "diverged": "FAILED",
+    "infeasible": "FAILED",
     "failed": "FAILED",
 }
 TAG_LENGTH = 5000

@@ -20,16 +20,18 @@ from typing import Any, Literal
 
 from filelock import FileLock, Timeout
 
+from results.tables.schema import INFEASIBLE
 from study.definition.secrets import redact
 from study.errors import system_error_line
-from study.journal.history import State
+from study.journal.history import WITHOUT_RESULT, State, state_after_failure
 from study.journal.journal import JournalWriter
 from study.journal.state import TrialState, read_state
 from study.layout import RunFolder, TrialFolder, dataset_cache
 from study.schedule.hang_watch import ended_when_hung
 from trainables.config.trial import TrialConfig
 from trainables.data import require_fingerprint
-from trainables.failures import DiskFullError, TrialFailure
+from trainables.failures import DeviceOutOfMemoryError, DiskFullError, TrialFailure
+from trainables.foundation.device_share import sharing_device
 from trainables.foundation.files import naming
 from trainables.outcome import EpochRecord, TrialOutcome, mean_over_tasks
 
@@ -60,6 +62,8 @@ class WorkOrder:
         runner: ``module:function`` with the signature of ``trainables.run.run_trial``.
         hang_after_s: without a sign of life the worker is ended after so many seconds; None never.
         environment: variables of the worker, the same in all orders of a run.
+        gpus: GPUs that the worker has: a part of one, or whole ones; 0 on other devices.
+        alone: whether that is a whole one, since the trial has run out of memory on a part of it.
     """
 
     folder: str
@@ -70,6 +74,8 @@ class WorkOrder:
     runner: str = RUN_TRIAL
     hang_after_s: float | None = None
     environment: dict[str, str] = field(default_factory=dict)
+    gpus: float = 0.0
+    alone: bool = False
 
     @property
     def trial_id(self) -> str:
@@ -87,7 +93,7 @@ class WorkOrder:
 
 
 def execute(order: WorkOrder) -> State:
-    """Run the unit and journal it; return the trial's state: ``completed``, ``paused`` or ``diverged``.
+    """Run the unit and journal it; return its trial's state: ``completed``, ``paused``, ``diverged`` or ``infeasible``.
 
     A trial has one writer at a time: the lock also keeps out a worker that outlived its killed driver. Work that the
     journal shows as done is not done again.
@@ -145,7 +151,8 @@ def _attempt(order: WorkOrder, folder: TrialFolder, journal: JournalWriter, stat
     config = TrialConfig.model_validate(order.planned["config"])
     try:
         require_fingerprint(config.data, config.data_seed, order.planned["data_fingerprint"], dataset_cache())
-        with naming(folder.path), ended_when_hung(folder.hang, order.hang_after_s):
+        share = min(1.0, order.gpus) or 1.0  # without GPUs, trials share no device
+        with naming(folder.path), ended_when_hung(folder.hang, order.hang_after_s), sharing_device(share):
             for until_epoch in (*_rungs_to_tell_again(state, order.until_epoch), order.until_epoch):
                 outcome = _load(order.runner)(
                     config,
@@ -155,14 +162,25 @@ def _attempt(order: WorkOrder, folder: TrialFolder, journal: JournalWriter, stat
                     until_epoch=until_epoch,
                 )
     except Exception as error:
-        kind = failure_kind(error)
-        text = redact("".join(traceback.format_exception(error)))
-        if kind != "diverged" or history.state != "diverged":  # one that only caught up has said it already
-            journal.append("failed", kind=kind, message=redact(_message(error)), traceback=text, epoch=done)
-        if kind == "diverged":
-            return "diverged"
-        raise TrialFailedError(f"trial {order.trial_id}: {kind}: {error}") from error
+        failure = _failure(order, error)
+        end = state_after_failure(failure)
+        if end not in WITHOUT_RESULT or end != history.state:  # one that only caught up has said it already
+            journal.append("failed", **failure, epoch=done)
+        if end in WITHOUT_RESULT:
+            return end
+        raise TrialFailedError(f"trial {order.trial_id}: {failure['kind']}: {error}") from error
     return _journal_outcome(order, journal, outcome, state)
+
+
+def _failure(order: WorkOrder, error: Exception) -> dict[str, Any]:
+    """Return the fields of the ``failed`` event; running out of a GPU's memory also says whether it was shared."""
+    text = redact("".join(traceback.format_exception(error)))
+    failure = {"kind": failure_kind(error), "message": redact(_message(error)), "traceback": text}
+    if order.gpus and isinstance(error, DeviceOutOfMemoryError):
+        share = f"{order.gpus:g} of a GPU" if order.gpus < 1 else "a whole GPU"
+        told = f"{INFEASIBLE}, alone on a GPU" if order.alone else f"with {share}, tried again alone"
+        failure |= {"message": f"{told}: {failure['message']}", "alone": order.alone}
+    return failure
 
 
 def _rungs_to_tell_again(state: TrialState, until_epoch: int | None) -> list[int]:

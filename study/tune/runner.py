@@ -22,6 +22,7 @@ from study.journal.failures import one_line, signature
 from study.journal.state import read_states
 from study.layout import RunFolder
 from study.plan.plan import StudyPlan
+from study.schedule.design import is_infeasible
 from study.schedule.dispatch import Dispatcher
 from study.schedule.units import Packing, WorkUnit
 from study.schedule.workload import Workload
@@ -65,6 +66,8 @@ class RunSummary:
         arms_without_choice: arms of which no tune trial had a finite objective, by name.
         interrupted: whether Ctrl-C ended the run.
         stopped: arms whose first trials ended in equal failures, by failure.
+        infeasible: trials that do not fit the memory of a GPU, even alone on it.
+        infeasible_arms: those of ``arms_without_choice`` of whose tune trials none fits.
     """
 
     completed: int
@@ -75,6 +78,8 @@ class RunSummary:
     arms_without_choice: tuple[str, ...]
     interrupted: bool
     stopped: tuple[StoppedArms, ...] = ()
+    infeasible: int = 0
+    infeasible_arms: tuple[str, ...] = ()
 
     @property
     def complete(self) -> bool:
@@ -227,6 +232,8 @@ def _tune(
             options.runner,
             resources.hang_after_s,
             environment,
+            dispatcher.resources(unit).gpus,
+            unit.alone,
         )
 
     def changed() -> None:
@@ -258,7 +265,8 @@ def _summary(dispatcher: Dispatcher, *, interrupted: bool) -> RunSummary:
     arms = dispatcher.arms.values()
     workload = dispatcher.workload()
     ids = {trial.trial_id for arm in arms for trial in (*arm.tune, *arm.confirm)}
-    ended = [dispatcher.states[trial_id].history.state for trial_id in ids & dispatcher.states.keys()]
+    states = dispatcher.states
+    ended = [states[trial_id].history.state for trial_id in ids & states.keys()]
     pruned = sum(len(arm.pruned) for arm in arms)
     return RunSummary(
         completed=ended.count("completed"),
@@ -269,6 +277,8 @@ def _summary(dispatcher: Dispatcher, *, interrupted: bool) -> RunSummary:
         arms_without_choice=tuple(arm.tune[0].arm.name for arm in arms if arm.failure),
         interrupted=interrupted,
         stopped=_stopped(dispatcher),
+        infeasible=ended.count("infeasible"),
+        infeasible_arms=tuple(arm.tune[0].arm.name for arm in arms if arm.failure and is_infeasible(arm, states)),
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import sys
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -166,7 +167,8 @@ class Simulation:
 
     def order(self, unit: WorkUnit) -> WorkOrder:
         event = unit.trial.planned_event(self.plan.definition.name)
-        return WorkOrder(str(self.folder.path), event, unit.until_epoch, "triplet_accuracy", "query", self.runner)
+        order = WorkOrder(str(self.folder.path), event, unit.until_epoch, "triplet_accuracy", "query", self.runner)
+        return replace(order, gpus=self.dispatcher.resources(unit).gpus, alone=unit.alone)
 
     def finish(self, unit: WorkUnit) -> None:
         try:

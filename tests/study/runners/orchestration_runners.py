@@ -14,8 +14,11 @@ import signal
 import time
 from pathlib import Path
 
+import torch
+
 from trainables.config.trial import TrialConfig
 from trainables.failures import DivergedError, typed_failures
+from trainables.foundation.device_share import device_share
 from trainables.foundation.pulse import beat
 from trainables.outcome import EpochRecord, TaskMetric, TrialOutcome
 
@@ -136,3 +139,33 @@ def note_niceness(config, *, workspace: Path, **parts) -> TrialOutcome:
 def find_the_disk_full(config, *, workspace: Path, **parts) -> TrialOutcome:
     """Find no room for the checkpoint, as ``write`` says it: without the name of a file."""
     raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+@typed_failures(torch.OutOfMemoryError)
+def fill_the_share(config, *, workspace: Path, **parts) -> TrialOutcome:
+    """Need more than half of a GPU; check that the whole one is there for it alone, and no other batch."""
+    with (workspace / "shares").open("a") as shares:
+        shares.write(f"{device_share()}\n")
+    if device_share() <= 0.5:
+        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.")
+    return train(config, workspace=workspace, **parts)
+
+
+@typed_failures(torch.OutOfMemoryError)
+def fit_no_gpu_with_modulation(config, **parts) -> TrialOutcome:
+    """Need more than a GPU has in arms with modulation."""
+    if config.modulation.points:
+        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 TiB.")
+    return train(config, **parts)
+
+
+@typed_failures(torch.OutOfMemoryError)
+def fit_no_gpu_later_on(config, *, report, **parts) -> TrialOutcome:
+    """Run out of memory in the last epoch of trials with modulation."""
+
+    def report_until_it_is_full(record: EpochRecord) -> None:
+        if config.modulation.points and record.epoch == config.optimization.epochs:
+            raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 TiB.")
+        report(record)
+
+    return train(config, report=report_until_it_is_full, **parts)

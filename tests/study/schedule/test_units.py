@@ -25,19 +25,30 @@ def test_a_share_that_the_study_asks_for_says_how_many_fit(gpus, at_once):
     assert Share.of(gpus) == Share(gpus, at_once)
 
 
-def test_what_the_study_asks_for_holds_where_nothing_was_packed(make_plan):
-    plan = make_plan(resources={"gpus": 0.5})
+ON_GPUS = {"compute": {"device": "cuda"}}
+
+
+def test_an_arm_takes_what_was_packed_or_a_whole_gpu(make_plan):
+    plan = make_plan(**ON_GPUS)
     first, *others = (arm.arm.arm_id for arm in plan.arms)
-    assert shares_of(plan, {first: Share.packed(4)}) == {
-        first: Share(0.25, 4),
-        **dict.fromkeys(others, Share(0.5, 2)),
-    }
+    shares = shares_of(plan, {first: Share.packed(4)})
+    assert shares == {first: Share(0.25, 4), **dict.fromkeys(others, Share(1, 1))}
+
+
+@pytest.mark.parametrize(
+    ("settings", "share"),
+    [({**ON_GPUS, "resources": {"gpus": 0.5}}, Share(0.5, 2)), ({"resources": {"gpus": 0}}, Share(0)), ({}, Share(0))],
+)
+def test_what_was_packed_counts_on_gpus_and_where_the_study_names_no_number(make_plan, settings, share):
+    plan = make_plan(**settings)
+    packing = {arm.arm.arm_id: Share.packed(8) for arm in plan.arms}
+    assert set(shares_of(plan, packing).values()) == {share}
 
 
 def test_units_reserve_the_share_of_their_arm_and_the_cpus_of_the_study(make_plan, simulate):
-    dispatcher = simulate(make_plan(resources={"cpus": 2})).dispatcher
-    assert dispatcher.kinds_of_resources == {Resources(2, 0)}
+    dispatcher = simulate(make_plan(resources={"cpus": 2}, **ON_GPUS)).dispatcher
+    assert dispatcher.kinds_of_resources == {Resources(2, 1)}
     unit = dispatcher.next_unit()
     dispatcher.pack({unit.trial.arm.arm_id: Share.packed(8)})
     assert dispatcher.resources(unit) == Resources(2, 0.125)
-    assert dispatcher.kinds_of_resources == {Resources(2, 0), Resources(2, 0.125)}
+    assert dispatcher.kinds_of_resources == {Resources(2, 1), Resources(2, 0.125)}
