@@ -13,6 +13,7 @@ from trainables.config.network import NetworkConfig
 from trainables.config.registries import BALANCERS
 from trainables.config.trial import TrialConfig
 from trainables.evaluation.measure import LabelsAndTriplets, check_measurable
+from trainables.losses.balancing import BalancingSetup, build_balancer
 from trainables.networks.backbones import build_backbone
 from trainables.networks.backbones.pretrained import check_pretrained
 from trainables.networks.multi_task import assemble_model
@@ -20,6 +21,7 @@ from trainables.sampling.batch import TrainingLabels
 from trainables.sampling.batches import build_batches
 from trainables.sampling.triplets import TripletPool
 from trainables.sources.source import SPLITS, Labels
+from trainables.training.steps.capture import why_not_static
 
 LOSS_WEIGHTING = frozenset(("equal", "rlw", "dwa", "uncertainty", "famo"))
 """Our own methods that use the losses; the others use the gradients of the shared parameters."""
@@ -81,6 +83,19 @@ def check_something_to_train(config: TrialConfig) -> None:
             f"balancing: {method} balances the gradients of shared parameters, but all parameters of {network!r} are"
             f" frozen; methods that do not need them: {', '.join(sorted(LOSS_WEIGHTING))}"
         )
+
+
+def why_not_captured(config: TrialConfig) -> str | None:
+    """Return why trials like this one do not replay their steps from a CUDA graph; None if they do, if CUDA allows.
+
+    Raises:
+        ValueError: the model cannot be built.
+    """
+    if config.compute.graph == "never":
+        return "compute.graph is never"
+    model = assemble_model(config)
+    setup = BalancingSetup(config.balancing, config.train_seed, config.data.image_size)
+    return why_not_static(config, model, build_balancer(model, setup))
 
 
 def check_start_weights(network: NetworkConfig, image_size: int) -> None:

@@ -27,7 +27,8 @@ class StudyCost:
         tune_trials: maximum per arm; arms with fewer effective hyperparameters may have fewer.
         confirm_trials: of every arm.
         epochs: maximum per arm over all its trials; with halving, the expected number.
-        concurrent: concurrent trials on this machine.
+        concurrent: concurrent trials on this machine, of the arm with most.
+        at_once: concurrent trials of each arm by arm id, as if they were of this arm alone.
         disk_bytes: weights of all trials, checkpoints of those in flight, decoded images.
         seconds: work of each arm by arm id; None if durations are unknown.
         source: source of the seconds.
@@ -38,6 +39,7 @@ class StudyCost:
     confirm_trials: int
     epochs: int
     concurrent: int
+    at_once: dict[str, int]
     disk_bytes: int
     seconds: dict[str, float] | None
     source: TimeSource | None
@@ -45,13 +47,28 @@ class StudyCost:
     @property
     def wall_seconds(self) -> float | None:
         """Expected duration of the whole study on this machine."""
-        return None if self.seconds is None else sum(self.seconds.values()) / self.concurrent
+        if self.seconds is None:
+            return None
+        return sum(seconds / self.at_once[arm_id] for arm_id, seconds in self.seconds.items())
 
 
-def study_cost(plan: StudyPlan, epoch_seconds: Mapping[str, float] | None, source: TimeSource | None) -> StudyCost:
-    """Return the cost of the study, given the seconds per epoch by arm id, if known."""
+def study_cost(
+    plan: StudyPlan,
+    epoch_seconds: Mapping[str, float] | None,
+    source: TimeSource | None,
+    at_once: Mapping[str, int] | None = None,
+) -> StudyCost:
+    """Return the cost of the study.
+
+    Args:
+        plan: the study.
+        epoch_seconds: seconds per epoch of a trial by arm id, if known.
+        source: of the seconds.
+        at_once: concurrent trials by arm id; None takes as many as there are CPUs for.
+    """
     definition = plan.definition
-    concurrent = concurrent_trials(definition)
+    together = dict(at_once or dict.fromkeys((arm.arm.arm_id for arm in plan.arms), concurrent_trials(definition)))
+    concurrent = max(together.values())
     tune, confirm = {arm.arm.arm_id: plan.tune_trials(arm) for arm in plan.arms}, len(definition.confirm.seeds)
     epochs = {arm_id: expected_epochs(definition, trials) for arm_id, trials in tune.items()}
     weights = [arm.storage.bytes_fp32 for arm in plan.arms]
@@ -64,6 +81,7 @@ def study_cost(plan: StudyPlan, epoch_seconds: Mapping[str, float] | None, sourc
         confirm_trials=confirm,
         epochs=max(epochs.values()),
         concurrent=concurrent,
+        at_once=together,
         disk_bytes=disk,
         seconds=seconds,
         source=source if seconds else None,

@@ -11,6 +11,8 @@ from search_spaces.block import FACTORS
 from study.definition.validation import error_context
 from study.html import html_table
 from study.layout import RunFolder, dataset_cache
+from study.packing.outlook import Outlook, outlook
+from study.packing.record import read_packing
 from study.plan.checks import refuse_untrainable
 from study.plan.cost import StudyCost, TimeSource, study_cost
 from study.plan.foresight import foreseen
@@ -55,6 +57,7 @@ class Preview:
         cost: trials, disk space, and time if known.
         known: results of an earlier run.
         warnings: warnings about machine, images and labels.
+        outlook: how the trials will run on GPUs; None for a study that does not.
         probe: the command or call that times a few steps of every arm.
     """
 
@@ -62,6 +65,7 @@ class Preview:
     cost: StudyCost
     known: KnownResults
     warnings: tuple[str, ...]
+    outlook: Outlook | None
     probe: str
 
     @property
@@ -101,6 +105,7 @@ class Preview:
             "bytes": size(storage.bytes_fp32),
             "multiply-adds": scaled(storage.multiply_adds_per_image),
             "vectors": count(storage.embeddings_per_image),
+            **({} if self.outlook is None else self.outlook.row(index)),
             **({"work": duration(self.cost.seconds[arm.arm_id])} if self.cost.seconds else {}),
         }
 
@@ -135,6 +140,7 @@ class Preview:
             f"duplicate combinations left out: {plan.duplicates}",
             f"tasks: {len(definition.data.tasks)}: {', '.join(definition.data.tasks)}",
             f"disk: about {size(cost.disk_bytes)} (weights, checkpoints, decoded images)",
+            *(() if self.outlook is None else self.outlook.lines()),
         )
 
     def _time(self) -> str:
@@ -142,14 +148,14 @@ class Preview:
         if cost.wall_seconds is None:
             return f"time: not known before the first trial has finished; a short timed probe: {self.probe}"
         return (
-            f"time: about {duration(cost.wall_seconds)} for the whole study with {cost.concurrent} trials at once here"
-            f" (from the {cost.source})"
+            f"time: about {duration(cost.wall_seconds)} for the whole study with {_range(cost.at_once.values())}"
+            f" trials at once here (from the {cost.source})"
         )
 
     def to_dict(self) -> dict[str, Any]:
         """Return the whole preview as JSON-compatible values."""
         plan, figures = self.plan, asdict(self.cost)
-        seconds = figures.pop("seconds") or {}
+        seconds, at_once = figures.pop("seconds") or {}, figures.pop("at_once")
         return {
             "study": plan.definition.name,
             "data_fingerprint": plan.data_fingerprint,
@@ -158,6 +164,7 @@ class Preview:
             "trials_trained_again": self.known.trained_again,
             "trials_without_monitoring": self.known.lack_monitoring,
             "results_version": plan.results_version,
+            "device": plan.device.kind,
             "run_folder": str(self.known.folder.path),
             "wall_seconds": self.cost.wall_seconds,
             **figures,
@@ -166,8 +173,10 @@ class Preview:
                     **arm.arm.to_dict(),
                     "storage": arm.storage.rows(plan.definition.name, arm.arm.arm_id, arm.arm.name),
                     "seconds": seconds.get(arm.arm.arm_id),
+                    "trials_at_once": at_once[arm.arm.arm_id],
+                    **({} if self.outlook is None else self.outlook.arms[index].to_dict()),
                 }
-                for arm in plan.arms
+                for index, arm in enumerate(plan.arms)
             ],
             "warnings": self.warnings,
         }
@@ -196,14 +205,23 @@ def preview(target: Target, *, probe: bool = False) -> Preview:
         _refuse_unfit_images(plan)
     known = _known_from_run(target, plan)
     seconds, source = known.seconds, known.source
-    if probe:
+    runs = outlook(plan, read_packing(target.folder))
+    if runs is not None and seconds is None:
+        seconds, source = runs.epoch_seconds, "probe"
+    if probe and (runs is None or runs.epoch_seconds is None):
         from study.status.timing import probed_epoch_seconds
 
         with target.named():
             seconds, source = probed_epoch_seconds(plan), "probe"
     with target.named():
         warnings = foreseen(plan)
-    return Preview(plan, study_cost(plan, seconds, source), known, warnings, target.command("plan", "--probe"))
+    cost = study_cost(plan, seconds, source, None if runs is None else runs.at_once)
+    return Preview(plan, cost, known, warnings, runs, target.command("plan", "--probe"))
+
+
+def _range(numbers: Iterable[int]) -> str:
+    low, high = min(known := tuple(numbers)), max(known)
+    return f"{low}" if low == high else f"{low} to {high}"
 
 
 def _refuse_unfit_images(plan: StudyPlan) -> None:

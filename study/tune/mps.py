@@ -66,10 +66,9 @@ def service_on(nodes: list[str], place: MpsPlace, notice: Notice) -> Iterator[Se
     import ray
     from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
+    actor: Any = ray.remote(_Keeper)
     keepers = [
-        ray.remote(_Keeper)
-        .options(num_cpus=0, scheduling_strategy=NodeAffinitySchedulingStrategy(node, soft=False))
-        .remote(place)
+        actor.options(num_cpus=0, scheduling_strategy=NodeAffinitySchedulingStrategy(node, soft=False)).remote(place)
         for node in nodes
     ]
     obstacles = list(filter(None, ray.get([keeper.start.remote() for keeper in keepers])))

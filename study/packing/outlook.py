@@ -1,0 +1,166 @@
+"""How the trials of a study on GPUs will run, arm by arm: step, trials at once, and the time that probes let expect."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from study.packing.decision import decide, probes_on, shape_of
+from study.packing.measurement import Packing
+from study.packing.probe import MOST_PROCESSES
+from study.packing.record import PackingRecord, ProbedArm
+from study.plan.cost import usable_cpus
+from study.plan.device import gpus_of_this_machine
+from study.plan.plan import PlannedArm, StudyPlan
+
+_NAMED = 6
+"""Arms named in a line; the rest are counted."""
+
+
+@dataclass(frozen=True)
+class ArmOutlook:
+    """How the trials of an arm will run.
+
+    Attributes:
+        arm: the arm.
+        obstacle: why its steps are no CUDA graph; None if they are, if CUDA allows.
+        probed: its probes, one per type of accelerator.
+        mps: whether the run will use the Multi-Process Service, where it can.
+    """
+
+    arm: PlannedArm
+    obstacle: str | None
+    probed: tuple[ProbedArm, ...]
+    mps: bool
+
+    @property
+    def packings(self) -> dict[str, Packing]:
+        """How its trials share an accelerator, by type, where a probe has measured it."""
+        found = {probed.accelerator: probed.packing([self.mps]) or probed.packing() for probed in self.probed}
+        return {name: packing for name, packing in found.items() if packing is not None}
+
+    @property
+    def processes(self) -> int:
+        """Trials on one GPU: as on the type that holds fewest; 1 without a probe."""
+        return min((packing.processes for packing in self.packings.values()), default=1)
+
+    @property
+    def epoch_seconds(self) -> float | None:
+        """Expected seconds per epoch of one trial among those that share a GPU, by the slowest type probed."""
+        every = self.arm.config.evaluation.validate_every
+        seconds = [
+            probed.probe.steps_per_epoch * packing.processes / packing.steps_per_second
+            + probed.probe.validation_seconds / every
+            for probed in self.probed
+            if (packing := self.packings.get(probed.accelerator)) is not None
+        ]
+        return max(seconds, default=None)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return JSON values."""
+        return {
+            "graph": self.obstacle is None,
+            "no_graph_because": self.obstacle,
+            "packing": {name: asdict(packing) for name, packing in self.packings.items()},
+        }
+
+
+@dataclass(frozen=True)
+class Outlook:
+    """How a study's trials will run on GPUs.
+
+    Attributes:
+        plan: the study, on the device ``cuda``.
+        arms: its arms, in order.
+        gpus: of this machine.
+    """
+
+    plan: StudyPlan
+    arms: tuple[ArmOutlook, ...]
+    gpus: int
+
+    @property
+    def at_once(self) -> dict[str, int]:
+        """Concurrent trials on this machine by arm id; on one GPU, if it has none itself."""
+        return {arm.arm.arm.arm_id: self._at_once(arm) for arm in self.arms}
+
+    @property
+    def epoch_seconds(self) -> dict[str, float] | None:
+        """Seconds per epoch of a trial by arm id; None unless every arm was probed."""
+        found = {arm.arm.arm.arm_id: arm.epoch_seconds for arm in self.arms}
+        known = {arm_id: seconds for arm_id, seconds in found.items() if seconds is not None}
+        return known if len(known) == len(found) else None
+
+    def row(self, index: int) -> dict[str, str]:
+        """Return the columns of an arm: column titles as keys and plain text as values."""
+        arm = self.arms[index]
+        rates = [f"{packing.images_per_second:,.0f}" for packing in arm.packings.values()]
+        return {
+            "step": "graph" if arm.obstacle is None else "eager",
+            "on a GPU": ", ".join(self._held(arm)),
+            **({"images/s": ", ".join(rates) or "-"} if any(each.packings for each in self.arms) else {}),
+        }
+
+    def lines(self) -> Iterator[str]:
+        """Yield what the columns mean, and why steps of some arms are no graph."""
+        obstacles: dict[str, list[str]] = {}
+        for arm in self.arms:
+            if arm.obstacle is not None:
+                obstacles.setdefault(arm.obstacle, []).append(arm.arm.arm.name)
+        yield f"device: cuda, precision {self.plan.definition.compute.precision}; on a GPU: trials that share one"
+        unknown = [arm.arm.arm.name for arm in self.arms if not arm.packings]
+        if unknown and probes_on(self.plan):
+            yield f"to be probed, in the next run before their first trials: {_listed(unknown)}"
+        for obstacle, names in obstacles.items():
+            yield f"step not captured as a CUDA graph: {obstacle} ({_listed(names)})"
+
+    def _held(self, arm: ArmOutlook) -> Iterator[str]:
+        if not probes_on(self.plan):
+            yield f"{_per_gpu(self.plan.gpus):g}"
+        elif not arm.packings:
+            yield "to be probed"
+        for name, packing in arm.packings.items() if probes_on(self.plan) else ():
+            yield f"{packing.processes} ({name}{', MPS' if packing.mps else ''})"
+
+    def _at_once(self, arm: ArmOutlook) -> int:
+        resources, gpus = self.plan.definition.resources, max(1, self.gpus)
+        on_gpus = gpus * arm.processes if probes_on(self.plan) else math.floor(gpus * _per_gpu(self.plan.gpus) + 1e-9)
+        by_cpus = math.floor(usable_cpus() / resources.cpus) if self.gpus else on_gpus
+        return max(1, min(on_gpus, by_cpus, resources.max_concurrent or on_gpus))
+
+
+def outlook(plan: StudyPlan, record: PackingRecord) -> Outlook | None:
+    """Return how the trials of a study on GPUs will run; None for a study on another device."""
+    if plan.device.kind != "cuda":
+        return None
+    from trainables.preflight import why_not_captured
+
+    mps = decide(plan, record, dict.fromkeys(record.accelerators, MOST_PROCESSES), mps=True).mps
+    arms = tuple(
+        ArmOutlook(
+            arm,
+            why_not_captured(arm.config),
+            tuple(
+                found
+                for name in record.accelerators
+                if (found := record.find(arm.arm.arm_id, name, shape_of(plan, arm))) is not None
+            ),
+            mps,
+        )
+        for arm in plan.arms
+    )
+    return Outlook(plan, arms, int(gpus_of_this_machine()))
+
+
+def _per_gpu(gpus: float) -> float:
+    """Return the trials that one GPU holds, which is a part of one where a trial takes several."""
+    if gpus == 0:
+        return 1.0
+    return math.floor(1 / gpus + 1e-9) if gpus <= 1 else 1 / gpus
+
+
+def _listed(names: list[str]) -> str:
+    rest = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
+    return ", ".join(names[:_NAMED]) + rest
