@@ -115,14 +115,23 @@ def _active_counts(
     """
     threshold = torch.where(positive, distances + margin, distances).clamp_min(0)
     keys = _ordered_bits(threshold) * 2 + negative
-    keys = keys.masked_fill(~(positive | negative), torch.iinfo(torch.int64).max)
+    last = torch.full((), torch.iinfo(torch.int64).max, device=keys.device)  # a number would be copied to a device
+    keys = torch.where(positive | negative, keys, last)
     order = keys.argsort(dim=-1)
     negatives_before = negative.gather(-1, order).cumsum(dim=-1)
     positives_before = positive.gather(-1, order).cumsum(dim=-1)
-    nearer = torch.scatter(order, -1, order, negatives_before) * positive
-    passed = torch.scatter(order, -1, order, positives_before)
+    nearer = _scattered(order, negatives_before) * positive
+    passed = _scattered(order, positives_before)
     farther = (positive.sum(dim=-1, keepdim=True) - passed) * negative
     return nearer, farther
+
+
+def _scattered(order: torch.Tensor, values: torch.Tensor) -> torch.Tensor:
+    """Return the values at the places they were taken from, in the memory order of ``order``.
+
+    The memory order decides the order of the sums over pairs, and with it the last bits of a loss.
+    """
+    return torch.empty_like(order).copy_(torch.scatter(order, -1, order, values))
 
 
 def _ordered_bits(values: torch.Tensor) -> torch.Tensor:

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch.nn.functional import normalize
 
-from trainables.losses.triplet import batch_triplet_loss, triplet_margin_loss
+from trainables.losses.triplet import _active_counts, _valid_pairs, batch_triplet_loss, triplet_margin_loss
 
 
 def cube_loss(embeddings, labels, margin):
@@ -162,3 +162,12 @@ def test_is_much_faster_than_the_cube():
             runs.append(time.perf_counter() - start)
         times[loss] = min(runs)
     assert times[batch_triplet_loss] * 3 < times[cube_loss]
+
+
+def test_counts_keep_the_memory_order_of_the_masks():
+    """Sums over pairs run in memory order: another one would change the last bits of every loss on the CPU."""
+    labels = torch.tensor([[0, 1], [0, 0], [1, 1], [1, 0]])
+    positive, negative = _valid_pairs(labels)
+    distances = torch.rand(2, 4, 4, generator=torch.Generator().manual_seed(0))
+    assert not positive.is_contiguous()
+    assert _active_counts(distances, positive, negative, 0.2)[0].stride() == positive.stride()
