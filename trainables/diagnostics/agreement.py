@@ -59,12 +59,12 @@ def stage_agreement(gradients: Sequence[Tensor], steps: Sequence[Tensor]) -> Sta
         pairs.append(cosines.masked_fill(~(wants[:, None] & wants[None]), torch.nan))
         updates.append(torch.einsum("tkf,kf->tk", wanted, done).masked_fill(~(wants & moved), torch.nan))
     cosine, update = torch.cat(pairs, dim=2), torch.cat(updates, dim=1)
-    first, second = torch.triu_indices(len(cosine), len(cosine), offset=1)
+    first, second = torch.triu_indices(len(cosine), len(cosine), offset=1, device=cosine.device)
     between = cosine[first, second]
     return StageAgreement(
-        update=update.nanmean(dim=1),
-        positive_share=(update > 0).sum(dim=1) / (~update.isnan()).sum(dim=1),
-        cosine=cosine.nanmean(dim=2),
+        update=update.nanmean(dim=1).cpu(),
+        positive_share=((update > 0).sum(dim=1) / (~update.isnan()).sum(dim=1)).cpu(),
+        cosine=cosine.nanmean(dim=2).cpu(),
         conflicts=int((between < 0).sum()),
         comparisons=int((~between.isnan()).sum()),
     )
@@ -90,6 +90,6 @@ def conflict_metrics(stage: str, agreements: Sequence[StageAgreement]) -> dict[s
 
 def _directions(vectors: Tensor) -> tuple[Tensor, Tensor]:
     """Return unit vectors (..., F), and which vectors are not zero; in float64, where squares of tiny values fit."""
-    exact = vectors.to("cpu", torch.float64)
+    exact = (vectors.cpu() if vectors.device.type == "mps" else vectors).double()  # mps has no float64
     lengths = exact.norm(dim=-1)
     return exact / lengths.clamp_min(torch.finfo(torch.float64).tiny)[..., None], lengths > 0

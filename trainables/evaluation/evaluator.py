@@ -7,6 +7,7 @@ from torch import Tensor
 from trainables.config.evaluation import EvaluationConfig
 from trainables.config.runtime import ComputeConfig
 from trainables.data import Dataset
+from trainables.data.on_device import all_on_device, belongs_there
 from trainables.data.preprocessing import Preprocessing
 from trainables.evaluation.measure import FrozenSplit, embed_split, freeze_split, retrieval_metrics, triplet_metrics
 from trainables.evaluation.retrieval_metrics import TRIPLET_ACCURACY
@@ -44,6 +45,7 @@ class SplitEvaluator:
         self._dataset = dataset
         self._store = store
         self._frozen: dict[str, FrozenSplit] = {}
+        self._pixels: dict[str, Tensor | None] = {}
 
     def embed(self, model: MultiTaskModel, split: str) -> Tensor:
         """Return the embeddings (T, M, D) of a split.
@@ -51,7 +53,8 @@ class SplitEvaluator:
         Raises:
             DivergedError: an embedding is not finite.
         """
-        embeddings = embed_split(model, self.freeze(split), self._compute, self._preprocessing)
+        frozen = self.freeze(split)
+        embeddings = embed_split(model, frozen, self._compute, self._preprocessing, self._pixels_of(frozen, model))
         if not embeddings.isfinite().all():
             raise DivergedError(f"embeddings of the {split} images are not finite: a lower learning rate may help")
         return embeddings
@@ -77,3 +80,14 @@ class SplitEvaluator:
                 self._dataset.splits[split], split, self._dataset.tasks, self._settings, self._store
             )
         return self._frozen[split]
+
+    def _pixels_of(self, split: FrozenSplit, model: MultiTaskModel) -> Tensor | None:
+        """Return the validation images on an accelerator, where they stay from epoch to epoch if they fit."""
+        device = next(model.parameters()).device
+        if split.name != VALIDATION or device.type == "cpu":
+            return None
+        if split.name not in self._pixels:
+            size = split.images[:1].nbytes * len(split.rows)
+            there = belongs_there(size, self._compute.data_on_device, device)
+            self._pixels[split.name] = all_on_device(split.images[split.rows], device) if there else None
+        return self._pixels[split.name]

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from trainables.config.evaluation import EvaluationConfig
 from trainables.config.runtime import ComputeConfig
-from trainables.data.preprocessing import Preprocessing, to_network_input
+from trainables.data.preprocessing import Preprocessing, preprocessed, to_device
 from trainables.evaluation.retrieval_metrics import (
     RANK_METRICS,
     TRIPLET_ACCURACY,
@@ -186,12 +186,24 @@ def evaluate(
 
 
 def embed_split(
-    model: Embedder, split: FrozenSplit, compute: ComputeConfig, preprocessing: Preprocessing
+    model: Embedder,
+    split: FrozenSplit,
+    compute: ComputeConfig,
+    preprocessing: Preprocessing,
+    pixels: torch.Tensor | None = None,
 ) -> torch.Tensor:
-    """Return float32 embeddings (T, M, D) of the split's evaluated images on the CPU.
+    """Return float32 embeddings (T, M, D) of the split's evaluated images: on the model's device if that is CUDA.
 
-    Embeds chunk by chunk in inference mode with running statistics, then restores the model's training mode. Memory
-    grows with T x M x D, not with the size of the images.
+    Elsewhere they are on the CPU, which computes the metrics in float64 (mps has none). Embeds chunk by chunk in
+    inference mode with running statistics, then restores the model's training mode. Memory grows with T x M x D, not
+    with the size of the images.
+
+    Args:
+        model: On any device.
+        split: What to embed.
+        compute: Precision and memory layout.
+        preprocessing: Converts pixels to the network's input.
+        pixels: The evaluated images (M, H, W, 3), uint8, if they are on the model's device already.
     """
     device = next(iter(model.parameters())).device
     height, width = split.images.shape[1:3]
@@ -203,13 +215,18 @@ def embed_split(
         for start in range(0, len(split.rows), step):
             beat()
             rows = split.rows[start : start + step]
-            part = model.embed_tasks(to_network_input(split.images[rows], device, compute.channels_last, preprocessing))
+            chunk = to_device(split.images[rows], device) if pixels is None else pixels[start : start + step]
+            part = model.embed_tasks(preprocessed(chunk, compute.channels_last, preprocessing))
             if embeddings is None:
-                embeddings = torch.empty(part.shape[0], len(split.rows), part.shape[2])
+                embeddings = torch.empty(part.shape[0], len(split.rows), part.shape[2], device=_kept_on(device))
             embeddings[:, start : start + len(rows)] = part
     if embeddings is None:
         raise ValueError(f"split {split.name!r} has no images")
     return embeddings
+
+
+def _kept_on(device: torch.device) -> torch.device:
+    return device if device.type == "cuda" else torch.device("cpu")
 
 
 def triplet_metrics(embeddings: torch.Tensor, split: FrozenSplit) -> tuple[TaskMetric, ...]:

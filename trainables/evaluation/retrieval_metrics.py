@@ -29,10 +29,16 @@ RANK_METRICS = (*RECALL_DEPTHS, "mean_average_precision", "map_at_r", "r_precisi
 CHUNK_ELEMENTS = 2**19
 """Distances held in memory (about 50 MB with work arrays): memory grows with the gallery, not with its square."""
 
+ACCELERATOR_CHUNK_ELEMENTS = 2**24
+"""The same on an accelerator (about 1 GB), which needs large pieces of work."""
+
+CHUNK_TRIPLETS = 4096
+ACCELERATOR_CHUNK_TRIPLETS = 2**18
+
 ROUNDING = 1e-14
 """Error of a squared distance in float64, relative to the largest squared norm."""
 
-_INFINITY_KEY = np.uint32(0xFF000000)  # bits of +inf, shifted as in `relevant_ranks`; NaN is larger
+_INFINITY_KEY = 0xFF000000  # bits of +inf, shifted as in `relevant_ranks`; NaN is larger
 
 
 @dataclass(frozen=True)
@@ -63,7 +69,13 @@ def check_finite(embeddings: torch.Tensor) -> None:
 
 
 def squared_distances(queries: torch.Tensor, gallery: torch.Tensor) -> NDArray[np.float32]:
-    """Return squared Euclidean distances (Q, G) of embeddings (Q, D) and (G, D).
+    """Return squared Euclidean distances (Q, G) of embeddings (Q, D) and (G, D): see ``squared_distances_there``."""
+    distances: NDArray[np.float32] = squared_distances_there(queries, gallery).cpu().numpy()
+    return distances
+
+
+def squared_distances_there(queries: torch.Tensor, gallery: torch.Tensor) -> torch.Tensor:
+    """Return squared Euclidean distances (Q, G), float32, on the device of the embeddings (Q, D) and (G, D).
 
     They are computed in float64 and rounded once, so that close pairs keep their order (in float32, a^2 + b^2 - 2ab has
     an error of 1e-7, however small the distance). Values indistinguishable from 0 in float64 become 0, so that equal
@@ -72,8 +84,7 @@ def squared_distances(queries: torch.Tensor, gallery: torch.Tensor) -> NDArray[n
     left, right = queries.double(), gallery.double()
     right_squares = right.square().sum(1)
     squares = left.square().sum(1)[:, None] + (right_squares - ROUNDING * right_squares.max())
-    distances: NDArray[np.float32] = squares.addmm_(left, right.T, alpha=-2).clamp_min_(0).float().cpu().numpy()
-    return distances
+    return squares.addmm_(left, right.T, alpha=-2).clamp_min_(0).float()
 
 
 def relevant_ranks(distances: NDArray[np.float32], relevant: NDArray[np.bool_], own: Integers) -> Integers:
@@ -98,9 +109,27 @@ def relevant_ranks(distances: NDArray[np.float32], relevant: NDArray[np.bool_], 
     keys |= relevant
     keys[np.arange(len(keys)), own] = np.iinfo(np.uint32).max
     keys.sort(axis=1)
-    if keys.shape[1] > 1 and keys[:, -2].max() >= _INFINITY_KEY:
+    if keys.shape[1] > 1 and keys[:, -2].max() >= np.uint32(_INFINITY_KEY):
         raise ValueError("distances must be finite, got NaN or infinity")
     _, ranks = np.nonzero((keys[:, :-1] & np.uint32(1)).astype(np.bool_))
+    return ranks
+
+
+def relevant_ranks_there(distances: torch.Tensor, relevant: torch.Tensor, own: torch.Tensor) -> Integers:
+    """Return what ``relevant_ranks`` returns, from tensors on an accelerator, which does the work.
+
+    The keys are the same numbers in int64, since torch sorts no uint32 there.
+
+    Raises:
+        ValueError: a distance is NaN or infinite.
+    """
+    bits = (distances.clamp_min(0) + 0.0).view(torch.int32).long() & 0x7FFFFFFF  # without the sign of a NaN
+    keys = bits * 2 + relevant
+    keys.scatter_(1, own[:, None], torch.iinfo(torch.int64).max)
+    keys = keys.sort(dim=1).values
+    if keys.shape[1] > 1 and int(keys[:, -2].max()) >= _INFINITY_KEY:
+        raise ValueError("distances must be finite, got NaN or infinity")
+    ranks: Integers = torch.nonzero(keys[:, :-1] & 1)[:, 1].cpu().numpy()
     return ranks
 
 
@@ -174,11 +203,17 @@ def rank_metrics(embeddings: torch.Tensor, labels: Integers) -> QueryMetrics:
         raise ValueError(f"no query: none of the {len(labelled)} labelled images shares its class with another")
     gallery = gallery.double()  # once, not in every chunk
     parts = []
-    step = max(1, CHUNK_ELEMENTS // len(labelled))
+    here = gallery.device.type == "cpu"
+    step = max(1, (CHUNK_ELEMENTS if here else ACCELERATOR_CHUNK_ELEMENTS) // len(labelled))
+    classes_there = torch.from_numpy(classes).to(gallery.device)
     for start in range(0, len(queries), step):
         own = queries[start : start + step]
-        distances = squared_distances(gallery[torch.from_numpy(own).to(gallery.device)], gallery)
-        ranks = relevant_ranks(distances, classes[own, None] == classes, own)
+        own_there = torch.from_numpy(own).to(gallery.device)
+        distances = squared_distances_there(gallery[own_there], gallery)
+        if here:
+            ranks = relevant_ranks(distances.numpy(), classes[own, None] == classes, own)
+        else:
+            ranks = relevant_ranks_there(distances, classes_there[own_there, None] == classes_there, own_there)
         parts.append(metrics_of_ranks(ranks, matches[own]))
     return QueryMetrics(
         values={name: np.concatenate([part[name] for part in parts]) for name in RANK_METRICS},
@@ -200,8 +235,9 @@ def correct_triplets(embeddings: torch.Tensor, triplets: Integers) -> NDArray[np
     """
     check_finite(embeddings)
     correct = []
-    for start in range(0, len(triplets), 4096):
-        rows = torch.from_numpy(triplets[start : start + 4096]).to(embeddings.device)
+    step = CHUNK_TRIPLETS if embeddings.device.type == "cpu" else ACCELERATOR_CHUNK_TRIPLETS
+    for start in range(0, len(triplets), step):
+        rows = torch.from_numpy(triplets[start : start + step]).to(embeddings.device)
         anchor, positive, negative = (embeddings[rows[:, slot]] for slot in range(3))
         near, far = ((anchor - other).square().sum(1) for other in (positive, negative))
         correct.append((near < far).cpu().numpy())

@@ -14,13 +14,8 @@ from torch import Tensor, nn
 
 from trainables.config.training import OptimizationConfig
 
-FUSED: dict[str, tuple[str, ...]] = {
-    "adagrad": ("cpu", "cuda"),
-    "adam": ("cpu", "cuda", "mps"),
-    "adamw": ("cpu", "cuda", "mps"),
-    "sgd": ("cpu", "cuda", "mps"),
-}
-"""The devices on which torch updates all parameters in one kernel, by optimizer; elsewhere it takes one a tensor."""
+NOT_FUSED = {("adagrad", "mps")}
+"""The optimizers and devices for which torch has no kernel that updates all parameters at once."""
 
 
 def build_optimizer(
@@ -45,7 +40,7 @@ def build_optimizer(
     groups = [group for group in groups if group["params"]]
     rate = config.learning_rate
     kinds = {parameter.device.type for group in groups for parameter in group["params"]}
-    fused = kinds <= set(FUSED[config.optimizer])
+    fused = not {(config.optimizer, kind) for kind in kinds} & NOT_FUSED
     graphs = kinds == {"cuda"}  # there Adam must know that a graph may hold its step; the others need not
     match config.optimizer:
         case "adagrad":

@@ -14,6 +14,7 @@ from trainables.evaluation.retrieval_metrics import (
     metrics_of_ranks,
     rank_metrics,
     relevant_ranks,
+    relevant_ranks_there,
     squared_distances,
 )
 
@@ -125,6 +126,27 @@ def test_equal_images_are_exactly_equal_and_near_ones_keep_their_order():
     steps = torch.tensor([[0.0], [1e-6], [2e-6], [3e-6]])
     near = torch.cat([torch.ones(4, 1), steps], dim=1)
     np.testing.assert_allclose(squared_distances(near[:1], near)[0], steps[:, 0].double() ** 2, rtol=0.02)
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_an_accelerator_ranks_as_the_cpu_does(case):
+    embeddings, labels = random_case(3, **CASES[case])
+    embeddings, labels = embeddings[labels >= 0], labels[labels >= 0]
+    distances = squared_distances(embeddings, embeddings)
+    relevant, own = labels[:, None] == labels, np.arange(len(labels))
+    there = relevant_ranks_there(torch.from_numpy(distances), torch.from_numpy(relevant), torch.from_numpy(own))
+    np.testing.assert_array_equal(there, relevant_ranks(distances, relevant, own))
+
+
+def test_an_accelerator_orders_zeros_and_refuses_what_is_not_finite():
+    def ranks(*distances):
+        relevant = torch.arange(len(distances))[None] == 2
+        return relevant_ranks_there(torch.tensor([distances]), relevant, torch.tensor([0])).tolist()
+
+    assert ranks(9, 1e-38, -0.0, 1e-45, 0.0) == [1]
+    for value in (np.nan, -np.nan, np.inf):
+        with pytest.raises(ValueError, match="distances must be finite"):
+            ranks(0.0, value, 1.0)
 
 
 def test_perfect_and_collapsed_embeddings():

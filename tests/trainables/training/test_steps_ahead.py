@@ -139,17 +139,18 @@ def test_images_come_whole_or_batch_by_batch(split: Split) -> None:
 
 
 def test_images_are_kept_on_the_device_where_they_fit(split: Split, monkeypatch: pytest.MonkeyPatch) -> None:
-    compute = config_of().compute
+    compute, there = config_of().compute, torch.device("meta")
 
-    def chosen(setting: str, free: int) -> type[object]:
-        monkeypatch.setattr("trainables.training.steps.images.free_bytes", lambda _: free)
-        return type(step_images(split.images, 9, compute.model_copy(update={"data_on_device": setting}), HERE))
+    def chosen(setting: str, free: int, device: torch.device = there) -> type[object]:
+        monkeypatch.setattr("trainables.data.on_device.free_bytes", lambda _: free)
+        return type(step_images(split.images, 9, compute.model_copy(update={"data_on_device": setting}), device))
 
     size = split.images.nbytes
     assert chosen("auto", 2 * size) is ResidentImages
     assert chosen("auto", 2 * size - 2) is StreamedImages
     assert chosen("always", 0) is ResidentImages
     assert chosen("never", 100 * size) is StreamedImages
+    assert chosen("always", 100 * size, HERE) is StreamedImages
 
 
 def test_streamed_images_change_no_bit(split: Split) -> None:

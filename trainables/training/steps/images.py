@@ -10,14 +10,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from trainables.config.runtime import ComputeConfig
-from trainables.data.preprocessing import to_device
+from trainables.data.on_device import all_on_device, belongs_there
 from trainables.training.steps.streams import new_event, new_stream
-
-SHARE = 0.5
-"""Of the device memory still free to the trial, the share that its images may take; the rest is for the steps."""
-
-CHUNK_BYTES = 2**26
-"""Bytes of images copied to the device at once."""
 
 
 class StepImages(Protocol):
@@ -34,32 +28,16 @@ class StepImages(Protocol):
 
 def step_images(images: NDArray[np.uint8], batch: int, compute: ComputeConfig, device: torch.device) -> StepImages:
     """Return the source of pixels that ``compute.data_on_device`` asks for; ``auto`` looks at the free memory."""
-    choice = compute.data_on_device
-    if choice == "always" or (choice == "auto" and images.nbytes <= SHARE * free_bytes(device)):
+    if belongs_there(images.nbytes, compute.data_on_device, device):
         return ResidentImages(images, device)
     return StreamedImages(images, batch, device)
-
-
-def free_bytes(device: torch.device) -> int:
-    """Return the device memory that this process may still take; a trial's share of a GPU limits it."""
-    if device.type == "cuda":
-        free, total = torch.cuda.mem_get_info(device)
-        own = int(total * torch.cuda.get_per_process_memory_fraction(device)) - torch.cuda.memory_reserved(device)
-        return max(0, min(free, own))
-    if device.type == "mps":
-        return max(0, torch.mps.recommended_max_memory() - torch.mps.driver_allocated_memory())
-    return 0
 
 
 class ResidentImages:
     """All images of the split on the device, uint8."""
 
     def __init__(self, images: NDArray[np.uint8], device: torch.device) -> None:
-        self._images = torch.empty(images.shape, dtype=torch.uint8, device=device)
-        step = max(1, CHUNK_BYTES // max(1, images[:1].nbytes))
-        for start in range(0, len(images), step):
-            part = images[start : start + step]
-            self._images[start : start + len(part)] = to_device(part, device)
+        self._images = all_on_device(images, device)
 
     def prepare(self, rows: NDArray[np.int64]) -> None:
         """Do nothing: the images are there."""
