@@ -136,6 +136,10 @@ class Trial:
     def resume(self, found: Checkpoint) -> None:
         """Continue from a checkpoint."""
         self._learner.load_state(found)
+        self.recall(found)
+
+    def recall(self, found: Checkpoint) -> None:
+        """Take the progress and the records from a checkpoint, not the state of training."""
         self._records = TrialRecords.from_dict(found.records)
         self.epoch = found.epoch
         self._earlier_peak = found.peak_memory_bytes

@@ -44,7 +44,7 @@ class _Folded(torch.autograd.Function):
         for rows, copied in zip(vectors, folded, strict=True):  # a function may update its vectors
             if rows is not None and copied is not None and copied.data_ptr() != rows.data_ptr():
                 _copy_back(rows, copied)
-        return output.unflatten(1, (info.batch_size, -1)), 1
+        return output.reshape(len(output), info.batch_size, -1, *output.shape[2:]), 1
 
 
 def _rows(vector: Tensor | None, place: int | None, members: int) -> Tensor | None:

@@ -54,7 +54,7 @@ class Learner:
         self.balancer = build_balancer(
             self.model, BalancingSetup(config.balancing, config.train_seed, config.data.image_size)
         )
-        decayed, undecayed = _decayed_and_undecayed(self.model)
+        decayed, undecayed = decayed_and_undecayed(self.model)
         self.optimizer = build_optimizer(config.optimization, decayed, [*undecayed, *self.balancer.parameters()])
         labels = np.array(split.labels)
         training = TrainingLabels(config.data.tasks, labels, split.triplets)
@@ -86,10 +86,10 @@ class Learner:
             taken += 1
             beat()
             if taken == checked + check_every:
-                _check_finite(steps.finite(checked, taken), epoch, checked)
+                check_finite(steps.finite(checked, taken), epoch, checked)
                 checked = taken
         if checked < taken:
-            _check_finite(steps.finite(checked, taken), epoch, checked)
+            check_finite(steps.finite(checked, taken), epoch, checked)
         self.balancer.end_epoch()
         metrics = epoch_metrics(steps.read(), self._config.data.tasks)
         if self.balancer.unsolved is not None:
@@ -185,7 +185,7 @@ class Learner:
         return StepsAhead(self._step, self.batches, self._rate, self._images, self._labels)
 
 
-def _decayed_and_undecayed(model: MultiTaskModel) -> tuple[list[nn.Parameter], list[nn.Parameter]]:
+def decayed_and_undecayed(model: MultiTaskModel) -> tuple[list[nn.Parameter], list[nn.Parameter]]:
     """Split the parameters into layer weights with their copies, and biases with all other modulation."""
     decayed: list[nn.Parameter] = []
     undecayed: list[nn.Parameter] = []
@@ -199,7 +199,8 @@ def _decayed_and_undecayed(model: MultiTaskModel) -> tuple[list[nn.Parameter], l
     return decayed, undecayed
 
 
-def _check_finite(finite: list[bool], epoch: int, steps_before: int) -> None:
+def check_finite(finite: list[bool], epoch: int, steps_before: int) -> None:
+    """Raise DivergedError if one of these losses, of the steps after ``steps_before``, is not finite."""
     if not all(finite):
         step = steps_before + 1 + finite.index(False)
         raise DivergedError(f"the loss is not finite in epoch {epoch}, step {step}: a lower learning rate may help")

@@ -133,6 +133,20 @@ class Balancer(ABC):
             setattr(self, name, value.to(self.device) if isinstance(value, torch.Tensor) else value)
 
 
+class ScalarBalancer(Balancer):
+    """A method whose step is the gradient of one scalar. Of such methods, trials can be trained as one model."""
+
+    @abstractmethod
+    def objective(self, loss: StepLoss, step: int) -> tuple[Tensor, Tensor | None]:
+        """Return the scalar to differentiate, and what ``backward`` returns."""
+
+    def backward(self, loss: StepLoss, step: int) -> Tensor | None:
+        """Differentiate the objective."""
+        objective, weights = self.objective(loss, step)
+        torch.autograd.backward(objective)
+        return weights
+
+
 BalancerFactory = Callable[[MultiTaskModel, BalancingSetup], Balancer]
 
 BALANCERS: Registry[BalancerFactory] = registries.BALANCERS

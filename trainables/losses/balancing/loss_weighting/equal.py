@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-import torch
+from torch import Tensor
 
-from trainables.losses.balancing.balancer import Balancer, StepLoss
+from trainables.losses.balancing.balancer import ScalarBalancer, StepLoss
 
 
-class Equal(Balancer):
+class Equal(ScalarBalancer):
     """The mean loss over the tasks that have a valid triplet."""
 
     captures: ClassVar[bool] = True
 
-    def backward(self, loss: StepLoss, step: int) -> None:  # noqa: ARG002 - part of the interface
-        """Differentiate the mean."""
-        torch.autograd.backward(loss.total)
+    def objective(self, loss: StepLoss, step: int) -> tuple[Tensor, None]:  # noqa: ARG002 - part of the interface
+        """Return the mean; it has no weights."""
+        return loss.total, None

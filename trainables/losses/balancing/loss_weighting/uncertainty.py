@@ -8,11 +8,11 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor, nn
 
-from trainables.losses.balancing.balancer import Balancer, BalancingSetup, StepLoss
+from trainables.losses.balancing.balancer import BalancingSetup, ScalarBalancer, StepLoss
 from trainables.networks.multi_task import MultiTaskModel
 
 
-class Uncertainty(Balancer):
+class Uncertainty(ScalarBalancer):
     """Weights exp(-s_t) with learned log-variances s_t (Kendall, Gal, Cipolla 2018, equation 10 in log form).
 
     The loss is the mean over the n present tasks of exp(-s_t) L_t + s_t, with s_t = 0 at the start, where it equals the
@@ -25,14 +25,13 @@ class Uncertainty(Balancer):
         super().__init__(model, setup)
         self.log_variances = nn.Parameter(torch.zeros(self.tasks, device=self.device))
 
-    def backward(self, loss: StepLoss, step: int) -> Tensor:  # noqa: ARG002 - part of the interface
-        """Differentiate the loss, including with respect to the log-variances."""
+    def objective(self, loss: StepLoss, step: int) -> tuple[Tensor, Tensor]:  # noqa: ARG002 - part of the interface
+        """Return the loss, which depends on the log-variances too, and the weights."""
         present = loss.present
         share = present / present.sum().clamp_min(1)
-        self.log_variances.grad = None
         terms = (-self.log_variances).exp() * loss.triplets.per_task + self.log_variances
-        torch.autograd.backward(loss.plus_penalties((share * terms).sum()))
-        return share * (-self.log_variances.detach()).exp()
+        weights = share * (-self.log_variances.detach()).exp()
+        return loss.plus_penalties((share * terms).sum()), weights
 
     def parameters(self) -> list[nn.Parameter]:
         """Return the log-variances."""

@@ -7,21 +7,20 @@ from abc import abstractmethod
 import torch
 from torch import Tensor
 
-from trainables.losses.balancing.balancer import Balancer, StepLoss
+from trainables.losses.balancing.balancer import ScalarBalancer, StepLoss
 
 
-class WeightedLosses(Balancer):
+class WeightedLosses(ScalarBalancer):
     """Weighted sum of the losses, with weights that are constant within a step."""
 
     @abstractmethod
     def weights(self, loss: StepLoss, step: int) -> Tensor:
         """Return the weights (T,); those of absent tasks are ignored."""
 
-    def backward(self, loss: StepLoss, step: int) -> Tensor:
-        """Differentiate the weighted sum."""
+    def objective(self, loss: StepLoss, step: int) -> tuple[Tensor, Tensor]:
+        """Return the weighted sum and the weights."""
         weights = self.weights(loss, step).masked_fill(~loss.present, 0.0)
-        torch.autograd.backward(loss.plus_penalties((weights * loss.triplets.per_task).sum()))
-        return weights
+        return loss.plus_penalties((weights * loss.triplets.per_task).sum()), weights
 
 
 def softmax_over(logits: Tensor, present: Tensor) -> Tensor:
