@@ -104,7 +104,7 @@ class FusedLearner:
         first_step, taken = self.steps_done, 0
         self._start_epoch()
         beat()
-        while all([inputs.prepare() for inputs in self._inputs]):
+        while all(inputs.prepare() for inputs in self._inputs):
             self._work.do(self._take_one)
             self.steps_done += 1
             taken += 1
