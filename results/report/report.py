@@ -17,6 +17,7 @@ from results.figures.tradeoff import save_figure
 from results.report import agreement_section, sections
 from results.report.figures import captioned_tasks, captioned_tradeoff
 from results.report.markdown import code_block, escape
+from results.report.sharing_section import SharedGpu, sharing_section
 from results.tables.files import replacing
 from results.tables.metrics import HEADLINE_METRICS
 from results.tables.store import read_table, table_path
@@ -34,12 +35,14 @@ class Origin:
         commands: The commands that reproduce the results.
         data_facts: Findings about the images, one sentence each.
         notes: Remarks on the trials, one sentence each.
+        shared_gpus: How trials shared GPUs; empty if that was not measured.
     """
 
     description: str = ""
     commands: tuple[str, ...] = ("modstudy run study.yaml", "modstudy report .")
     data_facts: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+    shared_gpus: tuple[SharedGpu, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -105,6 +108,7 @@ def write_report(tables: Path, folder: Path, origin: Origin | None = None) -> Re
         "Selected nuisance values": sections.nuisance_section(trials, summary),
         "Storage": sections.storage_section(summary, storage),
         "Effort": sections.effort_section(trials),
+        **({"Trials on one GPU": sharing_section(origin.shared_gpus)} if origin.shared_gpus else {}),
         "Failures": sections.failure_section(failures, trials),
         "How to reproduce": code_block(origin.commands),
     }

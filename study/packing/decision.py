@@ -123,6 +123,21 @@ def decide(plan: StudyPlan, record: PackingRecord, most: dict[str, int], *, mps:
     return Decision(processes, serves)
 
 
+def chosen(plan: StudyPlan, record: PackingRecord) -> Iterator[tuple[ProbedArm, Packing]]:
+    """Yield how each arm of the study shares each type of accelerator, with the service or without as the run decides.
+
+    Only probes of trials that cost what they cost now are among them.
+    """
+    most = dict.fromkeys(record.accelerators, MOST_PROCESSES)
+    serves = decide(plan, record, most, mps=True).mps
+    for arm in plan.arms:
+        for name in most:
+            probed = record.find(arm.arm.arm_id, name, shape_of(plan, arm))
+            packing = None if probed is None else probed.packing([serves]) or probed.packing()
+            if probed is not None and packing is not None:
+                yield probed, packing
+
+
 def _best(probes: Iterable[tuple[ProbedArm, int]], modes: Collection[bool]) -> Iterator[Packing]:
     for probed, most in probes:
         best = probed.packing(modes, most)

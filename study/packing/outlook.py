@@ -7,9 +7,8 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from study.packing.decision import decide, probes_on, shape_of
+from study.packing.decision import chosen, probes_on
 from study.packing.measurement import Packing
-from study.packing.probe import MOST_PROCESSES
 from study.packing.record import PackingRecord, ProbedArm
 from study.plan.cost import usable_cpus
 from study.plan.device import gpus_of_this_machine
@@ -26,20 +25,17 @@ class ArmOutlook:
     Attributes:
         arm: the arm.
         obstacle: why its steps are no CUDA graph; None if they are, if CUDA allows.
-        probed: its probes, one per type of accelerator.
-        mps: whether the run will use the Multi-Process Service, where it can.
+        shared: its probes, one per type of accelerator, and how its trials share that.
     """
 
     arm: PlannedArm
     obstacle: str | None
-    probed: tuple[ProbedArm, ...]
-    mps: bool
+    shared: tuple[tuple[ProbedArm, Packing], ...]
 
     @property
     def packings(self) -> dict[str, Packing]:
-        """How its trials share an accelerator, by type, where a probe has measured it."""
-        found = {probed.accelerator: probed.packing([self.mps]) or probed.packing() for probed in self.probed}
-        return {name: packing for name, packing in found.items() if packing is not None}
+        """How its trials share an accelerator, by type."""
+        return {probed.accelerator: packing for probed, packing in self.shared}
 
     @property
     def processes(self) -> int:
@@ -53,8 +49,7 @@ class ArmOutlook:
         seconds = [
             probed.probe.steps_per_epoch * packing.processes / packing.steps_per_second
             + probed.probe.validation_seconds / every
-            for probed in self.probed
-            if (packing := self.packings.get(probed.accelerator)) is not None
+            for probed, packing in self.shared
         ]
         return max(seconds, default=None)
 
@@ -137,17 +132,12 @@ def outlook(plan: StudyPlan, record: PackingRecord) -> Outlook | None:
         return None
     from trainables.preflight import why_not_captured
 
-    mps = decide(plan, record, dict.fromkeys(record.accelerators, MOST_PROCESSES), mps=True).mps
+    shared = list(chosen(plan, record))
     arms = tuple(
         ArmOutlook(
             arm,
             why_not_captured(arm.config),
-            tuple(
-                found
-                for name in record.accelerators
-                if (found := record.find(arm.arm.arm_id, name, shape_of(plan, arm))) is not None
-            ),
-            mps,
+            tuple((probed, packing) for probed, packing in shared if probed.arm_id == arm.arm.arm_id),
         )
         for arm in plan.arms
     )

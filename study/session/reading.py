@@ -7,9 +7,14 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from results.report.report import Origin, ReportFiles, write_report
+from results.report.sharing_section import SharedGpu
 from study.collect.collect import build_tables, collect, collect_progress, noted_mlflow_runs
 from study.errors import UserError
 from study.layout import RUNS, RunFolder
+from study.packing.decision import chosen
+from study.packing.measurement import Packing
+from study.packing.record import ProbedArm, read_packing
+from study.packing.wording import shared_lines
 from study.plan.data_record import data_facts
 from study.run_folder.driver import driver_of
 from study.schedule.progress import RunProgress, read_progress
@@ -53,7 +58,14 @@ def read_status(target: Target) -> StudyStatus:
     """Return the status of a run, with remarks on it."""
     driver = driver_of(target.folder)  # before the journals: a trial that begins in between is running
     progress = read_progress(target.folder)
-    return replace(study_status(progress, time.time(), driver), notes=tuple(notes_on(target, progress)))
+    notes = (*notes_on(target, progress), *shared_lines(_shared(target, progress)))
+    return replace(study_status(progress, time.time(), driver), notes=notes)
+
+
+def _shared(target: Target, progress: RunProgress) -> tuple[tuple[ProbedArm, Packing], ...]:
+    """Return how the trials of each arm share GPUs, as probed; nothing for a run that was not."""
+    record = read_packing(target.folder)
+    return tuple(chosen(progress.plan, record)) if record.probed else ()
 
 
 def draw(tables: dict[str, pd.DataFrame], name: str) -> Figure:
@@ -87,6 +99,18 @@ def write_study_report(target: Target, progress: RunProgress) -> ReportFiles:
     named = target.file or from_here(target.folder.path)
     commands = tuple(command_line(name, named, RUNS) for name in ("run", "report"))
     facts = data_facts(target.folder, progress.plan.data_fingerprint)
-    origin = Origin(target.definition.description, commands, facts, tuple(notes_on(target, progress)))
+    shared = tuple(
+        SharedGpu(
+            probed.arm,
+            f"{probed.accelerator} ({probed.probe.device})",
+            packing.processes,
+            packing.mps,
+            packing.images_per_second,
+            packing.speedup,
+            packing.bytes_per_process,
+        )
+        for probed, packing in _shared(target, progress)
+    )
+    origin = Origin(target.definition.description, commands, facts, tuple(notes_on(target, progress)), shared)
     with naming(target.folder.report):
         return write_report(target.folder.tables, target.folder.report, origin)

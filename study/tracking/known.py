@@ -19,6 +19,7 @@ FOLDER, KEY, STUDY, MIRRORED, DIGEST = (
 )
 PARENT = "mlflow.parentRunId"
 ARTIFACTS = ("tables", "report")
+PACKING = "packing"
 
 
 class _Noted(BaseModel):
@@ -63,7 +64,7 @@ class Known:
         self.mirrored[key] = _mirrored(run)
         self.digests[key] = tags.get(DIGEST, "")
         if key == "study":
-            self.digests |= {name: tags.get(f"{DIGEST}.{name}", "") for name in ARTIFACTS}
+            self.digests |= {name: tags.get(f"{DIGEST}.{name}", "") for name in (*ARTIFACTS, PACKING)}
 
 
 def recall(store: Store, known: Known, folder: RunFolder, plan: Mapping[str, Any]) -> None:

@@ -17,11 +17,13 @@ from study.collect.collect import read_summary
 from study.journal.history import TrialHistory, derive_history
 from study.journal.journal import read_journal
 from study.layout import RunFolder
+from study.packing.record import read_packing
+from study.packing.wording import described
 from study.tracking.content import TAG_LENGTH, RunContent, factor_params, ledger_points, summary_points, trial_content
 from study.tracking.dataset import dataset_input
 from study.tracking.errors import RunGoneError, StoreRefusedError
 from study.tracking.keys import KEY_LENGTH, bounded
-from study.tracking.known import ARTIFACTS, DIGEST, FOLDER, KEY, MIRRORED, PARENT, STUDY, Known
+from study.tracking.known import ARTIFACTS, DIGEST, FOLDER, KEY, MIRRORED, PACKING, PARENT, STUDY, Known
 from study.tracking.store import Entity, Store
 from study.tracking.views import comparison_view
 
@@ -55,6 +57,7 @@ class Mirroring:
         self._sync_study()
         for arm in self._plan["arms"]:
             self._sync_arm(arm)
+        self._sync_packing()
         storage = {arm["arm_id"]: arm["storage"] for arm in self._plan["arms"]}
         for path in sorted(self._folder.trials.glob("*/journal.jsonl")):
             self._sync_trial(path, storage)
@@ -126,6 +129,24 @@ class Mirroring:
                 self._log(run_id, RunContent(factor_params(arm), points, {}, "RUNNING", None))
                 self._store.call("set_tag", run_id, MIRRORED, "1")
                 self._known.mirrored[key] = 1
+
+    def _sync_packing(self) -> None:
+        """Tag every probed arm with how its trials share a GPU; the measurements are an artifact of the study run."""
+        if not self._folder.packing.is_file():
+            return
+        content = self._folder.packing.read_text(encoding="utf-8", errors="replace")
+        record = read_packing(self._folder)  # after the content, so that what is added in between is news next time
+        if not record.probed or not self._is_news(PACKING, content):
+            return
+        with self._one_of_many(self._folder.packing.name):
+            for probed in record.probed:
+                key, packing = f"arm:{probed.arm_id}", probed.packing()
+                if key in self._known.runs and packing is not None:
+                    tag = RunTag(f"modstudy.{PACKING}.{probed.accelerator}", described(packing))
+                    self._store.log(self._known.runs[key], [tag])
+            self._store.upload("log_dict", self._known.runs["study"], json.loads(content), self._folder.packing.name)
+            self._known.digests[PACKING] = hashlib.sha256(content.encode()).hexdigest()
+            self._store.call("set_tag", self._known.runs["study"], f"{DIGEST}.{PACKING}", self._known.digests[PACKING])
 
     def _sync_trial(self, path: Path, storage: Mapping[str, Any]) -> None:
         size = path.stat().st_size
