@@ -44,13 +44,17 @@ class TaskMetric:
 
 @dataclass(frozen=True)
 class TrialOutcome:
-    """The outcome of a ``run_trial`` call; ``finished`` is False if it stopped at a rung before the last epoch."""
+    """The outcome of a ``run_trial`` call; ``finished`` is False if it stopped at a rung before the last epoch.
+
+    ``unrepeatable``: operations of a trial with ``compute.deterministic`` that have no deterministic kernel.
+    """
 
     epochs_run: int
     finished: bool
     task_metrics: tuple[TaskMetric, ...]
     peak_memory_bytes: int
     weights_file: str | None
+    unrepeatable: tuple[str, ...] = ()
 
 
 def mean_over_tasks(task_metrics: Iterable[TaskMetric], split: str, metric: str, average: Average = "query") -> float:

@@ -26,7 +26,7 @@ from trainables.outcome import EpochRecord, TaskMetric, TrialOutcome
 from trainables.sampling.triplets import TripletStore
 from trainables.training.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from trainables.training.records import TrialRecords
-from trainables.training.runtime import Runtime, peak_memory_bytes
+from trainables.training.runtime import Runtime, computed_by, peak_memory_bytes
 from trainables.training.weights import read_weights, save_weights
 
 CHECKPOINT_FILE = "checkpoint.pt"
@@ -134,7 +134,15 @@ class Trial:
         return not past
 
     def resume(self, found: Checkpoint) -> None:
-        """Continue from a checkpoint."""
+        """Continue from a checkpoint, and say so where what it was computed by is not here."""
+        here = computed_by(self._runtime.device.type)
+        if found.computed_by not in ({}, here):
+            _log.warning(
+                "%s was computed by %s and is continued by %s: the last bits are those of neither",
+                self.checkpoint_file,
+                ", ".join(found.computed_by.values()),
+                ", ".join(here.values()),
+            )
         self._learner.load_state(found)
         self.recall(found)
 
@@ -209,7 +217,14 @@ class Trial:
     def save(self, path: Path | None = None) -> None:
         """Write the checkpoint, to another file if one is given."""
         state, records = self._learner.state(), self._records.to_dict()
-        kept = Checkpoint(self._id, self.epoch, **state, peak_memory_bytes=self._peak(), records=records)
+        kept = Checkpoint(
+            self._id,
+            self.epoch,
+            **state,
+            peak_memory_bytes=self._peak(),
+            records=records,
+            computed_by=computed_by(self._runtime.device.type),
+        )
         save_checkpoint(path or self.checkpoint_file, kept)
 
     def finish(self) -> TrialOutcome:
@@ -225,6 +240,7 @@ class Trial:
             task_metrics=metrics,
             peak_memory_bytes=self._peak(),
             weights_file=str(self._weights),
+            unrepeatable=tuple(sorted(self._runtime.unrepeatable)),
         )
 
     def _measure(self, split: str) -> tuple[TaskMetric, ...]:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, Literal
 
@@ -38,6 +39,7 @@ class TrialHistory:
         busy_seconds: time from the first to the last event of each attempt, summed; timing, never a result.
         updated: Unix time of the last event, in seconds.
         torn: number of unreadable lines in the journal.
+        moved: what changed under a trial that had epochs done: the type of GPU or a version, by name, in order.
     """
 
     trial_id: str
@@ -54,6 +56,7 @@ class TrialHistory:
     busy_seconds: float
     updated: float
     torn: int = 0
+    moved: dict[str, tuple[str, ...]] = field(default_factory=dict)
 
     @property
     def seconds(self) -> float:
@@ -86,6 +89,10 @@ class TrialHistory:
 
 
 _FINAL: tuple[State, ...] = ("completed", *WITHOUT_RESULT)
+
+_BITS_DEPEND_ON = ("gpu", "cuda", "cudnn", "torch", "numpy")
+"""Of a ``started`` event's versions, those under which a trial promises equal bits."""
+
 _EVENTS_OF_THE_DRIVER = ("planned", "pruned")
 
 _STATE_AFTER: dict[str, State] = {
@@ -148,7 +155,19 @@ def derive_history(events: Iterable[Event], torn: int = 0) -> TrialHistory | Non
         busy_seconds=sum(attempt[-1]["time"] - attempt[0]["time"] for attempt in attempts),
         updated=max(event["time"] for event in events),
         torn=torn,
+        moved=_moved([attempt[0] for attempt in attempts]),
     )
+
+
+def _moved(starts: list[Event]) -> dict[str, tuple[str, ...]]:
+    """Return the values of what the bits of a trial depend on, where an attempt continued under another one."""
+    found: dict[str, tuple[str, ...]] = {}
+    for before, after in pairwise(starts):
+        for name in _BITS_DEPEND_ON if after.get("from_epoch") else ():
+            old, new = before.get("versions", {}).get(name), after.get("versions", {}).get(name)
+            if old and new and old != new:
+                found[name] = (*found.get(name, (old,)), new)
+    return found
 
 
 def _epochs_planned(planned: Event) -> float:

@@ -14,7 +14,20 @@ def notes_on(target: Target, progress: RunProgress) -> list[str]:
     lines = [] if earlier is None else [earlier_line(target, earlier)]
     if lacking := lacking_monitoring(target, progress):
         lines.append(monitoring_line(target, lacking))
-    return lines
+    return [*lines, *moved_lines(progress)]
+
+
+def moved_lines(progress: RunProgress) -> list[str]:
+    """Return a line about trials that were continued on another type of GPU or by other versions, if there are any."""
+    moved = [trial.history.moved for trial in progress.trials if trial.history is not None and trial.history.moved]
+    if not moved:
+        return []
+    changes = sorted({f"{name} {' to '.join(values)}" for found in moved for name, values in found.items()})
+    line = (
+        f"{len(moved)} trials were continued where other software or another GPU computes ({'; '.join(changes)}):"
+        " their last bits are not those of an uninterrupted trial"
+    )
+    return [line]
 
 
 def earlier_line(target: Target, earlier: EarlierResults) -> str:

@@ -13,6 +13,7 @@ from typing import Any
 
 from study.errors import UserError, system_error_behind, system_error_line
 from study.interruption import hear_signals_again, hearing_signals
+from trainables.config.runtime import REPEATABLE_CUBLAS
 
 _ENVIRONMENT = {
     "RAY_ENABLE_UV_RUN_RUNTIME_ENV": "0",  # workers use this interpreter as it is, also under `uv run`
@@ -73,7 +74,7 @@ def connected(address: str | None, threads: int) -> Iterator[None]:
     common: dict[str, Any] = {
         "log_to_driver": False,
         "logging_level": logging.ERROR,
-        "runtime_env": {"env_vars": dict.fromkeys(_THREAD_VARIABLES, str(threads))},
+        "runtime_env": {"env_vars": _environment_of_workers(threads)},
     }
     _quiet()
     try:
@@ -85,6 +86,12 @@ def connected(address: str | None, threads: int) -> Iterator[None]:
         yield
     finally:
         _end()
+
+
+def _environment_of_workers(threads: int) -> dict[str, str]:
+    """Return the variables that numerical libraries read when a worker loads them."""
+    repeatable = {name: os.environ.get(name, value) for name, value in REPEATABLE_CUBLAS.items()}
+    return dict.fromkeys(_THREAD_VARIABLES, str(threads)) | repeatable
 
 
 def _end() -> None:

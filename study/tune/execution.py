@@ -138,7 +138,7 @@ def _attempt(order: WorkOrder, folder: TrialFolder, journal: JournalWriter, stat
         from_epoch=history.epoch,
         host=socket.gethostname(),
         pid=os.getpid(),
-        versions=software_versions(),
+        versions=software_versions() | _computed_by(order),
     )
 
     def report(record: EpochRecord) -> None:
@@ -209,6 +209,7 @@ def _journal_outcome(order: WorkOrder, journal: JournalWriter, outcome: TrialOut
             rungs=sorted(rungs),
             task_metrics=[asdict(row) for row in outcome.task_metrics],
             peak_memory_bytes=outcome.peak_memory_bytes,
+            **({"unrepeatable": list(outcome.unrepeatable)} if outcome.unrepeatable else {}),
         )
     return "completed"
 
@@ -226,6 +227,16 @@ def _message(error: Exception) -> str:
 def software_versions() -> dict[str, str]:
     """Return the versions that a result may depend on."""
     return {"python": platform.python_version(), **{name: version(name) for name in _SOFTWARE}}
+
+
+def _computed_by(order: WorkOrder) -> dict[str, str]:
+    """Return the type of GPU and the versions of its libraries, for a trial that uses one."""
+    device = order.planned["config"].get("compute", {}).get("device", "auto")
+    if device != "cuda":
+        return {}
+    from trainables.training.runtime import computed_by
+
+    return computed_by(device)
 
 
 @cache

@@ -11,6 +11,9 @@ from trainables.foundation.section import Section
 Device = Literal["cpu", "cuda", "mps"]
 """A kind of device, chosen; ``auto`` is none yet."""
 
+REPEATABLE_CUBLAS = {"CUBLAS_WORKSPACE_CONFIG": ":4096:8"}
+"""What cuBLAS needs for repeatable sums, in the environment of a process before its first matrix product on CUDA."""
+
 
 class ComputeConfig(Section):
     """How a trial computes.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +28,7 @@ class Checkpoint:
         balancer: The state of the task balancing; empty if it has none.
         peak_memory_bytes: The largest peak of the processes that have run the trial so far.
         records: The trial's records so far, in the form of ``TrialRecords.to_dict``.
+        computed_by: The type of GPU and the versions of the software that wrote it; empty in older files.
     """
 
     trial_id: str
@@ -39,6 +40,7 @@ class Checkpoint:
     balancer: dict[str, Any]
     peak_memory_bytes: int
     records: dict[str, Any]
+    computed_by: dict[str, str] = field(default_factory=dict)
 
 
 def save_checkpoint(path: Path, checkpoint: Checkpoint) -> None:

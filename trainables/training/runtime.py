@@ -9,15 +9,15 @@ import resource
 import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
 
 import torch
-import torch.utils.deterministic
 
-from trainables.config.runtime import ComputeConfig
+from trainables.config.runtime import ComputeConfig, check_precision
 from trainables.training.device_memory import limited_memory, peak_memory, restart_peak
+from trainables.training.numerics import cpu_numerics, cuda_numerics
 
 Placed = TypeVar("Placed", bound=torch.nn.Module)
 
@@ -30,11 +30,13 @@ class Runtime:
         device: The device of weights and batches.
         memory_format: ``torch.channels_last`` or ``torch.contiguous_format``, for images and convolution weights.
         bf16: Whether the network runs under bfloat16 autocast. Weights and losses stay fp32.
+        unrepeatable: Names of operations that ran without a deterministic kernel, in a trial that asks for them.
     """
 
     device: torch.device
     memory_format: torch.memory_format
     bf16: bool
+    unrepeatable: set[str] = field(default_factory=set)
 
     def autocast(self) -> torch.autocast:
         """Return the context in which to call the network (never the loss)."""
@@ -68,6 +70,15 @@ def choose_device(name: str) -> torch.device:
     return torch.device(name)
 
 
+def computed_by(device: str) -> dict[str, str]:
+    """Return what the last bits of a trial on this kind of device depend on: torch, on CUDA also the GPU and cuDNN."""
+    found = {"torch": torch.__version__}
+    if device == "cuda" and torch.cuda.is_available():
+        cuda, cudnn = torch.version.cuda or torch.version.hip, torch.backends.cudnn.version()
+        found |= {"gpu": torch.cuda.get_device_name(), "cuda": str(cuda), "cudnn": str(cudnn)}
+    return found
+
+
 def gpus_here() -> int:
     """Return the GPUs of this machine that CUDA can use."""
     return torch.cuda.device_count() if torch.cuda.is_available() else 0
@@ -78,29 +89,29 @@ def trial_runtime(compute: ComputeConfig) -> Iterator[Runtime]:
     """Set up the process for one trial, and always restore it afterwards.
 
     The trial sets the number of threads (it changes the last bits, see ``ComputeConfig``). On the CPU only
-    deterministic kernels are allowed, so equal settings give bit-identical results. On CUDA, cuDNN uses deterministic
-    kernels without autotuning or TF32; a few CUDA kernels still add in arbitrary order, so results there are close, not
-    identical.
+    deterministic kernels are allowed, so equal settings give bit-identical results. On CUDA the same holds for
+    ``compute.deterministic``, on one type of GPU with one version of the software; operations that have no such kernel
+    run nevertheless and are named in ``Runtime.unrepeatable``. TF32 is off unless ``compute.precision`` is ``tf32``.
 
     Raises:
-        ValueError: the device is not available.
+        ValueError: the device is not available, or lacks the precision.
     """
     device = choose_device(compute.device)
+    check_precision(compute.precision, device.type)
+    unrepeatable: set[str] = set()
     with ExitStack() as stack:
         stack.enter_context(_threads(compute.threads))
         stack.enter_context(_default_dtype(torch.float32))
         stack.enter_context(torch.set_grad_enabled(True))
         if device.type == "cpu":
-            stack.enter_context(_deterministic_kernels())
+            stack.enter_context(cpu_numerics())
         elif device.type == "cuda":
-            stack.enter_context(
-                torch.backends.cudnn.flags(enabled=True, benchmark=False, deterministic=True, allow_tf32=False)
-            )
+            stack.enter_context(cuda_numerics(compute, unrepeatable))
             stack.enter_context(limited_memory(device))
             restart_peak(device)
         _restart_peak_resident()
         layout = torch.channels_last if compute.channels_last else torch.contiguous_format
-        yield Runtime(device, layout, bf16=compute.precision == "bf16")
+        yield Runtime(device, layout, compute.precision == "bf16", unrepeatable)
 
 
 def peak_memory_bytes(runtime: Runtime) -> int:
@@ -148,16 +159,3 @@ def _default_dtype(dtype: torch.dtype) -> Iterator[None]:
         yield
     finally:
         torch.set_default_dtype(before)
-
-
-@contextmanager
-def _deterministic_kernels() -> Iterator[None]:
-    before = torch.are_deterministic_algorithms_enabled(), torch.is_deterministic_algorithms_warn_only_enabled()
-    fills = torch.utils.deterministic.fill_uninitialized_memory  # type: ignore[attr-defined]
-    torch.use_deterministic_algorithms(mode=True)
-    torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]  # costs time, has no effect
-    try:
-        yield
-    finally:
-        torch.use_deterministic_algorithms(before[0], warn_only=before[1])
-        torch.utils.deterministic.fill_uninitialized_memory = fills  # type: ignore[attr-defined]
