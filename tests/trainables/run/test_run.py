@@ -14,6 +14,7 @@ import pytest
 import torch
 from safetensors import safe_open
 
+from trainables.config.identity import trial_id
 from trainables.config.runtime import ComputeConfig
 from trainables.config.trial import TrialConfig
 from trainables.data import prepare_dataset
@@ -23,6 +24,7 @@ from trainables.foundation.pulse import heard_by
 from trainables.networks.multi_task import MultiTaskModel
 from trainables.outcome import EpochRecord
 from trainables.run import run_trial
+from trainables.training.checkpoint import load_checkpoint, save_checkpoint
 from trainables.training.device_memory import forget_frames
 from trainables.training.runtime import Runtime, trial_runtime
 
@@ -36,6 +38,41 @@ def test_a_workspace_serves_one_trial(tmp_path: Path, cache: Path, trial: Make, 
     run(trial(), tmp_path, cache)
     with pytest.raises(ValueError, match=r"weights.safetensors contains the weights of trial"):
         run(trial(train_seed=6), tmp_path, cache)
+
+
+def test_a_workspace_of_before_the_cpu_left_the_ids_is_continued(
+    tmp_path: Path, cache: Path, trial: Make, run: Make
+) -> None:
+    config = trial(compute={"device": "cpu"})
+    once = run(config, tmp_path / "once", cache)
+    first = run(config, tmp_path, cache, until_epoch=1)
+    found = load_checkpoint(tmp_path / "checkpoint.pt", trial_id(config, fingerprint(config, cache)))
+    assert found is not None
+    before = trial_id(config, fingerprint(config, cache), cpu_in_ids=True)
+    assert before != found.trial_id
+    save_checkpoint(tmp_path / "checkpoint.pt", replace(found, trial_id=before))
+    again = run(config, tmp_path, cache)
+    assert again.earlier == [1]
+    assert again.metrics | first.metrics == once.metrics
+
+
+def fingerprint(config: TrialConfig, cache: Path) -> str:
+    return prepare_dataset(config.data, config.data_seed, cache).fingerprint
+
+
+def test_a_checkpoint_of_another_gpu_is_continued_with_a_warning(
+    tmp_path: Path, cache: Path, trial: Make, run: Make, caplog: pytest.LogCaptureFixture
+) -> None:
+    config, path = trial(), tmp_path / "checkpoint.pt"
+    run(config, tmp_path, cache, until_epoch=1)
+    found = load_checkpoint(path, trial_id(config, fingerprint(config, cache)))
+    assert found is not None
+    assert found.computed_by == {"torch": torch.__version__}
+    run(config, tmp_path, cache, until_epoch=2)
+    assert not [text for text in caplog.messages if "computed by" in text]
+    save_checkpoint(path, replace(found, computed_by={"torch": "2.12.0", "gpu": "NVIDIA A100"}))
+    assert run(config, tmp_path, cache).earlier == [1]
+    assert f"by 2.12.0, NVIDIA A100 and is continued by {torch.__version__}: the last bits" in caplog.text
 
 
 def test_a_finished_trial_is_measured_again_with_the_same_numbers(
