@@ -9,7 +9,8 @@ import pytest
 from study.journal.history import read_history
 from study.layout import RunFolder
 from study.plan.plan import StudyPlan
-from study.schedule.progress import read_progress
+from study.schedule.drawing import DrawnRounds
+from study.schedule.progress import progress_of, read_progress
 from study.session.notes import moved_lines
 
 ONE = {"torch": "2.13", "ray": "2.60", "gpu": "NVIDIA A100", "cuda": "13.0"}
@@ -30,7 +31,7 @@ OTHER = ONE | {"ray": "2.61", "gpu": "NVIDIA H100"}
 def test_what_changed_under_a_trial_is_known(
     plan: StudyPlan, folder: RunFolder, journaling: Any, starts: Any, moved: Any
 ) -> None:
-    trial = read_progress(folder, plan).trials[0].trial
+    trial = progress_of(plan, {}, DrawnRounds()).arms[0][1].tune[0]
     with_epoch = {"epoch": 1, "seconds": 0.5, "metrics": {}}
     journaling.append(trial, "planned", **trial.planned_event("tiny"))
     for number, (from_epoch, versions) in enumerate(starts, start=1):
