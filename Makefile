@@ -6,7 +6,7 @@ PROCESSES ?= 2
 INPUTS := pyproject.toml constraints.txt Makefile
 
 .DEFAULT_GOAL := help
-.PHONY: help study test test-long test-lowest check format install install-dev
+.PHONY: help study test test-long test-gpu test-lowest check format install install-dev
 
 help: ## list the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -22,6 +22,10 @@ test-long: install-dev ## tests that need several nodes, a browser or a database
 	$(BIN)/python -m pytest -m long
 
 # Deprecation warnings do not fail it: an old release may use what a newer one of its own dependencies deprecates.
+test-gpu: install-dev ## tests that need a GPU (CUDA or Apple's mps); says so and fails where there is none
+	@$(BIN)/python tests/needs_gpu.py
+	$(BIN)/python -m pytest -m gpu
+
 test-lowest: ## the quick tests with the lowest versions that pyproject.toml allows, in a virtual environment of their own
 	$(PYTHON) -m venv --clear .venv-lowest
 	$(PYTHON) tests/lowest_versions.py > .venv-lowest/lowest.txt

@@ -18,8 +18,8 @@ class TaskWeightOptimizer:
 
     def __init__(self, weights: Tensor, rate: float, decay: float = 0.0) -> None:
         self._weights = weights
-        where = {} if weights.device.type == "cpu" else {"fused": True, "capturable": True}  # else it counts on the CPU
-        self._adam = torch.optim.Adam([weights], lr=rate, weight_decay=decay, **where)
+        away = weights.device.type != "cpu"  # there, torch would by default count the steps on the CPU
+        self._adam = torch.optim.Adam([weights], lr=rate, weight_decay=decay, fused=away or None, capturable=away)
         self._make_state()
 
     @torch.no_grad()
