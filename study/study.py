@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from study.definition.model import StudyDefinition
-from study.html import html_table
 from study.layout import RUNS
 from study.session.target import Target, find_target, require_run, target_of
 
@@ -22,6 +21,7 @@ if TYPE_CHECKING:  # torch, pandas, matplotlib and Ray come with these; each met
     from study.session.running import RunResult
     from study.status.status import StudyStatus
     from study.tracking.tracker import SyncReport
+    from trainables.sampling.checks import DatasetCheck
 
 
 class Study:
@@ -171,6 +171,16 @@ class Study:
 
         return run_target(self.target, RunRequest(address, workers, tracking, retrain), chosen_progress(progress))
 
+    def check_data(self) -> DatasetCheck:
+        """Decode the images, and return their counts, those left out and what must be fixed (``modstudy data check``).
+
+        Raises:
+            UserError: files, columns or tasks are inconsistent.
+        """
+        from study.session.images import check_images
+
+        return check_images(self.target)
+
     def status(self) -> StudyStatus:
         """Return which trials are done, running, waiting and failed, and why. Notebooks show a table.
 
@@ -182,7 +192,9 @@ class Study:
         return read_status(self._ran())
 
     def notes(self) -> list[str]:
-        """Return remarks on the run besides its numbers: trials of an older version, missing monitoring.
+        """Return remarks on the run besides its numbers, one line each.
+
+        They name trials of an older version, settings changed since the run, images left out, and missing monitoring.
 
         Raises:
             UserError: the study has not been run.
@@ -206,8 +218,10 @@ class Study:
 
     @property
     def curves(self) -> pd.DataFrame:
-        """One row per trial, epoch and metric. Columns: docs/tables.md."""
-        return self._table("curves")
+        """One row per trial, epoch and metric, with the arm's name. Columns: docs/tables.md, and ``arm``."""
+        tables = self._read()
+        arms = tables["trials"].set_index("trial_id")["arm"]
+        return tables["curves"].assign(arm=tables["curves"]["trial_id"].map(arms))
 
     def _ran(self) -> Target:
         require_run(self.target)
@@ -226,7 +240,7 @@ class Study:
 
         target = self._ran()
         if self._tables is None:
-            self._tables = Tables(target.folder)
+            self._tables = Tables(target)
         return self._tables.read()
 
     def figure(self, name: str = "tradeoff") -> Figure:
@@ -280,13 +294,6 @@ class Study:
         )
 
     def _repr_html_(self) -> str:
-        definition, data = self.definition, self.definition.data
-        facts = {
-            "tasks": ", ".join(data.tasks),
-            "images": f"{data.source.kind}, {data.image_size} x {data.image_size} pixels",
-            "network": definition.network.backbone,
-            "epochs": str(definition.optimization.epochs),
-            "run folder": str(self.folder),
-        }
-        rows = [{"": key, " ": value} for key, value in facts.items()]
-        return html_table(rows, f"study {definition.name}", [definition.description] if definition.description else [])
+        from study.session.shown import study_table
+
+        return study_table(self.target)

@@ -125,10 +125,11 @@ def seeds_of(summary: pd.DataFrame) -> str:
 
 
 def settings(value: Any) -> str:
-    """Return nested settings on one line: ``kind generated, train_images 1200``; empty ones are omitted."""
+    """Return nested settings on one line: ``kind generated, train_images 1200``; empty and unset ones are omitted."""
     if isinstance(value, dict):
-        return ", ".join(f"{key} {settings(entry)}" for key, entry in value.items() if entry not in ({}, []))
-    return value if isinstance(value, str) else json.dumps(value)
+        return ", ".join(f"{key} {settings(entry)}" for key, entry in value.items() if entry not in ({}, [], None))
+    plain = isinstance(value, str) and any(character.isalnum() for character in value)
+    return value if plain else json.dumps(value)
 
 
 def _absent(value: Any) -> bool:

@@ -97,8 +97,7 @@ def _print_images(console: Console, found: DatasetCheck) -> None:
         console, f"images: {images}; corrupt: {len(described.corrupt_images)}, a share of {described.corrupt_share:.2%}"
     )
     for image in described.corrupt_images[:_NAMED]:
-        path = "" if image.path in image.reason else f" {image.path}"
-        say(console, f"corrupt: {image}{path}: {image.reason}")
+        say(console, f"corrupt: {image.finding}")
     if (more := len(described.corrupt_images) - _NAMED) > 0:
         say(console, f"corrupt: and {more} more")
     say(console, f"duplicates: {found.duplicates.sentence}")

@@ -93,22 +93,24 @@ def _changes_of_data(before: Mapping[str, Any], definition: StudyDefinition) -> 
     then, now = before["definition"]["data"], definition.to_dict()["data"]
     for key in then:  # what the code of then did not know was at its default
         if key != "source" and not _NO_PART_OF_THE_DATA.fullmatch(key) and then[key] != now.get(key):
-            yield _change(f"data.{key}", then[key], now.get(key))
+            yield change_of(f"data.{key}", then[key], now.get(key))
     old, new, paths = then["source"], now["source"], definition.data.source.path_keys()
     for key in old if old["kind"] == new["kind"] else ("kind",):
         if key not in paths and old[key] != new.get(key):
-            yield _change(f"data.source.{key}", old[key], new.get(key))
+            yield change_of(f"data.source.{key}", old[key], new.get(key))
     seeds = before["definition"]["seeds"]["data_seed"], definition.seeds.data_seed
     if seeds[0] != seeds[1]:
-        yield _change("seeds.data_seed", *seeds)
+        yield change_of("seeds.data_seed", *seeds)
 
 
 def _changes_of_place(before: Mapping[str, Any], definition: StudyDefinition) -> Iterator[str]:
     then, now = before["definition"]["data"]["source"], definition.to_dict()["data"]["source"]
     for key in definition.data.source.path_keys():
         if then.get(key) != now.get(key):
-            yield f"{_change(f'data.source.{key}', then.get(key), now.get(key))}, which contains other images or labels"
+            change = change_of(f"data.source.{key}", then.get(key), now.get(key))
+            yield f"{change}, which contains other images or labels"
 
 
-def _change(key: str, old: Any, new: Any) -> str:
+def change_of(key: str, old: Any, new: Any) -> str:
+    """Return the words for a key whose value has changed."""
     return f"{key} was {json.dumps(old, ensure_ascii=False)} and is now {json.dumps(new, ensure_ascii=False)}"

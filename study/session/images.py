@@ -1,17 +1,22 @@
-"""Drafts a study from images, without a study file."""
+"""The images of a study: drafts a study from them, and checks them."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from study.definition.model import StudyDefinition
+from study.definition.validation import error_context
 from study.definition.yaml_reader import read_yaml
 from study.drafting.drafting import Draft, draft_study, look_at, study_name
 from study.drafting.image_places import class_folders, class_table, existing_place, source_of
-from study.layout import RUNS
+from study.layout import RUNS, dataset_cache
 from study.session.defining import defined
+from study.session.target import Target
+
+if TYPE_CHECKING:
+    from trainables.sampling.checks import DatasetCheck
 
 
 def drafted(
@@ -48,3 +53,16 @@ def _changed(name: str, draft: Draft, changes: Mapping[str, Any]) -> StudyDefini
         merged = isinstance(known, dict) and isinstance(change, Mapping)
         values[section] = {**(known or {}), **change} if merged else change
     return defined(values)
+
+
+def check_images(target: Target) -> DatasetCheck:
+    """Decode the images of a study if necessary, and check them as its run would.
+
+    Raises:
+        UserError: files, columns or tasks are inconsistent.
+    """
+    from trainables.sampling.checks import check_dataset
+
+    definition = target.definition
+    with target.named(), error_context("data"):
+        return check_dataset(definition.data, definition.seeds.data_seed, dataset_cache())

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from study.plan.data_record import left_out_of_run
 from study.schedule.progress import RunProgress, TrialProgress, read_progress
+from study.session.edits import edits_line
 from study.session.target import Target
 from study.status.earlier import EarlierResults, earlier_results
 from study.status.monitoring import as_monitored_by, monitoring_note, unmonitored
@@ -12,6 +14,9 @@ def notes_on(target: Target, progress: RunProgress) -> list[str]:
     """Return the notes to show next to the progress of a study's run, one line each."""
     earlier = earlier_results(target.folder, None)
     lines = [] if earlier is None else [earlier_line(target, earlier)]
+    if edits := edits_line(target, progress.plan):
+        lines.append(edits)
+    lines += left_out_of_run(target.folder, progress.plan.data_fingerprint)
     if lacking := lacking_monitoring(target, progress):
         lines.append(monitoring_line(target, lacking))
     return [*lines, *moved_lines(progress)]

@@ -15,6 +15,7 @@ from study.packing.outlook import Outlook, outlook
 from study.packing.record import read_packing
 from study.plan.checks import refuse_untrainable
 from study.plan.cost import StudyCost, TimeSource, study_cost
+from study.plan.data_record import left_out_of
 from study.plan.foresight import foreseen
 from study.plan.plan import StudyPlan
 from study.run_folder.ownership import refuse_another_rule, refuse_another_study
@@ -202,7 +203,7 @@ def preview(target: Target, *, probe: bool = False) -> Preview:
         refuse_another_study(plan.definition, plan.data_fingerprint, target.folder)
         refuse_another_rule(plan.definition, target.folder)
         refuse_untrainable(plan)
-        _refuse_unfit_images(plan)
+        left_out = _left_out(plan)
     known = _known_from_run(target, plan)
     seconds, source = known.seconds, known.source
     runs = outlook(plan, read_packing(target.folder))
@@ -214,7 +215,7 @@ def preview(target: Target, *, probe: bool = False) -> Preview:
         with target.named():
             seconds, source = probed_epoch_seconds(plan), "probe"
     with target.named():
-        warnings = foreseen(plan)
+        warnings = (*foreseen(plan), *left_out)
     cost = study_cost(plan, seconds, source, None if runs is None else runs.at_once)
     return Preview(plan, cost, known, warnings, runs, target.command("plan", "--probe"))
 
@@ -224,8 +225,11 @@ def _range(numbers: Iterable[int]) -> str:
     return f"{low}" if low == high else f"{low} to {high}"
 
 
-def _refuse_unfit_images(plan: StudyPlan) -> None:
-    """Refuse images that ``run`` would refuse, if they have been decoded already; planning decodes none.
+def _left_out(plan: StudyPlan) -> tuple[str, ...]:
+    """Refuse images that ``run`` would refuse, and name those it leaves out; planning decodes none.
+
+    Returns:
+        A sentence on images left out; nothing if there are none, or before the images have been decoded.
 
     Raises:
         UserError: too many images are corrupt, or images occur in two splits.
@@ -236,6 +240,7 @@ def _refuse_unfit_images(plan: StudyPlan) -> None:
     if manifest is not None:
         with error_context("data"):
             refuse_unfit(manifest, plan.definition.data)
+    return left_out_of(manifest)
 
 
 def _known_from_run(target: Target, plan: StudyPlan) -> KnownResults:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -18,6 +19,7 @@ from study.packing.wording import shared_lines
 from study.plan.data_record import data_facts
 from study.run_folder.driver import driver_of
 from study.schedule.progress import RunProgress, read_progress
+from study.session.edits import edits_line
 from study.session.notes import notes_on
 from study.session.target import Target, command_line, from_here
 from study.status.status import StudyStatus, study_status
@@ -27,23 +29,29 @@ if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.figure import Figure
 
+_LOG = logging.getLogger(__name__)
+
 _Stamp = tuple[tuple[str, int, int], ...]
 
 
 class Tables:
     """The current tables of one run folder, rebuilt whenever a file they depend on has changed."""
 
-    def __init__(self, folder: RunFolder) -> None:
-        self._folder = folder
+    def __init__(self, target: Target) -> None:
+        self._target = target
+        self._folder: RunFolder = target.folder
         self._stamp: _Stamp | None = None
         self._tables: dict[str, pd.DataFrame] = {}
 
     def read(self) -> dict[str, pd.DataFrame]:
-        """Return the tables by name."""
+        """Return the tables by name; log a warning if they are of another edition of the study."""
         stamp = self._stamp_now()
         if stamp != self._stamp:
-            self._tables = build_tables(read_progress(self._folder), noted_mlflow_runs(self._folder))
+            progress = read_progress(self._folder)
+            self._tables = build_tables(progress, noted_mlflow_runs(self._folder))
             self._stamp = stamp
+            if edits := edits_line(self._target, progress.plan):
+                _LOG.warning("study %s: %s", self._target.definition.name, edits)
         return self._tables
 
     def _stamp_now(self) -> _Stamp:
@@ -79,7 +87,7 @@ def draw(tables: dict[str, pd.DataFrame], name: str) -> Figure:
     try:
         return report_figure(name, tables)
     except ValueError as error:
-        raise UserError(str(error)) from error
+        raise UserError(str(error)) from None
 
 
 def collect_run(target: Target) -> dict[str, pd.DataFrame]:

@@ -13,6 +13,7 @@ from study.errors import UserError
 from study.journal.state import read_states
 from study.layout import RunFolder
 from study.plan.checks import prepare_images, refuse_missing_device, refuse_untrainable
+from study.plan.data_record import left_out_of_run
 from study.plan.document import write_plan
 from study.plan.foresight import foreseen
 from study.plan.plan import StudyPlan
@@ -188,6 +189,7 @@ def _announcement(target: Target, plan: StudyPlan) -> Iterator[str]:
             f"{unused} earlier trials belong to other settings of this study or to another version of the results,"
             " and are left out of its tables"
         )
+    yield from left_out_of_run(target.folder, plan.data_fingerprint)
     if lacking := unmonitored(progress):
         yield monitoring_line(target, lacking)
 

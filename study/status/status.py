@@ -121,7 +121,8 @@ class StudyStatus:
         """Return one line."""
         running = f", {len(self.running)} running" if self.running else ""
         failed = f", {len(self.failed)} failed" if self.failed else ""
-        return f"<status of {self.name}: {self.done} of {self.total} trials done{running}{failed}>"
+        notes = f"; notes: {' | '.join(self.notes)}" if self.notes else ""
+        return f"<status of {self.name}: {self.done} of {self.total} trials done{running}{failed}{notes}>"
 
     def _repr_html_(self) -> str:
         rows = [

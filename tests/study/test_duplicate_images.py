@@ -127,7 +127,7 @@ def test_the_report_says_what_share_was_found(shoes: Path, plan: StudyPlan, fold
     )
     report = write_study_report(target, progress).report.read_text()
     assert sentence in report
-    assert "Images: train 24, validation 12, test 12; 0 corrupt ones excluded" in report
+    assert "Images: train 24, validation 12, test 12; 0 corrupt images excluded" in report
     shutil.rmtree(shoes / "cache")  # a report is also written where neither images nor a record of them can be read
     folder.data.write_text('{"data_fingerprint": ')
     assert "Duplicates:" not in write_study_report(target, progress).report.read_text()

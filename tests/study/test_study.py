@@ -66,6 +66,7 @@ def test_results_are_data_frames(ran: Ran):
     assert len(ran.study.trials) == 6
     assert set(ran.study.task_metrics["task"]) == {"Smiling", "Glasses"}
     assert set(ran.study.curves["epoch"]) == {1}
+    assert set(ran.study.curves["arm"]) == {"shared", "late"}
     for name, table in ran.study.collect().items():
         read = {"trials": ran.study.trials, "summary": ran.study.summary}.get(name)
         if read is not None:

@@ -75,6 +75,11 @@ class CorruptImage:
     def __str__(self) -> str:
         return f"{self.file}, {self.place}"
 
+    @property
+    def finding(self) -> str:
+        """Where the image is listed, its path and the reason."""
+        return f"{self}:{'' if self.path in self.reason else f' {self.path}:'} {self.reason}"
+
 
 class ImageSource(Protocol):
     """A source of labelled images, validated on construction."""
