@@ -161,5 +161,5 @@ class StepsAhead:
         device = self._step.runtime.device
         wanted = device.type == "cuda" and self._step.config.compute.graph == "auto"
         if wanted and self._obstacle is not None:
-            _log.info("the step is not captured as a CUDA graph: %s", self._obstacle)
+            _log.warning("the step is not captured as a CUDA graph: %s", self._obstacle)
         return CapturedWork(device, capture=wanted and self._obstacle is None)

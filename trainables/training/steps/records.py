@@ -25,8 +25,8 @@ class RecordBuffer:
         scalars = [record.total, *(record.penalties[name] for name in self._penalties)]
         weights = [] if record.weights is None else [record.weights]
         losses = torch.cat([torch.stack(scalars), record.per_task, *weights])
-        self._losses.index_copy_(0, place, losses[None])
-        self._counts.index_copy_(0, place, torch.cat([record.valid, record.active])[None])
+        self._losses.index_put_((place,), losses[None])
+        self._counts.index_put_((place,), torch.cat([record.valid, record.active])[None])
 
     def finite(self, start: int, stop: int) -> list[bool]:
         """Return whether the total losses of these steps are finite; waits for the device."""
