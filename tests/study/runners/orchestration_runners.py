@@ -169,3 +169,44 @@ def fit_no_gpu_later_on(config, *, report, **parts) -> TrialOutcome:
         report(record)
 
     return train(config, report=report_until_it_is_full, **parts)
+
+
+def note_the_gpu(config, *, workspace: Path, meet_on: int = 1, **parts) -> TrialOutcome:
+    """Write down which GPU of which node the trial sees, for how much of it and how long, and stay on it a moment.
+
+    The first trials wait for each other until there are some on so many GPUs: otherwise a worker that starts early
+    would train all the short trials before another has started.
+    """
+    import ray
+
+    began, seen, node = time.time(), os.environ.get("CUDA_VISIBLE_DEVICES"), ray.get_runtime_context().get_node_id()
+    place = workspace.parents[1] / "met"
+    place.mkdir(exist_ok=True)
+    (place / f"{node}-{seen}").touch()
+    while len(list(place.iterdir())) < meet_on and time.time() < began + 240:
+        time.sleep(0.1)
+    time.sleep(0.2)
+    outcome = train(config, workspace=workspace, **parts)
+    with (workspace / "gpu.jsonl").open("a") as notes:
+        note = {"node": node, "gpu": seen, "share": device_share(), "pid": os.getpid()}
+        notes.write(json.dumps({**note, "began": began, "ended": time.time()}) + "\n")
+    return outcome
+
+
+def meet_on_two_gpus(config, **parts) -> TrialOutcome:
+    """Do as ``note_the_gpu`` on two GPUs."""
+    return note_the_gpu(config, meet_on=2, **parts)
+
+
+@typed_failures(torch.OutOfMemoryError)
+def fill_two_gpus(config, *, meet_on: int = 2, **parts) -> TrialOutcome:
+    """Do as ``note_the_gpu`` on two GPUs, and need a whole one in arms with modulation."""
+    outcome = note_the_gpu(config, meet_on=meet_on, **parts)
+    if config.modulation.points and device_share() < 1:
+        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.")
+    return outcome
+
+
+def fill_eight_gpus(config, **parts) -> TrialOutcome:
+    """Do as ``fill_two_gpus`` on eight."""
+    return fill_two_gpus(config, meet_on=8, **parts)
