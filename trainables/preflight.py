@@ -13,7 +13,7 @@ from trainables.config.network import NetworkConfig
 from trainables.config.registries import BALANCERS
 from trainables.config.trial import TrialConfig
 from trainables.evaluation.measure import LabelsAndTriplets, check_measurable
-from trainables.losses.balancing import BalancingSetup, build_balancer
+from trainables.losses.balancing import BalancingSetup, balancer_named
 from trainables.networks.backbones import build_backbone
 from trainables.networks.backbones.pretrained import check_pretrained
 from trainables.networks.multi_task import assemble_model
@@ -93,9 +93,11 @@ def why_not_captured(config: TrialConfig) -> str | None:
     """
     if config.compute.graph == "never":
         return "compute.graph is never"
-    model = assemble_model(config)
-    setup = BalancingSetup(config.balancing, config.train_seed, config.data.image_size)
-    return why_not_static(config, model, build_balancer(model, setup))
+    model, method = assemble_model(config), balancer_named(config.balancing.method)
+    if not isinstance(method, type):  # a function that makes one
+        setup = BalancingSetup(config.balancing, config.train_seed, config.data.image_size)
+        method = type(method(model, setup))
+    return why_not_static(config, model, method)
 
 
 def check_start_weights(network: NetworkConfig, image_size: int) -> None:

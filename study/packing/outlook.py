@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from search_spaces.nuisance import NUISANCE
 from study.packing.decision import chosen, probes_on
 from study.packing.measurement import Packing
 from study.packing.record import PackingRecord, ProbedArm
@@ -25,17 +26,24 @@ class ArmOutlook:
     Attributes:
         arm: the arm.
         obstacle: why its steps are no CUDA graph; None if they are, if CUDA allows.
+        apart: why its trials cannot train as one model; None if they can.
         shared: its probes, one per type of accelerator, and how its trials share that.
     """
 
     arm: PlannedArm
     obstacle: str | None
+    apart: str | None
     shared: tuple[tuple[ProbedArm, Packing], ...]
 
     @property
     def packings(self) -> dict[str, Packing]:
         """How its trials share an accelerator, by type."""
         return {probed.accelerator: packing for probed, packing in self.shared}
+
+    @property
+    def fused(self) -> int:
+        """Trials that train as one model."""
+        return self.arm.config.compute.fused if self.apart is None else 1
 
     @property
     def processes(self) -> int:
@@ -58,6 +66,8 @@ class ArmOutlook:
         return {
             "graph": self.obstacle is None,
             "no_graph_because": self.obstacle,
+            "fused": self.fused,
+            "not_fused_because": self.apart,
             "packing": {name: asdict(packing) for name, packing in self.packings.items()},
         }
 
@@ -94,22 +104,30 @@ class Outlook:
         rates = [f"{packing.images_per_second:,.0f}" for packing in arm.packings.values()]
         return {
             "step": "graph" if arm.obstacle is None else "eager",
+            "fused": f"{arm.fused}" if arm.apart is None else "no",
             "on a GPU": ", ".join(self._held(arm)),
             **({"images/s": ", ".join(rates) or "-"} if any(each.packings for each in self.arms) else {}),
         }
 
     def lines(self) -> Iterator[str]:
-        """Yield what the columns mean, and why steps of some arms are no graph."""
-        obstacles: dict[str, list[str]] = {}
-        for arm in self.arms:
-            if arm.obstacle is not None:
-                obstacles.setdefault(arm.obstacle, []).append(arm.arm.arm.name)
-        yield f"device: cuda, precision {self.plan.definition.compute.precision}; on a GPU: trials that share one"
+        """Yield what the columns mean, and why trials of some arms run otherwise than the rest."""
+        precision = self.plan.definition.compute.precision
+        yield f"device: cuda, precision {precision}; fused: trials in one model; on a GPU: trials that share one"
         unknown = [arm.arm.arm.name for arm in self.arms if not arm.packings]
         if unknown and probes_on(self.plan):
             yield f"to be probed, in the next run before their first trials: {_listed(unknown)}"
-        for obstacle, names in obstacles.items():
-            yield f"step not captured as a CUDA graph: {obstacle} ({_listed(names)})"
+        for obstacle, names in self._reasons(lambda arm: arm.obstacle):
+            yield f"step not captured as a CUDA graph: {obstacle} ({names})"
+        for obstacle, names in self._reasons(lambda arm: arm.apart):
+            yield f"trials not fused: {obstacle} ({names})"
+
+    def _reasons(self, reason: Callable[[ArmOutlook], str | None]) -> Iterator[tuple[str, str]]:
+        """Yield every reason with the arms it holds for."""
+        found: dict[str, list[str]] = {}
+        for arm in self.arms:
+            if (why := reason(arm)) is not None:
+                found.setdefault(why, []).append(arm.arm.arm.name)
+        yield from ((why, _listed(names)) for why, names in found.items())
 
     def _held(self, arm: ArmOutlook) -> Iterator[str]:
         if not probes_on(self.plan):
@@ -130,13 +148,15 @@ def outlook(plan: StudyPlan, record: PackingRecord) -> Outlook | None:
     """Return how the trials of a study on GPUs will run; None for a study on another device."""
     if plan.device.kind != "cuda":
         return None
+    from trainables.fused.fusible import why_not_fused, why_not_tuned_fused
     from trainables.preflight import why_not_captured
 
-    shared = list(chosen(plan, record))
+    shared, tuned = list(chosen(plan, record)), [NUISANCE[name].key for name in plan.definition.space.nuisance]
     arms = tuple(
         ArmOutlook(
             arm,
             why_not_captured(arm.config),
+            why_not_fused(arm.config) or why_not_tuned_fused(tuned),
             tuple((probed, packing) for probed, packing in shared if probed.arm_id == arm.arm.arm_id),
         )
         for arm in plan.arms

@@ -93,7 +93,7 @@ class FusedLearner:
 
     def _new_work(self) -> CapturedWork:
         wanted = self._runtime.device.type == "cuda" and self._common.compute.graph == "auto"
-        obstacle = why_not_static(self._common, self._shell, self._balancers[0])
+        obstacle = why_not_static(self._common, self._shell, type(self._balancers[0]))
         if wanted and obstacle is not None:
             _log.info("the step is not captured as a CUDA graph: %s", obstacle)
         return CapturedWork(self._runtime.device, capture=wanted and obstacle is None)

@@ -24,8 +24,8 @@ _HERE = __name__.partition(".")[0] + "."
 
 
 def from_here(part: object) -> bool:
-    """Whether the class of a part was written in this package, where all draws come from named generators."""
-    return type(part).__module__.startswith(_HERE)
+    """Whether a class, or that of a part, was written in this package, where all draws come from named generators."""
+    return (part if isinstance(part, type) else type(part)).__module__.startswith(_HERE)
 
 
 def is_imported(model: nn.Module) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from search_spaces.catalog import CATALOG
 from study import Study
 from study.layout import RunFolder
 from study.packing.choice import Limits
@@ -46,15 +47,22 @@ def test_each_arm_says_whether_its_step_is_a_graph_and_how_many_trials_a_gpu_hol
     note(plan, record, 0, "A100", {1: 50.0, 4: 100.0})
     found = outlook(plan, record)
     late, equal, pcgrad = (found.row(index) for index in range(3))
-    assert late == {"step": "graph", "on a GPU": "8 (H100, MPS), 4 (A100, MPS)", "images/s": "6,000, 1,200"}
-    assert equal == {"step": "graph", "on a GPU": "to be probed", "images/s": "-"}
+    assert late == {
+        "step": "graph",
+        "fused": "1",
+        "on a GPU": "8 (H100, MPS), 4 (A100, MPS)",
+        "images/s": "6,000, 1,200",
+    }
+    assert equal == {"step": "graph", "fused": "1", "on a GPU": "to be probed", "images/s": "-"}
     assert pcgrad["step"] == "eager"
     names = [arm.arm.name for arm in plan.arms]
-    device, unknown, obstacle = found.lines()
+    device, unknown, obstacle, apart = found.lines()
     assert device.startswith("device: cuda, precision fp32; ")
     assert unknown == f"to be probed, in the next run before their first trials: {names[1]}, {names[2]}"
     assert obstacle.startswith("step not captured as a CUDA graph: the balancing method pcgrad ")
     assert obstacle.endswith(f"({names[2]})")
+    assert apart.startswith("trials not fused: the balancing method 'pcgrad' ")
+    assert apart.endswith(f"({names[2]})")
     assert found.arms[0].to_dict()["packing"]["H100"]["processes"] == 8
 
 
@@ -73,10 +81,27 @@ def test_the_time_follows_from_the_probes_once_every_arm_has_one(plan, record):
 def test_no_graph_where_the_study_file_says_so_and_no_probe_where_it_names_a_share(make_plan, record):
     definition = make_plan(compute={"graph": "never"}, resources={"gpus": 0.25}).definition
     found = outlook(compile_plan(definition, device=PlannedDevice("cuda")), record)
-    assert found.row(0) == {"step": "eager", "on a GPU": "4"}
+    assert found.row(0) == {"step": "eager", "fused": "1", "on a GPU": "4"}
     assert set(found.at_once.values()) == {4}
     _, obstacle = found.lines()
     assert obstacle.startswith("step not captured as a CUDA graph: compute.graph is never (")
+
+
+def test_fused_trials_and_why_others_are_not(make_plan, record):
+    batches = {"batch_size": [12, 24]}
+    for nuisance, fused in (({}, "4"), (batches, "no")):
+        space = {"blocks": BLOCKS[:1], "nuisance": nuisance}
+        definition = make_plan(compute={"fused": 4}, space=space).definition
+        found = outlook(compile_plan(definition, device=PlannedDevice("cuda")), record)
+        assert found.row(0)["fused"] == fused
+    assert any("its trials differ in batches.batch_size, which changes shapes" in line for line in found.lines())
+
+
+def test_every_form_and_balancing_method_has_an_outlook(make_plan, record):
+    definition = make_plan().definition.model_copy(update={"space": CATALOG["rivals"]})
+    rivals = compile_plan(definition, device=PlannedDevice("cuda"))
+    steps = {row["step"] for row in map(outlook(rivals, record).row, range(len(rivals.arms)))}
+    assert steps == {"graph", "eager"}
 
 
 def test_the_plan_of_a_study_shows_it(tiny_study, tmp_path):

@@ -20,7 +20,7 @@ the trial's own first steps, so nothing has to be undone."""
 _log = logging.getLogger(__name__)
 
 
-def why_not_static(config: TrialConfig, model: MultiTaskModel, balancer: Balancer) -> str | None:
+def why_not_static(config: TrialConfig, model: MultiTaskModel, balancer: type[Balancer]) -> str | None:
     """Return why the step cannot be a fixed sequence of kernels at fixed addresses; None if it can.
 
     A step that reads a value on the host, draws from torch's own random streams or runs code from elsewhere cannot be

@@ -99,7 +99,7 @@ class StepsAhead:
         self._records: list[StepRecord] = []
         self._rates: list[float] = []
         self._steps_done, self._taken = 0, 0
-        self._obstacle = why_not_static(step.config, step.trained.model, step.trained.balancer)
+        self._obstacle = why_not_static(step.config, step.trained.model, type(step.trained.balancer))
         self._work = self._new_work()
 
     @property
