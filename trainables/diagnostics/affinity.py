@@ -45,8 +45,8 @@ def affinities(before: Tensor, after: Tensor, rate: float) -> Tensor:
         after: (T, T), row i: the losses after a step on task i alone.
         rate: Learning rate of that step, positive.
     """
-    start = before.to("cpu", torch.float64)
-    values = (1 - after.to("cpu", torch.float64) / start) / rate
+    start = before.cpu().double()
+    values = (1 - after.cpu().double() / start) / rate
     learning = start > 0
     return values.masked_fill(~(learning[:, None] & learning), torch.nan)
 
@@ -57,7 +57,7 @@ def gradient_cosines(gradients: Sequence[Tensor]) -> Tensor:
     Args:
         gradients: For each weight tensor (T, ...): each task's gradient; together they form one vector per task.
     """
-    vectors = torch.cat([gradient.flatten(1).to("cpu", torch.float64) for gradient in gradients], dim=1)
+    vectors = torch.cat([gradient.flatten(1).cpu().double() for gradient in gradients], dim=1)
     lengths = vectors.norm(dim=1)
     directed = lengths > 0
     cosines: Tensor = (vectors @ vectors.T) / (lengths[:, None] * lengths)

@@ -12,6 +12,7 @@ from torch.nn import functional
 from torchjd.scalarization import DWA, FAMO
 
 from trainables.losses.balancing import BALANCERS, StepLoss
+from trainables.losses.balancing.loss_weighting.dwa import widest_float
 from trainables.losses.triplet import TripletLoss
 
 
@@ -200,3 +201,8 @@ def test_a_state_is_loaded_into_the_same_memory(learner, method):
         moments = loaded["optimizer"]["state"].get(0, {name: torch.zeros(()) for name in state})
         assert all((state[name] == moments[name]).all() for name in state)
     assert {name: value.data_ptr() for name, value in other.balancer._optimizer._state().items()} == places
+
+
+def test_dwa_counts_in_float64_where_there_is_one(balancer):
+    assert balancer("dwa").sums.dtype == torch.float64
+    assert widest_float(torch.device("mps")) == torch.float32

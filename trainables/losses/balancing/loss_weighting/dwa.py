@@ -13,6 +13,11 @@ from trainables.losses.balancing.loss_weighting.weighted import WeightedLosses, 
 from trainables.networks.multi_task import MultiTaskModel
 
 
+def widest_float(device: torch.device) -> torch.dtype:
+    """Return the most precise floating-point type of a device: float64, which Apple's mps lacks."""
+    return torch.float32 if device.type == "mps" else torch.float64
+
+
 class DynamicWeightAverage(WeightedLosses):
     """Dynamic weight average (Liu, Johns, Davison 2019, equation 7).
 
@@ -29,8 +34,9 @@ class DynamicWeightAverage(WeightedLosses):
 
     def __init__(self, model: MultiTaskModel, setup: BalancingSetup) -> None:
         super().__init__(model, setup)
-        self.sums, self.counts = torch.zeros(2, self.tasks, dtype=torch.float64, device=self.device)
-        self.means = torch.zeros(0, self.tasks, dtype=torch.float64, device=self.device)
+        dtype = widest_float(self.device)
+        self.sums, self.counts = torch.zeros(2, self.tasks, dtype=dtype, device=self.device)
+        self.means = torch.zeros(0, self.tasks, dtype=dtype, device=self.device)
         self._rates = torch.ones(self.tasks, device=self.device)
 
     def weights(self, loss: StepLoss, step: int) -> Tensor:  # noqa: ARG002 - part of the interface
@@ -61,5 +67,5 @@ class DynamicWeightAverage(WeightedLosses):
         """Restore sums and means; the rates follow from the means."""
         self.sums.copy_(state["sums"])
         self.counts.copy_(state["counts"])
-        self.means = state["means"].to(self.device)
+        self.means = state["means"].to(self.means.dtype).to(self.device)
         self._set_rates()
