@@ -10,6 +10,7 @@ from study.packing.choice import Limits, climb
 from study.packing.crew import Crew
 from study.packing.measurement import Measurement
 from study.packing.member import Assignment
+from study.packing.mps.control import WITHOUT_MPS
 
 WINDOW_S = 3.0
 """Length of a window; some hundred steps of a small network on a GPU."""
@@ -92,4 +93,4 @@ def _probed(request: ProbeRequest, before: Probe, *, mps: bool) -> Probe:
 
 def _environment(request: ProbeRequest, *, mps: bool) -> Mapping[str, str]:
     threads = dict.fromkeys(_THREAD_VARIABLES, str(request.config["compute"]["threads"]))
-    return {**threads, **(request.mps or {} if mps else {})}
+    return {**threads, **(request.mps if mps and request.mps is not None else WITHOUT_MPS)}

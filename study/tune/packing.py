@@ -15,7 +15,7 @@ from typing import Any
 
 from study.layout import RunFolder, dataset_cache
 from study.packing.decision import Accelerator, arms_to_probe, decide, most_processes, probes_on, shape_of
-from study.packing.mps.control import place_of
+from study.packing.mps.control import WITHOUT_MPS, place_of
 from study.packing.probe import WINDOW_S, Probe, ProbeRequest, probe
 from study.packing.record import PackingRecord, ProbedArm, recover_packing
 from study.packing.shape import probed_config
@@ -84,7 +84,7 @@ def gpu_sharing(
         if not decision.mps:
             service.end()
         shares = {arm_id: Share.packed(processes) for arm_id, processes in decision.processes.items()}
-        yield GpuSharing(shares, dict(service.environment or {}))
+        yield GpuSharing(shares, dict(service.environment or WITHOUT_MPS))
 
 
 def _gpu_nodes() -> list[_Node]:

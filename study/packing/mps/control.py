@@ -18,6 +18,9 @@ _PROCESSES = "nvidia-cuda-mps-"
 _PIPES, _LOGS = "CUDA_MPS_PIPE_DIRECTORY", "CUDA_MPS_LOG_DIRECTORY"
 _AMBIENT_PIPES = "/tmp/nvidia-mps"  # noqa: S108 - where the control program puts them unless it is told
 
+WITHOUT_MPS = {_PIPES: os.devnull}
+"""The environment of a process that shall use no daemon, not even one that runs already: none answers there."""
+
 _PATIENCE_S = 30.0
 _QUIT = "quit -t 5"
 """Servers with clients left are ended after 5 s; by then no trial of ours is alive."""

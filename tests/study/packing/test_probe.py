@@ -11,7 +11,7 @@ import pytest
 from study.packing.choice import choose
 from study.packing.crew import Crew
 from study.packing.member import Assignment
-from study.packing.probe import ProbeRequest, probe
+from study.packing.probe import ProbeRequest, _environment, probe
 from trainables.config.trial import TrialConfig
 
 TRIAL = {
@@ -49,6 +49,14 @@ def test_a_probe_trains_one_and_two_processes_together(config, cache):
         assert each.peak_bytes > 50e6
     assert choose(found.measurements, found.limits).processes in (1, 2)
     assert psutil.Process().children() == []
+
+
+def test_each_mode_is_measured_for_itself_also_where_a_daemon_runs(config, monkeypatch):
+    monkeypatch.setenv("CUDA_MPS_PIPE_DIRECTORY", "/tmp/nvidia-mps")  # noqa: S108
+    ours = {"CUDA_MPS_PIPE_DIRECTORY": "ours"}
+    request = ProbeRequest(config, "", 2, ours)
+    assert _environment(request, mps=True)["CUDA_MPS_PIPE_DIRECTORY"] == "ours"
+    assert _environment(request, mps=False)["CUDA_MPS_PIPE_DIRECTORY"] == os.devnull
 
 
 def test_a_trial_that_cannot_run_is_a_measurement_that_failed(config, cache):

@@ -14,7 +14,7 @@ from study.layout import RunFolder
 from study.packing.choice import Limits
 from study.packing.decision import shape_of
 from study.packing.measurement import Measurement
-from study.packing.mps.control import place_of
+from study.packing.mps.control import WITHOUT_MPS, place_of
 from study.packing.probe import Probe
 from study.packing.record import PackingRecord, ProbedArm, read_packing
 from study.packing.shape import probed_config
@@ -108,6 +108,7 @@ def test_arms_are_probed_before_their_trials_and_once(run, plan, refusal, monkey
     with gpu_sharing(plan, folder, {arm.arm.arm_id for arm in plan.arms}, None, said.append) as sharing:
         assert {share.at_once for share in sharing.packing.values()} <= {1, 2}
         assert len(sharing.packing) == 2
+        assert sharing.environment == WITHOUT_MPS
     assert said == []
 
 
