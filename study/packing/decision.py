@@ -78,7 +78,7 @@ def arms_to_probe(
     for arm in plan.arms if most > 1 else ():
         shape = shape_of(plan, arm)
         known = record.find(arm.arm.arm_id, accelerator, shape)
-        if arm.arm.arm_id not in arms or (known is not None and known.covers(most)):
+        if arm.arm.arm_id not in arms or arm.config.compute.fused > 1 or (known is not None and known.covers(most)):
             continue
         equal = record.of_shape(accelerator, shape)
         if equal is not None and equal.covers(most):

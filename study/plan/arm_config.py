@@ -8,6 +8,7 @@ from typing import Any
 from search_spaces.arms import Arm
 from search_spaces.nuisance import NUISANCE
 from study.definition.model import StudyDefinition
+from study.plan.fusing import why_alone
 from trainables.config.runtime import Device
 from trainables.config.sections import SharedSections
 from trainables.config.trial import TrialConfig
@@ -24,7 +25,10 @@ def arm_config(definition: StudyDefinition, arm: Arm, device: Device) -> TrialCo
     )
     settings = arm.settings(definition.data.tasks)
     settings |= {"compute.threads": definition.resources.threads, "compute.device": device}
-    return _with_settings(config, settings | _by_key(definition.space.fixed))
+    config = _with_settings(config, settings | _by_key(definition.space.fixed))
+    if config.compute.fused > 1 and why_alone(definition, config) is not None:
+        config = _with_settings(config, {"compute.fused": 1})
+    return config
 
 
 def with_values(config: TrialConfig, nuisance: Nuisance, **top_level: Any) -> TrialConfig:

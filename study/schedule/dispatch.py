@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import socket
 from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from filelock import FileLock, Timeout
@@ -16,10 +17,11 @@ from study.journal.events import Event
 from study.journal.journal import JournalWriter
 from study.journal.state import TrialState, read_state
 from study.layout import RunFolder, TrialFolder
-from study.plan.plan import PlannedArm, StudyPlan
+from study.plan.plan import PlannedArm, PlannedTrial, StudyPlan
 from study.schedule.design import ArmDesign, ArmProgress
 from study.schedule.drawing import DrawnRounds
 from study.schedule.equal_failures import EqualFailures
+from study.schedule.fusing import fused_units
 from study.schedule.halving import Pruning
 from study.schedule.hang_watch import read_hang
 from study.schedule.progress import assembled, confirm_total, tune_total
@@ -98,7 +100,7 @@ class Dispatcher:
     @property
     def in_flight(self) -> int:
         """Number of units handed out that have not ended."""
-        return len(self._in_flight)
+        return len({id(unit) for unit in self._in_flight.values()})
 
     @property
     def exhausted(self) -> bool:
@@ -123,35 +125,48 @@ class Dispatcher:
             return hopeful, not unit.alone, left[arm_id]
 
         unit = max(candidates, key=urgency)  # ties: the first one
-        self._in_flight[unit.trial.trial_id] = unit
+        self._in_flight |= {trial.trial_id: unit for trial in unit.trials}
         return unit
 
     def ended(self, unit: WorkUnit, *, crashed: bool) -> TrialState | None:
-        """Record that a unit has ended, reread its journal, and prune the trials that halving eliminates.
+        """Record that a unit has ended, reread its journals, and prune the trials that halving eliminates.
+
+        Returns:
+            The state of the unit's first trial.
 
         Raises:
-            UserError: the trial failed on a full disk, which would also fail the others.
+            UserError: a trial failed on a full disk, which would also fail the others.
         """
-        trial_id, arm_id = unit.trial.trial_id, unit.trial.arm.arm_id
-        del self._in_flight[trial_id]
-        state = read_state(self._folder.trial(trial_id).journal)
-        if crashed and (state is None or state.history.state in ("waiting", "running")):
-            state = self._journal_lost_worker(unit)
-        if state is not None:
-            self._states[trial_id] = state
+        arm_id, trials = unit.trial.arm.arm_id, unit.trials
+        found = [read_state(self._folder.trial(trial.trial_id).journal) for trial in trials]
+        if crashed:
+            found = self._with_end_of_worker(unit, found)
+        for trial, state in zip(trials, found, strict=True):
+            del self._in_flight[trial.trial_id]
+            if state is not None:
+                self._states[trial.trial_id] = state
         self._look_again(arm_id)
-        if state is not None and state.history.ran_out_of_gpu_memory:
-            return state  # tried once more, alone, or known not to fit: neither uses up a try nor speaks of the code
-        if unit not in self._progress[arm_id].ready:
-            self._equal_failures.ended_well(arm_id)
-            return state
-        self._vain[trial_id] += 1
-        if state is not None and state.history.state == "failed":
-            failure = state.history.failures[-1]
+        ready = {(each.trial.trial_id, each.until_epoch, each.alone) for each in self._progress[arm_id].ready}
+        failed: dict[str, Event] = {}
+        for trial, state in zip(trials, found, strict=True):
+            if state is not None and state.history.ran_out_of_gpu_memory:
+                continue  # tried once more, alone, or known not to fit: neither uses up a try nor speaks of the code
+            if (trial.trial_id, unit.until_epoch, unit.alone) not in ready:
+                self._equal_failures.ended_well(arm_id)
+                continue
+            self._vain[trial.trial_id] += 1
+            if state is not None and state.history.state == "failed":
+                failed[trial.trial_id] = state.history.failures[-1]
+        self._note_failure(arm_id, failed)
+        return found[0]
+
+    def _note_failure(self, arm_id: str, failed: Mapping[str, Event]) -> None:
+        """Take note of a unit's failure, by trial id; trials of one unit fail together, which counts once."""
+        for failure in failed.values():
             if failure["kind"] == "disk_full":
                 raise UserError(f"{failure['host']}: {failure['message']}")
+        for trial_id, failure in list(failed.items())[:1]:
             self._equal_failures.failed(arm_id, trial_id, failure)
-        return state
 
     def workload(self) -> Workload:
         """Return the state of the run and the trials in flight."""
@@ -167,9 +182,12 @@ class Dispatcher:
             unit
             for arm_id, arm in self._progress.items()
             if arm_id not in stopped
-            for unit in arm.ready
-            if unit.trial.trial_id not in self._in_flight and self._vain[unit.trial.trial_id] < self._tries
+            for unit in fused_units(filter(self._may_run, arm.ready), self._definition.search.round_size)
         ]
+
+    def _may_run(self, unit: WorkUnit) -> bool:
+        trial_id = unit.trial.trial_id
+        return trial_id not in self._in_flight and self._vain[trial_id] < self._tries
 
     def _look_again(self, arm_id: str) -> None:
         self._progress[arm_id] = self._arms[arm_id].design.progress(self._states)
@@ -185,15 +203,24 @@ class Dispatcher:
         if state is not None:
             self._states[pruning.trial.trial_id] = state
 
-    def _journal_lost_worker(self, unit: WorkUnit) -> TrialState | None:
+    def _with_end_of_worker(self, unit: WorkUnit, states: Sequence[TrialState | None]) -> list[TrialState | None]:
+        """Journal what a lost worker could not, for the trials it left undecided; return the states of the unit's."""
+        failure = self._end_of_worker(self._folder.trial(unit.trial.trial_id))  # it leaves its note at the first trial
+        return [
+            self._journal_lost_worker(trial, failure)
+            if state is None or state.history.state in ("waiting", "running")
+            else state
+            for trial, state in zip(unit.trials, states, strict=True)
+        ]
+
+    def _journal_lost_worker(self, planned: PlannedTrial, failure: Mapping[str, str]) -> TrialState | None:
         """Write the ``failed`` event that a killed worker could not write itself."""
-        trial = self._folder.trial(unit.trial.trial_id)
-        failure = self._end_of_worker(trial)
+        trial = self._folder.trial(planned.trial_id)
         trial.path.mkdir(parents=True, exist_ok=True)
         try:
             with FileLock(trial.path / "trial.lock", timeout=WRITER_GONE_S), JournalWriter(trial.journal) as writer:
                 if read_state(trial.journal) is None:
-                    writer.append("planned", **unit.trial.planned_event(self._definition.name))
+                    writer.append("planned", **planned.planned_event(self._definition.name))
                 host = state.history.host if (state := read_state(trial.journal)) else None
                 writer.append("failed", **failure, host=host or socket.gethostname())
                 trial.hang.unlink(missing_ok=True)

@@ -1,4 +1,4 @@
-"""The unit of work: one planned trial, trained to its end or to a rung, and what it takes of a machine."""
+"""The unit of work: a planned trial, or several trained as one model, to the end or to a rung; what it takes."""
 
 from __future__ import annotations
 
@@ -17,12 +17,19 @@ _GPU_PARTS = 10_000
 class WorkUnit:
     """One trial to train until ``until_epoch`` epochs are done (a rung), or to its end if that is None.
 
-    ``alone``: on a whole GPU, which it has to itself.
+    ``alone``: on a whole GPU, which it has to itself. ``slots``: of a fused unit, whose trials are trained as one
+    model; None where a slot has no trial now, and ``trial`` is the first of them. Empty for a single trial.
     """
 
     trial: PlannedTrial
     until_epoch: int | None = None
     alone: bool = False
+    slots: tuple[PlannedTrial | None, ...] = ()
+
+    @property
+    def trials(self) -> tuple[PlannedTrial, ...]:
+        """The trials of the unit."""
+        return tuple(trial for trial in self.slots if trial is not None) or (self.trial,)
 
     @classmethod
     def of(cls, trial: PlannedTrial, states: Mapping[str, TrialState], until_epoch: int | None = None) -> WorkUnit:
@@ -69,8 +76,12 @@ class Resources:
 def shares_of(plan: StudyPlan, packing: Packing) -> dict[str, Share]:
     """Return the share of every arm, by arm id: the number in the study file, else that of its packing.
 
-    Without either, a trial takes a whole GPU on the device ``cuda``, and none elsewhere.
+    Without either, a trial takes a whole GPU on the device ``cuda``, and none elsewhere. So does a fused unit, of which
+    a packing says nothing, since single trials were measured.
     """
     asked = Share.of(plan.gpus)
     packed = packing if asked.gpus and plan.definition.resources.gpus == "auto" else {}
-    return {arm.arm.arm_id: packed.get(arm.arm.arm_id, asked) for arm in plan.arms}
+    return {
+        arm.arm.arm_id: asked if arm.config.compute.fused > 1 else packed.get(arm.arm.arm_id, asked)
+        for arm in plan.arms
+    }

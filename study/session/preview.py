@@ -17,6 +17,7 @@ from study.plan.checks import refuse_untrainable
 from study.plan.cost import StudyCost, TimeSource, study_cost
 from study.plan.data_record import left_out_of
 from study.plan.foresight import foreseen
+from study.plan.fusing import fusing_lines
 from study.plan.plan import StudyPlan
 from study.run_folder.ownership import refuse_another_rule, refuse_another_study
 from study.session.target import Target
@@ -142,6 +143,7 @@ class Preview:
             f"tasks: {len(definition.data.tasks)}: {', '.join(definition.data.tasks)}",
             f"disk: about {size(cost.disk_bytes)} (weights, checkpoints, decoded images)",
             *(() if self.outlook is None else self.outlook.lines()),
+            *fusing_lines(plan),
         )
 
     def _time(self) -> str:

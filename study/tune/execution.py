@@ -64,6 +64,8 @@ class WorkOrder:
         environment: variables of the worker, the same in all orders of a run.
         gpus: GPUs that the worker has: a part of one, or whole ones; 0 on other devices.
         alone: whether that is a whole one, since the trial has run out of memory on a part of it.
+        slots: of a fused unit: the fields of the ``planned`` event of the trial in each slot, None where there is none;
+            ``planned`` is the first of them. Empty for a single trial.
     """
 
     folder: str
@@ -76,6 +78,7 @@ class WorkOrder:
     environment: dict[str, str] = field(default_factory=dict)
     gpus: float = 0.0
     alone: bool = False
+    slots: list[dict[str, Any] | None] = field(default_factory=list)
 
     @property
     def trial_id(self) -> str:
@@ -109,7 +112,7 @@ def execute(order: WorkOrder) -> State:
             FileLock(folder.path / "trial.lock", timeout=LOCK_PATIENCE_S),
             JournalWriter(folder.journal) as journal,
         ):
-            state = _planned_state(order, folder, journal)
+            state = planned_state(order, folder, journal)
             if state.is_done(order.until_epoch):
                 return state.history.state
             return _attempt(order, folder, journal, state)
@@ -119,7 +122,7 @@ def execute(order: WorkOrder) -> State:
         ) from None
 
 
-def _planned_state(order: WorkOrder, folder: TrialFolder, journal: JournalWriter) -> TrialState:
+def planned_state(order: WorkOrder, folder: TrialFolder, journal: JournalWriter) -> TrialState:
     """Return what the journal says, after writing the plan into one that has none or has lost it."""
     state = read_state(folder.journal)
     if state is None:
@@ -131,30 +134,14 @@ def _planned_state(order: WorkOrder, folder: TrialFolder, journal: JournalWriter
 
 
 def _attempt(order: WorkOrder, folder: TrialFolder, journal: JournalWriter, state: TrialState) -> State:
-    history, done, told = state.history, 0, set(state.history.epochs)
-    journal.append(
-        "started",
-        attempt=history.attempts + 1,
-        from_epoch=history.epoch,
-        host=socket.gethostname(),
-        pid=os.getpid(),
-        versions=software_versions() | _computed_by(order),
-    )
-
-    def report(record: EpochRecord) -> None:
-        nonlocal done
-        if not (record.earlier and record.epoch in told):
-            journal.append("epoch", epoch=record.epoch, seconds=record.seconds, metrics=record.metrics)
-        told.add(record.epoch)
-        done = record.epoch
-
+    report = Reporter(order, journal, state)
     config = TrialConfig.model_validate(order.planned["config"])
     try:
         require_fingerprint(config.data, config.data_seed, order.planned["data_fingerprint"], dataset_cache())
         share = min(1.0, order.gpus) or 1.0  # without GPUs, trials share no device
         with naming(folder.path), ended_when_hung(folder.hang, order.hang_after_s), sharing_device(share):
-            for until_epoch in (*_rungs_to_tell_again(state, order.until_epoch), order.until_epoch):
-                outcome = _load(order.runner)(
+            for until_epoch in (*rungs_to_tell_again(state, order.until_epoch), order.until_epoch):
+                outcome = load(order.runner)(
                     config,
                     report=report,
                     workspace=folder.path,
@@ -162,14 +149,43 @@ def _attempt(order: WorkOrder, folder: TrialFolder, journal: JournalWriter, stat
                     until_epoch=until_epoch,
                 )
     except Exception as error:
-        failure = _failure(order, error)
-        end = state_after_failure(failure)
-        if end not in WITHOUT_RESULT or end != history.state:  # one that only caught up has said it already
-            journal.append("failed", **failure, epoch=done)
+        end = journal_failure(order, report, error)
         if end in WITHOUT_RESULT:
             return end
-        raise TrialFailedError(f"trial {order.trial_id}: {failure['kind']}: {error}") from error
-    return _journal_outcome(order, journal, outcome, state)
+        raise TrialFailedError(f"trial {order.trial_id}: {failure_kind(error)}: {error}") from error
+    return journal_outcome(order, journal, outcome, state)
+
+
+class Reporter:
+    """Journals an attempt at a trial: its start, then the epochs that the journal does not have yet."""
+
+    def __init__(self, order: WorkOrder, journal: JournalWriter, state: TrialState) -> None:
+        self.journal, self.state, self.done = journal, state, 0
+        self._told = set(state.history.epochs)
+        journal.append(
+            "started",
+            attempt=state.history.attempts + 1,
+            from_epoch=state.history.epoch,
+            host=socket.gethostname(),
+            pid=os.getpid(),
+            versions=software_versions() | _computed_by(order),
+        )
+
+    def __call__(self, record: EpochRecord) -> None:
+        """Take an epoch from the trial."""
+        if not (record.earlier and record.epoch in self._told):
+            self.journal.append("epoch", epoch=record.epoch, seconds=record.seconds, metrics=record.metrics)
+        self._told.add(record.epoch)
+        self.done = record.epoch
+
+
+def journal_failure(order: WorkOrder, report: Reporter, error: Exception) -> State:
+    """Journal the end of an attempt by an error; return the trial's state."""
+    failure = _failure(order, error)
+    end = state_after_failure(failure)
+    if end not in WITHOUT_RESULT or end != report.state.history.state:  # one that only caught up has said it already
+        report.journal.append("failed", **failure, epoch=report.done)
+    return end
 
 
 def _failure(order: WorkOrder, error: Exception) -> dict[str, Any]:
@@ -183,7 +199,7 @@ def _failure(order: WorkOrder, error: Exception) -> dict[str, Any]:
     return failure
 
 
-def _rungs_to_tell_again(state: TrialState, until_epoch: int | None) -> list[int]:
+def rungs_to_tell_again(state: TrialState, until_epoch: int | None) -> list[int]:
     """Return the rungs behind which the journal lost epochs: a trial that starts over has to pause where it paused.
 
     What an epoch tells depends on it, since validation images are looked at before a pause.
@@ -194,7 +210,8 @@ def _rungs_to_tell_again(state: TrialState, until_epoch: int | None) -> list[int
     ]
 
 
-def _journal_outcome(order: WorkOrder, journal: JournalWriter, outcome: TrialOutcome, state: TrialState) -> State:
+def journal_outcome(order: WorkOrder, journal: JournalWriter, outcome: TrialOutcome, state: TrialState) -> State:
+    """Journal the outcome of an attempt; return the trial's state."""
     objective = mean_over_tasks(outcome.task_metrics, "validation", order.metric, order.average)
     rungs = {*state.rungs, *state.passed}
     if not outcome.finished:
@@ -240,6 +257,7 @@ def _computed_by(order: WorkOrder) -> dict[str, str]:
 
 
 @cache
-def _load(path: str) -> TrialRunner:
+def load(path: str) -> TrialRunner:
+    """Return the function at ``module:function``."""
     runner: TrialRunner = resolve_name(path)
     return runner

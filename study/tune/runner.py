@@ -234,6 +234,7 @@ def _tune(
             environment,
             dispatcher.resources(unit).gpus,
             unit.alone,
+            [None if trial is None else trial.planned_event(definition.name) for trial in unit.slots],
         )
 
     def changed() -> None:

@@ -8,7 +8,8 @@ from ray import tune
 from ray.tune import PlacementGroupFactory
 
 from study.schedule.units import Resources
-from study.tune.execution import WorkOrder, execute
+from study.tune.execution import WorkOrder
+from study.tune.fused_execution import execute_unit
 
 _ORDER, _CPUS, _GPUS = "order", "cpus", "gpus"
 
@@ -42,4 +43,4 @@ class Worker(tune.Trainable):
 
     def step(self) -> dict[str, Any]:
         """Execute the order. The result travels in the trial's journal; Tune is told only that the step is over."""
-        return {"state": execute(WorkOrder.from_json(self._order)), "done": True}
+        return {"state": execute_unit(WorkOrder.from_json(self._order)), "done": True}

@@ -23,7 +23,8 @@ from study.schedule.dispatch import Dispatcher
 from study.schedule.drawing import DrawnRounds
 from study.schedule.progress import progress_of
 from study.schedule.units import WorkUnit
-from study.tune.execution import TrialFailedError, WorkOrder, execute
+from study.tune.execution import TrialFailedError, WorkOrder
+from study.tune.fused_execution import execute_unit
 
 
 @pytest.fixture
@@ -168,11 +169,12 @@ class Simulation:
     def order(self, unit: WorkUnit) -> WorkOrder:
         event = unit.trial.planned_event(self.plan.definition.name)
         order = WorkOrder(str(self.folder.path), event, unit.until_epoch, "triplet_accuracy", "query", self.runner)
-        return replace(order, gpus=self.dispatcher.resources(unit).gpus, alone=unit.alone)
+        slots = [trial and trial.planned_event(self.plan.definition.name) for trial in unit.slots]
+        return replace(order, gpus=self.dispatcher.resources(unit).gpus, alone=unit.alone, slots=slots)
 
     def finish(self, unit: WorkUnit) -> None:
         try:
-            execute(self.order(unit))
+            execute_unit(self.order(unit))
         except TrialFailedError:
             self.dispatcher.ended(unit, crashed=True)
         else:

@@ -20,7 +20,7 @@ from trainables.fused.fusible import check_members
 from trainables.fused.learner import FusedLearner, Slot
 from trainables.outcome import EpochRecord, TrialOutcome
 from trainables.training.checkpoint import Checkpoint
-from trainables.training.runtime import trial_runtime
+from trainables.training.runtime import Runtime, trial_runtime
 from trainables.trial import Report, Surroundings, Trial
 
 PENDING_FILE = "checkpoint.next.pt"
@@ -69,17 +69,20 @@ def run_fused(
         raise ValueError("a fused unit needs a trial in one of its slots")
     configs = [(member or present[0]).config for member in members]
     check_members(configs)
-    with trial_runtime(configs[0].compute) as runtime:
-        around = Surroundings.of(configs[0], cache, runtime)
-        learner = FusedLearner(configs, around.dataset.splits["train"], runtime)
-        last = configs[0].optimization.epochs
-        seats = [_Seat(slot, member, learner, around) for slot, member in enumerate(members) if member is not None]
-        unit = _Unit(seats, learner, last if until_epoch is None else min(until_epoch, last))
-        unit.load()
-        unit.train()
-        unit.conclude(last)
-    results = {seat.slot: seat.result for seat in seats}
+    last = configs[0].optimization.epochs
+    until = last if until_epoch is None else min(until_epoch, last)
+    with trial_runtime(configs[0].compute) as runtime:  # no variable here holds the unit: its memory is given back
+        results = _prepared(members, configs, cache, runtime, until).run(last)
     return tuple(results.get(slot) for slot in range(len(members)))
+
+
+def _prepared(
+    members: Sequence[Member | None], configs: Sequence[TrialConfig], cache: Path, runtime: Runtime, until: int
+) -> _Unit:
+    around = Surroundings.of(configs[0], cache, runtime)
+    learner = FusedLearner(configs, around.dataset.splits["train"], runtime)
+    seats = [_Seat(slot, member, learner, around) for slot, member in enumerate(members) if member is not None]
+    return _Unit(seats, learner, until)
 
 
 class _Seat:
@@ -130,6 +133,13 @@ class _Unit:
         self._seats = seats
         self._learner = learner
         self._until = until_epoch
+
+    def run(self, last_epoch: int) -> dict[int, Result | None]:
+        """Train the members to the epoch asked for; return by slot how each ended."""
+        self.load()
+        self.train()
+        self.conclude(last_epoch)
+        return {seat.slot: seat.result for seat in self._seats}
 
     def load(self) -> None:
         """Load what the workspaces hold, and report the epochs of earlier calls again."""
