@@ -17,7 +17,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import stats
 
 from results.analysis.statistics import BOOTSTRAP_SEED, LEVEL
 
@@ -116,7 +115,11 @@ def _coefficient(x: Floats, y: Floats, *, ranked: bool) -> Coefficient:
 
 
 def _correlation(x: Floats, y: Floats, ranked: bool) -> Floats:
-    return pearson(stats.rankdata(x, axis=-1), stats.rankdata(y, axis=-1)) if ranked else pearson(x, y)
+    if not ranked:
+        return pearson(x, y)
+    from scipy import stats  # here, since it loads slowly and a status needs none of it
+
+    return pearson(stats.rankdata(x, axis=-1), stats.rankdata(y, axis=-1))
 
 
 def _orders(generator: np.random.Generator, shape: tuple[int, ...], *, shuffle: bool) -> tuple[Indices, Indices]:

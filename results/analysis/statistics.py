@@ -16,7 +16,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import stats
 
 LEVEL = 0.95
 RESAMPLES = 9_999
@@ -55,6 +54,8 @@ def bootstrap_mean(
     mean = float(values.mean())
     if len(values) < 2:
         return Interval(mean, None, None, len(values))
+    from scipy import stats  # here, since it loads slowly and a status needs none of it
+
     result = stats.bootstrap(
         (values,),
         np.mean,
@@ -74,6 +75,8 @@ def student_mean(values: NDArray[np.float64], level: float = LEVEL) -> Interval:
         return Interval(mean, None, None, n)
     if (values == values[0]).all():  # SciPy divides by the standard error
         return Interval(mean, mean, mean, n)
+    from scipy import stats
+
     # about the mean, since SciPy warns where values differ by less than their rounding
     bounds = stats.ttest_1samp(values - mean, 0).confidence_interval(level)
     return Interval(mean, mean + float(bounds.low), mean + float(bounds.high), n)
