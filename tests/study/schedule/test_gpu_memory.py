@@ -14,8 +14,11 @@ from study.commands.status import _lines
 from study.journal.journal import read_journal, sealed_line
 from study.plan.document import write_plan
 from study.schedule.units import Resources
+from study.session.running import _verdict
 from study.status.monitoring import train_again
 from study.status.status import study_status
+from study.study import Study
+from study.tune.runner import _summary
 
 HALF = {"resources": {"gpus": 0.5, "retries": 0}, "search": {"trials_per_arm": 2, "round_size": 2}}
 HALVING = {"trials_per_arm": 4, "round_size": 4, "halving": {"rungs": [2], "keep": 0.5}}
@@ -93,6 +96,15 @@ def test_an_arm_without_a_feasible_trial_says_so_everywhere(infeasible):
     report = write_report(infeasible.folder.tables, infeasible.folder.report).report.read_text()
     assert "late: none of its trials fits the memory of a GPU, even alone on it" in report
     assert "shared: none of its trials" not in report
+
+
+def test_the_run_ends_complete_and_names_the_arm_and_the_way_out(infeasible, tmp_path):
+    summary = _summary(infeasible.dispatcher, interrupted=False)
+    assert summary.complete
+    assert (summary.failed, summary.infeasible, summary.arms_without_choice) == (0, 2, ("late",))
+    (line,) = _verdict(Study(infeasible.plan.definition, runs=tmp_path).target, summary)
+    assert line.startswith("late: none of its tune trials fits the memory of a GPU, even alone on it (larger GPUs: ")
+    assert ".run(retrain=True)" in line
 
 
 def test_retrain_tries_infeasible_trials_again(infeasible, simulate):
