@@ -36,9 +36,10 @@ def trial_identity(
         results_version: Version of the code that produces the results, from 2. Version 2 keeps settings without effect.
         cpu_in_ids: Whether a device ``cpu`` that the study file named is kept, as it was before devices were resolved.
     """
+    named = config
     if config.compute.device == "cpu" and not cpu_in_ids:
-        config = config.model_copy(update={"compute": config.compute.model_copy(update={"device": "auto"})})
-    identity = config.model_dump(mode="json", exclude_defaults=True)
+        named = config.model_copy(update={"compute": config.compute.model_copy(update={"device": "auto"})})
+    identity = named.model_dump(mode="json", exclude_defaults=True)
     if "network" in identity:
         identity["network"] = network_identity(config.network)
     identity["data"]["source"] = {"fingerprint": data_fingerprint}

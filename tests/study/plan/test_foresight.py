@@ -84,7 +84,10 @@ def test_what_this_machine_lacks_is_said(shoes: Path, monkeypatch: pytest.Monkey
     )
     assert f"this machine has {usable_cpus()}; a cluster may have it" in found[1]
     assert not foreseen(compile_plan(load_study(Path("shoes.yaml"))), elsewhere=True)[:-1]
-    assert "resources.gpus is 0, so trials get no GPU" in warnings(f"{STUDY}compute: {{device: cuda}}\n")[1]
+    assert (
+        "resources.gpus is 0, so trials get no GPU"
+        in warnings(f"{STUDY}compute: {{device: cuda}}\nresources: {{gpus: 0}}\n")[1]
+    )
 
 
 def test_a_task_of_one_class_is_said_or_refused(shoes: Path) -> None:
