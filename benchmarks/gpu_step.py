@@ -2,7 +2,7 @@
 
     python -m benchmarks.gpu_step [--width 0.5] [--precision bf16] [--arms late,all] [--ways plain,ahead,graph,compiled]
 
-Peer: the plain step, ``Learner.take_step`` of a batch from the host. ``ahead``: the steps of an epoch prepared ahead but
+Peer: the plain step, ``Learner.take_step`` of a batch from the host. ``ahead``: the steps of an epoch prepared but
 queued by the host; ``graph``: replayed from a graph, the product's way on CUDA; ``compiled``: the plain step with the
 network's stages under ``torch.compile``. For each way: milliseconds a step (median of windows), images/s, the share of
 time in which the GPU runs kernels (torch's profiler), the ratio to the plain step, and to a roofline: the longer of the
