@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 import ray
 
+from study.definition.model import ResourcesSection
 from study.layout import RunFolder
 from study.packing.choice import Limits
 from study.packing.decision import shape_of
@@ -21,6 +22,8 @@ from study.packing.shape import probed_config
 from study.plan.device import PlannedDevice
 from study.plan.plan import compile_plan
 from study.schedule.units import Share
+from study.session.running import _compiled
+from study.session.target import target_of
 from study.tune import cluster
 from study.tune.packing import gpu_sharing
 from study.tune.runner import RunOptions, run_study
@@ -154,3 +157,10 @@ def test_a_study_on_the_cpu_or_with_a_share_of_its_own_is_not_probed(plan, tmp_p
         with gpu_sharing(other, RunFolder(tmp_path), {arm.arm.arm_id for arm in plan.arms}, None, print) as sharing:
             assert (sharing.packing, sharing.environment) == ({}, {})
     assert list(tmp_path.iterdir()) == []
+
+
+def test_at_an_address_the_device_follows_the_gpus_that_the_cluster_declares(plan, tmp_path):
+    asked = plan.definition.model_copy(update={"resources": ResourcesSection()})
+    assert _compiled(target_of(asked, tmp_path / "a"), "auto").device.kind == "cuda"
+    none = asked.model_copy(update={"resources": ResourcesSection(gpus=0)})
+    assert _compiled(target_of(none, tmp_path / "b"), "auto").device.kind == "cpu"
