@@ -232,7 +232,7 @@ def _infeasible(failures: pd.DataFrame, trials: pd.DataFrame) -> list[str]:
     """Return the arms of which every trial was too large for a whole GPU."""
     ended = set(failures[failures["message"].str.startswith(INFEASIBLE)]["trial_id"])
     begun = trials[trials["attempts"] > 0]
-    return [arm for arm, own in begun.groupby("arm", sort=False)["trial_id"] if ended.issuperset(own)]
+    return [str(arm) for arm, own in begun.groupby("arm", sort=False)["trial_id"] if ended.issuperset(own)]
 
 
 def _span(numbers: Iterable[Any]) -> str:

@@ -203,7 +203,7 @@ def gpus_of_cluster(address: str, threads: int) -> float:
     with hearing_signals(), connected(address, threads):
         import ray
 
-        return float(ray.cluster_resources().get("GPU", 0))
+        return float(ray.cluster_resources().get("GPU", 0))  # type: ignore[no-untyped-call]
 
 
 def trials_at_once(cpus: float, gpus: float) -> int:

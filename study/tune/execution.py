@@ -191,7 +191,7 @@ def journal_failure(order: WorkOrder, report: Reporter, error: Exception) -> Sta
 def _failure(order: WorkOrder, error: Exception) -> dict[str, Any]:
     """Return the fields of the ``failed`` event; running out of a GPU's memory also says whether it was shared."""
     text = redact("".join(traceback.format_exception(error)))
-    failure = {"kind": failure_kind(error), "message": redact(_message(error)), "traceback": text}
+    failure: dict[str, Any] = {"kind": failure_kind(error), "message": redact(_message(error)), "traceback": text}
     if order.gpus and isinstance(error, DeviceOutOfMemoryError):
         share = f"{order.gpus:g} of a GPU" if order.gpus < 1 else "a whole GPU"
         told = f"{INFEASIBLE}, alone on a GPU" if order.alone else f"with {share}, tried again alone"

@@ -62,7 +62,7 @@ def cuda_numerics(compute: ComputeConfig, unrepeatable: set[str]) -> Iterator[No
 @contextmanager
 def _fp32_precision(*, tf32: bool) -> Iterator[None]:
     """Let matrix products and convolutions of fp32 tensors use TF32, or nothing but fp32."""
-    setter: Callable[[str, str, str], None] = torch._C._set_fp32_precision_setter  # noqa: SLF001 - raises on no mix
+    setter: Callable[[str, str, str], str] = torch._C._set_fp32_precision_setter  # noqa: SLF001 - raises on no mix
     getter: Callable[[str, str], str] = torch._C._get_fp32_precision_getter  # noqa: SLF001
     before: dict[tuple[str, str], str] = {}
     try:

@@ -74,7 +74,8 @@ def computed_by(device: str) -> dict[str, str]:
     """Return what the last bits of a trial on this kind of device depend on: torch, on CUDA also the GPU and cuDNN."""
     found = {"torch": str(torch.__version__)}  # a plain text: checkpoints hold no other
     if device == "cuda" and torch.cuda.is_available():
-        cuda, cudnn = torch.version.cuda or torch.version.hip, torch.backends.cudnn.version()
+        cuda = torch.version.cuda or torch.version.hip
+        cudnn = torch.backends.cudnn.version()  # type: ignore[no-untyped-call]
         found |= {"gpu": torch.cuda.get_device_name(), "cuda": str(cuda), "cudnn": str(cudnn)}
     return found
 
