@@ -7,12 +7,12 @@ from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from search_spaces.nuisance import NUISANCE
 from study.packing.decision import chosen, probes_on
 from study.packing.measurement import Packing
 from study.packing.record import PackingRecord, ProbedArm
 from study.plan.cost import usable_cpus
 from study.plan.device import gpus_of_this_machine
+from study.plan.fusing import why_alone
 from study.plan.plan import PlannedArm, StudyPlan
 
 _NAMED = 6
@@ -148,15 +148,14 @@ def outlook(plan: StudyPlan, record: PackingRecord) -> Outlook | None:
     """Return how the trials of a study on GPUs will run; None for a study on another device."""
     if plan.device.kind != "cuda":
         return None
-    from trainables.fused.fusible import why_not_fused, why_not_tuned_fused
     from trainables.preflight import why_not_captured
 
-    shared, tuned = list(chosen(plan, record)), [NUISANCE[name].key for name in plan.definition.space.nuisance]
+    shared = list(chosen(plan, record))
     arms = tuple(
         ArmOutlook(
             arm,
             why_not_captured(arm.config),
-            why_not_fused(arm.config) or why_not_tuned_fused(tuned),
+            why_alone(plan.definition, arm.config),
             tuple((probed, packing) for probed, packing in shared if probed.arm_id == arm.arm.arm_id),
         )
         for arm in plan.arms

@@ -142,8 +142,7 @@ class Preview:
             f"duplicate combinations left out: {plan.duplicates}",
             f"tasks: {len(definition.data.tasks)}: {', '.join(definition.data.tasks)}",
             f"disk: about {size(cost.disk_bytes)} (weights, checkpoints, decoded images)",
-            *(() if self.outlook is None else self.outlook.lines()),
-            *fusing_lines(plan),
+            *(fusing_lines(plan) if self.outlook is None else self.outlook.lines()),
         )
 
     def _time(self) -> str:
