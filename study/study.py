@@ -94,8 +94,8 @@ class Study:
                 column per task), or a folder of any other known kind of data.
             name: of the study; by default that of the folder.
             folder: of the run; by default ``runs/NAME`` in the working directory.
-            changes: sections of a study file. Their keys replace those of the draft, as in
-                ``optimization={"epochs": 30}``.
+            changes: sections of a study file. Their keys replace those of the draft: ``optimization={"epochs": 30}``.
+                In ``space``, blocks replace the drafted arms, and a range or fixed value that of its hyperparameter.
 
         Raises:
             UserError: there are no images, or they allow no study; names what was found and what to do.

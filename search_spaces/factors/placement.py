@@ -64,7 +64,7 @@ def _checked(value: Any) -> str | Points:
             return value
         hint = nearest(value, PLACEMENTS)
         if "did you mean" not in hint:
-            hint += "; stages are written as a list inside the list: [[res4, fc]]"
+            hint += f"; a list inside the list names stages: [[{value}]]"
         raise ValueError(f"unknown placement {value!r}{hint}")
     if not isinstance(value, list | tuple) or not all(isinstance(stage, str) for stage in value):
         raise ValueError(f"expected a name ({', '.join(PLACEMENTS)}) or a list of stage names, got {value!r}")

@@ -136,7 +136,9 @@ def _read_mapping(name: str, text: str) -> dict[str, Any]:
     if values is None:
         raise UserError(f"{name}: the file is empty; a study needs at least name and data")
     if not isinstance(values, dict):
-        raise UserError(f"{name}: expected a mapping of sections (name, data, ...), got {type(values).__name__}")
+        table = name.endswith((".csv", ".tsv"))
+        hint = f"; for a table of images: modstudy new STUDY.yaml --data {name}" if table else ""
+        raise UserError(f"{name}: expected a mapping of sections (name, data, ...), got {type(values).__name__}{hint}")
     return values
 
 

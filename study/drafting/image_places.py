@@ -58,13 +58,20 @@ def _what_is_there(folder: Path) -> str:
     images = sum(is_image_name(path.name) for path in inside)
     if images:
         return (
-            f"; it contains {images:,} images and nothing that labels them: put a CSV file beside them with one row "
-            "per image and one column per task, or sort them into one folder per class"
+            f"; it contains {images:,} images and nothing that labels them: put a CSV file into it with one row "
+            f"per image and one column per task, or sort them into one folder per class{_tables_beside(folder)}"
         )
     tables = [path.name for path in inside if path.suffix.lower() in (".csv", ".tsv")]
     if tables:
         return f"; no column of {' or '.join(tables)} names image files (values such as 00.jpg)"
     return f"; it holds {', '.join(path.name for path in inside[:5])}{', ...' if len(inside) > 5 else ''}"
+
+
+def _tables_beside(folder: Path) -> str:
+    """Return the end of a message that names tables beside a folder, as one that belongs to it may be."""
+    tables = sorted(path for path in folder.parent.iterdir() if path.suffix.lower() in (".csv", ".tsv"))
+    tables.sort(key=lambda path: path.stem != folder.name)
+    return f"; if {tables[0]} labels them, name that file in place of the folder" if tables else ""
 
 
 def class_folders(folder: Path) -> ClassFolders | None:

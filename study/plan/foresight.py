@@ -35,7 +35,7 @@ def foreseen(plan: StudyPlan, *, elsewhere: bool = False) -> tuple[str, ...]:
         source = definition.data.open(definition.seeds.data_seed, None)
         return (
             *(() if elsewhere else _machine(plan)),
-            *_enlarged(definition, source),
+            *_stored(definition, source),
             *_classes(definition, source),
         )
 
@@ -60,11 +60,17 @@ def _machine(plan: StudyPlan) -> Iterator[str]:
         )
 
 
-def _enlarged(definition: StudyDefinition, source: ImageSource) -> Iterator[str]:
+def _stored(definition: StudyDefinition, source: ImageSource) -> Iterator[str]:
     from trainables.sources.reading.image_sizes import stored_size
+    from trainables.sources.source import ImageSource
 
     size = stored_size(source)
     if size is None:
+        if type(source).sample is not ImageSource.sample:  # the source can show its images
+            yield (
+                f"data.source: no image of a sample of those that {definition.data.source.place} names can be read;"
+                " modstudy data check says why"
+            )
         return
     factor = size.enlargement(definition.data.image_size, definition.data.fit)
     if factor > _ENLARGED:

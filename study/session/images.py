@@ -50,9 +50,29 @@ def _changed(name: str, draft: Draft, changes: Mapping[str, Any]) -> StudyDefini
     values: dict[str, Any] = read_yaml(name, draft_study(name, draft))
     for section, change in changes.items():
         known = values.get(section)
-        merged = isinstance(known, dict) and isinstance(change, Mapping)
-        values[section] = {**(known or {}), **change} if merged else change
+        if not (isinstance(known, dict) and isinstance(change, Mapping)):
+            values[section] = change
+        else:
+            values[section] = (_changed_space if section == "space" else _merged)(known, change)
     return defined(values)
+
+
+def _merged(known: Mapping[str, Any], change: Mapping[str, Any]) -> dict[str, Any]:
+    return {**known, **change}
+
+
+def _changed_space(known: Mapping[str, Any], change: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the drafted space with other arms, and with the ranges and fixed values of single hyperparameters.
+
+    Blocks replace the drafted arms, a range or a fixed value replaces the drafted range of its hyperparameter.
+    """
+    space, ranges, fixed = _merged(known, change), change.get("nuisance", {}), change.get("fixed", {})
+    if "blocks" in change and "catalog" not in change:
+        del space["catalog"]
+    if isinstance(ranges, Mapping) and isinstance(fixed, Mapping):  # validation reports anything else
+        drafted = {key: value for key, value in known["nuisance"].items() if key not in fixed}
+        space["nuisance"] = _merged(drafted, ranges)
+    return space
 
 
 def check_images(target: Target) -> DatasetCheck:

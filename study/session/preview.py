@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
+from results.plain_text import visible
 from results.report.wording import count, size
 from search_spaces.block import FACTORS
 from study.definition.validation import error_context
@@ -22,6 +23,7 @@ from study.plan.plan import StudyPlan
 from study.run_folder.ownership import refuse_another_rule, refuse_another_study
 from study.session.target import Target
 from study.terminal.display import duration, scaled
+from study.terminal.plan_table import plan_text
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -52,7 +54,7 @@ class KnownResults:
 
 @dataclass(frozen=True)
 class Preview:
-    """The plan of a study with its cost. Notebooks display it as a table.
+    """The plan of a study with its cost. Notebooks and ``print`` show it as a table.
 
     Attributes:
         plan: the arms, each with its configuration and storage figures.
@@ -114,7 +116,8 @@ class Preview:
     def lines(self, shown: Iterable[str] | None = None) -> tuple[str, ...]:
         """Return the lines to print below the table, given the titles of the columns shown (None: all)."""
         titles = set(self.rows()[0] if shown is None else shown)
-        return (self._units(titles), *self._remarks(), self._time())
+        warnings = (f"warning: {warning}" for warning in self.warnings)
+        return (self._units(titles), *self._remarks(), self._time(), *warnings)
 
     def _units(self, shown: set[str]) -> str:
         """Return the units of the columns shown."""
@@ -183,14 +186,17 @@ class Preview:
             "warnings": self.warnings,
         }
 
+    def __str__(self) -> str:
+        """Return the table and the lines below it."""
+        return "\n".join((plan_text(self.rows()), *map(visible, self.lines())))
+
     def __repr__(self) -> str:
         """Return a one-line summary."""
         arms = ", ".join(arm.arm.name for arm in self.plan.arms)
         return f"<plan of {self.plan.definition.name}: {self.trials} trials of {len(self.plan.arms)} arms: {arms}>"
 
     def _repr_html_(self) -> str:
-        warnings = (f"warning: {warning}" for warning in self.warnings)
-        return html_table(self.rows(), f"plan of {self.plan.definition.name}", (*self.lines(), *warnings))
+        return html_table(self.rows(), f"plan of {self.plan.definition.name}", self.lines())
 
 
 def preview(target: Target, *, probe: bool = False) -> Preview:

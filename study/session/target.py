@@ -9,7 +9,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 
-from study.definition.loading import load_study
+from study.definition.loading import built_in_studies, load_study
 from study.definition.model import StudyDefinition
 from study.definition.validation import error_context
 from study.errors import UserError
@@ -96,12 +96,26 @@ def find_target(given: Path, runs: Path = RUNS, folder: Path | None = None) -> T
         if folder is not None:
             return _in_folder(study_as_run(own), folder, own.definition)
         return Target(study_as_run(own), own.definition, own, given, runs)
+    _refuse_name_of_run(given, runs)
     definition = load_study(given)
     if folder is not None:
         return _in_folder(definition, folder, given)
     own = RunFolder((_place_of_runs(given, runs, definition.name) / definition.name).resolve())
     _take_out_secrets(own)
     return Target(definition, given, own, given, runs)
+
+
+def _refuse_name_of_run(given: Path, runs: Path) -> None:
+    """Refuse the bare name of a study that has been run; its folder is a study, its name is none.
+
+    Raises:
+        UserError: names the folder.
+    """
+    own = RunFolder(runs / given)
+    if given.exists() or given.name != str(given) or given.name in built_in_studies():
+        return
+    if own.definition.is_file() or own.plan.is_file():
+        raise UserError(f"{given}: no such study file, but there is a run of that name: {own.path}")
 
 
 def target_of(definition: StudyDefinition, folder: Path | None = None) -> Target:

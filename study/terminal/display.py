@@ -19,7 +19,7 @@ from rich.text import Text
 
 from results.plain_text import visible
 
-_FILE_WIDTH = 160
+FILE_WIDTH = 160
 """Columns of output to a file or a pipe, whose reading width is unknown."""
 
 _JOINT = "\N{NO-BREAK SPACE}"
@@ -30,7 +30,7 @@ _MINUTE, _HOUR, _DAY = 60, 3600, 86400
 def open_console() -> Console:
     """Return a console on standard output that prints text literally."""
     console = Console(markup=False, highlight=False, emoji=False)
-    return console if console.is_terminal else Console(width=_FILE_WIDTH, markup=False, highlight=False, emoji=False)
+    return console if console.is_terminal else Console(width=FILE_WIDTH, markup=False, highlight=False, emoji=False)
 
 
 def say(console: Console, line: str, style: str = "") -> None:

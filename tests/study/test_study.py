@@ -212,6 +212,23 @@ def test_names_are_escaped_where_a_notebook_shows_them():
     assert list(study.plan().arms["added_parameters"]) == [0, 64]
 
 
+def test_a_printed_plan_is_the_table_of_the_command(tmp_path: Path):
+    plan = Study.from_dict({**VALUES, "resources": {"cpus": 1000}}, folder=tmp_path / "tiny").plan()
+    lines = str(plan).splitlines()
+    assert lines[0].split()[:3] == ["arm", "added", "parameters"]
+    assert any(line.split()[:2] == ["late", "64"] for line in lines)
+    assert "trials: 2 arms x (1 tune + 2 confirm) = 6, 0 of them done; up to 1 epochs each" in lines
+    assert lines[-1].startswith("warning: resources.cpus: a trial needs 1000")
+
+
+def test_the_bare_name_of_a_run_is_answered_with_its_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "runs" / "pics").mkdir(parents=True)
+    (tmp_path / "runs" / "pics" / "study.yaml").touch()
+    with pytest.raises(UserError, match="pics: no such study file, but there is a run of that name: runs/pics"):
+        Study("pics")
+
+
 def test_a_folder_of_classes_is_a_study_without_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.chdir(tmp_path)
     for name, colour in (("red", (200, 0, 0)), ("blue", (0, 0, 200))):

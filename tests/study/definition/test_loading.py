@@ -246,3 +246,9 @@ def test_a_dumped_study_reads_back_the_same(tmp_path: Path, name: str) -> None:
     path = tmp_path / "study.yaml"
     path.write_text(dump_study(definition))
     assert load_study(path) == definition
+
+
+def test_a_table_of_images_given_as_a_study_is_answered_with_the_command_for_it(tmp_path: Path) -> None:
+    (tmp_path / "shoes.csv").write_text("file\n1.png\n")
+    with pytest.raises(UserError, match=r"for a table of images: modstudy new STUDY\.yaml --data .*shoes\.csv"):
+        load_study(tmp_path / "shoes.csv")

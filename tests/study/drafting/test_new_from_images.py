@@ -15,6 +15,7 @@ import pytest
 from PIL import Image
 from typer.testing import CliRunner, Result
 
+from study import Study
 from study.cli import app
 from study.definition.loading import load_study
 from study.layout import RunFolder
@@ -229,7 +230,9 @@ def test_what_is_no_data_set_is_said_with_what_to_do(home: Path) -> None:
     assert "holds data of no known kind" in problem(empty)
     assert problem(empty).endswith("; it is empty\n")
     write(home / "images" / "a.png", 1)
-    assert "it contains 1 images and nothing that labels them: put a CSV file beside them" in problem(home / "images")
+    assert "it contains 1 images and nothing that labels them: put a CSV file into it" in problem(home / "images")
+    (home / "images.csv").write_text("file,kind\na.png,boot\n")
+    assert f"if {home / 'images.csv'} labels them, name that file in place of" in problem(home / "images")
     assert "a.png: is a file; name its folder" in problem(home / "images" / "a.png")
     (home / "outer" / "inner").mkdir(parents=True)
     parquet_folder(home).rename(home / "outer" / "inner" / "data")
@@ -275,3 +278,22 @@ def test_a_wrong_image_column_is_named_with_the_columns_that_look_like_one(home:
         assert result.stderr.endswith(expected)
     checked = modstudy("data", "check", folder)
     assert "table: " in checked.output, checked.stderr
+
+
+def test_changes_of_the_drafted_space_replace_what_they_name(home: Path) -> None:
+    folder = csv_folder(home, ALL)
+
+    def space(**change: Any) -> dict[str, Any]:
+        return Study.from_images(folder, space=change).definition.space.written()
+
+    drafted = space()
+    arms = space(blocks=[{"placement": ["none", "late"]}])
+    assert [block["placement"] for block in arms["blocks"]] == [["none", "late"]]
+    assert arms["nuisance"] == drafted["nuisance"]
+    assert space(catalog="grouping")["nuisance"] == drafted["nuisance"]
+    margin = space(nuisance={"margin": {"low": 0.2, "high": 0.3}})
+    assert margin["nuisance"]["margin"]["high"] == 0.3
+    assert margin["nuisance"]["learning_rate"] == drafted["nuisance"]["learning_rate"]
+    assert margin["blocks"] == drafted["blocks"]
+    fixed = space(fixed={"learning_rate": 0.01})
+    assert (list(fixed["nuisance"]), fixed["fixed"]) == (["margin"], {"learning_rate": 0.01})

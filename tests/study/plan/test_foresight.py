@@ -76,6 +76,13 @@ def test_images_that_are_enlarged_are_said(shoes: Path) -> None:
     assert not any("enlarges" in warning for warning in warnings(STUDY.replace("image_size: 48", "image_size: 96")))
 
 
+def test_a_folder_without_the_listed_images_is_said(shoes: Path) -> None:
+    assert not any("can be read" in warning for warning in warnings(STUDY))
+    for image in shoes.rglob("*.png"):
+        image.unlink()
+    assert any("no image of a sample of those that" in warning for warning in warnings(STUDY))
+
+
 def test_what_this_machine_lacks_is_said(shoes: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
     found = warnings(f"{STUDY}resources: {{gpus: 1, cpus: {usable_cpus() + 1}}}\n")
