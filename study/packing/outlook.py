@@ -113,7 +113,7 @@ class Outlook:
         """Yield what the columns mean, and why trials of some arms run otherwise than the rest."""
         precision = self.plan.definition.compute.precision
         yield f"device: cuda, precision {precision}; fused: trials in one model; on a GPU: trials that share one"
-        unknown = [arm.arm.arm.name for arm in self.arms if not arm.packings]
+        unknown = [arm.arm.arm.name for arm in self.arms if not arm.packings and arm.fused == 1]
         if unknown and probes_on(self.plan):
             yield f"to be probed, in the next run before their first trials: {_listed(unknown)}"
         for obstacle, names in self._reasons(lambda arm: arm.obstacle):
@@ -132,6 +132,8 @@ class Outlook:
     def _held(self, arm: ArmOutlook) -> Iterator[str]:
         if not probes_on(self.plan):
             yield f"{_per_gpu(self.plan.gpus):g}"
+        elif arm.fused > 1:  # probes measure single trials, so a unit has a GPU to itself
+            yield f"{arm.fused} (one model)"
         elif not arm.packings:
             yield "to be probed"
         for name, packing in arm.packings.items() if probes_on(self.plan) else ():

@@ -89,11 +89,12 @@ def test_no_graph_where_the_study_file_says_so_and_no_probe_where_it_names_a_sha
 
 def test_fused_trials_and_why_others_are_not(make_plan, record):
     batches = {"batch_size": [12, 24]}
-    for nuisance, fused in (({}, "4"), (batches, "no")):
+    for nuisance, fused, held in (({}, "4", "4 (one model)"), (batches, "no", "to be probed")):
         space = {"blocks": BLOCKS[:1], "nuisance": nuisance}
         definition = make_plan(compute={"fused": 4}, space=space).definition
         found = outlook(compile_plan(definition, device=PlannedDevice("cuda")), record)
-        assert found.row(0)["fused"] == fused
+        assert (found.row(0)["fused"], found.row(0)["on a GPU"]) == (fused, held)
+        assert any(line.startswith("to be probed") for line in found.lines()) == (fused == "no")
     assert any("its trials differ in batches.batch_size, which changes shapes" in line for line in found.lines())
 
 
