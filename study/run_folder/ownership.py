@@ -13,7 +13,7 @@ from study.layout import RunFolder
 from study.run_folder.plan_file import DamagedPlanError, read_document
 from trainables.config.identity import RESULTS_VERSION
 
-WAYS_OUT = "give this study another name, or another folder for its runs (--runs-dir)"
+WAYS_OUT = "give this study another name, or another folder for its runs (--runs-dir, in Python folder=)"
 
 _NO_PART_OF_THE_DATA = re.compile("preprocessing|max_.*")
 """Keys of ``data`` that change neither pixels nor labels."""

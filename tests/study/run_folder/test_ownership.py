@@ -59,7 +59,7 @@ def test_other_tasks_or_data_under_a_used_name_are_refused_with_two_ways_out(
         assert result.exit_code == 2, command
         said = " ".join(result.output.split())
         assert f"its trials belong to another study named 'tiny': {named}" in said
-        assert "give this study another name, or another folder for its runs (--runs-dir)" in said
+        assert "give this study another name, or another folder for its runs (--runs-dir, in Python folder=)" in said
     assert played.plan.read_bytes() == before
     assert modstudy("plan", study_file, "--runs-dir", study_file.parent / "elsewhere").exit_code == 0
     study_file.write_text(study_file.read_text().replace("name: tiny", "name: tiny2"))
