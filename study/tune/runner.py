@@ -213,7 +213,7 @@ def _tune(
     from ray import tune
 
     from study.tune.searcher import UnitSearcher
-    from study.tune.worker import Worker
+    from study.tune.worker import Worker, reservation
 
     definition, resources = plan.definition, plan.definition.resources
     fitting = max(trials_at_once(found.cpus, found.gpus) for found in dispatcher.kinds_of_resources)
@@ -244,7 +244,7 @@ def _tune(
     changed()
     logging.getLogger("ray.tune").setLevel(logging.CRITICAL)  # failures are in the journals
     tuner = tune.Tuner(
-        Worker,
+        tune.with_resources(Worker, reservation),
         tune_config=tune.TuneConfig(
             search_alg=UnitSearcher(dispatcher, order, limit, changed),
             num_samples=-1,

@@ -19,6 +19,11 @@ def configuration(order: WorkOrder, resources: Resources) -> dict[str, Any]:
     return {_ORDER: order.to_json(), _CPUS: resources.cpus, _GPUS: resources.gpus}
 
 
+def reservation(config: dict[str, Any]) -> PlacementGroupFactory:
+    """Return what Tune reserves for a Tune trial; only trials that reserve the same share a worker."""
+    return PlacementGroupFactory([{"CPU": config[_CPUS], "GPU": config[_GPUS]}])
+
+
 class Worker(tune.Trainable):
     """Executes the work order of its Tune trial in one step; Tune hands the process on to the next trial.
 
@@ -26,11 +31,6 @@ class Worker(tune.Trainable):
     trial stays here but the text of its order. Tune keeps a worker only for a trial with equal resources, and ends it
     where the next one needs others, so the GPU that a worker sees is always that of its own reservation.
     """
-
-    @classmethod
-    def default_resource_request(cls, config: dict[str, Any]) -> PlacementGroupFactory:
-        """Return what Tune reserves for a trial; only trials that reserve the same share a worker."""
-        return PlacementGroupFactory([{"CPU": config[_CPUS], "GPU": config[_GPUS]}])
 
     def setup(self, config: dict[str, Any]) -> None:
         """Take the first order."""
