@@ -7,8 +7,6 @@ import time
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from results.report.report import Origin, ReportFiles, write_report
-from results.report.sharing_section import SharedGpu
 from study.collect.collect import build_tables, collect, collect_progress, noted_mlflow_runs
 from study.errors import UserError
 from study.layout import RUNS, RunFolder
@@ -28,6 +26,8 @@ from trainables.foundation.files import naming
 if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.figure import Figure
+
+    from results.report.report import ReportFiles
 
 _LOG = logging.getLogger(__name__)
 
@@ -104,6 +104,9 @@ def report_run(target: Target) -> ReportFiles:
 
 def write_study_report(target: Target, progress: RunProgress) -> ReportFiles:
     """Write the report from tables that already reflect ``progress``."""
+    from results.report.report import Origin, write_report  # loads matplotlib, which a status does without
+    from results.report.sharing_section import SharedGpu
+
     named = target.file or from_here(target.folder.path)
     commands = tuple(command_line(name, named, RUNS) for name in ("run", "report"))
     facts = data_facts(target.folder, progress.plan.data_fingerprint)

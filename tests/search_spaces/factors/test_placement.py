@@ -60,7 +60,7 @@ def test_different_points_have_different_names(left, right):
     ("value", "message"),
     [
         ("embeding", r"^@: unknown placement 'embeding'; did you mean 'embedding'\?$"),
-        ("res4", r"^@: unknown placement 'res4'; known: none.*written as a list inside the list"),
+        ("res4", r"^@: unknown placement 'res4'; known: none.*a list inside the list names stages: \[\[res4\]\]$"),
         ([], r"^@: an empty list of stages; write 'none'"),
         (["fc", "fc"], r"^@: stages must be distinct, got \['fc', 'fc'\]$"),
         ([4], r"^@: expected a name .* or a list of stage names, got \[4\]$"),
