@@ -19,7 +19,7 @@ test: check ## lint, type checks, import layering and all tests except the long 
 
 test-long: install-dev ## tests that need several nodes, a browser or a database server, or that take long
 	tests/system-packages.sh
-	$(BIN)/python -m pytest -m long
+	$(BIN)/python -m pytest -m long --numprocesses $(PROCESSES) --no-loadscope-reorder
 
 # Deprecation warnings do not fail it: an old release may use what a newer one of its own dependencies deprecates.
 test-gpu: install-dev ## tests that need a GPU (CUDA or Apple's mps); says so and fails where there is none

@@ -22,6 +22,7 @@ def parser(description: str | None) -> argparse.ArgumentParser:
     made = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
     made.add_argument("--device", choices=("cuda", "cpu"), default="cuda", help="cpu runs the logic, for no figure")
     made.add_argument("--precision", choices=("fp32", "tf32", "bf16"), default="bf16")
+    made.add_argument("--deterministic", action=argparse.BooleanOptionalAction, default=True)
     made.add_argument("--tasks", type=int, default=7)
     made.add_argument("--images", type=int, default=64, help="per step")
     made.add_argument("--size", type=int, default=64, help="pixels a side")
@@ -40,7 +41,8 @@ def announce(options: argparse.Namespace) -> None:
     found = computed_by(options.device)
     card = ", ".join([found.pop("gpu", "CPU: these figures say nothing of a GPU"), *map(" ".join, found.items())])
     shape = f"{options.tasks} tasks, {options.images} images of {options.size} px, width {options.width:g}"
-    print(f"{card}; {options.precision}, {shape}", flush=True)
+    kernels = "" if options.deterministic else ", any kernels"
+    print(f"{card}; {options.precision}{kernels}, {shape}", flush=True)
 
 
 def trial(options: argparse.Namespace, compute: Settings | None = None, **sections: Settings) -> TrialConfig:
@@ -53,11 +55,15 @@ def trial(options: argparse.Namespace, compute: Settings | None = None, **sectio
         },
         "network": {"width": options.width, "batch_norm_momentum": 0.05},
         "batches": {"batch_size": options.images},
-        "compute": {"device": options.device, "precision": options.precision, **(compute or {})},
+        "compute": {**_compute(options), **(compute or {})},
     }
     for name, section in sections.items():
         values[name] = {**values.get(name, {}), **section} if isinstance(section, dict) else section
     return TrialConfig.model_validate(values)
+
+
+def _compute(options: argparse.Namespace) -> Settings:
+    return {"device": options.device, "precision": options.precision, "deterministic": options.deterministic}
 
 
 def counts(text: str) -> list[int]:

@@ -52,7 +52,8 @@ def windows(options: argparse.Namespace, cache: Path, mps: Mapping[str, str] | N
     config = trial(options, EAGER if options.eager else {}, **({"modulation": modulation} if modulation else {}))
     assignment = Assignment(config.model_dump(mode="json"), str(cache))
     environment = {**dict.fromkeys(_THREADS, "1"), **(mps or {})}
-    with Crew(assignment, mps=mps is not None, environment=environment) as crew:
+    with Crew(mps=mps is not None, environment=environment, prepared=max(options.processes)) as crew:
+        crew.assign(assignment)
         for processes in options.processes:
             found = crew.measure(processes, options.seconds)
             yield found

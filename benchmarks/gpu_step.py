@@ -121,6 +121,7 @@ def _plain_steps(learner: Learner, images: int) -> Iterator[None]:
 
 def _compile(learner: Learner) -> None:
     """Compile the stages of every network in place: each is a module that maps a tensor to a tensor."""
+    torch._dynamo.config.recompile_limit = 64  # noqa: SLF001 - a network of six stages meets the default of 8
     for network in learner.model.members:
         for stage in network.backbone.stages.values():
             stage.compile(dynamic=False)

@@ -4,7 +4,7 @@
 
 Ours: ``Study(...).run()``, from the plan to tables and report, with ``resources.gpus`` as given (``auto`` probes how
 many trials share the GPU). Peer: ``run_trial`` of some of the same trials in one process, eager, one after another,
-after a first one that is not timed. Printed are trials per hour, the ratio, and the share of time in which the GPU ran
+after a short one that is not timed. Printed are trials per hour, the ratio, and the share of time in which the GPU ran
 a kernel while the study ran (nvidia-smi, sampled).
 """
 
@@ -24,8 +24,8 @@ from typing import Any
 from benchmarks.gpu import EAGER, announce, parser, trial
 from benchmarks.measure import seconds
 from study import Study
-from study.journal.history import read_histories
 from study.layout import RunFolder, dataset_cache
+from study.schedule.progress import read_progress
 from trainables.config.trial import TrialConfig
 from trainables.run import run_trial
 
@@ -53,11 +53,14 @@ def definition(options: argparse.Namespace) -> dict[str, Any]:
 
 
 def serial(folder: Path, count: int) -> float:
-    """Return the seconds of one trial of the study, mean over some of them, eager and by itself."""
-    histories = list(read_histories(RunFolder(folder)).values())
-    configs = [TrialConfig.model_validate(history.planned["config"]) for history in histories[: count + 1]]
-    spent = [_alone(config) for config in configs]
-    return fmean(spent[1:])
+    """Return the seconds of one trial of the study, mean over some of them, eager and by itself.
+
+    A short one before them loads kernels.
+    """
+    configs = [trial.trial.config for trial in read_progress(RunFolder(folder)).trials[:count]]
+    short = configs[0].optimization.model_copy(update={"epochs": 1, "steps_per_epoch": 20})
+    _alone(configs[0].model_copy(update={"optimization": short}))
+    return fmean(map(_alone, configs))
 
 
 def _alone(config: TrialConfig) -> float:

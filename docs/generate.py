@@ -34,7 +34,7 @@ from trainables.sources.registry import SOURCES, source_section
 from trainables.sources.source import SourceConfig
 
 DOCS = Path(__file__).resolve().parent
-SET_BY_THE_STUDY = {"evaluation.splits", "compute.threads", "balancing.method"}
+SET_BY_THE_STUDY = {"evaluation.splits", "evaluation.rung_metric", "compute.threads", "balancing.method"}
 """Keys of a trial that a study file must not hold."""
 
 _BLOCK = re.compile(r"(<!-- generated: (?P<name>[a-z-]+) -->\n).*?(<!-- end -->)", re.DOTALL)

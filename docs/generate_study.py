@@ -33,7 +33,8 @@ def _cells(row: dict[str, float | str]) -> list[str]:
         return float(row.get(name, float("nan")))
 
     def difference(reference: str) -> str:
-        mean, low, high = (number(f"delta_{reference}_{part}") for part in ("mean", "t_low", "t_high"))
+        bounds = ("t_low", "t_high") if f"delta_{reference}_t_low" in row else ("low", "high")  # before version 3
+        mean, low, high = (number(f"delta_{reference}_{part}") for part in ("mean", *bounds))
         return "-" if pd.isna(mean) else f"{mean:+.3f} [{low:+.3f}, {high:+.3f}]"
 
     accuracy = [number(f"triplet_accuracy_{part}") for part in ("mean", "low", "high")]

@@ -1,5 +1,6 @@
 from .arms import Arm as Arm
 from .block import Block as Block
+from .budget import Budget as Budget
 from .catalog import CATALOG as CATALOG
 from .catalog import Space as Space
 from .factors.forms import Form as Form

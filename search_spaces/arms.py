@@ -85,6 +85,8 @@ def canonical(levels: Mapping[str, Any], traits: FormTraits, tasks: tuple[str, .
     kept = {name: factor.released if idle[factor.acts] else levels[name] for name, factor in FACTORS.items()}
     if bare and grouping.level != "network":
         kept["grouping"] = GROUPINGS["per_task"].resolve(tasks)
+    if bare and kept["grouping"].level != "network" and kept["balancing"] == FACTORS["balancing"].released:
+        kept["budget"] = FACTORS["budget"].released  # the shared network, to which the cost of others is compared
     if not idle["on vectors"]:
         start: Start = levels["initialization"]
         kept["initialization"] = start.canonical()

@@ -1,4 +1,4 @@
-"""A block of a search space: levels of each factor. The fields of ``Block`` are the only list of factors."""
+"""A block of a search space: levels of each factor. Its fields are the factors, beside the ``budget`` of a study."""
 
 from __future__ import annotations
 
@@ -11,7 +11,15 @@ from search_spaces.factors.factor import Factor, Known
 from search_spaces.factors.forms import ACTIVATIONS, EQUAL, SCALE, Activation, Balancing, Form
 from search_spaces.factors.grouping import GROUPINGS, Grouping
 from search_spaces.factors.initialization import Initialization, Ones
-from search_spaces.factors.kinds import FormFactor, GroupingFactor, InitializationFactor, Placed, PlacementFactor
+from search_spaces.factors.kinds import (
+    EQUAL_STEPS,
+    BudgetFactor,
+    FormFactor,
+    GroupingFactor,
+    InitializationFactor,
+    Placed,
+    PlacementFactor,
+)
 from search_spaces.factors.placement import Placement
 from search_spaces.level import Level, one_or_many
 
@@ -65,16 +73,18 @@ class Block(Level):
             ValueError: A stage, task or form is unknown, or groups are not a partition. The message starts with the
                 factor.
         """
-        resolved = [_resolved(factor, getattr(self, name), known) for name, factor in FACTORS.items()]
+        resolved = [_resolved(factor, getattr(self, name), known) for name, factor in _OF_BLOCKS.items()]
         for levels in product(*resolved):
-            yield dict(zip(FACTORS, levels, strict=True))
+            yield dict(zip(_OF_BLOCKS, levels, strict=True))
 
 
-FACTORS: dict[str, Factor] = {
+_OF_BLOCKS: dict[str, Factor] = {
     name: replace(next(rule for rule in field.metadata if isinstance(rule, Factor)), name=name)
     for name, field in Block.model_fields.items()
 }
-"""All factors by name, in the order in which their levels are combined."""
+
+FACTORS: dict[str, Factor] = _OF_BLOCKS | {"budget": BudgetFactor(released=EQUAL_STEPS, name="budget")}
+"""All factors by name, in the order in which their levels are combined; ``budget`` is the same in all blocks."""
 
 
 def factor_columns(record: Mapping[str, Any]) -> dict[str, str]:

@@ -120,7 +120,7 @@ def _from_catalog(value: Any) -> Any:
     except ValueError as error:
         raise refusal_at(("catalog",), str(error), value["catalog"]) from None
     changes = {key: item for key, item in value.items() if key != "catalog"}
-    return {"blocks": named.blocks, "nuisance": named.nuisance, "fixed": named.fixed, **changes}
+    return {"blocks": named.blocks, "nuisance": named.nuisance, "fixed": named.fixed, "budget": named.budget, **changes}
 
 
 Space = Annotated[SearchSpace, BeforeValidator(_from_catalog)]

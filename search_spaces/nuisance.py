@@ -214,8 +214,13 @@ NUISANCE: dict[str, Hyperparameter] = {
     "images_per_batch": Hyperparameter("batches.batch_size", minimum=3, whole=True, written_as="batch_size"),
     "embedding_l2": Hyperparameter("loss.embedding_l2", minimum=0),
     "mask_l1": Hyperparameter("loss.mask_l1", minimum=0),
+    "score_steps": Hyperparameter("modulation.score_steps", minimum=0, above=True),
+    "rate_factor": Hyperparameter("modulation.rate_factor", minimum=0, above=True),
+    "gradnorm_alpha": Hyperparameter("balancing.gradnorm_alpha", minimum=0),
 }
-"""The closed set of nuisance hyperparameters, by the name recorded in journals, tables and MLflow."""
+"""The closed set of nuisance hyperparameters, by the name recorded in journals, tables and MLflow.
+
+The last three belong to forms and a balancing method, and are tuned in their arms only."""
 
 WRITTEN = {each.written_as or name: name for name, each in NUISANCE.items()}
 """Recorded names by names in study files."""

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from itertools import product
 from typing import Annotated, Any
 
 from pydantic import BeforeValidator, Field, model_validator
 
 from search_spaces.arms import Arm, arm_name, canonical
 from search_spaces.block import Block
+from search_spaces.budget import Budget
 from search_spaces.factors.factor import Known
 from search_spaces.factors.forms import Forms
+from search_spaces.factors.kinds import EQUAL_COST, EQUAL_STEPS, Budgets
 from search_spaces.factors.placement import Stages
-from search_spaces.level import Level, listed, refusal_at
+from search_spaces.level import Flag, Level, listed, refusal_at
 from search_spaces.nuisance import WRITTEN, Ranges, Values
 
 
@@ -32,6 +36,9 @@ class SearchSpace(Level):
         blocks: Blocks of factor levels; their union is the set of arms.
         nuisance: Ranges of the hyperparameters tuned for every arm, by name.
         fixed: Values of nuisance hyperparameters that are not tuned, by name.
+        budget: What an arm may cost at most; the plan of a study leaves out the arms that exceed it.
+        tune_own: Whether the values that a form or balancing method declares as its own are tuned in its arms, over
+            the declared ranges; a range in ``nuisance`` or a value in ``fixed`` comes first.
 
     Example:
         >>> space = SearchSpace.model_validate(
@@ -47,6 +54,8 @@ class SearchSpace(Level):
     blocks: Annotated[tuple[Block, ...], BeforeValidator(listed)]
     nuisance: Ranges = Field({})
     fixed: Values = Field({})
+    budget: Budget = Budget()
+    tune_own: Flag = False
 
     @model_validator(mode="after")
     def _nothing_is_tuned_and_fixed(self) -> SearchSpace:
@@ -60,18 +69,24 @@ class SearchSpace(Level):
         """Return the distinct arms in the order in which they are written; see ``expand``."""
         return self.expand(stages, tasks, forms).arms
 
+    def with_ranges(self, declared: Mapping[str, Mapping[str, Any]]) -> SearchSpace:
+        """Return the space with these ranges tuned too, except of values that it tunes or fixes itself."""
+        more = {name: values for name, values in declared.items() if name not in self.nuisance | self.fixed}
+        return SearchSpace.model_validate({**self.written(), "nuisance": self.written()["nuisance"] | more})
+
     @property
     def form_kinds(self) -> tuple[str, ...]:
         """Names of the forms in the space, in order and without repeats."""
         return tuple(dict.fromkeys(form.kind for block in self.blocks for form in block.form))
 
-    def expand(self, stages: Stages, tasks: tuple[str, ...], forms: Forms) -> Expansion:
+    def expand(self, stages: Stages, tasks: tuple[str, ...], forms: Forms, budget: Budgets = EQUAL_STEPS) -> Expansion:
         """Return the union of the blocks' products, with canonical levels and without repeats.
 
         Args:
             stages: Names of the backbone's stages in order.
             tasks: Names of the tasks in order.
             forms: Traits of every available form.
+            budget: What the training of arms has in common; with ``both``, arms come twice and their names tell it.
 
         Raises:
             ValueError: There is no stage or no task, or a level does not fit them. In the second case the message
@@ -84,9 +99,10 @@ class SearchSpace(Level):
         combinations = 0
         for index, block in enumerate(self.blocks):
             try:
-                for written in block.combinations(known):
-                    levels = canonical(written, forms[written["form"].kind], tasks)
-                    arm = Arm(arm_name(levels), levels)
+                for written, level in product(block.combinations(known), levels_of(budget)):
+                    levels = canonical({**written, "budget": level}, forms[written["form"].kind], tasks)
+                    named = levels if budget == "both" else {**levels, "budget": EQUAL_STEPS}
+                    arm = Arm(arm_name(named), levels)
                     arms.setdefault(arm.arm_id, arm)
                     combinations += 1
             except ValueError as error:
@@ -96,6 +112,11 @@ class SearchSpace(Level):
     def written(self) -> dict[str, Any]:
         """Return the space in study-file form, with the recorded names of hyperparameters."""
         return self.model_dump(mode="json")
+
+
+def levels_of(budget: Budgets) -> tuple[str, ...]:
+    """Return the levels of the factor ``budget``."""
+    return (EQUAL_STEPS, EQUAL_COST) if budget == "both" else (budget,)
 
 
 def _with_unique_names(arms: tuple[Arm, ...]) -> tuple[Arm, ...]:

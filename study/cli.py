@@ -10,9 +10,14 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
+from study.commands.arguments import JsonOption, RunsOption, StudyArgument, TrackingOption, WorkersOption
+from study.commands.images.group import data_group
+from study.commands.packs.command import export
+from study.commands.retrieval.group import add_retrieval
+from study.commands.serve import serve
 from study.definition.secrets import redact
 from study.errors import UserError, system_error_line
-from study.interruption import EXIT_INTERRUPTED, hear_signals_in_the_whole_process
+from study.interruption import EXIT_INTERRUPTED, hear_signals_in_the_whole_process, keeping_the_exit_status
 from study.layout import RUNS
 from study.terminal.display import complain
 
@@ -48,29 +53,6 @@ app = typer.Typer(
     "should share it, and what each added parameter buys. To start: modstudy run default",
 )
 
-StudyArgument = Annotated[
-    Path, typer.Argument(metavar="STUDY", help="A study file, a built-in study (default, smoke), or a run folder.")
-]
-
-
-def _as_given(context: typer.Context, parameter: typer.CallbackParam, value: Path) -> Path:
-    """Distinguish ``--runs-dir runs``, relative to the current folder, from the default, beside the study file."""
-    source = context.get_parameter_source(str(parameter.name))
-    given = source is not None and source.name != "DEFAULT"
-    return value.resolve() if given and value == RUNS else value
-
-
-RunsOption = Annotated[
-    Path,
-    typer.Option(
-        "--runs-dir",
-        help="Folder of the run folders. Default: runs/ beside the study file (built-in studies: runs/ here).",
-        show_default=False,
-        callback=_as_given,
-    ),
-]
-JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
-
 
 @app.command(epilog="Example: modstudy plan study.yaml --probe")
 def plan(
@@ -92,17 +74,13 @@ def run(  # noqa: PLR0913, PLR0917 - a parameter for each option of the command
         str | None,
         typer.Option(help="Address of a Ray cluster (auto: the one running here). Default: start Ray on this machine."),
     ] = None,
-    workers: Annotated[
-        int | None, typer.Option(min=1, help="Maximum number of concurrent trials; does not affect results.")
-    ] = None,
-    tracking: Annotated[
-        bool, typer.Option("--tracking/--no-tracking", help="Mirror the study to MLflow while it runs.")
-    ] = True,
+    workers: WorkersOption = None,
+    tracking: TrackingOption = True,
     retrain: Annotated[
         bool,
         typer.Option(
             "--retrain",
-            help="Retrain trials of an older results version, whose monitoring is missing, or that did not fit a GPU.",
+            help="Retrain trials of an older results version, whose monitoring is missing, or that are infeasible.",
         ),
     ] = False,
     runs_dir: RunsOption = RUNS,
@@ -112,6 +90,26 @@ def run(  # noqa: PLR0913, PLR0917 - a parameter for each option of the command
     from study.commands.run import run as run_command
 
     raise typer.Exit(run_command(RunCommand(study, runs_dir, address, workers, tracking, retrain)))
+
+
+@app.command(epilog="Example: modstudy submit study.yaml --address http://head:8265 --runs-dir /shared/runs")
+def submit(  # noqa: PLR0913, PLR0917 - a parameter for each option of the command
+    study: StudyArgument,
+    address: Annotated[str, typer.Option(help="Dashboard of the cluster's head, such as http://head:8265.")],
+    runs_dir: Annotated[
+        Path, typer.Option("--runs-dir", help="Folder of the run folders: an absolute path that all nodes share.")
+    ],
+    workers: WorkersOption = None,
+    tracking: TrackingOption = True,
+    wheel: Annotated[
+        Path | None, typer.Option(help="Wheel of this project to install for the job. Default: nodes have it.")
+    ] = None,
+) -> None:
+    """Let a Ray cluster run a study as a job, which outlasts this machine. Submit it again to resume."""
+    from study.commands.submit import SubmitCommand
+    from study.commands.submit import submit as submit_command
+
+    submit_command(SubmitCommand(study, address, runs_dir, workers, tracking, wheel))
 
 
 @app.command(epilog="Example: modstudy status runs/default")
@@ -139,11 +137,72 @@ def sync(study: StudyArgument, runs_dir: RunsOption = RUNS) -> None:
 
 
 @app.command(epilog="Example: modstudy report runs/default")
-def report(study: StudyArgument, runs_dir: RunsOption = RUNS) -> None:
-    """Collect the tables, write report.md with figures, and print the trade-off table."""
-    from study.commands.results import report_run
+def report(
+    study: StudyArgument,
+    live: Annotated[
+        bool, typer.Option("--live", help="Write it again whenever a trial has ended, until the study is complete.")
+    ] = False,
+    images: Annotated[
+        bool | None,
+        typer.Option(
+            "--images/--no-images",
+            help="Show retrieved test images on the page. Default: only those that this project generated.",
+        ),
+    ] = None,
+    runs_dir: RunsOption = RUNS,
+) -> None:
+    """Collect the tables, write report.html, report.md and figures, and print the answer and the trade-off table."""
+    from study.commands.results import report_live, report_run
 
-    report_run(study, runs_dir)
+    (report_live if live else report_run)(study, runs_dir, images=images)
+
+
+@app.command(epilog="Example: modstudy compare runs/shoes --arms late all")
+def compare(
+    studies: Annotated[
+        list[Path], typer.Argument(metavar="STUDY...", help="Studies or run folders to put side by side.")
+    ],
+    arms: Annotated[
+        tuple[str, str] | None,
+        typer.Option("--arms", metavar="A B", help="Compare two arms of each study instead."),
+    ] = None,
+    out: Annotated[Path | None, typer.Option(help="File to write: an .html page of several studies, or .md.")] = None,
+    runs_dir: RunsOption = RUNS,
+) -> None:
+    """Compare two arms of a study, or several studies on the tasks they share, with what differs between them."""
+    from study.commands.compare import compare as compare_command
+
+    compare_command(studies, runs_dir, arms, out)
+
+
+@app.command(epilog="Example: modstudy storage runs/default --images 1e4,1e6,1e9 --tasks 40 --precision fp16")
+def storage(  # noqa: PLR0913, PLR0917 - a parameter for each option of the command
+    study: StudyArgument,
+    images: Annotated[
+        str | None, typer.Option(help="Gallery sizes, separated by commas. Default: 1e4,1e6,1e9.", show_default=False)
+    ] = None,
+    tasks: Annotated[int | None, typer.Option(min=1, help="Number of tasks. Default: those of the study.")] = None,
+    precision: Annotated[
+        str, typer.Option(help="How network and index are stored: fp32, fp16, int8 or 1bit, or several with commas.")
+    ] = "fp32",
+    index_precision: Annotated[
+        str | None, typer.Option(help="How the index is stored. Default: as the network.", show_default=False)
+    ] = None,
+    max_bytes: Annotated[float | None, typer.Option(help="Most bytes of network and index.")] = None,
+    max_multiply_adds: Annotated[
+        float | None, typer.Option(help="Most multiply-adds to embed a gallery image for all tasks.")
+    ] = None,
+    runs_dir: RunsOption = RUNS,
+) -> None:
+    """Compare what the arms take to store and to run, network and gallery index, with accuracy measured as stored."""
+    from results.analysis.storage.efficient import Limits
+    from study.commands.storage import StorageCommand, show_storage
+
+    limits = Limits(max_bytes, max_multiply_adds)
+    show_storage(StorageCommand(study, runs_dir, images, tasks, precision, index_precision, limits))
+
+
+app.command(epilog="Example: modstudy export runs/default --arm late --out packs")(export)
 
 
 @app.command(epilog="Example: modstudy ui runs/default")
@@ -160,42 +219,9 @@ def ui(
     open_mlflow(study, runs_dir, port)
 
 
-class DataGroup(TyperGroup):
-    """``modstudy data STUDY`` is ``modstudy data show STUDY``."""
-
-    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
-        """Use ``show`` if no command is named."""
-        return super().resolve_command(ctx, args if args[0] in self.commands else ["show", *args])
-
-
-data = typer.Typer(
-    cls=DataGroup,
-    no_args_is_help=True,
-    context_settings={"ignore_unknown_options": True},  # options of ``show`` may precede the study
-    help="Inspect images and labels. Default command: show. Example: modstudy data study.yaml",
-)
-app.add_typer(data, name="data")
-
-
-@data.command(epilog="Example: modstudy data show study.yaml")
-def show(study: StudyArgument, runs_dir: RunsOption = RUNS) -> None:
-    """Count the images of a study by class, unlabelled and corrupt ones included."""
-    from study.commands.data import show_data
-
-    show_data(study, runs_dir)
-
-
-@data.command(epilog="Example: modstudy data check study.yaml")
-def check(
-    source: Annotated[
-        Path, typer.Argument(metavar="SOURCE", help="A study file, or a data folder, whose kind is detected.")
-    ],
-    runs_dir: RunsOption = RUNS,
-) -> None:
-    """Check data for a study. Exit with status 1 if something must be fixed first."""
-    from study.commands.data_check import check_data
-
-    raise typer.Exit(check_data(source, runs_dir))
+add_retrieval(app)
+app.command(epilog="Example: modstudy serve photos-index --port 8321")(serve)
+app.add_typer(data_group, name="data")
 
 
 @app.command(epilog="Example: modstudy new shoes.yaml --data ~/shoes")
@@ -248,4 +274,5 @@ def main() -> None:
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
     hear_signals_in_the_whole_process()
-    app()
+    with keeping_the_exit_status():
+        app()

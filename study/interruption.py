@@ -25,6 +25,13 @@ class _Interruption:
 
     def __init__(self) -> None:
         self._first: float | None = None
+        self.exit_status: int | None = None
+        """What an interrupted process ends with, once it is known."""
+
+    @property
+    def heard(self) -> bool:
+        """Whether a signal has come."""
+        return self._first is not None
 
     def __call__(self, _number: int, _frame: FrameType | None) -> None:
         """Handle a signal."""
@@ -47,12 +54,33 @@ def hear_signals_in_the_whole_process() -> None:
     Call this before other libraries register exit functions, so that it runs after them.
     """
     hear_signals_to_the_end()
-    atexit.register(_ignore_signals)
+    atexit.register(_end_exit_functions)
 
 
-def _ignore_signals() -> None:
+def _end_exit_functions() -> None:
     for number in _SIGNALS:
         signal.signal(number, signal.SIG_IGN)
+    status = _active[0].exit_status
+    if status is not None:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(status)
+
+
+@contextmanager
+def keeping_the_exit_status() -> Iterator[None]:
+    """Let an interrupted process end with the status that the block gives to ``sys.exit``.
+
+    Once a ``KeyboardInterrupt`` has left a string run by ``exec``, even if it is caught then (``dataclass`` and
+    ``namedtuple`` build classes so), CPython 3.11 ends ``python -m`` by SIGINT whatever the program returns
+    (``unhandled_keyboard_interrupt`` in Python/pythonrun.c).
+    """
+    try:
+        yield
+    except SystemExit as ending:
+        if _active and _active[0].heard and isinstance(ending.code, int):
+            _active[0].exit_status = ending.code
+        raise
 
 
 def hear_signals_to_the_end() -> None:

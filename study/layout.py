@@ -30,6 +30,11 @@ class TrialFolder:
         return self.path / "checkpoint.pt"
 
     @property
+    def pending_checkpoint(self) -> Path:
+        """The checkpoint of an epoch that not all trials of a fused unit have kept yet."""
+        return self.path / "checkpoint.next.pt"
+
+    @property
     def hang(self) -> Path:
         """The stack of a worker that hung; absent otherwise."""
         return self.path / "hang.txt"
@@ -42,9 +47,18 @@ class TrialFolder:
 
 @dataclass(frozen=True)
 class RunFolder:
-    """The folder of one study. ``path`` must be absolute if workers in other directories use it."""
+    """The folder of one study. ``path`` must be absolute if workers in other directories use it.
+
+    ``url``: the store of which it is a copy (``study.store``); empty for a folder.
+    """
 
     path: Path
+    url: str = ""
+
+    @property
+    def shown(self) -> str:
+        """The place of the study as a user types it."""
+        return self.url or str(self.path)
 
     @property
     def definition(self) -> Path:
@@ -62,6 +76,11 @@ class RunFolder:
         return self.path / "data.json"
 
     @property
+    def provenance(self) -> Path:
+        """What each run was started with, one JSON object a line."""
+        return self.path / "provenance.jsonl"
+
+    @property
     def rounds(self) -> Path:
         """The values that each round of tune trials drew, one JSON object a line."""
         return self.path / "rounds.jsonl"
@@ -77,6 +96,11 @@ class RunFolder:
         return self.path / "trials"
 
     @property
+    def journal_index(self) -> Path:
+        """What the journals said when they were last read; may be deleted at any time."""
+        return self.path / "journals.index"
+
+    @property
     def tables(self) -> Path:
         """The Parquet tables."""
         return self.path / "tables"
@@ -85,6 +109,21 @@ class RunFolder:
     def report(self) -> Path:
         """The report and its figures."""
         return self.path / "report"
+
+    @property
+    def storage(self) -> Path:
+        """The results of ``modstudy storage``."""
+        return self.path / "storage"
+
+    @property
+    def packs(self) -> Path:
+        """Networks exported from the run, see ``trainables.packs``."""
+        return self.path / "packs"
+
+    @property
+    def measured_storage(self) -> Path:
+        """What trials yielded after their networks and indexes were stored."""
+        return self.storage / "measured.json"
 
     @property
     def affinity(self) -> Path:

@@ -8,23 +8,17 @@ from typing import TYPE_CHECKING, Any
 
 from study.definition.model import StudyDefinition
 from study.layout import RUNS
-from study.session.target import Target, find_target, require_run, target_of
+from study.run_view import RunView
+from study.session.target import find_target, target_of
 
-if TYPE_CHECKING:  # torch, pandas, matplotlib and Ray come with these; each method loads what it needs
-    import pandas as pd
-    from matplotlib.figure import Figure
-
-    from results.report.report import ReportFiles
+if TYPE_CHECKING:  # torch, pandas and Ray come with these; each method loads what it needs
     from study.session.preview import Preview
     from study.session.progress import Chosen
-    from study.session.reading import Tables
     from study.session.running import RunResult
-    from study.status.status import StudyStatus
-    from study.tracking.tracker import SyncReport
     from trainables.sampling.checks import DatasetCheck
 
 
-class Study:
+class Study(RunView):
     """A study: its definition, the folder of its run, and everything you can do with them.
 
     Results are read from the journals in the run folder, so another object, a command, or a notebook on another
@@ -59,10 +53,10 @@ class Study:
             from study.session.defining import located
 
             definition = located(study)
-            self.target = target_of(definition, place or Path(runs) / definition.name)
+            target = target_of(definition, place or Path(runs) / definition.name)
         else:
-            self.target = find_target(Path(study), Path(runs), place)
-        self._tables: Tables | None = None
+            target = find_target(Path(study), Path(runs), place)
+        super().__init__(target)
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any], *, folder: str | Path | None = None) -> Study:
@@ -77,7 +71,7 @@ class Study:
         Example:
             >>> study = Study.from_dict({"name": "faces", "data": {"tasks": ["Smiling", "Glasses"], "image_size": 48}})
             >>> study.plan().trials
-            42
+            102
         """
         from study.session.defining import defined
 
@@ -117,16 +111,6 @@ class Study:
         definition, place = drafted(Path(images), name, None if folder is None else Path(folder), changes)
         return cls(definition, folder=place)
 
-    @property
-    def definition(self) -> StudyDefinition:
-        """The definition, with absolute paths."""
-        return self.target.definition
-
-    @property
-    def folder(self) -> Path:
-        """The folder of the run, whether it exists or not."""
-        return self.target.folder.path
-
     def plan(self, *, probe: bool = False) -> Preview:
         """Return arms, added parameters, trials, disk space and expected time; trains nothing. Notebooks show a table.
 
@@ -155,7 +139,7 @@ class Study:
             workers: the most trials at once; by default as many as fit. Never changes a result.
             address: of a Ray cluster (``auto``: the one running here); by default one is started on this machine.
             tracking: whether MLflow is kept up to date.
-            retrain: whether to retrain trials of an older version, that lack monitoring, or that did not fit a GPU.
+            retrain: whether to retrain trials of an older version, that lack monitoring, or that are infeasible.
             progress: None shows progress in notebooks and on terminals, True everywhere, False nowhere. A function
                 is given the ``StudyStatus`` whenever a trial begins or ends.
 
@@ -180,112 +164,6 @@ class Study:
         from study.session.images import check_images
 
         return check_images(self.target)
-
-    def status(self) -> StudyStatus:
-        """Return which trials are done, running, waiting and failed, and why. Notebooks show a table.
-
-        Raises:
-            UserError: the study has not been run.
-        """
-        from study.session.reading import read_status
-
-        return read_status(self._ran())
-
-    def notes(self) -> list[str]:
-        """Return remarks on the run besides its numbers, one line each.
-
-        They name trials of an older version, settings changed since the run, images left out, and missing monitoring.
-
-        Raises:
-            UserError: the study has not been run.
-        """
-        return list(self.status().notes)
-
-    @property
-    def trials(self) -> pd.DataFrame:
-        """One row per trial: its arm, stage, nuisance values, state and objective. Columns: docs/tables.md."""
-        return self._table("trials")
-
-    @property
-    def summary(self) -> pd.DataFrame:
-        """One row per arm: accuracy over seeds with intervals, and added parameters. Columns: docs/tables.md."""
-        return self._table("summary")
-
-    @property
-    def task_metrics(self) -> pd.DataFrame:
-        """One row per trial, split, task and metric. Columns: docs/tables.md."""
-        return self._table("task_metrics")
-
-    @property
-    def curves(self) -> pd.DataFrame:
-        """One row per trial, epoch and metric, with the arm's name. Columns: docs/tables.md, and ``arm``."""
-        tables = self._read()
-        arms = tables["trials"].set_index("trial_id")["arm"]
-        return tables["curves"].assign(arm=tables["curves"]["trial_id"].map(arms))
-
-    def _ran(self) -> Target:
-        require_run(self.target)
-        return self.target
-
-    def _table(self, name: str) -> pd.DataFrame:
-        return self._read()[name].copy(deep=False)  # pandas copies what is written to
-
-    def _read(self) -> dict[str, pd.DataFrame]:
-        """Return the tables of the current journals.
-
-        Raises:
-            UserError: the study has not been run.
-        """
-        from study.session.reading import Tables
-
-        target = self._ran()
-        if self._tables is None:
-            self._tables = Tables(target)
-        return self._tables.read()
-
-    def figure(self, name: str = "tradeoff") -> Figure:
-        """Return a figure of the report, which a notebook shows.
-
-        Args:
-            name: ``tradeoff`` (accuracy against added parameters), ``tasks`` (accuracy by task) or ``agreement``
-                (cosines of the tasks' gradients, where they were measured).
-
-        Raises:
-            UserError: there is no such figure, or nothing to draw yet.
-        """
-        from study.session.reading import draw
-
-        return draw(self._read(), name)
-
-    def report(self) -> ReportFiles:
-        """Write tables, ``report.md``, ``summary.csv`` and figures into the run folder, and return their paths.
-
-        Raises:
-            UserError: the study has not been run.
-        """
-        from study.session.reading import report_run
-
-        return report_run(self._ran())
-
-    def collect(self) -> dict[str, pd.DataFrame]:
-        """Write the Parquet tables into the run folder, and return them by name; also while the study runs.
-
-        Raises:
-            UserError: the study has not been run.
-        """
-        from study.session.reading import collect_run
-
-        return collect_run(self._ran())
-
-    def sync(self) -> SyncReport:
-        """Bring MLflow up to date with the journals; doing it twice changes nothing.
-
-        Raises:
-            UserError: the study has not been run, MLflow is not installed, or its store cannot be reached.
-        """
-        from study.session.mirror import sync_run
-
-        return sync_run(self._ran())
 
     def __repr__(self) -> str:
         """Return one line; reads no file."""

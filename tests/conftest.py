@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import gc
 import os
-from collections.abc import Callable
+import shutil
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import settings
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # so that processes do not fight for cores
 
@@ -47,8 +54,49 @@ def _real_images(name: str) -> Path:
     return folder
 
 
+@pytest.fixture(scope="session")
+def chromium() -> Iterator[Browser]:
+    """Start a browser; skip the test where there is none, except in continuous integration, which installs one."""
+    from playwright.sync_api import sync_playwright
+
+    program = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+    if program is None:
+        if os.environ.get("MODSTUDY_CI"):
+            pytest.fail("chromium is not here, although continuous integration installs it")
+        pytest.skip("chromium is not here")
+    with sync_playwright() as playwright:
+        started = playwright.chromium.launch(executable_path=program, args=["--no-sandbox"])
+        yield started
+        started.close()
+
+
 def _starts_ray(path: Path) -> bool:
     return 'xdist_group("ray")' in path.read_text(encoding="utf-8")
+
+
+class LongTests:
+    """Says of each long test, as soon as it has ended, how long it took and why it failed.
+
+    A run that is cut off in its midst has said so by then.
+    """
+
+    def __init__(self, reporter: Any) -> None:
+        self._reporter = reporter
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        """Say it; of set-up and the end only failures."""
+        if report.when == "call" or report.failed:
+            self._reporter.ensure_newline()
+            self._reporter.write_line(f"{report.duration:5.0f} s {report.outcome} {report.nodeid}")
+        if report.failed:
+            self._reporter.write_line(report.longreprtext[-4000:])
+
+
+@pytest.hookimpl(trylast=True)  # when the terminal reporter is there
+def pytest_configure(config: pytest.Config) -> None:
+    """Say how long tests end, where nothing else is run."""
+    if config.option.markexpr == "long" and not hasattr(config, "workerinput"):
+        config.pluginmanager.register(LongTests(config.pluginmanager.getplugin("terminalreporter")))
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -72,6 +120,33 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
             return "ray" if _starts_ray(config.rootpath / file) else file
 
     return ByFile(config, log)
+
+
+@pytest.fixture(scope="session")
+def _rays() -> Iterator[ExitStack]:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ResourceWarning)  # of Ray's processes and logs, when it ends
+        with ExitStack() as rays:
+            yield rays
+        gc.collect()
+
+
+@pytest.fixture(scope="session")
+def start_ray(_rays: ExitStack) -> Callable[[], None]:
+    """Return a way to start the Ray that all tests share, if none runs; studies use the one they find.
+
+    Files that need another kind of Ray end it with ``ray.shutdown()``; the next one that calls this starts it again.
+    """
+
+    def start() -> None:
+        from study.tune.cluster import connected
+
+        with pytest.MonkeyPatch.context() as patch:
+            runners = str(Path(__file__).parent / "study" / "runners")
+            patch.setenv("PYTHONPATH", os.pathsep.join(filter(None, [runners, os.environ.get("PYTHONPATH")])))
+            _rays.enter_context(connected(None, threads=1))
+
+    return start
 
 
 @pytest.fixture(scope="session")

@@ -12,7 +12,7 @@ from trainables.config.data import DataConfig
 from trainables.config.network import NetworkConfig
 from trainables.config.registries import BALANCERS
 from trainables.config.trial import TrialConfig
-from trainables.evaluation.measure import LabelsAndTriplets, check_measurable
+from trainables.evaluation.frozen import LabelsAndTriplets, check_measurable
 from trainables.losses.balancing import BalancingSetup, balancer_named
 from trainables.networks.backbones import build_backbone
 from trainables.networks.backbones.pretrained import check_pretrained

@@ -1,9 +1,9 @@
 """``run_trial``: start or resume a trial, train it, report its epochs, measure it, and keep its weights.
 
-The order of writes ensures that no interruption costs more than an epoch or changes a number. Each epoch is reported,
-then checkpointed (a repeated epoch reports the same numbers); at the end, the weights are written before the checkpoint
-is removed. Checkpoint and weights contain the reported records, so that lost ones can be reported again. If they are
-damaged, they are set aside and the trial starts over.
+The order of writes ensures that no interruption changes a number or costs more than an epoch, or than the interval of
+``foundation.checkpointing``. Each epoch is reported, then checkpointed (a repeated epoch reports the same numbers); at
+the end, the weights are written before the checkpoint is removed. Checkpoint and weights contain the reported records,
+so that lost ones can be reported again. If they are damaged, they are set aside and the trial starts over.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import torch
 
 from trainables.config.trial import TrialConfig
 from trainables.failures import DivergedError, typed_failures
+from trainables.foundation.checkpointing import CheckpointClock
 from trainables.outcome import EpochRecord, TaskMetric, TrialOutcome
 from trainables.training.learner import Learner
 from trainables.training.runtime import Runtime, trial_runtime
@@ -40,7 +41,7 @@ def run_trial(
         workspace: The trial's own folder: checkpoint, then weights.
         cache: Decoded images and frozen triplets, shared by all trials on the node.
         until_epoch: A rung: stop after this many epochs in total. The outcome then contains the metrics on validation
-            and is not finished. None means ``optimization.epochs``.
+            (only ``evaluation.rung_metric``, if given) and is not finished. None means ``optimization.epochs``.
 
     Returns:
         The outcome. A trial that is already finished is measured again from its weights, with the same numbers.
@@ -93,15 +94,17 @@ def _run(trial: Trial, learner: Learner, report: Report, until: int, last: int) 
         trial.repeat(report, until)
         return trial.measured_at(until)
     trial.repeat(report, trial.epoch)
+    clock = CheckpointClock()
     while trial.epoch < until:
         _train_epoch(trial, learner, report, until)
+        if clock.is_due(last=trial.epoch == until):
+            trial.save()
     return trial.finish() if trial.epoch == last else trial.pause()
 
 
 def _train_epoch(trial: Trial, learner: Learner, report: Report, until_epoch: int) -> None:
-    """Run one epoch; report it, then write the checkpoint."""
+    """Run one epoch and report it; its checkpoint is written after that."""
     started, epoch = time.perf_counter(), trial.epoch + 1
     trial.begin_epoch()
     metrics = learner.run_epoch(epoch) | trial.measure_epoch(last=epoch == until_epoch)
     trial.end_epoch(EpochRecord(epoch, time.perf_counter() - started, metrics), report)
-    trial.save()

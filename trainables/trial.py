@@ -23,7 +23,7 @@ from trainables.failures import DivergedError, reading_data
 from trainables.foundation.files import temporary_path
 from trainables.networks.multi_task import MultiTaskModel
 from trainables.outcome import EpochRecord, TaskMetric, TrialOutcome
-from trainables.sampling.triplets import TripletStore
+from trainables.sampling.triplet_store import TripletStore
 from trainables.training.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from trainables.training.records import TrialRecords
 from trainables.training.runtime import Runtime, computed_by, peak_memory_bytes
@@ -128,7 +128,8 @@ class Trial:
 
     def may_resume(self, found: Checkpoint, until_epoch: int) -> bool:
         """Return whether a checkpoint leads to the epoch asked for: it is not past it, or has measured it."""
-        past = found.epoch > until_epoch and until_epoch not in TrialRecords.from_dict(found.records).rungs
+        records = TrialRecords.from_dict(found.records)
+        past = found.epoch > until_epoch and not self._has_what_is_asked(records, until_epoch)
         if past:
             _log.warning("%s is past the requested epoch %d: starting over", self.checkpoint_file, until_epoch)
         return not past
@@ -159,7 +160,12 @@ class Trial:
 
     def has_measured(self, epoch: int) -> bool:
         """Whether the trial is past this rung and has measured it."""
-        return epoch < self.epoch and epoch in self._records.rungs
+        return epoch < self.epoch and self._has_what_is_asked(self._records, epoch)
+
+    def _has_what_is_asked(self, records: TrialRecords, rung: int) -> bool:
+        """Whether the metric asked for at rungs was measured there: an earlier call may have asked for another."""
+        known, asked = {row.metric for row in records.rungs.get(rung, ())}, self._config.evaluation.rung_metric
+        return asked in known if asked else len(known) > 1
 
     def measured_at(self, epoch: int) -> TrialOutcome:
         """Return the outcome measured when the trial paused there."""
@@ -202,9 +208,9 @@ class Trial:
         self._records.epochs.append(record)
 
     def pause(self) -> TrialOutcome:
-        """Measure on validation only, and keep the metrics in the checkpoint."""
-        metrics = self._measure(VALIDATION)
-        if self.epoch not in self._records.rungs:
+        """Measure what is asked for at rungs, on validation only, and keep it in the checkpoint."""
+        metrics = self._measure(VALIDATION, self._config.evaluation.rung_metric)
+        if not self._has_what_is_asked(self._records, self.epoch):
             self._records.rungs[self.epoch] = metrics
             self.save()
         return self._paused(self.epoch, metrics)
@@ -243,11 +249,11 @@ class Trial:
             unrepeatable=tuple(sorted(self._runtime.unrepeatable)),
         )
 
-    def _measure(self, split: str) -> tuple[TaskMetric, ...]:
-        """Return all metrics of a split; validation has been embedded by the last epoch of the call."""
+    def _measure(self, split: str, only: str | None = None) -> tuple[TaskMetric, ...]:
+        """Return the metrics of a split; validation has been embedded by the last epoch of the call."""
         known = self._validation if split == VALIDATION else None
         embeddings = self._evaluator.embed(self._learner.model, split) if known is None else known
-        return self._evaluator.task_metrics(embeddings, split)
+        return self._evaluator.task_metrics(embeddings, split, only)
 
     def _peak(self) -> int:
         return max(self._earlier_peak, peak_memory_bytes(self._runtime))

@@ -77,3 +77,15 @@ def seed_values(by_seed: pd.DataFrame, arm_id: str) -> dict[int, float]:
         return {}
     values = by_seed.loc[[arm_id]].dropna(axis="columns")
     return dict(zip((int(seed) for seed in values.columns), values.to_numpy(dtype=float)[0].tolist(), strict=True))
+
+
+def validation_means(confirmed: ConfirmedResults, task_metrics: pd.DataFrame) -> dict[str, float]:
+    """Return the selection metric on validation images, mean over tasks and confirm trials, by ``arm_id``."""
+    rule = confirmed.rule
+    own = task_metrics[
+        (task_metrics["split"] == "validation")
+        & (task_metrics["metric"] == rule.metric)
+        & (task_metrics["average"] == rule.average)
+        & task_metrics["trial_id"].isin(confirmed.trials["trial_id"])
+    ]
+    return {str(arm_id): float(value) for arm_id, value in own.groupby("arm_id")["value"].mean().items()}

@@ -8,8 +8,15 @@ import numpy as np
 import pandas as pd
 
 from results.analysis.confirmed import SPLIT, ConfirmedResults, confirmed_results, seed_values
+from results.analysis.edges import edge_choices
 from results.analysis.selection import BestTrialPerArm, rule_of
-from results.analysis.statistics import bootstrap_mean, paired_difference
+from results.analysis.statistics import (
+    Estimate,
+    paired_difference,
+    resampled_means,
+    seed_estimate,
+    student_means,
+)
 from results.analysis.tradeoff import on_front_probability
 from results.tables.metrics import HEADLINE_METRICS
 from results.tables.schema import FACTORS, LEDGER, SCHEMAS
@@ -59,6 +66,8 @@ def summarize(
     _add_estimates(rows, confirmed)
     _add_differences(rows, confirmed.by_seed())
     _add_front(rows, confirmed.by_seed())
+    for edge in edge_choices(trials, confirmed.rule):
+        rows[edge.arm_id]["at_edge"] = "; ".join(filter(None, (rows[edge.arm_id].get("at_edge"), edge.note)))
     frame = pd.DataFrame(list(rows.values()), columns=SCHEMAS["summary"].names)
     return frame_of(arrow_table("summary", frame))
 
@@ -66,7 +75,7 @@ def summarize(
 def _identity(arm_id: str, trials: pd.DataFrame, confirmed: ConfirmedResults) -> dict[str, Any]:
     """Return the arm's factors, its selected tune trial and its confirm trials."""
     factors = [column.name for column in FACTORS]
-    own = trials.loc[trials["arm_id"] == arm_id, factors].head(1)
+    own = trials.loc[trials["arm_id"] == arm_id, [*factors, "training_cost"]].head(1)
     counted = confirmed.trials[confirmed.trials["arm_id"] == arm_id]
     seeds = sorted(int(seed) for seed in counted["train_seed"])
     chosen = confirmed.chosen.get(arm_id)
@@ -78,6 +87,7 @@ def _identity(arm_id: str, trials: pd.DataFrame, confirmed: ConfirmedResults) ->
         "selection_rule": confirmed.rule.statement,
         "selected_trial_id": chosen.trial_id if chosen else None,
         "validation_objective": chosen.objective if chosen else None,
+        "training_cost": own["training_cost"].iloc[0] if len(own) else None,
         "seconds_mean": float(counted["seconds"].mean()) if seeds else None,
     }
 
@@ -101,12 +111,7 @@ def _add_estimates(rows: dict[str, dict[str, Any]], confirmed: ConfirmedResults)
         for arm_id, row in rows.items():
             values = seed_values(means, arm_id)
             if values:
-                estimate = bootstrap_mean(np.array(list(values.values())))
-                row[f"{metric}_mean"], row[f"{metric}_low"], row[f"{metric}_high"] = (
-                    estimate.mean,
-                    estimate.low,
-                    estimate.high,
-                )
+                row.update(_columns(metric, seed_estimate(np.array(list(values.values())))))
                 row[f"{metric}_worst_task_mean"] = worst[arm_id]
 
 
@@ -119,10 +124,18 @@ def _add_differences(rows: dict[str, dict[str, Any]], by_seed: pd.DataFrame) -> 
         for arm_id, row in rows.items():
             difference = paired_difference(seed_values(by_seed, arm_id), theirs) if arm_id != reference_id else None
             if difference:
-                name = f"delta_{reference}"
-                row[f"{name}_mean"] = difference.bootstrap.mean
-                row[f"{name}_low"], row[f"{name}_high"] = difference.bootstrap.low, difference.bootstrap.high
-                row[f"{name}_t_low"], row[f"{name}_t_high"] = difference.student.low, difference.student.high
+                row.update(_columns(f"delta_{reference}", difference))
+
+
+def _columns(name: str, estimate: Estimate) -> dict[str, float | None]:
+    student, bootstrap = estimate.student, estimate.bootstrap
+    return {
+        f"{name}_mean": student.mean,
+        f"{name}_low": student.low,
+        f"{name}_high": student.high,
+        f"{name}_bootstrap_low": bootstrap.low,
+        f"{name}_bootstrap_high": bootstrap.high,
+    }
 
 
 def _add_front(rows: dict[str, dict[str, Any]], by_seed: pd.DataFrame) -> None:
@@ -130,6 +143,7 @@ def _add_front(rows: dict[str, dict[str, Any]], by_seed: pd.DataFrame) -> None:
     if not known:
         return
     cost = np.array([rows[arm_id]["added_parameters"] for arm_id in known], dtype=np.float64)
-    shares = on_front_probability(by_seed.loc[known].to_numpy(dtype=np.float64), cost)
-    for arm_id, share in zip(known, shares, strict=True):
-        rows[arm_id]["on_front_probability"] = float(share)
+    values = by_seed.loc[known].to_numpy(dtype=np.float64)
+    for name, draws in (("on_front_probability", student_means), ("on_front_bootstrap_probability", resampled_means)):
+        for arm_id, share in zip(known, on_front_probability(values, cost, draws), strict=True):
+            rows[arm_id][name] = float(share)

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from results.analysis.confirmed import ConfirmedResults
-from results.analysis.statistics import bootstrap_mean
+from results.analysis.statistics import student_mean
 from results.tables.metrics import HEADLINE_METRICS
 
 _COLUMNS = ["arm_id", "arm", "task", "mean", "low", "high", "chance"]
@@ -24,8 +24,8 @@ def task_estimates(
         average: ``query`` or ``class``.
 
     Returns:
-        Columns ``arm_id``, ``arm``, ``task``, ``mean``, ``low``, ``high`` (95 % percentile bootstrap over seeds; NaN
-        with fewer than two seeds) and ``chance`` (mean over the trials; NaN if unknown).
+        Columns ``arm_id``, ``arm``, ``task``, ``mean``, ``low``, ``high`` (95 % Student t over seeds; NaN with
+        fewer than two seeds) and ``chance`` (mean over the trials; NaN if unknown).
     """
     values = confirmed.by_task(metric, average)
     rows = confirmed.metrics[(confirmed.metrics["metric"] == metric) & (confirmed.metrics["average"] == average)]
@@ -36,7 +36,7 @@ def task_estimates(
         for task in values.columns:
             present = own[task].dropna().to_numpy(dtype=np.float64)
             if len(present):
-                estimate = bootstrap_mean(present)
+                estimate = student_mean(present)
                 bounds = (estimate.mean, estimate.low, estimate.high)
                 estimates.append((arm_id, arm, task, *bounds, float(chance[task])))
     frame = pd.DataFrame(estimates, columns=_COLUMNS)

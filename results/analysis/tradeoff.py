@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Literal
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from results.analysis.statistics import BOOTSTRAP_SEED, RESAMPLES, resampled_means
+from results.analysis.statistics import BOOTSTRAP_SEED, RESAMPLES, student_means
 
 
 def pareto_front(accuracy: NDArray[np.float64], added_parameters: NDArray[np.float64]) -> NDArray[np.bool_]:
@@ -25,29 +26,54 @@ def pareto_front(accuracy: NDArray[np.float64], added_parameters: NDArray[np.flo
         >>> pareto_front(np.array([0.70, 0.78, 0.75]), np.array([0, 700, 900])).tolist()
         [True, True, False]
     """
-    on_front = ~np.isnan(accuracy)
-    for rival, cost in enumerate(added_parameters):
-        theirs = accuracy[..., rival : rival + 1]
-        # A comparison with NaN is False, so arms without a value neither beat nor are beaten.
-        cheaper = (cost < added_parameters) & (theirs >= accuracy)
-        better = (cost <= added_parameters) & (theirs > accuracy)
-        on_front &= ~(cheaper | better)
-    return on_front
+    if not len(added_parameters):
+        return ~np.isnan(accuracy)
+    cheaper, best = best_up_to(accuracy, added_parameters, "left"), best_up_to(accuracy, added_parameters, "right")
+    return ~np.isnan(accuracy) & (accuracy > cheaper) & (accuracy >= best)
 
 
-def on_front_probability(values: NDArray[np.float64], added_parameters: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return the share of joint bootstrap draws over seeds in which an arm is on the front.
+def best_up_to(
+    accuracy: NDArray[np.float64],
+    cost: NDArray[np.float64],
+    side: Literal["left", "right"],
+    at: NDArray[np.float64] | None = None,
+) -> NDArray[np.float64]:
+    """Return the highest accuracy of an arm that costs less than some costs (``left``), or no more (``right``).
+
+    Args:
+        accuracy: Shape (..., arms); NaN counts as no arm.
+        cost: Shape (arms,), arms >= 1.
+        side: Whether an arm of equal cost counts.
+        at: Shape (k,); None takes the costs of the arms.
+
+    Returns:
+        Shape (..., k); -inf where no arm is so cheap.
+    """
+    order = np.argsort(cost, kind="stable")
+    best = np.maximum.accumulate(np.where(np.isnan(accuracy), -np.inf, accuracy)[..., order], axis=-1)
+    count = np.searchsorted(cost[order], cost if at is None else at, side)
+    return np.where(count > 0, best[..., np.maximum(count - 1, 0)], -np.inf)
+
+
+Draws = Callable[[NDArray[np.float64], np.random.Generator, int], NDArray[np.float64]]
+
+
+def on_front_probability(
+    values: NDArray[np.float64], added_parameters: NDArray[np.float64], draws: Draws = student_means
+) -> NDArray[np.float64]:
+    """Return the share of joint draws of all arms' means in which an arm is on the front.
 
     Args:
         values: Shape (arms, seeds), accuracy; NaN if an arm lacks a seed.
         added_parameters: Shape (arms,).
+        draws: ``student_means``, which agrees with the intervals of the tables, or ``resampled_means``, the bootstrap.
 
     Returns:
         Shape (arms,); NaN for arms with fewer than two seeds (they still count as rivals).
     """
     if not values.size:
         return np.full(len(values), np.nan)
-    means = resampled_means(values, np.random.default_rng(BOOTSTRAP_SEED), RESAMPLES)
+    means = draws(values, np.random.default_rng(BOOTSTRAP_SEED), RESAMPLES)
     drawn = (~np.isnan(means)).sum(axis=0)
     wins = pareto_front(means, added_parameters).sum(axis=0)
     share = np.divide(wins, drawn, out=np.full(len(values), np.nan), where=drawn > 0)

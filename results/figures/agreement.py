@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 from results.analysis.agreement import SHARED, StudyAgreement
 from results.analysis.agreement_correlation import Correlation
 from results.analysis.agreement_tables import Changes, mean_of
+from results.figures.canvas import Caption, write_head
 from results.figures.drawing import NotebookFigure, drawing, figure_names, figure_text
-from results.figures.tradeoff import Caption, write_head
 
 Floats = NDArray[np.float64]
 

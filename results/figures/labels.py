@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import RendererAgg
 from matplotlib.text import Annotation
 from matplotlib.transforms import Bbox
 from numpy.typing import NDArray
@@ -55,16 +56,22 @@ def place_labels(
     been drawn once.
     """
     size = 8.5 if len(labels) <= 16 else 7.0
-    places = [_places(axes, label, size) for label in labels]
+    canvas = axes.figure
+    # Without one that is handed in, the figure would make a renderer of its whole size for every label.
+    renderer = RendererAgg(canvas.bbox.width, canvas.bbox.height, canvas.dpi)  # type: ignore[no-untyped-call]
+    places = [_places(axes, label, size, renderer) for label in labels]
     frame = np.array(axes.bbox.extents)
     fixed = [_fixed_cost(options, frame, _rows(obstacles), _rows(lines)) for options in places]
     chosen: dict[int, int] = {}
     for _ in range(_ROUNDS):
+        before = dict(chosen)
         for index, options in enumerate(places):
             others = [other for other in chosen if other != index]
             boxes = np.array([places[o].boxes[chosen[o]] for o in others]).reshape(-1, 4)
             leaders = np.array([places[o].leaders[chosen[o]] for o in others]).reshape(-1, 2)
             chosen[index] = int(np.argmin(fixed[index] + _clash(options, boxes, leaders)))
+        if chosen == before:
+            break
     return [_annotate(axes, label, size, places[index], chosen[index]) for index, label in enumerate(labels)]
 
 
@@ -96,9 +103,9 @@ def _annotate(axes: Axes, label: Label, size: float, places: _Places, which: int
     )
 
 
-def _places(axes: Axes, label: Label, size: float) -> _Places:
+def _places(axes: Axes, label: Label, size: float, renderer: RendererAgg) -> _Places:
     probe = axes.annotate(label.text, (label.x, label.y), fontsize=size)
-    extent = probe.get_window_extent()
+    extent = probe.get_window_extent(renderer)
     probe.remove()
     point = axes.transData.transform((label.x, label.y))
     angle, radius = np.tile(_ANGLES, len(_RADII)), np.repeat(_RADII, len(_ANGLES))
@@ -133,15 +140,16 @@ def _clash(places: _Places, boxes: Floats, leaders: Floats) -> Floats:
 
 def _covered(boxes: Floats, others: Floats) -> Floats:
     """Return for each box how many of the others it overlaps."""
-    one, other = boxes[:, None], others[None]
-    overlap = (one[..., :2] < other[..., 2:]).all(-1) & (other[..., :2] < one[..., 2:]).all(-1)
+    (left, low, right, high), (their_left, their_low, their_right, their_high) = boxes.T[:, :, None], others.T[:, None]
+    overlap = (left < their_right) & (low < their_high) & (their_left < right) & (their_low < high)
     return np.asarray(overlap.sum(axis=1), dtype=np.float64)
 
 
 def _inside(points: Floats, boxes: Floats) -> NDArray[np.bool_]:
     """Return which points (a, b, 2) lie in which boxes (c, 4); shape (a, b, c)."""
-    spread = points[:, :, None]
-    return np.asarray((spread > boxes[:, :2]).all(-1) & (spread < boxes[:, 2:]).all(-1))
+    x, y = points[..., 0, None], points[..., 1, None]
+    left, low, right, high = np.ascontiguousarray(boxes.T)
+    return np.asarray((x > left) & (y > low) & (x < right) & (y < high))
 
 
 def _rows(boxes: Sequence[Bbox]) -> Floats:

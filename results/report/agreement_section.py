@@ -14,9 +14,9 @@ from results.analysis.agreement_correlation import Coefficient, Correlation, ove
 from results.analysis.agreement_tables import Changes, changes_of, mean_of, pair_table, stage_table
 from results.analysis.statistics import student_mean
 from results.figures.agreement import agreement_figure, shown_arm
-from results.figures.tradeoff import Caption, save_figure
+from results.figures.canvas import Caption, save_figure
 from results.report.markdown import bullets, table
-from results.report.wording import estimate, share
+from results.report.wording import estimate, listed, share
 from results.tables.files import replacing
 
 Floats = NDArray[np.float64]
@@ -69,8 +69,8 @@ def captioned_agreement(report: AgreementReport, study: str) -> Figure:
     own = report.agreement
     caption = Caption(
         "Cosine between the gradients of two tasks, by stage",
-        f"Study {study}. Mean over filters and train seeds {_listed(own.seeds)}, "
-        f"at the start of epoch {_listed(own.epochs['last'])}. "
+        f"Study {study}. Mean over filters and train seeds {listed(own.seeds)}, "
+        f"at the start of epoch {listed(own.epochs['last'])}. "
         f"Above: {SHARED}; below: {own.arms[shown_arm(own)]}. Blue: the tasks agree; red: they conflict.",
     )
     return agreement_figure(own, report.changes, report.correlations[CELLS], caption)
@@ -91,10 +91,10 @@ def agreement_section(report: AgreementReport) -> str:
     """Return the section: tables by stage, changes by arm and by task, correlations in words."""
     own, changes = report.agreement, report.changes
     stages = stage_table(own)
-    first, last = (_listed(own.epochs[moment]) for moment in ("first", "last"))
+    first, last = (listed(own.epochs[moment]) for moment in ("first", "last"))
     parts = [
         "Do tasks pull the shared filters in the same direction, and does modulation change that? Confirm trials, "
-        f"train seeds {_listed(own.seeds)}, measured at the start of epoch {last}"
+        f"train seeds {listed(own.seeds)}, measured at the start of epoch {last}"
         + (f" (first measured: epoch {first})" if first != last else "")
         + ". Each arm trains with its own selected nuisance values, so differences between arms include their effect.",
         "![agreement](agreement.png)",
@@ -164,7 +164,3 @@ def _estimate(values: Floats) -> str:
         return estimate(None, None, None)
     found = student_mean(present)
     return estimate(found.mean, found.low, found.high, signed=True)
-
-
-def _listed(numbers: tuple[int, ...]) -> str:
-    return ", ".join(map(str, numbers))

@@ -1,4 +1,4 @@
-"""The report of a study: tables in, ``report.md``, ``summary.csv`` and figures out."""
+"""The report of a study: tables in; ``report.md``, ``details.md``, ``summary.csv`` and figures out."""
 
 from __future__ import annotations
 
@@ -7,56 +7,51 @@ from pathlib import Path
 
 import pandas as pd
 
-from results.analysis.agreement import study_agreement
-from results.analysis.confirmed import ConfirmedResults, confirmed_results
-from results.analysis.selection import rule_of
-from results.analysis.summary import summarize
-from results.analysis.task_estimates import task_estimates
-from results.analysis.tradeoff import tradeoff_points
-from results.figures.tradeoff import save_figure
+from results.analysis.reported import Results, read_results
+from results.figures.canvas import save_figure
 from results.report import agreement_section, sections
-from results.report.figures import captioned_tasks, captioned_tradeoff
+from results.report.analyses.importance import importance_section
+from results.report.analyses.performance import performance_section
+from results.report.analyses.storage import storage_at_precisions
+from results.report.answer import answer_sentences
+from results.report.cost_section import cost_section
+from results.report.failure_section import failure_section
+from results.report.figures import FIGURES, drawn_figures
 from results.report.markdown import code_block, escape
-from results.report.sharing_section import SharedGpu, sharing_section
+from results.report.opening import Origin, embedded, opening
+from results.report.sharing_section import sharing_section
+from results.report.statistics_section import statistics_section
 from results.tables.files import replacing
-from results.tables.metrics import HEADLINE_METRICS
-from results.tables.store import read_table, table_path
-
-_METRIC = HEADLINE_METRICS[0]
-_FIGURES = ("tradeoff.png", "tradeoff.svg", "tasks.png", "tasks.svg")
-
-
-@dataclass(frozen=True)
-class Origin:
-    """Facts that are not in the tables.
-
-    Attributes:
-        description: The one-sentence description of the study.
-        commands: The commands that reproduce the results.
-        data_facts: Findings about the images, one sentence each.
-        notes: Remarks on the trials, one sentence each.
-        shared_gpus: How trials shared GPUs; empty if that was not measured.
-    """
-
-    description: str = ""
-    commands: tuple[str, ...] = ("modstudy run study.yaml", "modstudy report .")
-    data_facts: tuple[str, ...] = ()
-    notes: tuple[str, ...] = ()
-    shared_gpus: tuple[SharedGpu, ...] = ()
 
 
 @dataclass(frozen=True)
 class ReportFiles:
-    """The files written, and the notes printed in the report. ``figures`` is empty until an arm has confirm results."""
+    """The files written, and what they say first. ``figures`` is empty until an arm has confirm results.
+
+    Attributes:
+        report: ``report.md``: the answer, a table, two figures, and what to beware of.
+        summary_csv: the ``summary`` table.
+        figures: all figures.
+        summary: the ``summary`` table.
+        notes: remarks on the trials, printed in the report.
+        answer: the sentences that the report opens with.
+        chance: mean chance level of triplet accuracy, if known.
+        details: ``details.md``: every further section.
+        page: ``report.html``, which ``results.page`` writes.
+    """
 
     report: Path
     summary_csv: Path
     figures: tuple[Path, ...]
     summary: pd.DataFrame
     notes: tuple[str, ...] = ()
+    answer: tuple[str, ...] = ()
+    chance: float | None = None
+    details: Path | None = None
+    page: Path | None = None
 
 
-def write_report(tables: Path, folder: Path, origin: Origin | None = None) -> ReportFiles:
+def write_report(tables: Path | Results, folder: Path, origin: Origin | None = None) -> ReportFiles:
     """Compute the summary from a study's tables and write its report.
 
     Args:
@@ -70,7 +65,7 @@ def write_report(tables: Path, folder: Path, origin: Origin | None = None) -> Re
 
     Example:
         >>> import tempfile
-        >>> from results.tables.store import write_tables
+        >>> from results.tables.writing import write_tables
         >>> with tempfile.TemporaryDirectory() as folder:
         ...     tables = Path(folder, "tables")
         ...     _ = write_tables(tables, {name: [] for name in ("trials", "task_metrics", "storage", "failures")})
@@ -78,83 +73,96 @@ def write_report(tables: Path, folder: Path, origin: Origin | None = None) -> Re
         'report.md'
     """
     origin = origin or Origin()
-    trials, storage, failures = (read_table(tables, name) for name in ("trials", "storage", "failures"))
-    task_metrics = read_table(tables, "task_metrics")
-    rule = rule_of(trials)
-    summary = summarize(trials, task_metrics, storage, rule)
-    confirmed = confirmed_results(trials, task_metrics, rule)
-    tasks = task_estimates(confirmed, summary)
-    points = tradeoff_points(summary, _METRIC)
-    figures = _write_figures(folder, points, summary, tasks)
-    agreement = _agreement(tables, confirmed, summary, storage)
+    results = tables if isinstance(tables, Results) else read_results(tables)
+    agreement = _agreement(results)
+    figures = _write_figures(folder, results)
     if agreement:
-        study = str(summary["study"].iloc[0])
-        figures += agreement_section.write_agreement_files(agreement, study, folder)
+        figures += agreement_section.write_agreement_files(agreement, results.study, folder)
     else:
         for file in agreement_section.FILES:
             (folder / file).unlink(missing_ok=True)
+    answer = answer_sentences(results.answer)
+    report = _write(folder / "report.md", opening(results, answer, origin, figures))
+    details = _write(folder / "details.md", _details(results, agreement, origin, figures))
+    csv = folder / "summary.csv"
+    with replacing(csv) as temporary:
+        results.summary.to_csv(temporary, index=False, lineterminator="\n")
+    return ReportFiles(report, csv, figures, results.summary, origin.notes, answer, results.chance, details)
+
+
+def _write(path: Path, text: str) -> Path:
+    with replacing(path) as temporary:
+        temporary.write_text(text + "\n", encoding="utf-8")
+    return path
+
+
+def _details(
+    results: Results, agreement: agreement_section.AgreementReport | None, origin: Origin, figures: tuple[Path, ...]
+) -> str:
+    """Return the further sections."""
+    trials, summary = results.trials, results.summary
     parts = {
-        "What was run": "\n\n".join(
-            [sections.what_was_run(trials, summary, origin.data_facts), *map(escape, origin.notes)]
-        ),
-        "Summary": sections.summary_section(summary),
-        "Accuracy against added parameters": _embedded(figures, "tradeoff.png", "trade-off")
-        + (f"\n\n{sections.front_sentence(points)}" if len(points) else ""),
+        "What was run": sections.what_was_run(trials, summary, origin.data_facts),
+        "Summary": sections.summary_section(summary, results.chances),
+        "Accuracy against added parameters": embedded(figures, "tradeoff.png", "trade-off")
+        + (f"\n\n{sections.front_sentence(results.points)}" if len(results.points) else ""),
         "Differences, paired by seed": sections.difference_section(summary),
-        "Tasks": sections.task_section(tasks, _chances(confirmed, summary), rule.statement)
+        "What seeds can tell": statistics_section(results),
+        "Tasks": sections.task_section(results.tasks, results.chances, results.confirmed.rule.statement)
         + "\n\n"
-        + _embedded(figures, "tasks.png", "accuracy by task"),
+        + embedded(figures, "tasks.png", "accuracy by task"),
+        **_further(figures),
         **({"Agreement of gradients": agreement_section.agreement_section(agreement)} if agreement else {}),
+        **_analyses(results, figures),
         "Selected nuisance values": sections.nuisance_section(trials, summary),
-        "Storage": sections.storage_section(summary, storage),
+        **({"Equal steps and equal cost": costs} if (costs := cost_section(summary)) else {}),
+        "Storage": sections.storage_section(summary, results.storage),
         "Effort": sections.effort_section(trials),
         **({"Trials on one GPU": sharing_section(origin.shared_gpus)} if origin.shared_gpus else {}),
-        "Failures": sections.failure_section(failures, trials),
+        "Failures": failure_section(results.failures, trials),
         "How to reproduce": code_block(origin.commands),
     }
-    name = str(trials["study"].iloc[0]) if len(trials) else "without trials"
-    head = [f"# Study {escape(name)}", escape(origin.description)]
-    text = "\n\n".join([*filter(None, head), *(f"## {title}\n\n{body}" for title, body in parts.items())])
-    report, csv = folder / "report.md", folder / "summary.csv"
-    with replacing(report) as temporary:
-        temporary.write_text(text + "\n", encoding="utf-8")
-    with replacing(csv) as temporary:
-        summary.to_csv(temporary, index=False, lineterminator="\n")
-    return ReportFiles(report, csv, figures, summary, origin.notes)
+    head = [f"# Study {escape(results.study)}: details", "The answer is in [report.md](report.md)."]
+    return "\n\n".join([*head, *(f"## {title}\n\n{body}" for title, body in parts.items())])
 
 
-def _agreement(
-    tables: Path, confirmed: ConfirmedResults, summary: pd.DataFrame, storage: pd.DataFrame
-) -> agreement_section.AgreementReport | None:
+def _analyses(results: Results, figures: tuple[Path, ...]) -> dict[str, str]:
+    """Return the sections on all arms that the study has data for, by title, each with its figure."""
+    drawn = {path.name for path in figures}
+    found = {
+        "What matters": ("importance.png", importance_section(results)),
+        "Performance profiles and probability of improvement": ("performance.png", performance_section(results)),
+        "Storage at every precision": ("storage.png", storage_at_precisions(results)),
+    }
+    return {
+        title: "\n\n".join(filter(None, (embedded(figures, name, title) if name in drawn else "", text)))
+        for title, (name, text) in found.items()
+        if text or name in drawn
+    }
+
+
+def _further(figures: tuple[Path, ...]) -> dict[str, str]:
+    """Return the figures without a section of their own, by title."""
+    titles = {"arms": "Arms ranked", "factors": "Placement, initialization and grouping", "curves": "Training"}
+    drawn = {path.name for path in figures}
+    return {title: embedded(figures, f"{n}.png", title) for n, title in titles.items() if f"{n}.png" in drawn}
+
+
+def _agreement(results: Results) -> agreement_section.AgreementReport | None:
     """Return the measurements of ``update_agreement``; None if nothing can be compared."""
-    if not table_path(tables, "curves").is_file():
-        return None
-    found = study_agreement(read_table(tables, "curves"), confirmed, summary, storage)
+    found = results.agreement
     return agreement_section.agreement_report(found) if found else None
 
 
-def _chances(confirmed: ConfirmedResults, summary: pd.DataFrame) -> pd.DataFrame:
-    """Return chance levels with one row per headline metric and one column per task."""
-    by_metric = {metric: task_estimates(confirmed, summary, metric) for metric in HEADLINE_METRICS}
-    return pd.DataFrame({name: rows.groupby("task")["chance"].mean() for name, rows in by_metric.items()}).T
-
-
-def _write_figures(folder: Path, points: pd.DataFrame, summary: pd.DataFrame, tasks: pd.DataFrame) -> tuple[Path, ...]:
-    """Write the figures; without confirm results remove those of an earlier report."""
-    if points.empty:
-        for name in _FIGURES:
-            (folder / name).unlink(missing_ok=True)
-        return ()
-    drawn = {
-        "tradeoff": captioned_tradeoff(points, summary, tasks),
-        "tasks": captioned_tasks(summary, tasks),
-    }
-    paths = tuple(folder / name for name in _FIGURES)
-    for path in paths:
-        save_figure(drawn[path.stem], path)
-    return paths
-
-
-def _embedded(figures: tuple[Path, ...], name: str, title: str) -> str:
-    found = [path.name for path in figures if path.name == name]
-    return f"![{title}]({found[0]})" if found else "There are no confirm results to draw yet."
+def _write_figures(folder: Path, results: Results) -> tuple[Path, ...]:
+    """Write the figures, and remove those of an earlier report that can no longer be drawn."""
+    drawn = drawn_figures(results)
+    paths = []
+    for name in FIGURES:
+        for path in (folder / f"{name}.png", folder / f"{name}.svg"):
+            if name in drawn:
+                save_figure(drawn[name], path)
+                paths.append(path)
+            else:
+                path.unlink(missing_ok=True)
+    return tuple(paths)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import pandas as pd
@@ -11,10 +11,12 @@ import pandas as pd
 from results.analysis.summary import REFERENCE_ARMS
 from results.report.markdown import bullets, escape, table
 from results.report.wording import (
+    STATES,
     columns_estimate,
     count,
     estimate,
     format_summary,
+    listed,
     number,
     percent,
     reading,
@@ -22,13 +24,13 @@ from results.report.wording import (
     settings,
     share,
     size,
+    span,
     summary_note,
+    with_chance,
 )
 from results.tables.metrics import HEADLINE_METRICS, TASK_METRICS
-from results.tables.schema import INFEASIBLE, NUISANCE
+from results.tables.schema import NUISANCE
 
-_STATES = ("completed", "pruned", "failed", "running", "waiting")
-_MESSAGES_SHOWN = 20
 _SHOWN_SECTIONS = ("network", "batches", "loss", "optimization", "evaluation", "compute")
 
 
@@ -42,10 +44,10 @@ def what_was_run(trials: pd.DataFrame, summary: pd.DataFrame, data_facts: Sequen
     shape = {name: value for name, value in data.items() if name not in {"source", "tasks"}}
     fingerprints = ", ".join(sorted(set(trials["data_fingerprint"])))
     tuned, confirmed = (trials[trials["stage"] == stage] for stage in ("tune", "confirm"))
-    effort = f"{_span(tuned.groupby('arm_id').size())} tune and {_span(confirmed.groupby('arm_id').size())} confirm"
+    effort = f"{span(tuned.groupby('arm_id').size())} tune and {span(confirmed.groupby('arm_id').size())} confirm"
     seeds = (
-        f"data {_listed(trials['data_seed'])}, sampler {_listed(trials['sampler_seed'])}, "
-        f"training {_listed(tuned['train_seed'])} in tuning and {seeds_of(summary)} in the reported results"
+        f"data {listed(trials['data_seed'])}, sampler {listed(trials['sampler_seed'])}, "
+        f"training {listed(tuned['train_seed'])} in tuning and {seeds_of(summary)} in the reported results"
     )
     software = sorted({settings(json.loads(text)) for text in trials["software"]} - {""})
     facts = [
@@ -54,7 +56,7 @@ def what_was_run(trials: pd.DataFrame, summary: pd.DataFrame, data_facts: Sequen
         f"Tasks ({len(tasks)}): {', '.join(tasks)}",
         *(f"{name.capitalize()}: {settings(config[name])}" for name in _SHOWN_SECTIONS if config.get(name)),
         f"Arms ({len(summary)}): {', '.join(summary['arm'])}",
-        f"Effort: {effort} trials per arm, {_span(trials['epochs_planned'])} epochs each",
+        f"Effort: {effort} trials per arm, {span(trials['epochs_planned'])} epochs each",
         f"Seeds: {seeds}",
         *(f"Software: {versions}" for versions in software),
     ]
@@ -74,14 +76,15 @@ def _common(configs: Sequence[dict[str, Any]]) -> dict[str, Any]:
     return common
 
 
-def summary_section(summary: pd.DataFrame) -> str:
-    """The summary table, and every other headline metric."""
-    rows = format_summary(summary)
+def summary_section(summary: pd.DataFrame, chances: pd.DataFrame) -> str:
+    """The summary table and every other headline metric, each with its chance level (one row per metric)."""
+    chance = chances.mean(axis=1)
+    rows = format_summary(summary, chance[HEADLINE_METRICS[0]])
     parts = [table(list(rows[0]), [list(row.values()) for row in rows])] if rows else []
     parts.append(escape(summary_note(summary, rows[0] if rows else ())))
     others = [name for name in HEADLINE_METRICS[1:] if summary[f"{name}_mean"].notna().any()]
     if others:
-        header = ["arm", *(text for name in others for text in (name, "worst task"))]
+        header = ["arm", *(text for name in others for text in (with_chance(name, chance[name]), "worst task"))]
         lines = [
             [
                 row["arm"],
@@ -112,8 +115,8 @@ def difference_section(summary: pd.DataFrame) -> str:
         compared = summary[summary[f"{name}_mean"].notna()].to_dict("records")
         rows, sentences = [], []
         for row in compared:
-            mean, low, high = row[f"{name}_mean"], row[f"{name}_t_low"], row[f"{name}_t_high"]
-            bootstrap = estimate(mean, row[f"{name}_low"], row[f"{name}_high"], signed=True)
+            mean, low, high = row[f"{name}_mean"], row[f"{name}_low"], row[f"{name}_high"]
+            bootstrap = estimate(mean, row[f"{name}_bootstrap_low"], row[f"{name}_bootstrap_high"], signed=True)
             rows.append([row["arm"], estimate(mean, low, high, signed=True), bootstrap])
             sentences.append(reading(row["arm"], reference, mean, low, high) + ".")
         header = ["arm", f"minus {reference} [Student t]", f"minus {reference} [bootstrap]"]
@@ -146,7 +149,7 @@ def task_section(tasks: pd.DataFrame, chances: pd.DataFrame, rule: str) -> str:
     chance_rows = [[str(metric), *(share(row[name]) for name in names)] for metric, row in chances.iterrows()]
     return "\n\n".join(
         [
-            "Test triplet accuracy, mean and 95 % bootstrap interval over seeds:",
+            "Test triplet accuracy, mean and 95 % Student t interval over seeds:",
             table(["arm", *names], lines),
             f"*{escape(rule)}*",
             "Expected values for random embeddings:",
@@ -161,25 +164,29 @@ def _task_cell(rows: pd.DataFrame, task: str) -> str:
 
 
 def nuisance_section(trials: pd.DataFrame, summary: pd.DataFrame) -> str:
-    """The selected nuisance values of every arm, and the validation objective they reached."""
-    names = [column.name for column in NUISANCE]
+    """The selected nuisance values of every arm that differ between trials, and the objective they reached."""
+    names = [column.name for column in NUISANCE if len(trials[column.name].unique()) > 1]
     chosen = summary.merge(trials[["trial_id", *names]], "left", left_on="selected_trial_id", right_on="trial_id")
     rows = [
-        [row["arm"], *(number(row[name]) for name in names), share(row["validation_objective"])]
+        [row["arm"], *(number(row[name]) for name in names), share(row["validation_objective"]), _text(row["at_edge"])]
         for row in chosen.to_dict("records")
     ]
-    header = ["arm", *names, "validation objective"]
+    header = ["arm", *names, "validation objective", "at the edge of what was tried"]
     rule = summary["selection_rule"].iloc[0] if len(summary) else ""
     return f"{table(header, rows)}\n\n*{escape(rule)}*"
+
+
+def _text(value: object) -> str:
+    return value if isinstance(value, str) and value else "-"
 
 
 def effort_section(trials: pd.DataFrame) -> str:
     """Trials by state, epochs and seconds of every arm."""
     rows = []
     for (arm, stage), own in trials.groupby(["arm", "stage"], sort=False):
-        states = [count(int((own["state"] == state).sum())) for state in _STATES]
+        states = [count(int((own["state"] == state).sum())) for state in STATES]
         rows.append([str(arm), str(stage), *states, count(own["epochs_run"].sum()), f"{own['seconds'].sum():,.0f}"])
-    return table(["arm", "stage", *_STATES, "epochs run", "seconds"], rows)
+    return table(["arm", "stage", *STATES, "epochs run", "seconds"], rows)
 
 
 def storage_section(summary: pd.DataFrame, storage: pd.DataFrame) -> str:
@@ -209,37 +216,3 @@ def storage_section(summary: pd.DataFrame, storage: pd.DataFrame) -> str:
         )
     note = "Multiply-adds are for one image and all tasks. Vectors: distinct embeddings to store per image."
     return f"{table(header, rows)}\n\n{note}"
-
-
-def failure_section(failures: pd.DataFrame, trials: pd.DataFrame) -> str:
-    """Failed attempts by arm and kind with their messages, or a sentence if there were none."""
-    if failures.empty:
-        return "No attempt of any trial failed."
-    counts = failures.groupby(["arm", "kind"], sort=False).size().rename("failed").reset_index().to_dict("records")
-    started = trials[trials["attempts"] > 0].groupby("arm")["attempts"].sum()
-    rows = [[row["arm"], row["kind"], count(row["failed"]), count(started.get(row["arm"]))] for row in counts]
-    shown = failures.head(_MESSAGES_SHOWN).to_dict("records")
-    lines = [f"{r['arm']}, {r['stage']} trial {r['trial_id']}, attempt {r['attempt']}: {r['message']}" for r in shown]
-    hidden = len(failures) - len(shown)
-    lines += [f"and {hidden} more, in the failures table"] if hidden else []
-    lines += [
-        f"{arm}: none of its trials fits the memory of a GPU, even alone on it" for arm in _infeasible(failures, trials)
-    ]
-    return f"{table(['arm', 'kind', 'failed attempts', 'of attempts'], rows)}\n\n{bullets(lines)}"
-
-
-def _infeasible(failures: pd.DataFrame, trials: pd.DataFrame) -> list[str]:
-    """Return the arms of which every trial was too large for a whole GPU."""
-    ended = set(failures[failures["message"].str.startswith(INFEASIBLE)]["trial_id"])
-    begun = trials[trials["attempts"] > 0]
-    return [str(arm) for arm, own in begun.groupby("arm", sort=False)["trial_id"] if ended.issuperset(own)]
-
-
-def _span(numbers: Iterable[Any]) -> str:
-    """Return ``4`` or ``3 to 4``; ``0`` if empty."""
-    values = sorted({int(number) for number in numbers})
-    return "0" if not values else str(values[0]) if len(values) == 1 else f"{values[0]} to {values[-1]}"
-
-
-def _listed(numbers: Iterable[Any]) -> str:
-    return ", ".join(map(str, sorted({int(number) for number in numbers}))) or "none"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Container
+from collections.abc import Container, Iterable
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:  # a plan is worded without pandas, which takes half a second to load
@@ -35,7 +35,7 @@ def size(value: float | None) -> str:
     """Return bytes in decimal units (1 MB = 1,000,000 bytes)."""
     if value is None or _absent(value):
         return ABSENT
-    for unit, factor in (("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
+    for unit, factor in (("TB", 1e12), ("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
         if value >= factor:
             return f"{value / factor:.3g} {unit}" if value < 1e3 * factor else f"{value / factor:,.0f} {unit}"
     return f"{value:.0f} B"
@@ -66,17 +66,26 @@ def reading(arm: str, reference: str, mean: float, low: float | None, high: floa
     return f"{arm} and {reference} cannot be told apart: {mean:+.3f} [{low:+.3f}, {high:+.3f}]"
 
 
-def format_summary(summary: pd.DataFrame) -> list[dict[str, str]]:
+def with_chance(title: str, chance: float | None) -> str:
+    """Return the title of a column of a metric, with the metric's chance level if it is known."""
+    return title if chance is None or _absent(chance) else f"{title} (chance {share(chance)})"
+
+
+def format_summary(summary: pd.DataFrame, chance: float | None = None) -> list[dict[str, str]]:
     """Return the ``summary`` table for display: one dict per arm, with column titles as keys and plain text as values.
 
     All rows have the same keys in the same order. Print ``summary_note`` with it.
+
+    Args:
+        summary: the table.
+        chance: mean chance level of triplet accuracy, shown in the title of its column.
     """
     has_shared = bool((summary["arm"] == "shared").any())
     rows = []
     for row in summary.to_dict("records"):
         line = {
             "arm": str(row["arm"]),
-            "triplet accuracy": columns_estimate(row, "triplet_accuracy"),
+            with_chance("triplet accuracy", chance): columns_estimate(row, "triplet_accuracy"),
             "worst task": share(row["triplet_accuracy_worst_task_mean"]),
             "added parameters": count(row["added_parameters"]),
             "added": percent(row["added_share"]),
@@ -85,7 +94,7 @@ def format_summary(summary: pd.DataFrame) -> list[dict[str, str]]:
         }
         if has_shared:
             line["against shared"] = estimate(
-                row["delta_shared_mean"], row["delta_shared_t_low"], row["delta_shared_t_high"], signed=True
+                row["delta_shared_mean"], row["delta_shared_low"], row["delta_shared_high"], signed=True
             )
         rows.append(line)
     return rows
@@ -107,11 +116,11 @@ def summary_note(summary: pd.DataFrame, shown: Container[str] | None = None) -> 
         return "The study has no arms."
     of_columns = {
         "against shared": "Against shared: paired by seed, with its 95 % Student t interval.",
-        "on front": "On front: share of joint bootstrap draws over seeds in which no arm that adds no more is better.",
+        "on front": "On front: share of joint Student t draws over seeds in which no arm that adds no more is better.",
     }
     sentences = [
         f"Test split, seeds {seeds_of(summary)}.",
-        "Accuracy: mean over tasks, with its 95 % bootstrap interval over seeds.",
+        "Accuracy: mean over tasks, with its 95 % Student t interval over seeds.",
         *(sentence for column, sentence in of_columns.items() if shown is None or column in shown),
         f"Selection: {summary['selection_rule'].iloc[0]}.",
     ]
@@ -122,6 +131,21 @@ def seeds_of(summary: pd.DataFrame) -> str:
     """Return the seeds of all arms in order; ``none`` without confirm results."""
     seeds = {int(seed) for text in summary["seeds"] for seed in str(text).split(",") if seed}
     return ", ".join(map(str, sorted(seeds))) or "none"
+
+
+STATES = ("completed", "pruned", "failed", "running", "waiting")
+"""States of trials, in the order in which they are counted."""
+
+
+def listed(numbers: Iterable[Any]) -> str:
+    """Return different whole numbers in order, ``1, 2, 3``; ``none`` without any."""
+    return ", ".join(map(str, sorted({int(number) for number in numbers}))) or "none"
+
+
+def span(numbers: Iterable[Any]) -> str:
+    """Return ``4`` or ``3 to 4``; ``0`` without any."""
+    values = sorted({int(number) for number in numbers})
+    return "0" if not values else str(values[0]) if len(values) == 1 else f"{values[0]} to {values[-1]}"
 
 
 def settings(value: Any) -> str:

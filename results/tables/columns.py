@@ -20,11 +20,21 @@ _ARROW_TYPES: dict[ColumnType, pa.DataType] = {
 
 
 @dataclass(frozen=True)
+class Formerly:
+    """The name that a column had in files written before schema version ``until``."""
+
+    name: str
+    until: int
+
+
+@dataclass(frozen=True)
 class Column:
     """One column. ``unit`` is ``""`` for names and texts; ``allowed`` empty means any value.
 
     ``before``: the value implied for rows written before the column existed; None if unknown, in which case only a
     nullable column can be filled.
+
+    ``formerly``: the column's name in files of an older version, where its present name may have meant another one.
     """
 
     name: str
@@ -34,6 +44,7 @@ class Column:
     nullable: bool = False
     allowed: tuple[str, ...] = ()
     before: str | float | None = None
+    formerly: Formerly | None = None
 
     def field(self) -> pa.Field:
         """Return the Arrow field, with ``unit``, ``meaning`` and ``allowed`` as its metadata."""

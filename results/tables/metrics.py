@@ -24,6 +24,18 @@ TASK_METRICS: dict[str, Metric] = {
     metric.name: metric
     for metric in (
         Metric("triplet_accuracy", "max", "share", "frozen triplets whose positive is nearer than their negative"),
+        Metric(
+            "triplet_accuracy_positives",
+            "max",
+            "share",
+            "the same for triplets whose anchor has a binary attribute and whose negative lacks it, as released",
+        ),
+        Metric(
+            "triplet_accuracy_balanced",
+            "max",
+            "share",
+            "the same for triplets with every class equally likely, of the anchor and of the negative",
+        ),
         Metric("recall_at_1", "max", "share", "queries whose nearest other image has the query's label"),
         Metric("recall_at_5", "max", "share", "queries with an image of their label among the 5 nearest"),
         Metric("recall_at_10", "max", "share", "queries with an image of their label among the 10 nearest"),

@@ -9,15 +9,20 @@ from dataclasses import replace
 
 import pyarrow as pa
 
-from results.tables.columns import Column, TableSpec, all_optional, optional, text
+from results.tables.columns import Column, Formerly, TableSpec, all_optional, optional, text
 from results.tables.metrics import HEADLINE_METRICS, TASK_METRICS
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 4
 """Raised whenever a column is added, renamed, removed or redefined; a file of each version is kept with the
-tests. Version 1 gained ``balancing``, ``embedding_l2``, ``mask_l1`` and ``mask_bits`` over time."""
+tests. Version 1 gained ``balancing``, ``embedding_l2``, ``mask_l1`` and ``mask_bits`` over time. Since version 3,
+``low`` and ``high`` of ``summary`` are Student's t; the bootstrap, which they were before, has columns of its own.
+Since version 4, ``trials`` have ``repeatable``."""
 
 INFEASIBLE = "infeasible"
-"""How a message in ``failures`` starts where a whole GPU had too little memory for the trial; it is not retried."""
+"""How a message in ``failures`` starts of a trial that can never finish, which is not retried."""
+
+FAILURE_KINDS = ("diverged", "out_of_memory", "disk_full", "hung", "data", "crashed", "killed", "lost")
+"""Classes of failures; ``killed`` and ``lost`` were part of ``crashed`` in older journals."""
 
 _STUDY = text("study", "name of the study")
 _TRIAL = text("trial_id", "hash of everything that can change the trial's result")
@@ -29,6 +34,14 @@ _SPLIT = text("split", "images the metric was measured on", "train", "validation
 _METRIC = text("metric", "name of the metric", *TASK_METRICS)
 _TRAIN_SEED = Column("train_seed", "int64", "seed", "determines initial weights, order of images and triplets")
 
+_TRAINING_COST = Column(
+    "training_cost",
+    "float64",
+    "1",
+    "multiply-adds of a training, relative to one shared network at equal steps",
+    nullable=True,
+)
+
 FACTORS = (
     text("placement", "name of the placement level"),
     text("points", "stages that carry modulation, comma separated; empty for none"),
@@ -38,6 +51,7 @@ FACTORS = (
     text("grouping", "which tasks share modulation or a network"),
     text("grouping_level", "what members of a group share", "modulation", "network"),
     replace(text("balancing", "how the tasks' gradients or losses are combined into one step"), before="equal"),
+    replace(text("budget", "what the training of arms is equal in", "steps", "multiply_adds"), before="steps"),
 )
 
 NUISANCE = (
@@ -47,7 +61,18 @@ NUISANCE = (
     Column("images_per_batch", "int32", "images", "images per training step"),
     Column("embedding_l2", "float64", "1", "weight of the penalty on the length of embeddings", before=0.0),
     Column("mask_l1", "float64", "1", "weight of the penalty on modulation vectors", before=0.0),
+    Column(
+        "score_steps",
+        "float64",
+        "steps",
+        "steps of the learning rate by which scores of masks start above their threshold; empty in older tables",
+        nullable=True,
+    ),
+    Column("rate_factor", "float64", "1", "learning rate of a form's own parameters over that of others", before=1.0),
+    Column("gradnorm_alpha", "float64", "1", "restoring force of GradNorm", before=1.5),
 )
+
+_REPEATABLE = "whether a repetition of the study has the same trials; not where halving is asynchronous"
 
 _TRIALS = TableSpec(
     "trials",
@@ -75,7 +100,9 @@ _TRIALS = TableSpec(
         text("objective_metric", "split/mean over tasks/metric/average of the objective"),
         Column("added_parameters", "int64", "parameters", "parameters beyond the same network without modulation"),
         Column("parameters", "int64", "parameters", "all parameters of the model"),
+        _TRAINING_COST,
         optional(text("mlflow_run_id", "the trial's MLflow run, if any")),
+        replace(optional(text("repeatable", _REPEATABLE, "yes", "no")), before="yes"),
         text("data_fingerprint", "hash of the content of images and labels"),
         Column("attempts", "int32", "count", "number of times a worker started the trial"),
         text("software", "versions of the software, as a JSON object"),
@@ -153,7 +180,7 @@ _FAILURES = TableSpec(
         _TRIAL,
         *_ARM,
         _STAGE,
-        text("kind", "class of the failure", "diverged", "out_of_memory", "disk_full", "hung", "data", "crashed"),
+        text("kind", "class of the failure", *FAILURE_KINDS),
         text("message", "the error, in one line"),
         text("traceback", "location of the error"),
         Column("time", "timestamp", "UTC", "time of recording"),
@@ -163,13 +190,32 @@ _FAILURES = TableSpec(
 )
 
 
-def _estimate(name: str, meaning: str) -> tuple[Column, ...]:
-    """Return mean, low and high of a mean over seeds."""
-    interval = "95 % percentile bootstrap over seeds; empty with fewer than two seeds"
+_STUDENT = 3
+"""The version since which an unqualified bound is Student's t."""
+
+
+def _bounds(name: str, meaning: str, interval: str, former: str | None) -> tuple[Column, Column]:
+    """Return the lower and the upper bound; ``former`` is what their names began with before version 3."""
+    low, high = (
+        Column(
+            f"{name}_{side}",
+            "float64",
+            "share",
+            f"{meaning}, {word} bound, 95 % {interval} over seeds; empty with fewer than two seeds",
+            nullable=True,
+            formerly=Formerly(f"{former}_{side}", _STUDENT) if former else None,
+        )
+        for side, word in (("low", "lower"), ("high", "upper"))
+    )
+    return low, high
+
+
+def _estimate(name: str, meaning: str, former: str | None = None) -> tuple[Column, ...]:
+    """Return mean and bounds of a mean over seeds: Student's t, and the bootstrap as an extra."""
     return (
         Column(f"{name}_mean", "float64", "share", f"{meaning}, mean over seeds", nullable=True),
-        Column(f"{name}_low", "float64", "share", f"{meaning}, lower bound, {interval}", nullable=True),
-        Column(f"{name}_high", "float64", "share", f"{meaning}, upper bound, {interval}", nullable=True),
+        *_bounds(name, meaning, "Student t", former),
+        *_bounds(f"{name}_bootstrap", meaning, "percentile bootstrap", name),
     )
 
 
@@ -182,13 +228,8 @@ def _headline(name: str) -> tuple[Column, ...]:
 
 
 def _difference(reference: str) -> tuple[Column, ...]:
-    meaning = f"triplet_accuracy minus that of arm {reference}, paired by seed"
-    student = "95 % Student t; empty with fewer than two common seeds"
-    return (
-        *_estimate(f"delta_{reference}", meaning),
-        Column(f"delta_{reference}_t_low", "float64", "share", f"{meaning}, lower bound, {student}", nullable=True),
-        Column(f"delta_{reference}_t_high", "float64", "share", f"{meaning}, upper bound, {student}", nullable=True),
-    )
+    name = f"delta_{reference}"
+    return _estimate(name, f"triplet_accuracy minus that of arm {reference}, paired by seed", f"{name}_t")
 
 
 _SUMMARY = TableSpec(
@@ -204,18 +245,27 @@ _SUMMARY = TableSpec(
         text("selection_rule", "how the nuisance values of the arm were selected"),
         optional(text("selected_trial_id", "the selected tune trial")),
         Column("validation_objective", "float64", "share", "objective of the selected tune trial", nullable=True),
+        optional(text("at_edge", "its values beyond which the arm tried nothing, semicolon separated; empty for none")),
         *(column for name in HEADLINE_METRICS for column in _headline(name)),
         *all_optional(LEDGER),
         Column("added_share", "float64", "share", "added parameters over those without modulation", nullable=True),
-        Column(
-            "on_front_probability",
-            "float64",
-            "share",
-            "joint bootstrap draws over seeds in which no arm has as few added parameters and higher triplet accuracy",
-            nullable=True,
+        *(
+            Column(
+                name,
+                "float64",
+                "share",
+                f"joint {draws} draws over seeds in which no arm adds no more parameters and is more accurate",
+                nullable=True,
+                formerly=former,
+            )
+            for name, draws, former in (
+                ("on_front_probability", "Student t", None),
+                ("on_front_bootstrap_probability", "bootstrap", Formerly("on_front_probability", _STUDENT)),
+            )
         ),
         *_difference("shared"),
         *_difference("separate"),
+        _TRAINING_COST,
         Column("seconds_mean", "float64", "s", "mean training time of the confirm trials", nullable=True),
     ),
     key=("arm_id",),

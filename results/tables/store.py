@@ -1,13 +1,13 @@
-"""Reading and writing tables as Parquet: schema checked, written under a temporary name and renamed.
+"""Reading tables from Parquet, and checking rows against a table's schema.
 
-Every page carries a checksum, so a damaged file is refused and never read as other numbers.
+Every page of a file carries a checksum, so a damaged one is refused and never read as other numbers.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, TypeAlias
 
 import pandas as pd
 import pyarrow as pa
@@ -15,10 +15,9 @@ import pyarrow.parquet as pq
 
 from results.plain_text import nearest
 from results.tables.columns import TableSpec
-from results.tables.files import replacing
 from results.tables.schema import SCHEMA_VERSION, SCHEMAS, TABLES
 
-Rows = pd.DataFrame | Sequence[Mapping[str, Any]]
+Rows: TypeAlias = pd.DataFrame | pa.Table | Sequence[Mapping[str, Any]]
 
 
 class NewerTableError(ValueError):
@@ -29,31 +28,15 @@ _MISFITS = (pa.ArrowInvalid, pa.ArrowTypeError, pa.ArrowNotImplementedError, Ove
 """Arrow's exceptions for values that do not fit a type."""
 
 
-def write_tables(folder: Path, tables: Mapping[str, Rows]) -> tuple[Path, ...]:
-    """Check all tables, then write each as ``<folder>/<name>.parquet``.
-
-    Nothing is written if any table violates its schema, and a file is replaced only once its successor is complete
-    on disk. Nullable columns may be omitted. The study's name goes into the metadata of every file.
-
-    Raises:
-        ValueError: A table, column or value violates the schema, or the rows belong to several studies.
-    """
-    checked = {name: arrow_table(name, rows) for name, rows in tables.items()}
-    study = _study_of(checked)
-    paths = []
-    for name, table in checked.items():
-        path = table_path(folder, name)
-        with replacing(path) as temporary:
-            named = table.replace_schema_metadata({**table.schema.metadata, b"study": study.encode()})
-            pq.write_table(named, temporary, compression="zstd", write_page_checksum=True)
-        paths.append(path)
-    return tuple(paths)
-
-
-def read_table(folder: Path, name: str) -> pd.DataFrame:
+def read_table(folder: Path, name: str, *, stage: Literal["tune", "confirm"] | None = None) -> pd.DataFrame:
     """Read a table of this version or of an older one, whose missing columns are filled.
 
     Nullable integer columns are returned as pandas' ``Int32`` and ``Int64``.
+
+    Args:
+        folder: Of the tables.
+        name: Of the table.
+        stage: None reads the rows of both stages.
 
     Raises:
         ValueError: The table is unknown, was never written, is damaged, or does not belong to a study.
@@ -61,6 +44,7 @@ def read_table(folder: Path, name: str) -> pd.DataFrame:
 
     Example:
         >>> import tempfile
+        >>> from results.tables.writing import write_tables
         >>> with tempfile.TemporaryDirectory() as folder:
         ...     _ = write_tables(Path(folder), {"failures": []})
         ...     len(read_table(Path(folder), "failures"))
@@ -70,9 +54,14 @@ def read_table(folder: Path, name: str) -> pd.DataFrame:
     path = table_path(folder, name)
     if not path.is_file():
         raise ValueError(f"{path}: no such table; collect the study first")
-    table = _read_parquet(path)
-    _refuse_newer(table.schema, path)
-    return frame_of(_in_columns_of_today(table, spec, path))
+    table = _read_parquet(path, stage)
+    version = _version_of(table.schema, path)
+    return frame_of(_in_columns_of_today(_in_names_of_today(table, spec, version), spec, path))
+
+
+def row_count(folder: Path, name: str) -> int:
+    """Return the number of rows of a table that was written, of which only the end of its file is read."""
+    return int(pq.read_metadata(table_path(folder, name)).num_rows)
 
 
 def frame_of(table: pa.Table) -> pd.DataFrame:
@@ -95,6 +84,11 @@ def arrow_table(name: str, rows: Rows) -> pa.Table:
         ValueError: The message names the table, the column, the row (from 0), the value and the rule.
     """
     spec, schema = _spec(name), SCHEMAS[name]
+    if isinstance(rows, pa.Table):
+        table = _in_schema(spec, rows)
+        _refuse_unknown_words(spec, table)
+        _refuse_double_rows(spec, table)
+        return table
     frame = rows if isinstance(rows, pd.DataFrame) else pd.DataFrame(list(rows), dtype=object)
     _refuse_unknown_columns(spec, frame)
     arrays = [_array(name, field, frame) for field in schema]
@@ -102,6 +96,18 @@ def arrow_table(name: str, rows: Rows) -> pa.Table:
     _refuse_unknown_words(spec, table)
     _refuse_double_rows(spec, table)
     return table
+
+
+def _in_schema(spec: TableSpec, rows: pa.Table) -> pa.Table:
+    """Refuse a table with other columns than its schema, or with empty values where they may not be."""
+    schema = SCHEMAS[spec.name]
+    if not rows.schema.equals(schema):
+        raise ValueError(f"table {spec.name}: its columns are {', '.join(rows.column_names)}")
+    for field in schema:
+        if not field.nullable and rows[field.name].null_count:
+            row = next(place for place, value in enumerate(rows[field.name]) if not value.is_valid)
+            raise ValueError(f"table {spec.name}, column {field.name}, row {row}: empty, but a value is required")
+    return rows
 
 
 def _spec(name: str) -> TableSpec:
@@ -162,18 +168,21 @@ def _refuse_unknown_words(spec: TableSpec, table: pa.Table) -> None:
     for column in spec.columns:
         if not column.allowed:
             continue
-        for row, value in enumerate(table[column.name].to_pylist()):
-            if value is not None and value not in column.allowed:
-                allowed = ", ".join(column.allowed)
-                raise ValueError(
-                    f"table {spec.name}, column {column.name}, row {row}: {value!r} is not one of {allowed}"
-                )
+        values = table[column.name]
+        unknown = set(values.unique().to_pylist()) - {*column.allowed, None}
+        if unknown:
+            row, value = next((row, value) for row, value in enumerate(values.to_pylist()) if value in unknown)
+            allowed = ", ".join(column.allowed)
+            raise ValueError(f"table {spec.name}, column {column.name}, row {row}: {value!r} is not one of {allowed}")
 
 
 def _refuse_double_rows(spec: TableSpec, table: pa.Table) -> None:
     if not spec.key:
         return
-    keys = table.select(list(spec.key)).to_pandas()
+    names = list(spec.key)
+    if table.group_by(names).aggregate([]).num_rows == len(table):
+        return
+    keys = table.select(names).to_pandas()
     double = keys.duplicated()
     if double.any():
         row = int(double.to_numpy().argmax())
@@ -181,16 +190,10 @@ def _refuse_double_rows(spec: TableSpec, table: pa.Table) -> None:
         raise ValueError(f"table {spec.name}, row {row}: a second row with {values}")
 
 
-def _study_of(tables: Mapping[str, pa.Table]) -> str:
-    studies = sorted({name for table in tables.values() for name in table["study"].unique().to_pylist()})
-    if len(studies) > 1:
-        raise ValueError(f"the tables of one folder must belong to one study, got rows of {', '.join(studies)}")
-    return studies[0] if studies else ""
-
-
-def _read_parquet(path: Path) -> pa.Table:
+def _read_parquet(path: Path, stage: str | None) -> pa.Table:
+    rows = None if stage is None else [("stage", "=", stage)]
     try:
-        return pq.read_table(path, page_checksum_verification=True)
+        return pq.read_table(path, page_checksum_verification=True, filters=rows)
     except (pa.ArrowException, OSError, ValueError) as error:
         if isinstance(error, OSError) and error.errno is not None:  # the file system's word, not that of the content
             raise
@@ -198,7 +201,8 @@ def _read_parquet(path: Path) -> pa.Table:
         raise ValueError(f"{path}: damaged ({reason}); collect the study again") from error
 
 
-def _refuse_newer(schema: pa.Schema, path: Path) -> None:
+def _version_of(schema: pa.Schema, path: Path) -> int:
+    """Return the schema version of a file; refuse one of a newer installation."""
     version = (schema.metadata or {}).get(b"schema_version", b"")
     if not version.isdigit():
         raise ValueError(f"{path}: not a table of a study (its metadata has no schema_version)")
@@ -207,6 +211,13 @@ def _refuse_newer(schema: pa.Schema, path: Path) -> None:
             f"{path}: written with schema version {int(version)}, but this installation knows versions up to "
             f"{SCHEMA_VERSION}; update modulation-study to read it"
         )
+    return int(version)
+
+
+def _in_names_of_today(table: pa.Table, spec: TableSpec, version: int) -> pa.Table:
+    """Return a table of an older version with the present names of the columns that were renamed since then."""
+    renamed = {c.formerly.name: c.name for c in spec.columns if c.formerly and version < c.formerly.until}
+    return table.rename_columns([renamed.get(name, name) for name in table.column_names])
 
 
 def _in_columns_of_today(table: pa.Table, spec: TableSpec, path: Path) -> pa.Table:

@@ -4,13 +4,30 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final, Literal
 
 from search_spaces.factors.factor import Factor, Known, name_in
 from search_spaces.factors.forms import Form, FormLevel
 from search_spaces.factors.grouping import Grouping, GroupingLevel
 from search_spaces.factors.initialization import Start
 from search_spaces.factors.placement import Placement, Points, placement_name
+
+EQUAL_STEPS: Final = "steps"
+"""All arms take as many training steps."""
+
+EQUAL_COST: Final = "multiply_adds"
+"""All arms compute as much in training."""
+
+Budgets = Literal["steps", "multiply_adds", "both"]
+"""``budget`` of a study file."""
+
+
+class BudgetFactor(Factor):
+    """What training is equal in among arms. Its settings depend on the cost of the arm, so the plan adds them."""
+
+    def settings(self, level: Any, tasks: tuple[str, ...]) -> dict[str, Any]:  # noqa: ARG002 - the plan adds them
+        """Return no settings."""
+        return {}
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import combinations
 from typing import Annotated, Any
 
 from pydantic import BeforeValidator, ConfigDict, RootModel
@@ -45,6 +46,15 @@ def _suffixes(stages: Stages) -> tuple[Points, ...]:
     return tuple(stages[first:] for first in reversed(range(len(stages))))
 
 
+def _subsets(stages: Stages) -> tuple[Points, ...]:
+    if len(stages) > MOST_STAGES:
+        raise ValueError(f"placement 'subsets' of {len(stages)} stages are 2^{len(stages)} arms; list some of them")
+    return tuple(points for count in range(len(stages) + 1) for points in combinations(stages, count))
+
+
+MOST_STAGES = 10
+"""Most stages whose subsets are all arms: 1,024."""
+
 PLACEMENTS: dict[str, Callable[[Stages], tuple[Points, ...]]] = {
     "none": _none,
     "embedding": _embedding,
@@ -54,6 +64,7 @@ PLACEMENTS: dict[str, Callable[[Stages], tuple[Points, ...]]] = {
     "each": _each,
     "prefixes": _prefixes,
     "suffixes": _suffixes,
+    "subsets": _subsets,
 }
 """Placement rules by name. ``late`` is the second half of the stages: res4, res5, fc on ``simplenet``, as released."""
 

@@ -1,18 +1,37 @@
-"""The rows of the tables, each from one planned trial and its journal."""
+"""The rows of the tables, each from one planned trial and its journal; those of long tables by column."""
 
 from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
+from study.journal.events import Event
+from study.journal.history import epoch_records
 from study.plan.columns import factor_columns, nuisance_columns
 from study.plan.plan import StudyPlan
 from study.schedule.progress import TrialProgress
 
 Row = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Columns:
+    """Rows of one trial by column: a mapping for each of a million rows would take most of the memory.
+
+    Attributes:
+        rows: number of rows.
+        same: the columns that are the same in all rows.
+        values: the others, each with a value per row.
+    """
+
+    rows: int
+    same: Row
+    values: dict[str, list[Any]]
+
 
 _TABLE_STATES = {"diverged": "failed", "infeasible": "failed", "paused": "waiting"}
 """States with a different name in the tables; ``failures`` gives the reason for a failure."""
@@ -22,7 +41,8 @@ def trial_row(plan: StudyPlan, progress: TrialProgress, mlflow_run_id: str | Non
     """Return the trial's row of ``trials``."""
     trial, history, config = progress.trial, progress.history, progress.trial.config
     counted, settings = progress.epochs_run, config.model_dump(mode="json")
-    records = [record for epoch, record in history.epochs.items() if epoch <= counted] if history else []
+    halving = plan.definition.search.halving
+    seconds = [seconds for epoch, seconds in history.epochs.items() if epoch <= counted] if history else []
     return {
         **_identity(plan, progress),
         **factor_columns(trial.arm.to_dict()),
@@ -35,13 +55,15 @@ def trial_row(plan: StudyPlan, progress: TrialProgress, mlflow_run_id: str | Non
         "sampler_seed": trial.sampler_seed,
         "epochs_planned": config.optimization.epochs,
         "epochs_run": counted,
-        "seconds": float(sum(record["seconds"] for record in records)),
+        "seconds": float(sum(seconds)),
         "peak_memory_bytes": history.finished["peak_memory_bytes"] if history and history.finished else None,
         "objective": _finite(progress.objective),
         "objective_metric": plan.definition.objective_metric,
         "added_parameters": progress.arm.storage.added_parameters,
         "parameters": progress.arm.storage.parameters,
+        "training_cost": progress.arm.training_cost,
         "mlflow_run_id": mlflow_run_id,
+        "repeatable": "yes" if halving is None or halving.repeatable else "no",
         "data_fingerprint": trial.data_fingerprint,
         "attempts": history.attempts if history else 0,
         "software": json.dumps(history.software if history else {}, sort_keys=True),
@@ -49,25 +71,37 @@ def trial_row(plan: StudyPlan, progress: TrialProgress, mlflow_run_id: str | Non
     }
 
 
-def metric_rows(plan: StudyPlan, progress: TrialProgress) -> Iterator[Row]:
-    """Yield the trial's rows of ``task_metrics``: its final measurements."""
+def metric_columns(plan: StudyPlan, progress: TrialProgress, events: Sequence[Event]) -> Columns:
+    """Return the trial's rows of ``task_metrics``: its final measurements.
+
+    Args:
+        plan: the study.
+        progress: of the trial.
+        events: of its journal, which may have grown since.
+    """
     history = progress.history
-    if history is None or history.finished is None or progress.state != "completed":
-        return
+    ended = history is not None and history.finished is not None and progress.state == "completed"
+    finished = next((event for event in events if event["event"] == "finished"), None) if ended else None
+    metrics = finished["task_metrics"] if finished else []
     identity = {**_identity(plan, progress), "train_seed": progress.trial.config.train_seed}
-    names = ("split", "task", "metric", "average", "value", "chance", "queries")
-    for metric in history.finished["task_metrics"]:
-        yield {**identity, **{name: metric[name] for name in names}}
+    return Columns(len(metrics), identity, {name: [row[name] for row in metrics] for name in _METRIC_COLUMNS})
 
 
-def curve_rows(plan: StudyPlan, progress: TrialProgress) -> Iterator[Row]:
-    """Yield the trial's rows of ``curves``: every metric of every epoch that counts, in order of epoch and name."""
-    identity = _identity(plan, progress)
-    del identity["arm"]
-    for epoch, record in progress.history.epochs.items() if progress.history else ():
-        if epoch <= progress.epochs_run:
-            for name, value in sorted(record["metrics"].items()):
-                yield {**identity, "epoch": epoch, "metric": name, "value": value}
+def curve_columns(plan: StudyPlan, progress: TrialProgress, events: Sequence[Event]) -> Columns:
+    """Return the trial's rows of ``curves``: every metric of every epoch that counts, by epoch and name."""
+    found: dict[str, list[Any]] = {"epoch": [], "metric": [], "value": []}
+    known = progress.history.epochs if progress.history else {}
+    for epoch, record in epoch_records(events).items():
+        if epoch <= progress.epochs_run and epoch in known:
+            metrics = record["metrics"]
+            names = sorted(metrics)
+            found["epoch"] += [epoch] * len(names)
+            found["metric"] += names
+            found["value"] += [metrics[name] for name in names]
+    return Columns(len(found["value"]), _identity(plan, progress), found)
+
+
+_METRIC_COLUMNS = ("split", "task", "metric", "average", "value", "chance", "queries")
 
 
 def failure_rows(plan: StudyPlan, progress: TrialProgress) -> Iterator[Row]:

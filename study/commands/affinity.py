@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from rich.console import Console
 
 from results.figures.affinity import TaskMatrix, affinity_figure, unit_of
-from results.figures.tradeoff import save_figure
+from results.figures.canvas import save_figure
 from study.affinity import Chosen, StudyAffinity, measure_affinity, write_affinity
 from study.interruption import EXIT_INTERRUPTED
 from study.plan.plan import fingerprint_of

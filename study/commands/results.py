@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
 from rich.console import Console
@@ -9,9 +10,15 @@ from rich.console import Console
 from results.report.report import ReportFiles
 from results.report.wording import format_summary, summary_note
 from study.definition.secrets import redact
+from study.run_folder.driver import driver_of
 from study.session.mirror import mlflow_command
+from study.session.reading import collect_rows
+from study.session.target import require_run
 from study.study import Study
 from study.terminal.display import Heading, open_console, print_table, say, unbroken
+
+PAUSE_S = 10.0
+"""Seconds between two looks at a running study."""
 
 _SPARE_COLUMNS = ("against shared", "worst task", "on front", "added", "size fp32")
 """Columns of the trade-off table that are left out where there is no room, the last ones first."""
@@ -24,24 +31,52 @@ def collect_run(given: Path, runs: Path) -> None:
         UserError: the study has not been run.
     """
     study, console = Study(given, runs=runs), open_console()
-    rows = [[name, f"{len(frame):,}"] for name, frame in study.collect().items()]
+    require_run(study.target)
+    rows = [[name, f"{count:,}"] for name, count in collect_rows(study.target).items()]
     print_table(console, [Heading("table", numeric=False), Heading("rows")], rows)
     say(console, f"tables: {study.target.folder.tables}")
     for line in study.notes():
         say(console, line)
 
 
-def report_run(given: Path, runs: Path) -> None:
+def report_run(given: Path, runs: Path, *, images: bool | None = None) -> None:
     """Write tables and report of a run, and print the trade-off table.
+
+    Args:
+        given: a study file, a built-in study or a run folder.
+        runs: the folder of run folders.
+        images: whether the page shows test images; None shows only generated ones.
 
     Raises:
         UserError: the study has not been run.
     """
     study, console = Study(given, runs=runs), open_console()
-    files = study.report()
+    files = study.report(images=images)
     print_report(console, files)
     for line in files.notes:
         say(console, line)
+
+
+def report_live(given: Path, runs: Path, pause_s: float = PAUSE_S, *, images: bool | None = None) -> None:
+    """Write the report whenever another trial has ended, until the run is over; then print the table.
+
+    Raises:
+        UserError: the study has not been run.
+    """
+    study, console, written = Study(given, runs=runs), open_console(), -1
+    while True:
+        over = driver_of(study.target.folder) == "gone"  # before the journals: what a run does last is in them
+        status = study.status()
+        if over or status.complete:
+            break
+        if status.done != written:
+            files, written = study.report(images=images), status.done
+            say(console, f"{status.done} of {status.total} trials done; report: {files.report}")
+            say(console, files.answer[0])
+        time.sleep(pause_s)
+    report_run(given, runs, images=images)
+    if not status.complete:
+        say(console, f"{status.done} of {status.total} trials done, and no run is at work")
 
 
 def sync_run(given: Path, runs: Path) -> None:
@@ -61,12 +96,16 @@ def sync_run(given: Path, runs: Path) -> None:
 
 def print_report(console: Console, files: ReportFiles) -> None:
     """Print the trade-off table and where the report is."""
-    rows = format_summary(files.summary)
+    for sentence in files.answer:
+        say(console, sentence)
+    rows = format_summary(files.summary, files.chance)
     titles = list(rows[0]) if rows else []
     spare = {title: rank for rank, title in enumerate(_SPARE_COLUMNS, start=1)}
     headings = [Heading(title, numeric=title != "arm", spare=spare.get(title, 0)) for title in titles]
     shown = print_table(console, headings, [list(row.values()) for row in rows]) if rows else frozenset()
     say(console, summary_note(files.summary, shown))
+    if files.page is not None:
+        say(console, f"page: {files.page}")
     say(console, f"report: {files.report}")
     for figure in files.figures:
         if figure.suffix == ".png":

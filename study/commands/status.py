@@ -6,6 +6,7 @@ import json
 from dataclasses import asdict
 from pathlib import Path
 
+from results.report.wording import size
 from study.status.status import ArmStatus, FailedTrial, RunningTrial, StudyStatus
 from study.study import Study
 from study.terminal.display import Heading, duration, open_console, print_table, say, unbroken
@@ -66,12 +67,19 @@ def _lines(status: StudyStatus, go_on: str) -> list[str]:
     lines = [f"{status.done} of {status.total} trials done, {status.done_last_hour} of them in the last hour"]
     if status.seconds_left:
         lines[0] += f", about {duration(status.seconds_left)} of work left"
+    if status.to_propose:
+        lines.append(f"{status.to_propose} trials wait until the sampler proposes them, from the results of this round")
+    if any(arm.objective is not None for arm in status.arms):
+        lines.append(f"validation: the highest {status.objective} of each arm's tune trials")
     for trial in status.running:
         quiet = "; its worker has probably died" if trial.stalled else ""
         lines.append(f"running: {_where(trial)}, last line {duration(trial.age_s)} ago{quiet}")
     lines += [f"interrupted: {_where(trial)}; the run resumes from there" for trial in status.interrupted]
     lines += _failures(status)
     lines += [f"stuck: {arm.name}: {arm.problem}" for arm in status.arms if arm.problem]
+    if (space := status.space) and (space.used_bytes or space.needed_bytes):
+        more = f", up to {size(space.needed_bytes)} to come" if not status.complete else ""
+        lines.append(f"disk: {size(space.used_bytes)} of weights and checkpoints{more}, {size(space.free_bytes)} free")
     if status.torn_lines:
         lines.append(f"{status.torn_lines} journal lines skipped: their writer was killed, or storage lost data")
     if status.behind:

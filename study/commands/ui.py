@@ -6,7 +6,6 @@ import json
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
 
@@ -17,7 +16,7 @@ from study.errors import UserError
 from study.session.mirror import address_of, tracker_of
 from study.session.target import find_run
 from study.terminal.display import open_console, say
-from study.tracking.views import comparison_page, study_page, tree_page
+from study.tracking.pages.routes import VIEWS, Pages
 
 
 def open_mlflow(given: Path, runs: Path, port: int | None) -> None:
@@ -35,12 +34,12 @@ def open_mlflow(given: Path, runs: Path, port: int | None) -> None:
         with console.status("bringing MLflow up to date"):
             experiment = tracker.sync(target.folder).experiment
         study_run, key = _noted(target.folder.mlflow_runs, "study"), _noted(target.folder.mlflow_identity, "key")
-        links = _Links(experiment, study_run, key)
+        pages = Pages(experiment, study_run, key)
         if address.is_server:
-            links.print_from(console, address.uri.rstrip("/"))
+            _print_links(console, address.uri.rstrip("/"), pages)
             return
         with _ended_by_signals(), LocalServer(address, port) as server:
-            links.print_from(console, server.url)
+            _print_links(console, server.url, pages)
             say(console, "stop with Ctrl-C")
             server.wait()
     except StoreError as error:
@@ -49,19 +48,12 @@ def open_mlflow(given: Path, runs: Path, port: int | None) -> None:
         say(console, "MLflow is stopped")
 
 
-@dataclass(frozen=True)
-class _Links:
-    experiment: str
-    study_run: str
-    folder_key: str
-
-    def print_from(self, console: Console, base: str) -> None:
-        """Print the links to the pages of the server at ``base``."""
-        base = without_secrets(base)
-        say(console, f"the study and its arms: {study_page(base, self.experiment, self.study_run)}")
-        say(console, f"all runs as a tree: {tree_page(base, self.experiment, self.folder_key)}")
-        compared = comparison_page(base, self.experiment, self.folder_key)
-        say(console, f"accuracy against added parameters: {compared}")
+def _print_links(console: Console, base: str, pages: Pages) -> None:
+    """Print the links to the pages of the server at ``base``."""
+    routes = {"the study, its results and its arms": pages.study()}
+    routes |= {text: pages.view(name) for name, text in VIEWS.items()}
+    for text, route in routes.items():
+        say(console, f"{text}: {without_secrets(base)}/{route}")
 
 
 def _noted(file: Path, name: str) -> str:

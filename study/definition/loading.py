@@ -159,10 +159,18 @@ def _resolve_paths(name: str, values: dict[str, Any], base: Path) -> None:
         for part in sections:
             section = section.get(part) if isinstance(section, dict) else None
         if isinstance(section, dict) and isinstance(section.get(last), str):
-            try:
-                section[last] = str((base / Path(section[last]).expanduser()).resolve())
-            except (ValueError, RuntimeError) as error:  # a NUL in it, or the home of a user that is not there
-                raise UserError(f"{name}: {key}: {section[last]!r} is not a path: {error}") from None
+            section[last] = _resolved(f"{name}: {key}", section[last], base)
+    search = values.get("search")
+    if isinstance(search, dict) and isinstance(runs := search.get("warm_start"), list):
+        key = f"{name}: search.warm_start"
+        search["warm_start"] = [_resolved(key, run, base) if isinstance(run, str) else run for run in runs]
+
+
+def _resolved(key: str, path: str, base: Path) -> str:
+    try:
+        return str((base / Path(path).expanduser()).resolve())
+    except (ValueError, RuntimeError) as error:  # a NUL in it, or the home of a user that is not there
+        raise UserError(f"{key}: {path!r} is not a path: {error}") from None
 
 
 def _source_paths(values: dict[str, Any]) -> list[str]:

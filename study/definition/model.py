@@ -12,9 +12,13 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, Field, TypeAdapter, field_validator, model_validator
 
 from search_spaces.catalog import CATALOG, Space
+from search_spaces.factors.kinds import EQUAL_STEPS, Budgets
 from search_spaces.nuisance import Choice
 from search_spaces.space import SearchSpace
+from study.definition.halving import HalvingSection
+from study.definition.retention import RetentionSection
 from study.definition.secrets import holds_secret, redact_address
+from trainables.config.evaluation import MetricName
 from trainables.config.sections import SharedSections
 from trainables.config.trial import check_sections_agree
 from trainables.foundation.section import Section
@@ -23,52 +27,79 @@ LONGEST_NAME = 100
 """Largest number of characters in a study's name."""
 
 
+TRIALS_PER_VALUE = 4
+"""By default, an arm gets this many tune trials for every value that is tuned, and as many to start from."""
+
+
 _SPACE: TypeAdapter[SearchSpace] = TypeAdapter(Space)
 """Reads a space by its own rules, not by pydantic's strict ones, under which levels would have to be tuples."""
 
 
-class HalvingSection(Section):
-    """At each rung (epochs done) the best share ``keep`` of an arm's trials continues; ties and rounding keep more."""
-
-    rungs: tuple[int, ...] = Field(min_length=1)
-    keep: float = Field(0.5, gt=0, lt=1)
-
-    @model_validator(mode="after")
-    def _rungs_rise(self) -> HalvingSection:
-        if list(self.rungs) != sorted(set(self.rungs)) or self.rungs[0] < 1:
-            raise ValueError(f"rungs must be ascending epochs from 1, got {list(self.rungs)}")
-        return self
+Sampler = Literal["tpe", "nsga2", "nsga3", "random"]
+"""Samplers of ``search.mode: explore``."""
 
 
 class SearchSection(Section):
-    """The search for the nuisance values of an arm: ``trials_per_arm`` trials, sampled ``round_size`` at a time."""
+    """The search for nuisance values, and in the mode ``explore`` for arms: sampled ``round_size`` trials at a time.
 
-    mode: Literal["design"] = "design"
-    trials_per_arm: int = Field(4, ge=1)
+    ``trials_per_arm`` None means one round for every tuned value, and one more; see ``trials_for``. ``trials`` and
+    ``sampler`` are those of the mode ``explore``, and so is ``warm_start``: run folders of earlier studies, whose tune
+    trials the sampler is told first.
+    """
+
+    mode: Literal["design", "explore"] = "design"
+    trials_per_arm: int | None = Field(None, ge=1)
+    trials: int | None = Field(None, ge=1)
+    sampler: Sampler = "tpe"
+    warm_start: tuple[str, ...] = ()
     round_size: int = Field(4, ge=1)
     sampler_seed: int = Field(0, ge=0)
     halving: HalvingSection | None = None
+
+    @model_validator(mode="after")
+    def _keys_fit_the_mode(self) -> SearchSection:
+        if self.mode == "design":
+            for key, unset in (("trials", None), ("sampler", "tpe"), ("warm_start", ())):
+                if getattr(self, key) != unset:
+                    raise ValueError(f"search.{key}: only with search.mode: explore; leave it out, or set the mode")
+            return self
+        if self.trials is None:
+            raise ValueError("search.trials: missing; search.mode: explore needs the number of tune trials in all")
+        if self.trials_per_arm is not None:
+            raise ValueError("search.trials_per_arm: not with search.mode: explore; trials counts those of all arms")
+        if self.warm_start and self.sampler == "random":
+            raise ValueError("search.warm_start: not with search.sampler: random, which takes no results into account")
+        if self.halving is not None:
+            raise ValueError("search.halving: not with search.mode: explore, whose rounds hold trials of several arms")
+        return self
+
+    def trials_for(self, values: int) -> int:
+        """Return the tune trials of every arm, given the number of values tuned in the arm that tunes most.
+
+        Without a number of trials: 8 for one value, 12 for two, 16 for three, ... The first four are quasi-random;
+        the sampler proposes the others. With nothing to tune, all trials would be one.
+        """
+        if values == 0:
+            return 1
+        return self.trials_per_arm or TRIALS_PER_VALUE * (values + 1)
 
 
 class SelectionSection(Section):
     """The validation metric (mean over tasks, last epoch) that selects among the tune trials of an arm."""
 
-    metric: Literal[
-        "triplet_accuracy",
-        "recall_at_1",
-        "recall_at_5",
-        "recall_at_10",
-        "mean_average_precision",
-        "map_at_r",
-        "r_precision",
-    ] = "triplet_accuracy"
+    metric: MetricName = "triplet_accuracy"
     average: Literal["query", "class"] = "query"
+
+    def in_words(self) -> str:
+        """Return the metric, its split and its average, as shown wherever the objective is."""
+        over = "queries" if self.average == "query" else "classes"
+        return f"validation {self.metric}".replace("_", " ") + f" (mean over {over} and tasks)"
 
 
 class ConfirmSection(Section):
     """The train seeds with which the selected values of every arm are retrained."""
 
-    seeds: tuple[int, ...] = Field((1, 2, 3), min_length=1)
+    seeds: tuple[int, ...] = Field((1, 2, 3, 4, 5), min_length=1)
 
     @model_validator(mode="after")
     def _seeds_are_distinct(self) -> ConfirmSection:
@@ -84,18 +115,36 @@ class SeedsSection(Section):
     tune_seed: int = Field(0, ge=0)
 
 
+class RetriesSection(Section):
+    """Retries of a trial in one run after each kind of failure, counted apart; None takes ``resources.retries``."""
+
+    lost: int | None = Field(100, ge=0)
+    killed: int | None = Field(None, ge=0)
+    out_of_memory: int | None = Field(None, ge=0)
+    hung: int | None = Field(None, ge=0)
+    data: int | None = Field(None, ge=0)
+    crashed: int | None = Field(None, ge=0)
+
+
 class ResourcesSection(Section):
     """Resources of one trial, the maximum number of concurrent trials (None: as many as fit), and retries of a failure.
 
     ``gpus``: ``auto`` uses GPUs where there are any, one for each trial.
     ``hang_after_s``: a trial without progress (a step, a chunk of an evaluation) for this long is ended; None: never.
+    ``silence_s``: a worker that gives no sign of life for this long is ended from outside; None: never.
+    ``wait_for_nodes_s``: of a cluster: the longest wait for a node that a trial fits into.
+    ``allow_other_versions``: whether a cluster's nodes may have other versions of the software than the driver.
     """
 
     cpus: float = Field(1, gt=0)
     gpus: float | Literal["auto"] = "auto"
     max_concurrent: int | None = Field(None, ge=1)
     retries: int = Field(2, ge=0)
+    retries_by_kind: RetriesSection = RetriesSection()
     hang_after_s: float | None = Field(1800, gt=0)
+    silence_s: float | None = Field(3600, gt=0)
+    wait_for_nodes_s: float = Field(600, ge=0)
+    allow_other_versions: bool = False
 
     @field_validator("gpus", mode="before")
     @classmethod
@@ -104,6 +153,11 @@ class ResourcesSection(Section):
         if gpus != "auto" and not (number and 0 <= gpus < math.inf):
             raise ValueError(f"resources.gpus: should be auto or a number of at least 0, got {gpus!r}")
         return gpus
+
+    def retries_of(self, kind: str) -> int:
+        """Return the retries of a trial in one run after a kind of failure."""
+        own: int | None = getattr(self.retries_by_kind, kind, None)
+        return self.retries if own is None else own
 
     @property
     def threads(self) -> int:
@@ -150,12 +204,14 @@ class StudyDefinition(SharedSections, Title):
         'validation/mean/triplet_accuracy/query'
     """
 
+    budget: Budgets = EQUAL_STEPS
     space: Annotated[SearchSpace, BeforeValidator(_SPACE.validate_python)] = CATALOG["default"]
     search: SearchSection = SearchSection()
     selection: SelectionSection = SelectionSection()
     confirm: ConfirmSection = ConfirmSection()
     seeds: SeedsSection = SeedsSection()
     resources: ResourcesSection = ResourcesSection()
+    retention: RetentionSection = RetentionSection()
     tracking: TrackingSection = TrackingSection()
 
     @model_validator(mode="after")
@@ -168,10 +224,17 @@ class StudyDefinition(SharedSections, Title):
                 raise ValueError(
                     f"space.nuisance.batch_size: the scheme {scheme} needs a list of multiples of {block} (3 x tasks)"
                 )
+        if self.budget != EQUAL_STEPS and scheme == "released":
+            raise ValueError(
+                f"budget: {self.budget} takes fewer steps of an epoch, but every epoch of the scheme released starts"
+                " with the same images; use the scheme triplets"
+            )
         if "splits" in self.evaluation.model_fields_set:
             raise ValueError(
                 "evaluation.splits follows from the stage (tune: validation; confirm: also test); leave it out"
             )
+        if "rung_metric" in self.evaluation.model_fields_set:
+            raise ValueError("evaluation.rung_metric follows from selection.metric; leave it out")
         if "method" in self.balancing.model_fields_set:
             raise ValueError("balancing.method is a factor: write it as the level 'balancing' of a block of space")
         if "threads" in self.compute.model_fields_set:
@@ -180,17 +243,22 @@ class StudyDefinition(SharedSections, Title):
             raise ValueError(
                 f"confirm.seeds must be fresh: {list(self.confirm.seeds)} holds seeds.tune_seed {self.seeds.tune_seed}"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _rungs_fit_the_training(self) -> StudyDefinition:
         halving, epochs = self.search.halving, self.optimization.epochs
         if halving is not None and halving.rungs[-1] >= epochs:
             raise ValueError(
                 f"search.halving.rungs must be below optimization.epochs {epochs}, got {list(halving.rungs)}"
             )
+        restarts = self.optimization.restarts
+        if halving is not None and halving.schedule == "restart" and restarts not in ((), halving.rungs):
+            raise ValueError(
+                f"optimization.restarts follow from search.halving.rungs {list(halving.rungs)} (schedule: restart), got"
+                f" {list(restarts)}; leave them out"
+            )
         return self
-
-    @property
-    def tune_trials_per_arm(self) -> int:
-        """Tune trials per arm: 1 if there is nothing to tune, since all would be the same trial."""
-        return self.search.trials_per_arm if self.space.nuisance else 1
 
     @property
     def objective_metric(self) -> str:
@@ -200,5 +268,6 @@ class StudyDefinition(SharedSections, Title):
     def to_dict(self) -> dict[str, Any]:
         """Return every setting as JSON values; validating them gives an equal definition."""
         return self.model_dump(
-            mode="json", exclude={"evaluation": {"splits"}, "compute": {"threads"}, "balancing": {"method"}}
+            mode="json",
+            exclude={"evaluation": {"splits", "rung_metric"}, "compute": {"threads"}, "balancing": {"method"}},
         )

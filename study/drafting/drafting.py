@@ -129,8 +129,8 @@ def draft_study(name: str, draft: Draft) -> str:
             "  nuisance:",
             "    learning_rate: {low: 1e-3, high: 3e-2, log: true}",
             "    margin: {low: 0.1, high: 0.5}",
-            "search: {trials_per_arm: 4, round_size: 4}",
-            "confirm: {seeds: [1, 2, 3]}",
+            "search: {trials_per_arm: 12, round_size: 4} # a first round of quasi-random values, then TPE",
+            "confirm: {seeds: [1, 2, 3, 4, 5]} # how many seeds tell arms apart: docs/statistics.md",
             "resources: {cpus: 1} # GPUs are used where there are any; two trials on one: {cpus: 4, gpus: 0.5}",
             "",
         ]

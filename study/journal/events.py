@@ -133,7 +133,8 @@ class _Finished(_Line):
 class _Failed(_Line):
     """``epoch``: the number of epochs done before the failure; absent in older lines.
 
-    ``alone``: of a failure for want of GPU memory only: whether the trial had a whole GPU to itself.
+    ``alone``: of a failure for want of memory only: whether the trial had a whole GPU, or the machine, to itself.
+    ``infeasible``: whether the trial can never finish, since it failed equally on another node.
     """
 
     kind: str
@@ -142,6 +143,7 @@ class _Failed(_Line):
     host: str | None = None
     epoch: Annotated[int, Field(ge=0, le=2**31 - 1)] | None = None
     alone: bool | None = None
+    infeasible: bool | None = None
 
     @model_validator(mode="after")
     def _known(self) -> _Failed:
@@ -164,6 +166,7 @@ _KINDS: dict[str, type[_Line]] = {
     "epoch": _Epoch,
     "paused": _Rung,
     "pruned": _Rung,
+    "kept": _Rung,
     "finished": _Finished,
     "failed": _Failed,
     "drawn": _Drawn,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
@@ -11,41 +11,44 @@ from typing import Any, Literal
 
 from study.journal.events import Event
 from study.journal.journal import read_journal
-from study.layout import RunFolder
 
 State = Literal["waiting", "running", "paused", "pruned", "completed", "diverged", "infeasible", "failed"]
 
 WITHOUT_RESULT: tuple[State, ...] = ("diverged", "infeasible")
-"""Final states without a result, which no retry would give: the loss is not finite, or the GPU is too small."""
+"""Final states without a result, which no retry would give: the loss is not finite, or the trial can never finish."""
 
 
 @dataclass(frozen=True)
 class TrialHistory:
     """The history of one trial, derived from its events.
 
+    A driver keeps those of all trials in memory, so they hold no metrics.
+
     Attributes:
         trial_id: id of the trial.
-        planned: the first ``planned`` event.
+        planned: the first ``planned`` event; of arm and configuration only what ``_OF_ARM`` and ``_OF_CONFIG`` name.
         attempts: number of times a worker started the trial.
-        epochs: the first record of every epoch, in epoch order; MLflow shows the same records.
+        epochs: the seconds of every epoch, by its first record, in epoch order; ``epoch_records`` has the metrics.
         state: the current state of the trial.
         epoch: number of epochs done, 0 before the first; for a completed trial all of them, even if their lines are
             lost.
         objective: objective at the last rung, pruning or end; None before the first of these, or if not finite.
-        finished: the ``finished`` event, if any.
+        finished: the ``finished`` event, if any, without its task metrics.
         failures: the ``failed`` events in order, each with its ``attempt`` (from 1) and ``host``.
         software: the versions recorded by the last ``started`` event.
         host: the machine recorded by the last ``started`` event.
         busy_seconds: time from the first to the last event of each attempt, summed; timing, never a result.
         updated: Unix time of the last event, in seconds.
-        torn: number of unreadable lines in the journal.
+        lines: number of readable lines in the journal.
+        torn: number of unreadable ones.
         moved: what changed under a trial that had epochs done: the type of GPU or a version, by name, in order.
+        monitored: the epochs with metrics of each kind that ``MONITORING`` names, by kind.
     """
 
     trial_id: str
     planned: Event
     attempts: int
-    epochs: dict[int, Event]
+    epochs: dict[int, float]
     state: State
     epoch: int
     objective: float | None
@@ -55,13 +58,15 @@ class TrialHistory:
     host: str | None
     busy_seconds: float
     updated: float
+    lines: int = 0
     torn: int = 0
     moved: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    monitored: dict[str, tuple[int, ...]] = field(default_factory=dict)
 
     @property
     def seconds(self) -> float:
         """Total seconds of work, over the records in ``epochs``."""
-        return float(sum(record["seconds"] for record in self.epochs.values()))
+        return float(sum(self.epochs.values()))
 
     @property
     def is_final(self) -> bool:
@@ -69,12 +74,12 @@ class TrialHistory:
         return self.state in _FINAL
 
     @property
-    def needs_a_whole_gpu(self) -> bool:
-        """Whether the trial has run out of GPU memory once, so that it is tried again alone on a GPU."""
+    def must_be_alone(self) -> bool:
+        """Whether the trial has run out of its device's memory, so that it is tried again alone on it."""
         return any(failure.get("alone") is not None for failure in self.failures)
 
     @property
-    def ran_out_of_gpu_memory(self) -> bool:
+    def ran_out_of_device_memory(self) -> bool:
         """Whether that is how its last attempt ended."""
         return self.state in ("failed", "infeasible") and self.failures[-1].get("alone") is not None
 
@@ -85,15 +90,25 @@ class TrialHistory:
 
     def has_epochs(self, count: int) -> bool:
         """Return whether the journal holds the records of the first ``count`` epochs."""
+        if len(self.epochs) < count:
+            return False
+        if next(reversed(self.epochs), 0) == len(self.epochs):  # ascending and distinct, so none is missing
+            return True
         return all(epoch in self.epochs for epoch in range(1, count + 1))
 
 
 _FINAL: tuple[State, ...] = ("completed", *WITHOUT_RESULT)
 
+MONITORING = ("update_agreement", "validation")
+"""Kinds of metrics that monitoring adds to epochs: what their names begin with."""
+
+_OF_ARM = ("arm_id", "name")
+_OF_CONFIG = ("agreement", "compute", "evaluation", "train_seed")
+
 _BITS_DEPEND_ON = ("gpu", "cuda", "cudnn", "torch", "numpy")
 """Of a ``started`` event's versions, those under which a trial promises equal bits."""
 
-_EVENTS_OF_THE_DRIVER = ("planned", "pruned")
+_EVENTS_OF_THE_DRIVER = ("planned", "pruned", "kept")
 
 _STATE_AFTER: dict[str, State] = {
     "planned": "waiting",
@@ -118,7 +133,7 @@ def _next_state(state: State, event: Event) -> State:
 
 def state_after_failure(failure: Mapping[str, Any]) -> State:
     """Return the state to which a ``failed`` event leads a trial."""
-    if failure.get("alone"):
+    if failure.get("alone") or failure.get("infeasible"):
         return "infeasible"
     return "diverged" if failure["kind"] == "diverged" else "failed"
 
@@ -135,28 +150,68 @@ def derive_history(events: Iterable[Event], torn: int = 0) -> TrialHistory | Non
         objective = event.get("objective", objective) if state not in _FINAL else objective
         state = _next_state(state, event)
     limit = _epochs_planned(planned)
-    records = [event for event in events if event["event"] == "epoch" and event["epoch"] <= limit]
-    epochs = {event["epoch"]: event for event in reversed(records)}  # the first record of each epoch wins
+    records = epoch_records(events)
     finished = next((event for event in events if event["event"] == "finished"), None)
     attempts = _attempts(events)
     started = attempts[-1][0] if attempts else {}
     return TrialHistory(
         trial_id=planned["trial_id"],
-        planned=planned,
+        planned=_without_bulk(planned),
         attempts=len(attempts),
-        epochs=dict(sorted(epochs.items())),
+        epochs={epoch: float(record["seconds"]) for epoch, record in records.items()},
         state=state,
         epoch=int(min(_epochs_done(events, finished), limit)),
         objective=objective,
-        finished=finished,
+        finished=finished and {name: value for name, value in finished.items() if name != "task_metrics"},
         failures=_failures(attempts),
         software=dict(started.get("versions", {})),
         host=started.get("host"),
         busy_seconds=sum(attempt[-1]["time"] - attempt[0]["time"] for attempt in attempts),
         updated=max(event["time"] for event in events),
+        lines=len(events),
         torn=torn,
         moved=_moved([attempt[0] for attempt in attempts]),
+        monitored={kind: found for kind in MONITORING if (found := _epochs_with(kind, records))},
     )
+
+
+def planned_event(events: Sequence[Event]) -> Event:
+    """Return the first ``planned`` event, whole.
+
+    Raises:
+        ValueError: there is none.
+    """
+    for event in events:
+        if event["event"] == "planned":
+            return event
+    raise ValueError("these events are not of a trial that was planned")
+
+
+def epoch_records(events: Sequence[Event]) -> dict[int, Event]:
+    """Return the first record of every epoch, in epoch order; those in tables and in MLflow."""
+    planned = next((event for event in events if event["event"] == "planned"), {})
+    limit = _epochs_planned(planned)
+    records = [event for event in events if event["event"] == "epoch" and event["epoch"] <= limit]
+    first = {event["epoch"]: event for event in reversed(records)}
+    return dict(sorted(first.items()))
+
+
+def _epochs_with(kind: str, records: Mapping[int, Event]) -> tuple[int, ...]:
+    begin = f"{kind}/"
+    return tuple(
+        epoch for epoch, record in records.items() if any(name.startswith(begin) for name in record["metrics"])
+    )
+
+
+def _without_bulk(planned: Event) -> Event:
+    """Return a ``planned`` event without what only tables and MLflow need; most of its size is the configuration."""
+    arm, config = planned.get("arm"), planned.get("config")
+    kept = dict(planned)
+    if arm is not None:
+        kept["arm"] = {name: arm[name] for name in _OF_ARM if name in arm}
+    if config is not None:
+        kept["config"] = {name: config[name] for name in _OF_CONFIG if name in config}
+    return kept
 
 
 def _moved(starts: list[Event]) -> dict[str, tuple[str, ...]]:
@@ -208,10 +263,3 @@ def read_history(path: Path) -> TrialHistory | None:
     """Return the history derived from the journal at ``path``, or None if it has no ``planned`` event yet."""
     journal = read_journal(path)
     return derive_history(journal.events, journal.torn)
-
-
-def read_histories(folder: RunFolder) -> dict[str, TrialHistory]:
-    """Return the history of every trial of a run by trial id, in order of ids."""
-    paths = sorted(folder.trials.glob("*/journal.jsonl"))
-    histories = (read_history(path) for path in paths)
-    return {history.trial_id: history for history in histories if history is not None}

@@ -19,6 +19,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from study.journal.events import Event, check_event
+from study.store.working_copy import copy_of
 from trainables.foundation.files import naming
 from trainables.foundation.sealed_json import read_object, seal
 
@@ -37,6 +38,8 @@ class JournalWriter:
     def __init__(self, path: Path) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         self._path = path
+        copy = copy_of(path)
+        self._segments = copy.segments(path) if copy else None  # a study in a store
         self._descriptor = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o644)
 
     def __enter__(self) -> Self:
@@ -54,9 +57,12 @@ class JournalWriter:
         written as escapes.
 
         Raises:
+            LostJournalError: of a study in a store: another process has written to the journal.
             OSError: the disk is full; the message names the journal. A partially written line counts as torn.
         """
         line = sealed_line({"event": event, "time": time.time(), **fields})
+        if self._segments is not None:
+            self._segments.append(line.encode())  # where it counts; the file here follows
         with naming(self._path):
             data = (b"" if self._at_start_of_line() else b"\n") + line.encode()
             if os.write(self._descriptor, data) != len(data):

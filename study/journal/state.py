@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from study.journal.history import WITHOUT_RESULT, TrialHistory, derive_history
-from study.journal.journal import read_journal
-from study.layout import RunFolder
+from study.journal.journal import Journal, read_journal
 
 
 @dataclass(frozen=True)
@@ -18,11 +17,13 @@ class TrialState:
         history: the history of the trial.
         rungs: the objective at every rung at which the trial has paused, by epoch; None if not finite.
         passed: the rungs recorded by later lines, including those whose own ``paused`` line is lost.
+        decided: whether the trial was kept, at every rung at which the driver has recorded a decision, by epoch.
     """
 
     history: TrialHistory
     rungs: dict[int, float | None]
     passed: frozenset[int] = frozenset()
+    decided: dict[int, bool] = field(default_factory=dict)
 
     def objective_at(self, rung: int) -> float | None:
         """Return the objective at the first pause at or after ``rung``, else at the end.
@@ -39,6 +40,15 @@ class TrialState:
             return _worst_if_missing(self.history.objective)
         return None
 
+    def was_kept(self, rung: int) -> bool | None:
+        """Return what was decided at a rung; None if nothing was.
+
+        A trial that has gone on was kept, even if the line that says so is lost.
+        """
+        if rung in self.decided:
+            return self.decided[rung]
+        return True if self.history.epoch > rung else None
+
     def is_done(self, until_epoch: int | None) -> bool:
         """Return whether training to this epoch (None: to the end) would add nothing to the journal."""
         history = self.history
@@ -53,16 +63,23 @@ def _worst_if_missing(objective: float | None) -> float:
 
 def read_state(journal: Path) -> TrialState | None:
     """Return the state derived from the journal at this path, or None if it has no ``planned`` event yet."""
-    content = read_journal(journal)
+    return state_of(read_journal(journal))
+
+
+def state_of(content: Journal) -> TrialState | None:
+    """Return the state derived from a journal's content, or None if it has no ``planned`` event yet."""
     history = derive_history(content.events, content.torn)
     if history is None:
         return None
     rungs = {event["epoch"]: event.get("objective") for event in content.events if event["event"] == "paused"}
     passed = frozenset(rung for event in content.events for rung in event.get("rungs", ()))
-    return TrialState(history, rungs, passed)
+    return TrialState(history, rungs, passed, _decided(content))
 
 
-def read_states(folder: RunFolder) -> dict[str, TrialState]:
-    """Return the state of every trial of a run by trial id, in order of ids."""
-    found = (read_state(path) for path in sorted(folder.trials.glob("*/journal.jsonl")))
-    return {state.history.trial_id: state for state in found if state is not None}
+def _decided(content: Journal) -> dict[int, bool]:
+    """Return the first decision at every rung, which counts."""
+    found: dict[int, bool] = {}
+    for event in content.events:
+        if event["event"] in ("kept", "pruned"):
+            found.setdefault(event["epoch"], event["event"] == "kept")
+    return found

@@ -11,6 +11,9 @@ from study.packing.measurement import Measurement, Packing
 WORTH = 0.03
 """Throughput within this fraction of the best counts as equal; the fewer processes then win."""
 
+GAIN = 0.1
+"""What doubling the processes must gain for a further doubling to be tried."""
+
 MEMORY_MARGIN = 0.1
 """Part of the device's memory that stays free: evaluation and fragmentation need more than the steps of the probe."""
 
@@ -63,7 +66,7 @@ def choose(
         (value for value in usable if value.steps_per_second >= least),
         key=lambda value: (value.processes, value.mps),
     )
-    alone = found.get((1, False))
+    alone = found.get((1, False)) or found.get((1, best.mps))
     speedup = best.steps_per_second / alone.steps_per_second if alone and alone.steps_per_second else None
     return Packing(
         best.processes,
@@ -97,18 +100,25 @@ def _median(group: list[Measurement]) -> Measurement | None:
     )
 
 
-def climb(measure: Callable[[int], Measurement], limits: Limits) -> Iterator[Measurement]:
+def climb(
+    measure: Callable[[int], Measurement], limits: Limits, repays: Callable[[Measurement], bool] = lambda _: True
+) -> Iterator[Measurement]:
     """Measure 1, 2, 4, 8, ... processes while it pays, and yield every measurement.
 
-    Ends when a number does not fit or fails, when it gains less than ``WORTH`` over the best before it, or at the
-    limits; the last step is as large as they allow. Memory is predicted from the processes measured so far, so a number
-    that would not fit is not tried.
+    Ends when a number does not fit or fails, when it gains less than ``GAIN`` over the best before it, at the limits,
+    or when the next one would not repay its time; the last step is as large as the limits allow. Memory is predicted
+    from the processes measured so far, so a number that would not fit is not tried.
+
+    Args:
+        measure: takes a measurement of so many processes.
+        limits: of processes and memory.
+        repays: whether a further measurement may save more time than it takes, by the last one.
     """
     processes, best, need = 1, 0.0, 0
     while processes:
         found = measure(processes)
         yield found
-        if found.outcome != "measured" or found.steps_per_second < best * (1 + WORTH):
+        if found.outcome != "measured" or found.steps_per_second < best * (1 + GAIN) or not repays(found):
             return
         best, need = found.steps_per_second, max(need, found.bytes_per_process)
         processes = _next(processes, need, limits)

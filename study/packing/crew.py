@@ -14,7 +14,7 @@ from dataclasses import asdict
 from typing import IO, Any, Self
 
 from study.packing.measurement import Measurement, Outcome
-from study.packing.member import Assignment
+from study.packing.member import LEAVE, Assignment
 
 _PATIENCE_S = 1800.0
 """Time to start, decode images if nobody has, and warm up."""
@@ -34,19 +34,21 @@ class MemberFailedError(RuntimeError):
 
 
 class Crew:
-    """Processes of this interpreter, each of which trains the assignment; ends them when the block ends.
+    """Processes of this interpreter that train an assignment, and later another, until the crew is closed.
 
     Args:
-        assignment: what each trains.
         mps: whether they use NVIDIA's Multi-Process Service.
         environment: variables that each gets besides those of this process.
+        prepared: processes to start at once; others are started when they are needed.
     """
 
-    def __init__(self, assignment: Assignment, *, mps: bool, environment: Mapping[str, str]) -> None:
-        self._assignment = assignment
+    def __init__(self, *, mps: bool, environment: Mapping[str, str], prepared: int = 1) -> None:
         self._mps = mps
         self._environment = {**os.environ, **environment}
-        self._members: list[_Member] = []
+        self._assignment = ""
+        self._training = 0
+        self._leaving: list[_Member] = []
+        self._members = [_Member(self._environment) for _ in range(prepared)]
         self.about: dict[str, Any] = {}
         """What the first process said of device and trial when it was ready."""
 
@@ -54,19 +56,30 @@ class Crew:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """End the processes."""
         for member in self._members:
             member.dismiss()
         for member in self._members:
             member.close()
 
+    def assign(self, assignment: Assignment) -> None:
+        """Give the crew another trial to train; before it does, what it trained gives its memory back."""
+        self._leaving = self._members[: self._training]
+        self._assignment, self._training, self.about = json.dumps(asdict(assignment)), 0, {}
+
     def measure(self, processes: int, seconds: float) -> Measurement:
-        """Let so many processes train together for a window; processes of earlier windows are kept.
+        """Let so many processes train together for a window; processes of earlier windows go on.
 
         A process that fails makes it a measurement without figures, after which the crew is of no more use.
         """
         try:
-            while len(self._members) < processes:
-                self._grow(min(processes, max(1, 2 * len(self._members))) - len(self._members))
+            while self._leaving:
+                self._leaving.pop().tell(LEAVE)
+            while self._training < processes:
+                self._grow(min(processes, max(1, 2 * self._training)))
             windows = self._together(seconds)
         except MemberFailedError as error:
             outcome: Outcome = "out_of_memory" if error.kind == "out_of_memory" else "failed"
@@ -81,20 +94,23 @@ class Crew:
             max(window["used_bytes"] for window in windows),
         )
 
-    def _grow(self, number: int) -> None:
-        new = [_Member(self._environment) for _ in range(number)]
-        self._members += new
+    def _grow(self, processes: int) -> None:
+        """Let more processes begin to train, so many in all."""
+        self._members += [_Member(self._environment) for _ in range(processes - len(self._members))]
+        new = self._members[self._training : processes]
         for member in new:
-            member.tell(json.dumps(asdict(self._assignment)))
+            member.tell(self._assignment)
         deadline = time.monotonic() + _PATIENCE_S
         ready = [member.answer(deadline) for member in new]
+        self._training = processes
         self.about = self.about or ready[0]
 
     def _together(self, seconds: float) -> list[dict[str, Any]]:
-        for member in self._members:
+        training = self._members[: self._training]
+        for member in training:
             member.tell(str(seconds))
         deadline = time.monotonic() + seconds + _GRACE_S
-        return [member.answer(deadline) for member in self._members]
+        return [member.answer(deadline) for member in training]
 
 
 class _Member:

@@ -65,12 +65,14 @@ def most_processes(definition: StudyDefinition, found: Collection[Accelerator], 
 def arms_to_probe(
     plan: StudyPlan, arms: Collection[str], record: PackingRecord, accelerator: str, most: int
 ) -> Iterator[tuple[PlannedArm, ...]]:
-    """Yield arms that no probe covers yet, in groups of equal cost, of which the first is to be probed.
+    """Yield arms that no probe covers yet, in groups of like cost, of which the first, the costliest, is to be probed.
+
+    The group with most work comes first.
 
     Args:
         plan: the study.
         arms: ids of the arms in question.
-        record: of earlier probes; an arm of equal cost to a recorded one is added to it here.
+        record: of earlier probes; an arm of like cost to a recorded one is added to it here.
         accelerator: type on which they will run.
         most: trials that may share one. With 1 there is nothing to find out.
     """
@@ -85,12 +87,19 @@ def arms_to_probe(
             record.add(replace(equal, arm_id=arm.arm.arm_id, arm=arm.arm.name))
         else:
             groups.setdefault(shape, []).append(arm)
-    yield from map(tuple, groups.values())
+    yield from (
+        tuple(sorted(group, key=lambda arm: -_work_per_epoch(arm)))
+        for group in sorted(groups.values(), key=lambda group: -sum(map(_work_per_epoch, group)))
+    )
+
+
+def _work_per_epoch(arm: PlannedArm) -> int:
+    return arm.storage.multiply_adds_per_image
 
 
 def shape_of(plan: StudyPlan, arm: PlannedArm) -> str:
     """Return the cost shape of the trial by which an arm is probed."""
-    return cost_shape(probed_config(arm, plan.definition.space.nuisance))
+    return cost_shape(probed_config(arm, plan.definition.space.nuisance), arm.storage)
 
 
 def decide(plan: StudyPlan, record: PackingRecord, most: dict[str, int], *, mps: bool) -> Decision:

@@ -1,8 +1,8 @@
 """One process of a probe: builds the network of an arm, takes its first steps, and then trains when it is told to.
 
-Started as ``python -m study.packing.member``. It reads one JSON object a line from standard input, first the
-``Assignment``, then the seconds of each window, and answers each on standard output. Its input ends with the process
-that started it, and so does it.
+Started as ``python -m study.packing.member``. It reads one JSON value a line from standard input: an ``Assignment``,
+then the seconds of each window, and answers each on standard output; after ``LEAVE`` another assignment may follow. Its
+input ends with the process that started it, and so does it.
 """
 
 from __future__ import annotations
@@ -13,11 +13,15 @@ import sys
 import traceback
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
+from itertools import takewhile
 from pathlib import Path
 from typing import IO, Any
 
 from trainables.config.trial import TrialConfig
 from trainables.failures import TrialFailure
+
+LEAVE = "leave"
+"""Tells it to give back what the assignment took of the device, and to wait for another one."""
 
 
 @dataclass(frozen=True)
@@ -50,16 +54,17 @@ def _own_output() -> IO[str]:
 def _served(requests: IO[str]) -> Iterator[dict[str, Any]]:
     from trainables.training.throughput import steady_training
 
-    assignment = Assignment(**json.loads(requests.readline()))
-    config = TrialConfig.model_validate(assignment.config)
-    with steady_training(config, Path(assignment.cache)) as training:
-        yield {
-            "device": asdict(training.device),
-            "steps_per_epoch": training.steps_per_epoch,
-            "validation_seconds": training.validation_seconds,
-        }
-        for line in requests:
-            yield asdict(training.run(float(line)))
+    for line in requests:
+        assignment = Assignment(**json.loads(line))
+        config = TrialConfig.model_validate(assignment.config)
+        with steady_training(config, Path(assignment.cache)) as training:
+            yield {
+                "device": asdict(training.device),
+                "steps_per_epoch": training.steps_per_epoch,
+                "validation_seconds": training.validation_seconds,
+            }
+            for window in takewhile(lambda request: request.strip() != LEAVE, requests):
+                yield asdict(training.run(float(window)))
 
 
 if __name__ == "__main__":

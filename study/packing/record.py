@@ -19,6 +19,9 @@ _LOG = logging.getLogger(__name__)
 
 _FORMAT = 1
 
+UNMEASURED = 4
+"""Trials that share an accelerator, if they fit, where they are too short to repay measuring how many it should be."""
+
 
 @with_config(ConfigDict(strict=True, extra="forbid"))
 @dataclass(frozen=True)
@@ -30,7 +33,7 @@ class ProbedArm:
         arm: its name.
         accelerator: type, as Ray calls it (``H100``; ``GPU`` where it knows none).
         shape: ``cost_shape`` of the trial that was probed; another one asks for another probe.
-        probed: name of the arm that took the steps: this one, or one of equal shape.
+        probed: name of the arm that took the steps: this one, or one of like cost.
         host: of the probe.
         time: of its end, in unix seconds.
         probe: what it measured.
@@ -53,7 +56,11 @@ class ProbedArm:
             most: trials that may share one; None takes the limit of the probe.
         """
         limits = self.probe.limits if most is None else replace(self.probe.limits, processes=most)
-        return choose(self.probe.measurements, limits, modes)
+        best = choose(self.probe.measurements, limits, modes)
+        if best is None or not self.probe.cut_short:
+            return best
+        fitting = (n for n in range(UNMEASURED, best.processes, -1) if limits.holds(n, best.bytes_per_process))
+        return replace(best, processes=next(fitting, best.processes))
 
     def covers(self, most: int) -> bool:
         """Return whether a probe of up to so many processes would find no more."""
@@ -95,7 +102,7 @@ class PackingRecord:
         return found if found is not None and found.shape == shape else None
 
     def of_shape(self, accelerator: str, shape: str) -> ProbedArm | None:
-        """Return the probe of any arm of equal cost."""
+        """Return the probe of any arm of like cost."""
         return next((each for each in self.probed if (each.accelerator, each.shape) == (accelerator, shape)), None)
 
     def add(self, probed: ProbedArm) -> None:

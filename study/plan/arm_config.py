@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from search_spaces.arms import Arm
+from search_spaces.factors.kinds import EQUAL_COST
 from search_spaces.nuisance import NUISANCE
 from study.definition.model import StudyDefinition
 from study.plan.fusing import why_alone
@@ -25,10 +26,23 @@ def arm_config(definition: StudyDefinition, arm: Arm, device: Device) -> TrialCo
     )
     settings = arm.settings(definition.data.tasks)
     settings |= {"compute.threads": definition.resources.threads, "compute.device": device}
+    halving = definition.search.halving
+    if halving is not None and halving.schedule == "restart":
+        settings |= {"optimization.restarts": halving.rungs}
     config = _with_settings(config, settings | _by_key(definition.space.fixed))
+    if arm.levels["budget"] == EQUAL_COST:
+        config = at_equal_cost(config)
     if config.compute.fused > 1 and why_alone(definition, config) is not None:
         config = _with_settings(config, {"compute.fused": 1})
     return config
+
+
+def at_equal_cost(config: TrialConfig) -> TrialConfig:
+    """Return the trial with so few steps an epoch that its training costs as much as that of one shared network."""
+    from trainables.training_cost import relative_cost
+
+    share = float(f"{min(1.0, 1 / relative_cost(config)):.6g}")  # the ids of trials must not hang on the last bits
+    return _with_settings(config, {"optimization.step_share": share})
 
 
 def with_values(config: TrialConfig, nuisance: Nuisance, **top_level: Any) -> TrialConfig:

@@ -16,7 +16,7 @@ from trainables.config.trial import TrialConfig
 
 if TYPE_CHECKING:  # torch comes with it
     from trainables.data import Dataset
-    from trainables.evaluation.measure import LabelsAndTriplets
+    from trainables.evaluation.frozen import LabelsAndTriplets
 
 
 def refuse_untrainable(plan: StudyPlan) -> None:
@@ -114,11 +114,25 @@ def refuse_unlabelled_selection(plan: StudyPlan, dataset: Dataset) -> None:
     Raises:
         UserError: names the metric and the task.
     """
+    import numpy as np
+
+    from trainables.evaluation.frozen import evaluated_rows
+    from trainables.sampling.triplet_kinds import has_positives
+
     selection = plan.definition.selection
     if (selection.metric, selection.average) == ("triplet_accuracy", "query"):
         return
+    every = np.asarray(dataset.splits["validation"].labels)
+    rows = evaluated_rows(len(every), "validation", plan.definition.evaluation, plan.definition.seeds.data_seed)
     for column, task in enumerate(plan.definition.data.tasks):
-        if (dataset.splits["validation"].labels[:, column] < 0).all():
+        labels = every[rows, column]
+        if selection.metric == "triplet_accuracy_positives" and not has_positives(labels):
+            raise UserError(
+                f"selection.metric: {selection.metric} needs binary tasks, but task {task!r} has no two validation"
+                " images of class 1, none of class 0, or another class; use triplet_accuracy or"
+                " triplet_accuracy_balanced"
+            )
+        if (labels < 0).all():
             raise UserError(
                 f"selection.metric: {selection.metric} averaged over {selection.average} needs labels, but no"
                 f" validation image of task {task!r} has one; triplet_accuracy averaged over query needs triplets only"

@@ -29,5 +29,5 @@ def _recorded(config: Mapping[str, Any], key: str) -> float | int:
     name, _, setting = key.partition(".")
     section: Any = TrialConfig.model_fields[name].annotation
     field = section.model_fields[setting]
-    value: float | int = config[name].get(field.serialization_alias or setting, field.default)
+    value: float | int = config.get(name, {}).get(field.serialization_alias or setting, field.default)
     return value

@@ -24,12 +24,14 @@ class StudyCost:
 
     Attributes:
         trials: of all arms.
-        tune_trials: maximum per arm; arms with fewer effective hyperparameters may have fewer.
-        confirm_trials: of every arm.
+        tune_trials: maximum per arm; arms with fewer effective hyperparameters may have fewer. In the mode ``explore``
+            of all arms together.
+        confirm_trials: of every arm; in the mode ``explore`` of every arm on the front.
         epochs: maximum per arm over all its trials; with halving, the expected number.
         concurrent: concurrent trials on this machine, of the arm with most.
         at_once: concurrent trials of each arm by arm id, as if they were of this arm alone.
-        disk_bytes: weights of all trials, checkpoints of those in flight, decoded images.
+        run_bytes: largest size of the weights kept (``retention``) and of the checkpoints of trials in flight.
+        disk_bytes: those and the decoded images.
         seconds: work of each arm by arm id; None if durations are unknown.
         source: source of the seconds.
     """
@@ -40,6 +42,7 @@ class StudyCost:
     epochs: int
     concurrent: int
     at_once: dict[str, int]
+    run_bytes: int
     disk_bytes: int
     seconds: dict[str, float] | None
     source: TimeSource | None
@@ -71,25 +74,49 @@ def study_cost(
     concurrent = max(together.values())
     tune, confirm = {arm.arm.arm_id: plan.tune_trials(arm) for arm in plan.arms}, len(definition.confirm.seeds)
     epochs = {arm_id: expected_epochs(definition, trials) for arm_id, trials in tune.items()}
-    weights = [arm.storage.bytes_fp32 for arm in plan.arms]
-    disk = sum((tune[arm.arm.arm_id] + confirm) * arm.storage.bytes_fp32 for arm in plan.arms)
-    disk += concurrent * _CHECKPOINT_COPIES * max(weights) + image_bytes(definition)
-    seconds = {arm_id: count * epoch_seconds[arm_id] for arm_id, count in epochs.items()} if epoch_seconds else None
+    kept = run_bytes(plan, concurrent)
+    seconds = _seconds(epochs, epoch_seconds) if epoch_seconds else None
     return StudyCost(
         trials=plan.trials,
-        tune_trials=max(tune.values()),
+        tune_trials=definition.search.trials or max(tune.values()),
         confirm_trials=confirm,
         epochs=max(epochs.values()),
         concurrent=concurrent,
         at_once=together,
-        disk_bytes=disk,
+        run_bytes=kept,
+        disk_bytes=kept + image_bytes(definition),
         seconds=seconds,
         source=source if seconds else None,
     )
 
 
+def _seconds(epochs: Mapping[str, int], epoch_seconds: Mapping[str, float]) -> dict[str, float]:
+    """Return the work of each arm; an arm that a sampler has not proposed yet is taken as the mean of those it has."""
+    typical = sum(epoch_seconds.values()) / len(epoch_seconds)
+    return {arm_id: count * epoch_seconds.get(arm_id, typical) for arm_id, count in epochs.items()}
+
+
+def run_bytes(plan: StudyPlan, concurrent: int | None = None) -> int:
+    """Return the largest size of a run's weights, as far as ``retention`` keeps them, and of its checkpoints.
+
+    Args:
+        plan: the study.
+        concurrent: trials at once; None takes as many as there are CPUs for.
+    """
+    keeps, confirm = plan.definition.retention.keeps_weights_of, len(plan.definition.confirm.seeds)
+    largest = max(arm.storage.bytes_fp32 for arm in plan.arms)
+    weights = sum(
+        (plan.tune_trials(arm) * keeps("tune") + confirm * keeps("confirm")) * arm.storage.bytes_fp32
+        for arm in plan.arms
+    )
+    return weights + (concurrent or concurrent_trials(plan.definition)) * _CHECKPOINT_COPIES * largest
+
+
 def expected_epochs(definition: StudyDefinition, tune_trials: int) -> int:
-    """Return the epochs of all trials of an arm; ties at a rung, which keep more trials, are not expected."""
+    """Return the epochs of all trials of an arm; ties at a rung, which keep more trials, are not expected.
+
+    In the mode ``explore`` without confirm trials, since few arms get any.
+    """
     epochs, halving = definition.optimization.epochs, definition.search.halving
     rungs = (*halving.rungs, epochs) if halving else (epochs,)
 
@@ -102,7 +129,7 @@ def expected_epochs(definition: StudyDefinition, tune_trials: int) -> int:
 
     rounds, rest = divmod(tune_trials, definition.search.round_size)
     tune = rounds * round_epochs(definition.search.round_size) + round_epochs(rest)
-    return tune + len(definition.confirm.seeds) * epochs
+    return tune + (len(definition.confirm.seeds) * epochs if definition.search.mode == "design" else 0)
 
 
 def concurrent_trials(definition: StudyDefinition) -> int:

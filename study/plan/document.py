@@ -40,6 +40,7 @@ def plan_document(plan: StudyPlan) -> dict[str, Any]:
             }
             for planned in plan.arms
         ],
+        "over_budget": [str(arm) for arm in plan.over_budget],
     }
 
 

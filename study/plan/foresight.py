@@ -9,8 +9,10 @@ import numpy as np
 
 from study.definition.model import StudyDefinition
 from study.definition.validation import error_context
+from study.layout import dataset_cache
 from study.plan.cost import usable_cpus
 from study.plan.plan import StudyPlan
+from study.run_folder.file_systems import NETWORK, file_system_of
 
 if TYPE_CHECKING:
     from trainables.sources.source import ImageSource, Labels
@@ -35,6 +37,10 @@ def foreseen(plan: StudyPlan, *, elsewhere: bool = False) -> tuple[str, ...]:
         source = definition.data.open(definition.seeds.data_seed, None)
         return (
             *(() if elsewhere else _machine(plan)),
+            *_cache(),
+            *_rungs(definition),
+            *_not_repeatable(definition),
+            *_single_round(plan),
             *_stored(definition, source),
             *_classes(definition, source),
         )
@@ -57,6 +63,50 @@ def _machine(plan: StudyPlan) -> Iterator[str]:
         yield (
             f"resources.cpus: a trial needs {resources.cpus:g}, this machine has {usable_cpus()}; "
             f"{elsewhere}, or set fewer"
+        )
+
+
+def _single_round(plan: StudyPlan) -> Iterator[str]:
+    """Warn of pruning over arms that can stop nothing, since trials are compared with earlier rounds."""
+    search = plan.definition.search
+    if search.halving is None or not search.halving.stop_beaten:
+        return
+    if all(plan.tune_trials(arm) <= search.round_size for arm in plan.arms):
+        yield (
+            "search.halving.stop_beaten: does nothing, since no arm has a second round and nothing of the first is"
+            f" stopped; set search.trials_per_arm above round_size {search.round_size}"
+        )
+
+
+def _cache() -> Iterator[str]:
+    """Warn of decoded images on another machine: every trial reads all of them in every epoch."""
+    kind = file_system_of(dataset_cache())
+    if kind in NETWORK:
+        yield (
+            f"MODSTUDY_CACHE: the decoded images are in {dataset_cache()}, on a network file system ({kind}); set it to"
+            " a folder on the own disk of every node"
+        )
+
+
+def _rungs(definition: StudyDefinition) -> Iterator[str]:
+    """Warn of trials that are compared in the middle of a falling learning rate."""
+    halving, training = definition.search.halving, definition.optimization
+    if halving is None or halving.schedule == "restart" or training.schedule == "constant":
+        return
+    if set(halving.rungs) <= set(training.restarts):
+        return
+    yield (
+        f"search.halving: at rung {halving.rungs[0]} of {training.epochs} epochs the {training.schedule} schedule has"
+        " not ended, so high learning rates are judged before they have come down; schedule: restart ends it at rungs"
+    )
+
+
+def _not_repeatable(definition: StudyDefinition) -> Iterator[str]:
+    halving = definition.search.halving
+    if halving is not None and not halving.repeatable:
+        yield (
+            "search.halving.mode: asynchronous is not repeatable: which trials end at a rung depends on which reached"
+            " it first, and so do the values of later rounds and what is selected; synchronous is"
         )
 
 

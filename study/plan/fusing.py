@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from search_spaces.nuisance import NUISANCE, Choice, NuisanceRange
 from study.definition.model import StudyDefinition
+from trainables.config.acting import acts
 from trainables.config.trial import TrialConfig
 
 if TYPE_CHECKING:
@@ -19,7 +20,7 @@ def why_alone(definition: StudyDefinition, config: TrialConfig) -> str | None:
     """Return in plain words why the trials of an arm cannot be trained as one model; None if they can."""
     from trainables.fused.fusible import why_not_fused, why_not_tuned_fused
 
-    tuned = definition.space.nuisance
+    tuned = {name: values for name, values in definition.space.nuisance.items() if acts(config, NUISANCE[name].key)}
     off = next((name for name in _PENALTIES if name in tuned and _may_be_zero(tuned[name])), None)
     if off is not None:
         return f"the range of {off} includes 0, which would be another objective"

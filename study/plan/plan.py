@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any, Literal
 
 from search_spaces.arms import Arm
+from search_spaces.factors.kinds import EQUAL_COST
 from search_spaces.nuisance import NUISANCE, points_in
 from study.definition.model import StudyDefinition
 from study.definition.validation import error_context
 from study.errors import UserError
 from study.layout import dataset_cache
 from study.plan.arm_config import Nuisance, arm_config, with_values
+from study.plan.budget import ArmOverBudget, over_budget
 from study.plan.device import ON_THE_CPU, PlannedDevice, chosen_device
+from study.plan.own_values import with_own_values
 from trainables.config.acting import acts
 from trainables.config.identity import RESULTS_VERSION, trial_id
 from trainables.config.network import with_known_content
@@ -33,6 +39,18 @@ class PlannedArm:
     config: TrialConfig
     storage: StorageLedger
 
+    @property
+    def is_twin(self) -> bool:
+        """Whether the arm is to be trained at equal cost and costs no more than the shared network, at equal steps."""
+        return self.arm.levels["budget"] == EQUAL_COST and self.config.optimization.step_share == 1
+
+    @cached_property
+    def training_cost(self) -> float:
+        """Multiply-adds of a training, relative to that of one shared network at equal steps; to four decimals."""
+        from trainables.training_cost import relative_cost
+
+        return round(self.config.optimization.step_share * relative_cost(self.config), 4)
+
 
 @dataclass(frozen=True)
 class PlannedTrial:
@@ -49,8 +67,12 @@ class PlannedTrial:
     data_fingerprint: str
     results_version: int = RESULTS_VERSION
 
-    def planned_event(self, study: str) -> dict[str, Any]:
-        """Return the fields of the first line of the trial's journal."""
+    def planned_event(self, study: str, confirm_seeds: Sequence[int] = ()) -> dict[str, Any]:
+        """Return the fields of the first line of the trial's journal.
+
+        ``confirm_seeds``: those of the study file at this time, kept with confirm trials: seeds added later are told.
+        """
+        seeds = {"confirm_seeds": list(confirm_seeds)} if confirm_seeds and self.stage == "confirm" else {}
         return {
             "study": study,
             "trial_id": self.trial_id,
@@ -63,6 +85,7 @@ class PlannedTrial:
             "data_fingerprint": self.data_fingerprint,
             "results_version": self.results_version,
             "config": self.config.model_dump(mode="json"),
+            **seeds,
         }
 
 
@@ -77,6 +100,7 @@ class StudyPlan:
         duplicates: number of factor combinations that duplicate another arm.
         results_version: of the code that produces its numbers, or that produced those of an existing run.
         device: on which its trials run, and whether their ids hold it.
+        over_budget: the arms left out because they exceed ``space.budget``.
     """
 
     definition: StudyDefinition
@@ -85,6 +109,7 @@ class StudyPlan:
     duplicates: int
     results_version: int = RESULTS_VERSION
     device: PlannedDevice = ON_THE_CPU
+    over_budget: tuple[ArmOverBudget, ...] = ()
 
     @property
     def gpus(self) -> float:
@@ -101,14 +126,28 @@ class StudyPlan:
         return frozenset(name for name in tuned if not acts(arm.config, NUISANCE[name].key))
 
     def tune_trials(self, arm: PlannedArm) -> int:
-        """Return the arm's number of tune trials: fewer than others if there are no more distinct ones."""
+        """Return the arm's number of tune trials: fewer than others if there are no more distinct ones.
+
+        In the mode ``explore`` the sampler decides that; the number is what an arm would have if all had the same.
+        """
+        search = self.definition.search
+        if search.trials is not None:
+            return math.ceil(search.trials / len(self.arms))
         idle, ranges = self.idle_nuisance(arm), self.definition.space.nuisance
         points = points_in(values for name, values in ranges.items() if name not in idle)
-        return min(self.definition.tune_trials_per_arm, points)
+        return min(search.trials_for(self.most_tuned), points)
+
+    @cached_property
+    def most_tuned(self) -> int:
+        """The number of values tuned in the arm that tunes most; it sets the effort of all arms."""
+        tuned = len(self.definition.space.nuisance)
+        return max((tuned - len(self.idle_nuisance(arm)) for arm in self.arms), default=0)
 
     @property
     def trials(self) -> int:
-        """All trials of all arms."""
+        """All trials of all arms; in the mode ``explore`` without confirm trials, since those depend on the front."""
+        if self.definition.search.trials is not None:
+            return self.definition.search.trials
         return sum(self.tune_trials(arm) + len(self.definition.confirm.seeds) for arm in self.arms)
 
 
@@ -127,8 +166,8 @@ def compile_plan(
         device: of the trials; None takes what the study asks for, and the CPU where it leaves that open.
 
     Raises:
-        UserError: unknown backbone, stage or task, unreadable start weights, or a combination that is not a
-            valid trial; names key and nearest name.
+        UserError: unknown backbone, stage or task, unreadable start weights, a combination that is not a valid
+            trial, or no arm within ``space.budget``; names key and nearest name.
     """
     from trainables.networks.backbones import stage_shapes
     from trainables.networks.modulation import known_forms
@@ -140,13 +179,20 @@ def compile_plan(
     with error_context("space"):
         forms = known_forms(definition.space.form_kinds)
     try:
-        expansion = definition.space.expand(stages, definition.data.tasks, forms)
+        expansion = definition.space.expand(stages, definition.data.tasks, forms, definition.budget)
     except ValueError as error:  # its message starts with the key inside the space
         raise UserError(f"space.{error}") from error
+    definition = with_own_values(definition, expansion.arms)
     device = device or PlannedDevice(chosen_device(definition))
     with error_context("space"):
         arms = tuple(_plan_arm(definition, arm, device.kind) for arm in expansion.arms)
-    return StudyPlan(definition, fingerprint, arms, expansion.duplicates, results_version, device)
+    if definition.budget == "both":
+        arms = tuple(arm for arm in arms if not arm.is_twin)
+    duplicates = expansion.duplicates + len(expansion.arms) - len(arms)
+    over = over_budget(definition.space.budget, {arm.arm.name: arm.storage for arm in arms})
+    kept = tuple(arm for arm in arms if arm.arm.name not in over)
+    left_out = tuple(replace(over[arm.arm.name], arm_id=arm.arm.arm_id) for arm in arms if arm.arm.name in over)
+    return StudyPlan(definition, fingerprint, kept, duplicates, results_version, device, left_out)
 
 
 def fingerprint_of(definition: StudyDefinition) -> str:

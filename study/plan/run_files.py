@@ -8,7 +8,10 @@ from collections.abc import Callable
 from study.definition.loading import dump_study, read_study
 from study.definition.model import StudyDefinition
 from study.errors import UserError
-from study.journal.history import read_histories
+from study.journal.events import Event
+from study.journal.history import planned_event
+from study.journal.index import read_states
+from study.journal.journal import read_journal
 from study.layout import RunFolder
 from study.plan.device import PlannedDevice, chosen_device, recorded_device
 from study.plan.document import LAST_UNRECORDED_VERSION, planned_definition, write_plan
@@ -78,29 +81,34 @@ def mend_plan(folder: RunFolder) -> None:
 
 def version_of_trials(folder: RunFolder) -> int:
     """Return the results version of the newest trials of a folder; the current one if there are none."""
-    histories = read_histories(folder).values()
-    versions = [int(history.planned.get("results_version", LAST_UNRECORDED_VERSION)) for history in histories]
+    planned = _planned(folder)
+    versions = [int(event.get("results_version", LAST_UNRECORDED_VERSION)) for event in planned]
     return max(versions, default=RESULTS_VERSION)
 
 
 def fingerprint_of_trials(folder: RunFolder) -> str | None:
     """Return the fingerprint of the data of the trial that was planned last; None if there are none."""
-    planned = [history.planned for history in read_histories(folder).values()]
+    planned = _planned(folder)
     return str(max(planned, key=lambda event: float(event["time"]))["data_fingerprint"]) if planned else None
 
 
 def device_of_trials(folder: RunFolder) -> PlannedDevice | None:
     """Return the device of the trial planned last, and whether its id holds ``cpu``; None if there are none."""
-    events = [history.planned for history in read_histories(folder).values()]
+    events = _planned(folder)
     if not events:
         return None
-    planned = max(events, key=lambda event: float(event["time"]))
+    latest = max(events, key=lambda event: float(event["time"]))
+    planned = planned_event(read_journal(folder.trial(latest["trial_id"]).journal).events)
     device = planned["config"].get("compute", {}).get("device", "auto")
     if device != "cpu":
         return PlannedDevice("cpu" if device == "auto" else device)
     config, version = TrialConfig.model_validate(planned["config"]), planned.get("results_version")
     with_cpu = trial_id(config, planned["data_fingerprint"], version or LAST_UNRECORDED_VERSION, cpu_in_ids=True)
     return PlannedDevice("cpu", cpu_in_ids=planned["trial_id"] == with_cpu)
+
+
+def _planned(folder: RunFolder) -> list[Event]:
+    return [state.history.planned for state in read_states(folder).values()]
 
 
 def device_of_run(definition: StudyDefinition, folder: RunFolder, gpus: Callable[[], float]) -> PlannedDevice:

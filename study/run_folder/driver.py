@@ -6,9 +6,19 @@ import fcntl
 import json
 import os
 import socket
+import time
 from typing import Literal
 
+from study.errors import UserError, system_error_line
 from study.layout import RunFolder
+from study.store.lease import Lease
+from study.store.store import StoreError
+from study.store.working_copy import copy_of
+
+LEASE = "lease"
+"""The key of the lease that the driver of a study in a store holds."""
+
+_SKEWED = 2  # clocks of two machines differ
 
 Driver = Literal["alive", "gone", "unknown"]
 
@@ -18,7 +28,12 @@ def driver_of(folder: RunFolder) -> Driver:
 
     ``unknown``: no process here holds the lock, but the last driver ran on another machine and ended abruptly, and not
     every shared file system shows one machine the locks of another.
+
+    Raises:
+        UserError: the study is in a store that does not answer.
     """
+    if folder.url:
+        return _holder_of_lease(folder)
     try:
         descriptor = os.open(folder.lock, os.O_RDONLY)
     except FileNotFoundError:
@@ -31,6 +46,17 @@ def driver_of(folder: RunFolder) -> Driver:
     finally:
         os.close(descriptor)
     return "gone" if _host_of(holder) in (None, socket.gethostname()) else "unknown"
+
+
+def _holder_of_lease(folder: RunFolder) -> Driver:
+    copy = copy_of(folder.path)
+    try:
+        _, record = Lease(copy.store, LEASE, "a reader").current() if copy else (0, None)
+    except StoreError as error:
+        raise UserError(system_error_line(error)) from error
+    if record is None or record.released:
+        return "gone"
+    return "alive" if time.time() - record.since < _SKEWED * record.seconds else "unknown"
 
 
 def _host_of(holder: bytes) -> str | None:

@@ -5,13 +5,18 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
-from study.definition.model import StudyDefinition
+from pydantic import BaseModel, ValidationError
+
+from study.definition.halving import HalvingSection
+from study.definition.model import SelectionSection, StudyDefinition
 from study.errors import UserError
 from study.layout import RunFolder
 from study.run_folder.plan_file import DamagedPlanError, read_document
 from trainables.config.identity import RESULTS_VERSION
+from trainables.foundation.section import Section
 
 WAYS_OUT = "give this study another name, or another folder for its runs (--runs-dir, in Python folder=)"
 
@@ -64,15 +69,35 @@ def refuse_another_rule(definition: StudyDefinition, folder: RunFolder) -> None:
     if document is None:
         return
     before, now = document["definition"], definition.model_dump(mode="json")
-    for key, old, new in (
-        ("selection", before["selection"], now["selection"]),
-        ("search.halving", before["search"]["halving"], now["search"]["halving"]),
+    if before["search"].get("mode", "design") != definition.search.mode:
+        raise UserError(
+            f"search.mode: {folder.path} contains trials of the mode {before['search']['mode']}; give the changed study"
+            " another name"
+        )
+    told = [tuple(Path(run).name for run in each["search"].get("warm_start", ())) for each in (before, now)]
+    if told[0] != told[1]:
+        raise UserError(
+            f"search.warm_start: {folder.path} was begun with {list(told[0])}, and the study file now names"
+            f" {list(told[1])}; give the changed study another name"
+        )
+    for key, section, old, new in (
+        ("selection", SelectionSection, before["selection"], now["selection"]),
+        ("search.halving", HalvingSection, before["search"]["halving"], now["search"]["halving"]),
     ):
+        old = _with_defaults(section, old)  # noqa: PLW2901 - as the code of now would have written it
         if old != new:
             raise UserError(
                 f"{key}: {folder.path} contains trials that were decided by {old}, and the study file now has {new};"
                 " give the changed study another name"
             )
+
+
+def _with_defaults(section: type[Section], values: dict[str, Any] | None) -> dict[str, Any] | None:
+    """Return a section with the keys that the code of then did not know; one that is refused now is left as it is."""
+    try:
+        return None if values is None else section.model_validate(values).model_dump(mode="json")
+    except ValidationError:
+        return values
 
 
 def trained_plan(folder: RunFolder) -> dict[str, Any] | None:
@@ -91,16 +116,31 @@ def trained_plan(folder: RunFolder) -> dict[str, Any] | None:
 def _changes_of_data(before: Mapping[str, Any], definition: StudyDefinition) -> Iterator[str]:
     """Yield the keys beside paths that make other data, each with its old and its new value."""
     then, now = before["definition"]["data"], definition.to_dict()["data"]
-    for key in then:  # what the code of then did not know was at its default
-        if key != "source" and not _NO_PART_OF_THE_DATA.fullmatch(key) and then[key] != now.get(key):
-            yield change_of(f"data.{key}", then[key], now.get(key))
-    old, new, paths = then["source"], now["source"], definition.data.source.path_keys()
-    for key in old if old["kind"] == new["kind"] else ("kind",):
-        if key not in paths and old[key] != new.get(key):
-            yield change_of(f"data.source.{key}", old[key], new.get(key))
+    for key, was, is_ in _compared(then, now, type(definition.data)):
+        if key != "source" and not _NO_PART_OF_THE_DATA.fullmatch(key):
+            yield change_of(f"data.{key}", was, is_)
+    old, new, source = then["source"], now["source"], definition.data.source
+    if old["kind"] != new["kind"]:
+        yield change_of("data.source.kind", old["kind"], new["kind"])
+    else:
+        for key, was, is_ in _compared(old, new, type(source)):
+            if key not in source.path_keys():
+                yield change_of(f"data.source.{key}", was, is_)
     seeds = before["definition"]["seeds"]["data_seed"], definition.seeds.data_seed
     if seeds[0] != seeds[1]:
         yield change_of("seeds.data_seed", *seeds)
+
+
+def _compared(
+    then: Mapping[str, Any], now: Mapping[str, Any], section: type[BaseModel]
+) -> Iterator[tuple[str, Any, Any]]:
+    """Yield the keys that differ, with both values; what the code of then did not know was at its default."""
+    for key in dict.fromkeys((*then, *now)):
+        field = section.model_fields.get(key)
+        default = None if field is None or field.is_required() else field.get_default(call_default_factory=True)
+        was, is_ = then.get(key, default), now.get(key, default)
+        if was != is_:
+            yield key, was, is_
 
 
 def _changes_of_place(before: Mapping[str, Any], definition: StudyDefinition) -> Iterator[str]:

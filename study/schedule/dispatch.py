@@ -1,41 +1,42 @@
 """Decides which unit to run next. Keeps all trial states in memory and rereads a journal when its trial's unit ends.
 
-The order of units affects when a study finishes, never its results. Does not use Ray.
+An event costs what its own arm costs: all that is asked of the other arms is kept from the time they last changed. The
+order of units affects when a study finishes, never its results. Does not use Ray.
 """
 
 from __future__ import annotations
 
-import socket
-from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
-
-from filelock import FileLock, Timeout
+from pathlib import Path
 
 from study.errors import UserError
 from study.journal.events import Event
+from study.journal.index import read_and_note
 from study.journal.journal import JournalWriter
-from study.journal.state import TrialState, read_state
-from study.layout import RunFolder, TrialFolder
-from study.plan.plan import PlannedArm, PlannedTrial, StudyPlan
-from study.schedule.design import ArmDesign, ArmProgress
+from study.journal.state import TrialState
+from study.layout import RunFolder
+from study.plan.plan import PlannedArm, StudyPlan
+from study.retention.removal import remove_checkpoints
+from study.schedule.design import ArmProgress
 from study.schedule.drawing import DrawnRounds
-from study.schedule.equal_failures import EqualFailures
+from study.schedule.failures.equal_failures import EqualFailures
+from study.schedule.failures.lost_worker import End, Loss, LostWorkers
+from study.schedule.failures.tries import Tries
 from study.schedule.fusing import fused_units
-from study.schedule.halving import Pruning
-from study.schedule.hang_watch import read_hang
-from study.schedule.progress import assembled, confirm_total, tune_total
+from study.schedule.progress import ArmState, arm_state, confirm_total, run_progress, tune_total
+from study.schedule.pruning.asynchronous import Decision, decisions
+from study.schedule.pruning.halving import Pruning
+from study.schedule.study_design import study_design
+from study.schedule.unit_queue import UnitQueue
 from study.schedule.units import Packing, Resources, WorkUnit, shares_of
 from study.schedule.workload import Workload
-
-WRITER_GONE_S = 5.0
-"""Seconds the driver waits for the lock of a lost worker before it leaves the trial's journal unchanged."""
+from study.store.working_copy import copy_of
 
 
 @dataclass(frozen=True)
 class _Arm:
     planned: PlannedArm
-    design: ArmDesign
     weight: float  # multiply-adds per image
 
 
@@ -50,19 +51,23 @@ class Dispatcher:
         self._definition = plan.definition
         self._folder = folder
         self._states = dict(states)
-        rounds = DrawnRounds(folder)
-        self._arms = {
-            arm.arm.arm_id: _Arm(arm, ArmDesign(plan, arm, rounds), float(arm.storage.total.multiply_adds_per_image))
-            for arm in plan.arms
-        }
+        self._design = study_design(plan, DrawnRounds(folder))
+        self._arms = {arm.arm.arm_id: _Arm(arm, float(arm.storage.total.multiply_adds_per_image)) for arm in plan.arms}
         self.pack({})
-        self._tries = 1 + plan.definition.resources.retries
-        self._vain: Counter[str] = Counter()  # per trial id: units that ended in this run still unfinished
-        self._equal_failures = EqualFailures(self._tries)
+        resources = plan.definition.resources
+        self._tries = Tries(resources.retries_of)
+        self._equal_failures = EqualFailures(resources.retries_of)
+        self._lost_workers = LostWorkers(folder, plan.definition.name, resources.hang_after_s)
         self._in_flight: dict[str, WorkUnit] = {}
+        self._journals: dict[str, Path] = {}  # of the trials in flight
+        self._units_in_flight = 0
+        self._machine_is_taken = False
         self._progress: dict[str, ArmProgress] = {}
-        for arm_id in self._arms:
-            self._look_again(arm_id)
+        self._reported: dict[str, ArmState | None] = {}  # None: has changed since
+        self._queue = UnitQueue(self._arms)
+        for arm_id, progress in self._design.progress(self._states).items():
+            self._take(arm_id, self._decided(arm_id, progress))
+            self._enqueue(arm_id)
 
     def pack(self, packing: Packing) -> None:
         """Take the shares of a GPU for the units handed out from now on; arms that are missing take the default."""
@@ -100,36 +105,48 @@ class Dispatcher:
     @property
     def in_flight(self) -> int:
         """Number of units handed out that have not ended."""
-        return len({id(unit) for unit in self._in_flight.values()})
+        return self._units_in_flight
 
     @property
     def exhausted(self) -> bool:
         """Whether no unit is running and none can be handed out: each is done, has failed too often, or is stopped."""
-        return not self._in_flight and not self._candidates()
+        return not self._in_flight and self._queue.is_empty
 
     def next_unit(self) -> WorkUnit | None:
         """Hand out a unit, or None if none may run now.
 
         The arm with the most work left comes first, since its sequential rounds determine when the study ends; ties
         follow the order of arms in the study file, then that of trials. Units that need a whole GPU come last, since
-        others that share one would have to end first; trials likely to fail again come after all others.
+        others that share one would have to end first; trials likely to fail again come after all others. Without GPUs,
+        a unit that must be alone waits for all that run, and they for it.
         """
-        candidates = self._candidates()
-        if not candidates:
+        if self._machine_is_taken:
             return None
-        left = {arm_id: self._work_left(arm_id) for arm_id in self._arms}
+        while (unit := self._queue.take()) is not None:
+            if self._has_the_machine(unit) and self._in_flight:
+                self._enqueue(unit.trial.arm.arm_id)
+                return None
+            if not any(trial.trial_id in self._in_flight for trial in unit.trials):  # one trial may be drawn twice
+                self._hand_out(unit)
+                return unit
+        return None
 
-        def urgency(unit: WorkUnit) -> tuple[bool, bool, float]:
-            arm_id = unit.trial.arm.arm_id
-            hopeful = not self._equal_failures.would_fail_again(arm_id, unit.trial.trial_id)
-            return hopeful, not unit.alone, left[arm_id]
+    def _hand_out(self, unit: WorkUnit) -> None:
+        self._units_in_flight += 1
+        self._machine_is_taken = self._has_the_machine(unit)
+        for trial in unit.trials:
+            self._in_flight[trial.trial_id] = unit
+            self._journals[trial.trial_id] = self._folder.trial(trial.trial_id).journal
+        if unit.slots:  # its trials may be in other units of the arm, too
+            self._enqueue(unit.trial.arm.arm_id)
 
-        unit = max(candidates, key=urgency)  # ties: the first one
-        self._in_flight |= {trial.trial_id: unit for trial in unit.trials}
-        return unit
-
-    def ended(self, unit: WorkUnit, *, crashed: bool) -> TrialState | None:
+    def ended(self, unit: WorkUnit, *, crashed: bool, loss: Loss | None = None) -> TrialState | None:
         """Record that a unit has ended, reread its journals, and prune the trials that halving eliminates.
+
+        Args:
+            unit: as handed out.
+            crashed: whether its worker ended or raised an error.
+            loss: what is known of the end of a worker that journalled nothing.
 
         Returns:
             The state of the unit's first trial.
@@ -138,27 +155,38 @@ class Dispatcher:
             UserError: a trial failed on a full disk, which would also fail the others.
         """
         arm_id, trials = unit.trial.arm.arm_id, unit.trials
-        found = [read_state(self._folder.trial(trial.trial_id).journal) for trial in trials]
+        found = [self._read_again(trial.trial_id) for trial in trials]
         if crashed:
-            found = self._with_end_of_worker(unit, found)
+            found = self._lost_workers.complete(unit, self._states, found, End(loss, self.resources(unit).gpus))
         for trial, state in zip(trials, found, strict=True):
-            del self._in_flight[trial.trial_id]
+            del self._in_flight[trial.trial_id], self._journals[trial.trial_id]
             if state is not None:
                 self._states[trial.trial_id] = state
+        self._units_in_flight -= 1
+        self._machine_is_taken = False
         self._look_again(arm_id)
         ready = {(each.trial.trial_id, each.until_epoch, each.alone) for each in self._progress[arm_id].ready}
         failed: dict[str, Event] = {}
         for trial, state in zip(trials, found, strict=True):
-            if state is not None and state.history.ran_out_of_gpu_memory:
+            if state is not None and state.history.ran_out_of_device_memory:
                 continue  # tried once more, alone, or known not to fit: neither uses up a try nor speaks of the code
             if (trial.trial_id, unit.until_epoch, unit.alone) not in ready:
                 self._equal_failures.ended_well(arm_id)
                 continue
-            self._vain[trial.trial_id] += 1
-            if state is not None and state.history.state == "failed":
-                failed[trial.trial_id] = state.history.failures[-1]
+            failure = state.history.failures[-1] if state is not None and state.history.state == "failed" else None
+            self._tries.ended_in_vain(trial.trial_id, failure["kind"] if failure else "")
+            if failure and failure["kind"] != "lost":  # a lost node says nothing about an arm
+                failed[trial.trial_id] = failure
         self._note_failure(arm_id, failed)
+        self._enqueue(arm_id)
+        self._queue.bar(self._equal_failures.stopped().keys())
         return found[0]
+
+    def _read_again(self, trial_id: str) -> TrialState | None:
+        journal = self._folder.trial(trial_id).journal
+        if copy := copy_of(journal):
+            copy.fetch_journal(journal.relative_to(copy.path).as_posix())
+        return read_and_note(self._folder, trial_id)
 
     def _note_failure(self, arm_id: str, failed: Mapping[str, Event]) -> None:
         """Take note of a unit's failure, by trial id; trials of one unit fail together, which counts once."""
@@ -170,73 +198,69 @@ class Dispatcher:
 
     def workload(self) -> Workload:
         """Return the state of the run and the trials in flight."""
-        arms = tuple((self._arms[arm_id].planned, progress) for arm_id, progress in self._progress.items())
-        return Workload(
-            assembled(self._plan, arms, self._states),
-            {trial_id: self._folder.trial(trial_id).journal for trial_id in self._in_flight},
-        )
+        for arm_id, reported in self._reported.items():
+            if reported is None:
+                arm = self._arms[arm_id].planned
+                self._reported[arm_id] = arm_state(arm, self._progress[arm_id], self._states)
+        states = tuple(state for state in self._reported.values() if state is not None)
+        return Workload(run_progress(self._plan, states, self._design.to_propose), dict(self._journals))
 
-    def _candidates(self) -> list[WorkUnit]:
-        stopped = self._equal_failures.stopped()
-        return [
-            unit
-            for arm_id, arm in self._progress.items()
-            if arm_id not in stopped
-            for unit in fused_units(filter(self._may_run, arm.ready), self._definition.search.round_size)
-        ]
+    def _enqueue(self, arm_id: str) -> None:
+        ready = filter(self._may_run, self._progress[arm_id].ready)
+        units = fused_units(ready, self._definition.search.round_size)
+        doubtful = self._equal_failures.would_fail_again(arm_id)
+        self._queue.put(arm_id, units, self._work_left(arm_id), doubtful=doubtful)
 
     def _may_run(self, unit: WorkUnit) -> bool:
         trial_id = unit.trial.trial_id
-        return trial_id not in self._in_flight and self._vain[trial_id] < self._tries
+        return trial_id not in self._in_flight and self._tries.left(trial_id)
+
+    def _has_the_machine(self, unit: WorkUnit) -> bool:
+        """Return whether a unit must run beside no other; without GPUs, no reservation keeps others off."""
+        return unit.alone and not self.resources(unit).gpus
 
     def _look_again(self, arm_id: str) -> None:
-        self._progress[arm_id] = self._arms[arm_id].design.progress(self._states)
+        for concerned, progress in self._design.changed(arm_id, self._states).items():
+            self._take(concerned, self._decided(concerned, progress))
+            if concerned != arm_id:
+                self._enqueue(concerned)
+
+    def _decided(self, arm_id: str, progress: ArmProgress) -> ArmProgress:
+        """Return the progress of an arm once all decisions of asynchronous halving are taken and recorded."""
+        halving = self._definition.search.halving
+        while progress.undecided and halving is not None:
+            for decision in decisions(progress.undecided, progress.tune, self._states, halving.keep):
+                self._journal_decision(decision)
+            progress = self._design.changed(arm_id, self._states)[arm_id]
+        return progress
+
+    def _journal_decision(self, decision: Decision) -> None:
+        at = decision.at
+        with JournalWriter(self._folder.trial(at.trial.trial_id).journal) as writer:
+            from_what = {"objective": at.objective, "among": decision.among, "better": decision.better}
+            writer.append("kept" if decision.kept else "pruned", epoch=at.epoch, **from_what)
+        state = read_and_note(self._folder, at.trial.trial_id)
+        if state is not None:
+            self._states[at.trial.trial_id] = state
+        if not decision.kept:
+            remove_checkpoints(self._folder.trial(at.trial.trial_id))
+
+    def _take(self, arm_id: str, progress: ArmProgress) -> None:
+        self._progress[arm_id] = progress
+        self._reported[arm_id] = None
         for pruning in self._progress[arm_id].pruned:
             if self._states[pruning.trial.trial_id].history.state == "paused":
                 self._journal_pruning(pruning)
+                remove_checkpoints(self._folder.trial(pruning.trial.trial_id))
 
     def _journal_pruning(self, pruning: Pruning) -> None:
         journal = self._folder.trial(pruning.trial.trial_id).journal
         with JournalWriter(journal) as writer:
-            writer.append("pruned", epoch=pruning.epoch, objective=pruning.objective)
-        state = read_state(journal)
+            beaten = {"by_cheaper_arm": True} if pruning.by_cheaper_arm else {}
+            writer.append("pruned", epoch=pruning.epoch, objective=pruning.objective, **beaten)
+        state = read_and_note(self._folder, pruning.trial.trial_id)
         if state is not None:
             self._states[pruning.trial.trial_id] = state
-
-    def _with_end_of_worker(self, unit: WorkUnit, states: Sequence[TrialState | None]) -> list[TrialState | None]:
-        """Journal what a lost worker could not, for the trials it left undecided; return the states of the unit's."""
-        failure = self._end_of_worker(self._folder.trial(unit.trial.trial_id))  # it leaves its note at the first trial
-        return [
-            self._journal_lost_worker(trial, failure)
-            if state is None or state.history.state in ("waiting", "running")
-            else state
-            for trial, state in zip(unit.trials, states, strict=True)
-        ]
-
-    def _journal_lost_worker(self, planned: PlannedTrial, failure: Mapping[str, str]) -> TrialState | None:
-        """Write the ``failed`` event that a killed worker could not write itself."""
-        trial = self._folder.trial(planned.trial_id)
-        trial.path.mkdir(parents=True, exist_ok=True)
-        try:
-            with FileLock(trial.path / "trial.lock", timeout=WRITER_GONE_S), JournalWriter(trial.journal) as writer:
-                if read_state(trial.journal) is None:
-                    writer.append("planned", **planned.planned_event(self._definition.name))
-                host = state.history.host if (state := read_state(trial.journal)) else None
-                writer.append("failed", **failure, host=host or socket.gethostname())
-                trial.hang.unlink(missing_ok=True)
-        except Timeout:  # the worker is still alive and will record the outcome itself
-            pass
-        return read_state(trial.journal)
-
-    def _end_of_worker(self, trial: TrialFolder) -> dict[str, str]:
-        hang = read_hang(trial.hang)
-        if hang is None:
-            message = "the worker ended without notice: it was killed, ran out of memory, or its node was lost"
-            return {"kind": "crashed", "message": message, "traceback": ""}
-        place, stacks = hang
-        limit = self._definition.resources.hang_after_s
-        message = f"no progress for {limit:g} s (resources.hang_after_s); it hung in {place}"
-        return {"kind": "hung", "message": message, "traceback": stacks}
 
     def _epoch(self, trial_id: str) -> int:
         state = self._states.get(trial_id)

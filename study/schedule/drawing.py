@@ -4,18 +4,25 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
+from dataclasses import replace
 from importlib.metadata import version
 
 from study.errors import UserError
 from study.journal.events import Event
+from study.journal.index import read_states
 from study.journal.journal import JournalWriter, read_journal, sealed_line
-from study.journal.state import TrialState, read_states
+from study.journal.state import TrialState
 from study.layout import RunFolder
 from study.plan.arm_config import Nuisance
 from study.plan.document import read_plan
-from study.schedule.design import ArmDesign
+from study.plan.plan import StudyPlan
+from study.schedule.explore.genes import Genes
+from study.schedule.explore.proposing import propose
+from study.schedule.explore.record import ExploreRequest, Proposed, proposed_event
+from study.schedule.explore.warm_start import EarlierTrial, earlier_trials, warm_start_event
 from study.schedule.rounds import KnownRound, RecordedRounds, RoundRequest, read_rounds
 from study.schedule.sampler import Round, sample_round
+from study.schedule.study_design import study_design
 from trainables.config.identity import RESULTS_VERSION
 from trainables.foundation.files import write_text_atomically
 
@@ -32,6 +39,7 @@ class DrawnRounds:
     def __init__(self, folder: RunFolder | None = None) -> None:
         self._folder = folder
         self._record = read_rounds(folder) if folder else RecordedRounds()
+        self._genes: Genes | None = None
 
     def known(self, request: RoundRequest, states: Mapping[str, TrialState]) -> KnownRound:  # noqa: ARG002 - as Rounds
         """Return the round, drawing it if necessary."""
@@ -40,14 +48,36 @@ class DrawnRounds:
             return recorded
         return self.record(request, draw(request, tuple(recorded.values.values()) if recorded else ()))
 
+    def proposed(self, request: ExploreRequest) -> Proposed:
+        """Return a round of the mode ``explore``, drawing it if necessary."""
+        recorded = self._record.proposed(request)
+        if recorded is not None and recorded.size >= request.size:
+            return recorded
+        if self._genes is None or self._genes.plan is not request.plan:
+            self._genes = Genes(request.plan)
+        request = replace(request, earlier=self._earlier(request.plan))
+        proposed = propose(request, self._genes, recorded.trials if recorded else ())
+        if recorded is not None:
+            proposed = replace(proposed, refused=(*recorded.refused, *proposed.refused))
+        self._keep(proposed_event(request, proposed, _drawn_with()))
+        return proposed
+
+    def _earlier(self, plan: StudyPlan) -> tuple[EarlierTrial, ...]:
+        """Return what the sampler is told of earlier studies, reading and recording it once."""
+        if self._record.earlier is None and plan.definition.search.warm_start:
+            self._keep(warm_start_event(earlier_trials(plan)))
+        return self._record.earlier or ()
+
     def record(self, request: RoundRequest, points: tuple[Nuisance, ...]) -> KnownRound:
         """Record the values of a round; they are on disk when this returns."""
-        event = _drawn(request, points)
+        self._keep(_drawn(request, points))
+        return KnownRound(dict(enumerate(points)), whole=True)
+
+    def _keep(self, event: Event) -> None:
         if self._folder is not None:
             with JournalWriter(self._folder.rounds) as writer:
                 writer.append(**event)
         self._record.add(event)
-        return KnownRound(dict(enumerate(points)), whole=True)
 
 
 def _drawn(request: RoundRequest, points: tuple[Nuisance, ...]) -> Event:
@@ -57,8 +87,12 @@ def _drawn(request: RoundRequest, points: tuple[Nuisance, ...]) -> Event:
         "size": request.size,
         "nuisance": [dict(point) for point in points],
         "arm": request.arm.arm.name,
-        "drawn_with": {name: version(name) for name in _LIBRARIES},
+        "drawn_with": _drawn_with(),
     }
+
+
+def _drawn_with() -> dict[str, str]:
+    return {name: version(name) for name in _LIBRARIES}
 
 
 def draw(request: RoundRequest, begun: tuple[Nuisance, ...] = ()) -> tuple[Nuisance, ...]:
@@ -83,11 +117,10 @@ def recover_rounds(folder: RunFolder) -> None:
     if read_rounds(folder).complete or not folder.plan.is_file():
         return
     plan, states = read_plan(folder), read_states(folder)
-    if not states or plan.results_version != RESULTS_VERSION:
-        return
+    if not states or plan.results_version != RESULTS_VERSION or plan.definition.search.mode == "explore":
+        return  # rounds that were explored are drawn again: they depend on nothing but what is known
     rounds = _RecoveredRounds(folder)
-    for arm in plan.arms:
-        ArmDesign(plan, arm, rounds).progress(states)
+    study_design(plan, rounds).progress(states)
     rounds.write()
 
 
@@ -113,6 +146,9 @@ class _RecoveredRounds:
         self._record.add(event)
         self._lines.append(sealed_line(event))
         return KnownRound(dict(enumerate(points)), whole=True)
+
+    def proposed(self, request: ExploreRequest) -> Proposed | None:
+        return self._record.proposed(request)
 
     def write(self) -> None:
         """Replace the record atomically, so that an interruption leaves the old one, still marked as incomplete."""

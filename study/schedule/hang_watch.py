@@ -8,6 +8,8 @@ does not count as hanging.
 from __future__ import annotations
 
 import faulthandler
+import math
+import os
 import re
 import time
 from collections.abc import Iterator
@@ -17,6 +19,7 @@ from pathlib import Path
 from trainables.foundation.pulse import heard_by
 
 _REARMED_EVERY = 20  # times within the limit
+_HEARD_EVERY_S = 5.0
 _FRAME = re.compile(r'^  File "([^"]+)", line (\d+) in (.+)$', re.MULTILINE)
 
 
@@ -25,22 +28,23 @@ def ended_when_hung(trace: Path, after_s: float | None) -> Iterator[None]:
     """Terminate this process if the work in the block emits no heartbeat for ``after_s`` seconds.
 
     Args:
-        trace: file for the stacks of all threads at termination; removed when the block exits normally.
-        after_s: the limit in seconds; None disables the watchdog.
+        trace: file for the stacks of all threads at termination, touched as a sign of life for the driver; removed when
+            the block exits normally.
+        after_s: the limit in seconds; None never terminates it.
     """
-    if after_s is None:
-        yield
-        return
-    armed = -after_s
+    pause = _HEARD_EVERY_S if after_s is None else min(_HEARD_EVERY_S, after_s / _REARMED_EVERY)
+    armed = -math.inf
     try:
         with trace.open("w", encoding="utf-8") as file:
 
             def rearm() -> None:
                 nonlocal armed
                 now = time.monotonic()
-                if now - armed >= after_s / _REARMED_EVERY:
+                if now - armed >= pause:
                     armed = now
-                    faulthandler.dump_traceback_later(after_s, exit=True, file=file)
+                    os.utime(trace)
+                    if after_s is not None:
+                        faulthandler.dump_traceback_later(after_s, exit=True, file=file)
 
             try:
                 with heard_by(rearm):

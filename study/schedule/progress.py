@@ -6,17 +6,20 @@ journals and are reused if the file requires them again, but they do not appear 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 from study.journal.history import WITHOUT_RESULT, TrialHistory
-from study.journal.state import TrialState, read_states
+from study.journal.index import read_states
+from study.journal.state import TrialState
 from study.layout import RunFolder
 from study.plan.document import read_plan
 from study.plan.plan import PlannedArm, PlannedTrial, StudyPlan
-from study.schedule.design import ArmDesign, ArmProgress
-from study.schedule.halving import Pruning
+from study.schedule.design import ArmProgress
+from study.schedule.pruning.halving import Pruning
 from study.schedule.rounds import Rounds, read_rounds
+from study.schedule.study_design import study_design
 
 
 @dataclass(frozen=True)
@@ -67,27 +70,63 @@ class TrialProgress:
         return self.history.objective if self.history is not None else None
 
 
-@dataclass(frozen=True)
-class RunProgress:
-    """The state of all arms, in plan order, and all trials known so far."""
+@dataclass(frozen=True, eq=False)
+class ArmState:
+    """An arm and its trials known so far. Sums over them are computed once, so unchanged arms cost nothing."""
 
-    plan: StudyPlan
-    arms: tuple[tuple[PlannedArm, ArmProgress], ...]
+    arm: PlannedArm
+    progress: ArmProgress
     trials: tuple[TrialProgress, ...]
 
-    @property
+    @cached_property
     def done(self) -> int:
         """Number of trials that need no more work."""
         return sum(trial.is_done for trial in self.trials)
 
-    @property
+    @cached_property
     def failed(self) -> int:
         """Number of trials whose last attempt failed and that would be retried."""
         return sum(trial.state == "failed" for trial in self.trials)
 
+    def with_histories(self, histories: Mapping[str, TrialHistory]) -> ArmState:
+        """Return a copy with newer histories by trial id; this very state if none of them is of its trials."""
+        if not any(trial.trial.trial_id in histories for trial in self.trials):
+            return self
+        trials = (replace(trial, history=histories.get(trial.trial.trial_id, trial.history)) for trial in self.trials)
+        return replace(self, trials=tuple(trials))
+
+
+@dataclass(frozen=True)
+class RunProgress:
+    """The state of all arms, in plan order, and the number of trials whose arms are not known yet."""
+
+    plan: StudyPlan
+    states: tuple[ArmState, ...]
+    to_propose: int = 0
+
+    @cached_property
+    def arms(self) -> tuple[tuple[PlannedArm, ArmProgress], ...]:
+        """Every arm with its progress."""
+        return tuple((state.arm, state.progress) for state in self.states)
+
+    @cached_property
+    def trials(self) -> tuple[TrialProgress, ...]:
+        """All trials known so far."""
+        return tuple(trial for state in self.states for trial in state.trials)
+
+    @property
+    def done(self) -> int:
+        """Number of trials that need no more work."""
+        return sum(state.done for state in self.states)
+
+    @property
+    def failed(self) -> int:
+        """Number of trials whose last attempt failed and that would be retried."""
+        return sum(state.failed for state in self.states)
+
     @property
     def infeasible(self) -> tuple[TrialProgress, ...]:
-        """The trials that do not fit the memory of a GPU, even alone on it."""
+        """The trials that can never finish here."""
         return tuple(trial for trial in self.trials if trial.state == "infeasible")
 
     @property
@@ -96,41 +135,48 @@ class RunProgress:
 
         Arms in which no tune trial could be selected have no confirm trials.
         """
-        return sum(tune_total(self.plan, *arm) + confirm_total(self.plan, arm[1]) for arm in self.arms)
-
-    def trials_of(self, arm: PlannedArm) -> list[TrialProgress]:
-        """Return the trials of one arm known so far."""
-        return [trial for trial in self.trials if trial.arm.arm.arm_id == arm.arm.arm_id]
+        return self.to_propose + sum(
+            tune_total(self.plan, state.arm, state.progress) + confirm_total(self.plan, state.progress)
+            for state in self.states
+        )
 
     def with_histories(self, histories: Mapping[str, TrialHistory]) -> RunProgress:
         """Return a copy with newer histories, by trial id, of some trials that are still in flight."""
-        trials = tuple(
-            replace(trial, history=histories.get(trial.trial.trial_id, trial.history)) for trial in self.trials
-        )
-        return replace(self, trials=trials)
+        return replace(self, states=tuple(state.with_histories(histories) for state in self.states))
 
 
 def tune_total(plan: StudyPlan, arm: PlannedArm, progress: ArmProgress) -> int:
     """Return the final number of tune trials of the arm."""
-    return len(progress.tune) if progress.selected or progress.failure else plan.tune_trials(arm)
+    known = progress.as_known or progress.selected or progress.failure
+    return len(progress.tune) if known else plan.tune_trials(arm)
 
 
 def confirm_total(plan: StudyPlan, progress: ArmProgress) -> int:
     """Return the final number of confirm trials of the arm; 0 if no tune trial could be selected."""
+    if progress.as_known:
+        return len(progress.confirm)
     return 0 if progress.failure else len(plan.definition.confirm.seeds)
 
 
 def progress_of(plan: StudyPlan, states: Mapping[str, TrialState], rounds: Rounds) -> RunProgress:
     """Return the progress of a run; a function of the plan, the journals and the rounds drawn."""
-    return assembled(plan, tuple((arm, ArmDesign(plan, arm, rounds).progress(states)) for arm in plan.arms), states)
+    design = study_design(plan, rounds)
+    found = design.progress(states)
+    return run_progress(plan, (arm_state(arm, found[arm.arm.arm_id], states) for arm in plan.arms), design.to_propose)
 
 
-def assembled(
-    plan: StudyPlan, arms: tuple[tuple[PlannedArm, ArmProgress], ...], states: Mapping[str, TrialState]
-) -> RunProgress:
-    """Return the progress of a run, given the progress of its arms, derived from the same states."""
-    trials = tuple(trial for arm, progress in arms for trial in _trials(arm, progress, states))
-    return RunProgress(plan, arms, trials)
+def run_progress(plan: StudyPlan, arms: Iterable[ArmState], to_propose: int) -> RunProgress:
+    """Return the progress of a run from the state of all arms; in the mode ``explore`` of those proposed so far."""
+    states = tuple(arms)
+    if plan.definition.search.mode == "explore":
+        states = tuple(state for state in states if state.trials) or states[:1]
+        plan = replace(plan, arms=tuple(state.arm for state in states))
+    return RunProgress(plan, states, to_propose)
+
+
+def arm_state(arm: PlannedArm, progress: ArmProgress, states: Mapping[str, TrialState]) -> ArmState:
+    """Return the state of an arm, given its progress, derived from the same states."""
+    return ArmState(arm, progress, tuple(_trials(arm, progress, states)))
 
 
 def read_progress(folder: RunFolder, plan: StudyPlan | None = None) -> RunProgress:

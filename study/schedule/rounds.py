@@ -19,6 +19,10 @@ from study.journal.state import TrialState
 from study.layout import RunFolder
 from study.plan.arm_config import Nuisance
 from study.plan.plan import PlannedArm, PlannedTrial, StudyPlan, plan_trial
+from study.schedule.explore.record import ExploreRequest, Proposed, ProposedRounds
+from study.schedule.explore.warm_start import EarlierTrial, earlier_trials
+
+_KINDS = ("drawn", "proposed", "warm_start")
 
 
 @dataclass(frozen=True)
@@ -94,28 +98,35 @@ class KnownRound:
 
 
 class Rounds(Protocol):
-    """A source of the values of rounds."""
+    """A source of rounds: of the values of an arm's, and of what is proposed in the mode ``explore``."""
 
     def known(self, request: RoundRequest, states: Mapping[str, TrialState]) -> KnownRound:
         """Return the known values of a round; ``states`` must cover at least the arm's own trials."""
+
+    def proposed(self, request: ExploreRequest) -> Proposed | None:
+        """Return a round of the mode ``explore``; None if it has not been drawn."""
 
 
 class RecordedRounds:
     """Rounds from the record of a run folder, or from the journals of the trials if the record is incomplete.
 
     Args:
-        events: ``drawn`` events.
+        events: of the kinds ``drawn``, ``proposed`` and ``warm_start``.
         complete: whether they include every round that has started; False for folders of older code, or after damage.
     """
 
     def __init__(self, events: Iterable[Event] = (), *, complete: bool = True) -> None:
         self.complete = complete
         self._drawn: dict[str, Event] = {}
+        self._proposed = ProposedRounds()
         for event in events:
             self.add(event)
 
     def add(self, event: Event) -> None:
-        """Add a ``drawn`` event; if a round has several, the largest counts, and of equal ones the last."""
+        """Add an event; if a round has several, the largest counts, and of equal ones the last."""
+        if event["event"] in ("proposed", "warm_start"):
+            self._proposed.add(event)
+            return
         key = _key(event["drawn_from"])
         if key not in self._drawn or event["size"] >= self._drawn[key]["size"]:
             self._drawn[key] = event
@@ -134,12 +145,31 @@ class RecordedRounds:
             return recorded or KnownRound({}, whole=False)
         return journalled_round(request, states)
 
+    def proposed(self, request: ExploreRequest) -> Proposed | None:
+        """Return a round of the mode ``explore`` from the record."""
+        return self._proposed.recorded(request)
+
+    @property
+    def earlier(self) -> tuple[EarlierTrial, ...] | None:
+        """The trials of earlier studies that the sampler is told; None if none were recorded."""
+        return self._proposed.earlier
+
 
 def read_rounds(folder: RunFolder) -> RecordedRounds:
     """Return the rounds recorded in a run folder; damaged lines are skipped and make the record incomplete."""
     journal = read_journal(folder.rounds)
-    events = [event for event in journal.events if event["event"] == "drawn"]
+    events = [event for event in journal.events if event["event"] in _KINDS]
     return RecordedRounds(events, complete=bool(events) and not journal.torn)
+
+
+def told_trials(plan: StudyPlan, folder: RunFolder) -> tuple[EarlierTrial, ...]:
+    """Return the trials of earlier studies that the sampler is told: those on record, else what those studies hold.
+
+    Raises:
+        UserError: nothing is on record, and a run in ``search.warm_start`` does not fit.
+    """
+    recorded = read_rounds(folder).earlier
+    return earlier_trials(plan) if recorded is None else recorded
 
 
 def journalled_round(request: RoundRequest, states: Mapping[str, TrialState]) -> KnownRound:

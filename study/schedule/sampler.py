@@ -74,7 +74,7 @@ def _quasi_random(ranges: Ranges, wanted: Round) -> Iterator[Nuisance]:
     draws = 2 ** math.ceil(math.log2(wanted.size * ATTEMPTS_PER_POINT))  # powers of two keep the sequence balanced
     for quantiles in engine.random(draws):
         yield {
-            name: _rounded(ranges[name], ranges[name].at(float(quantile)))
+            name: rounded(ranges[name], ranges[name].at(float(quantile)))
             for name, quantile in zip(sorted(ranges), quantiles, strict=True)
         }
 
@@ -85,7 +85,7 @@ def _suggested(ranges: Ranges, wanted: Round, earlier: Sequence[Observation]) ->
     The quasi-random round serves as the start-up phase. A diverged trial is passed as pruned before its first report,
     which TPE ranks below all others; passed as ``FAIL``, it would be ignored and its neighborhood proposed again.
     """
-    distributions = {name: _distribution(ranges[name]) for name in sorted(ranges)}
+    distributions = {name: distribution_of(ranges[name]) for name in sorted(ranges)}
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     sampler = optuna.samplers.TPESampler(seed=_derived_seed(wanted), n_startup_trials=1)
     study = optuna.create_study(direction="maximize", sampler=sampler)
@@ -95,7 +95,7 @@ def _suggested(ranges: Ranges, wanted: Round, earlier: Sequence[Observation]) ->
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
             trial = study.ask(distributions)
-        yield {name: _rounded(ranges[name], trial.params[name]) for name in sorted(ranges)}
+        yield {name: rounded(ranges[name], trial.params[name]) for name in sorted(ranges)}
 
 
 def _told(observation: Observation, distributions: dict[str, BaseDistribution]) -> optuna.trial.FrozenTrial:
@@ -109,7 +109,8 @@ def _told(observation: Observation, distributions: dict[str, BaseDistribution]) 
     )
 
 
-def _distribution(values: NuisanceRange) -> BaseDistribution:
+def distribution_of(values: NuisanceRange) -> BaseDistribution:
+    """Return Optuna's distribution over a range."""
     if isinstance(values, Choice):
         return CategoricalDistribution(values.values)
     if isinstance(values, FloatRange):
@@ -117,7 +118,8 @@ def _distribution(values: NuisanceRange) -> BaseDistribution:
     return IntDistribution(values.low, values.high, log=values.log)
 
 
-def _rounded(values: NuisanceRange, value: Any) -> float | int:
+def rounded(values: NuisanceRange, value: Any) -> float | int:
+    """Return a value of a range to six significant digits."""
     if not isinstance(values, FloatRange):
         return value  # type: ignore[no-any-return]
     return min(max(float(f"{value:.6g}"), values.low), values.high)

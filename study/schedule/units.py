@@ -17,7 +17,8 @@ _GPU_PARTS = 10_000
 class WorkUnit:
     """One trial to train until ``until_epoch`` epochs are done (a rung), or to its end if that is None.
 
-    ``alone``: on a whole GPU, which it has to itself. ``slots``: of a fused unit, whose trials are trained as one
+    ``alone``: on a whole GPU, which it has to itself; without GPUs, while nothing else of the study runs.
+    ``slots``: of a fused unit, whose trials are trained as one
     model; None where a slot has no trial now, and ``trial`` is the first of them. Empty for a single trial.
     """
 
@@ -33,9 +34,9 @@ class WorkUnit:
 
     @classmethod
     def of(cls, trial: PlannedTrial, states: Mapping[str, TrialState], until_epoch: int | None = None) -> WorkUnit:
-        """Return the unit of a trial in its present state: alone, if it has run out of GPU memory before."""
+        """Return the unit of a trial in its present state: alone, if it has run out of memory before."""
         state = states.get(trial.trial_id)
-        return cls(trial, until_epoch, alone=state is not None and state.history.needs_a_whole_gpu)
+        return cls(trial, until_epoch, alone=state is not None and state.history.must_be_alone)
 
 
 @dataclass(frozen=True)

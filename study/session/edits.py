@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Iterator
 
+from study.definition.dotted import dotted
 from study.plan.plan import StudyPlan
 from study.run_folder.ownership import change_of
 from study.session.target import Target
@@ -38,21 +38,16 @@ def edits_line(target: Target, plan: StudyPlan) -> str | None:
 
 
 def _edits(target: Target, plan: StudyPlan) -> Iterator[str]:
-    before, now = _flat(plan.definition.to_dict()), _flat(target.definition.to_dict())
+    before, now = (
+        dotted(definition.to_dict(), without=_OF_NO_RESULT, deepest=_DEEPEST)
+        for definition in (plan.definition, target.definition)
+    )
+    tunes_own = target.definition.space.tune_own  # then a plan has ranges that nobody wrote
     for key in dict.fromkeys((*before, *now)):
+        if tunes_own and key.startswith("space.nuisance.") and key not in now:
+            continue
         if before.get(key) != now.get(key):
             change = change_of(key, before.get(key), now.get(key))
             yield change if None not in (before.get(key), now.get(key)) and len(change) <= _LONGEST else key
     if target.definition.compute.device not in ("auto", plan.device.kind):
         yield change_of("compute.device", plan.device.kind, target.definition.compute.device)
-
-
-def _flat(values: Mapping[str, Any], above: str = "") -> dict[str, Any]:
-    """Return the compared settings by dotted key."""
-    flat: dict[str, Any] = {}
-    for name, value in values.items():
-        key = above + name
-        if key not in _OF_NO_RESULT:
-            section = isinstance(value, Mapping) and key.count(".") < _DEEPEST
-            flat |= _flat(value, f"{key}.") if section else {key: value}
-    return flat

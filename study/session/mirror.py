@@ -17,7 +17,8 @@ from study.session.target import Target, from_here
 
 if TYPE_CHECKING:
     from study.tracking.background_sync import BackgroundSync
-    from study.tracking.tracker import SyncReport, Tracker
+    from study.tracking.mirror.writing import SyncReport
+    from study.tracking.tracker import Tracker
 
 
 def tracker_of(target: Target) -> Tracker:

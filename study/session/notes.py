@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from study.plan.budget import over_budget_lines
 from study.plan.data_record import left_out_of_run
 from study.schedule.progress import RunProgress, TrialProgress, read_progress
 from study.session.edits import edits_line
 from study.session.target import Target
 from study.status.earlier import EarlierResults, earlier_results
+from study.status.looks import look_line
 from study.status.monitoring import as_monitored_by, monitoring_note, unmonitored
 
 
@@ -17,9 +19,30 @@ def notes_on(target: Target, progress: RunProgress) -> list[str]:
     if edits := edits_line(target, progress.plan):
         lines.append(edits)
     lines += left_out_of_run(target.folder, progress.plan.data_fingerprint)
+    lines += over_budget_lines(progress.plan.over_budget)
+    lines += unequal_effort(progress)
     if lacking := lacking_monitoring(target, progress):
         lines.append(monitoring_line(target, lacking))
+    if look := look_line(progress):
+        lines.append(look)
     return [*lines, *moved_lines(progress)]
+
+
+def unequal_effort(progress: RunProgress) -> list[str]:
+    """Return a line where arms did not all get the same number of whole tune trials by intent."""
+    search = progress.plan.definition.search
+    if search.mode == "explore":
+        proposed = f"arms and values were proposed by {search.sampler}, {search.round_size} at a time"
+        if search.warm_start:
+            proposed += f", which was told earlier trials of {', '.join(search.warm_start)} first"
+        return [f"{proposed}: arms differ in tune trials, and only those on the validation front are confirmed"]
+    if search.halving is not None and not search.halving.repeatable:
+        return ["tune trials were pruned asynchronously (search.halving.mode): a repetition may select other values"]
+    stopped = sum(end.by_cheaper_arm for _, arm in progress.arms for end in arm.pruned)
+    if not stopped:
+        return []
+    why = f"{stopped} tune trials stopped because a cheaper arm was out of their reach (search.halving.stop_beaten)"
+    return [f"{why}: an arm that a cheaper one beats was tuned less than the others"]
 
 
 def moved_lines(progress: RunProgress) -> list[str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from results.plain_text import visible
@@ -14,6 +14,7 @@ from study.html import html_table
 from study.layout import RunFolder, dataset_cache
 from study.packing.outlook import Outlook, outlook
 from study.packing.record import read_packing
+from study.plan.budget import over_budget_lines
 from study.plan.checks import refuse_untrainable
 from study.plan.cost import StudyCost, TimeSource, study_cost
 from study.plan.data_record import left_out_of
@@ -21,6 +22,8 @@ from study.plan.foresight import foreseen
 from study.plan.fusing import fusing_lines
 from study.plan.plan import StudyPlan
 from study.run_folder.ownership import refuse_another_rule, refuse_another_study
+from study.schedule.explore.warm_start import warm_start_lines
+from study.schedule.rounds import told_trials
 from study.session.target import Target
 from study.terminal.display import duration, scaled
 from study.terminal.plan_table import plan_text
@@ -132,28 +135,38 @@ class Preview:
         return "; ".join(notes)
 
     def _remarks(self) -> tuple[str, ...]:
-        plan, cost, known = self.plan, self.cost, self.known
-        definition, arms = plan.definition, len(plan.arms)
-        least = min(plan.tune_trials(arm) for arm in plan.arms)
-        tune = str(cost.tune_trials) if least == cost.tune_trials else f"{least} to {cost.tune_trials}"
-        trials, epochs = f"{tune} tune + {cost.confirm_trials} confirm", definition.optimization.epochs
+        plan, cost, known, definition = self.plan, self.cost, self.known, self.plan.definition
         unused = "" if known.folder.plan.is_file() else " (nothing has been run there yet)"
         return (
-            f"trials: {arms} arms x ({trials}) = {plan.trials}, {known.done} of them done; up to {epochs} epochs each",
+            f"{self._trials()}, {known.done} of them done; up to {definition.optimization.epochs} epochs each",
+            f"selection: the tune trial of each arm with the highest {definition.selection.in_words()}",
             f"run folder: {known.folder.path}{unused}",
             *known.notes,
             f"duplicate combinations left out: {plan.duplicates}",
+            *over_budget_lines(plan.over_budget),
             f"tasks: {len(definition.data.tasks)}: {', '.join(definition.data.tasks)}",
             f"disk: about {size(cost.disk_bytes)} (weights, checkpoints, decoded images)",
             *(fusing_lines(plan) if self.outlook is None else self.outlook.lines()),
         )
 
+    def _trials(self) -> str:
+        plan, cost, search = self.plan, self.cost, self.plan.definition.search
+        if search.mode == "explore":
+            return (
+                f"trials: {cost.trials} tune, {search.round_size} at a time, each of any of {len(plan.arms)} arms as"
+                f" {search.sampler} proposes; then {cost.confirm_trials} confirm for each arm on the validation front"
+            )
+        least = min(plan.tune_trials(arm) for arm in plan.arms)
+        tune = str(cost.tune_trials) if least == cost.tune_trials else f"{least} to {cost.tune_trials}"
+        return f"trials: {len(plan.arms)} arms x ({tune} tune + {cost.confirm_trials} confirm) = {plan.trials}"
+
     def _time(self) -> str:
         cost = self.cost
         if cost.wall_seconds is None:
             return f"time: not known before the first trial has finished; a short timed probe: {self.probe}"
+        whole = "the whole study" if self.plan.definition.search.mode == "design" else "the tune trials"
         return (
-            f"time: about {duration(cost.wall_seconds)} for the whole study with {_range(cost.at_once.values())}"
+            f"time: about {duration(cost.wall_seconds)} for {whole} with {_range(cost.at_once.values())}"
             f" trials at once here (from the {cost.source})"
         )
 
@@ -165,6 +178,7 @@ class Preview:
             "study": plan.definition.name,
             "data_fingerprint": plan.data_fingerprint,
             "duplicates": plan.duplicates,
+            "over_budget": [asdict(arm) for arm in plan.over_budget],
             "trials_done": self.known.done,
             "trials_trained_again": self.known.trained_again,
             "trials_without_monitoring": self.known.lack_monitoring,
@@ -223,6 +237,7 @@ def preview(target: Target, *, probe: bool = False) -> Preview:
             seconds, source = probed_epoch_seconds(plan), "probe"
     with target.named():
         warnings = (*foreseen(plan), *left_out)
+        known = replace(known, notes=(*known.notes, *warm_start_lines(told_trials(plan, target.folder))))
     cost = study_cost(plan, seconds, source, None if runs is None else runs.at_once)
     return Preview(plan, cost, known, warnings, runs, target.command("plan", "--probe"))
 

@@ -7,15 +7,19 @@ import time
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from study.collect.collect import build_tables, collect, collect_progress, noted_mlflow_runs
+from results.tables.store import row_count
+from study.collect.collect import build_tables, collect, collect_progress, noted_mlflow_runs, write_progress
 from study.errors import UserError
 from study.layout import RUNS, RunFolder
 from study.packing.decision import chosen
 from study.packing.measurement import Packing
 from study.packing.record import ProbedArm, read_packing
 from study.packing.wording import shared_lines
+from study.plan.cost import run_bytes
 from study.plan.data_record import data_facts
+from study.retention.space import run_space
 from study.run_folder.driver import driver_of
+from study.run_folder.place import refreshed
 from study.schedule.progress import RunProgress, read_progress
 from study.session.edits import edits_line
 from study.session.notes import notes_on
@@ -24,9 +28,13 @@ from study.status.status import StudyStatus, study_status
 from trainables.foundation.files import naming
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     import pandas as pd
     from matplotlib.figure import Figure
 
+    from results.analysis.reported import Results
+    from results.analysis.storage.of_study import MeasuredStorage
     from results.report.report import ReportFiles
 
 _LOG = logging.getLogger(__name__)
@@ -45,10 +53,11 @@ class Tables:
 
     def read(self) -> dict[str, pd.DataFrame]:
         """Return the tables by name; log a warning if they are of another edition of the study."""
+        refreshed(self._folder)
         stamp = self._stamp_now()
         if stamp != self._stamp:
             progress = read_progress(self._folder)
-            self._tables = build_tables(progress, noted_mlflow_runs(self._folder))
+            self._tables = build_tables(self._folder, progress, noted_mlflow_runs(self._folder))
             self._stamp = stamp
             if edits := edits_line(self._target, progress.plan):
                 _LOG.warning("study %s: %s", self._target.definition.name, edits)
@@ -65,9 +74,10 @@ class Tables:
 def read_status(target: Target) -> StudyStatus:
     """Return the status of a run, with remarks on it."""
     driver = driver_of(target.folder)  # before the journals: a trial that begins in between is running
-    progress = read_progress(target.folder)
+    progress = read_progress(refreshed(target.folder))
     notes = (*notes_on(target, progress), *shared_lines(_shared(target, progress)))
-    return replace(study_status(progress, time.time(), driver), notes=notes)
+    space = None if target.folder.url else run_space(target.folder, run_bytes(progress.plan))
+    return replace(study_status(progress, time.time(), driver), notes=notes, space=space)
 
 
 def _shared(target: Target, progress: RunProgress) -> tuple[tuple[ProbedArm, Packing], ...]:
@@ -95,20 +105,71 @@ def collect_run(target: Target) -> dict[str, pd.DataFrame]:
     return collect(target.folder)
 
 
-def report_run(target: Target) -> ReportFiles:
-    """Write the tables and the report of a run."""
+def collect_rows(target: Target) -> dict[str, int]:
+    """Write the tables of a run and return their numbers of rows by name, without ever holding all of ``curves``."""
+    tables = write_progress(target.folder, read_progress(target.folder))
+    return {**{name: len(frame) for name, frame in tables.items()}, "curves": row_count(target.folder.tables, "curves")}
+
+
+def report_run(target: Target, *, images: bool | None = None) -> ReportFiles:
+    """Write the tables and the report of a run.
+
+    Args:
+        target: the study.
+        images: whether the page shows test images; None shows only those that this project generated.
+    """
+    from results.analysis.reported import Results
+
     progress = read_progress(target.folder)
-    collect_progress(target.folder, progress)
-    return write_study_report(target, progress)
+    tables = collect_progress(target.folder, progress)
+    results = replace(Results.of(tables), measured=_measured(target))
+    files = write_study_report(target, progress, results)
+    return replace(files, page=write_study_page(target, progress, results, images=images))
 
 
-def write_study_report(target: Target, progress: RunProgress) -> ReportFiles:
-    """Write the report from tables that already reflect ``progress``."""
-    from results.report.report import Origin, write_report  # loads matplotlib, which a status does without
+def _measured(target: Target) -> tuple[MeasuredStorage, ...]:
+    """Return what ``modstudy storage`` has measured of the run's trials; nothing is measured here."""
+    from results.analysis.storage.of_study import MeasuredStorage
+    from study.storage.measured import read_measured
+
+    measured = []
+    for trial_id, trial in read_measured(target.folder).trials.items():
+        for key, found in trial.formats.items():
+            network, index = key.split("/")
+            per_image = found.index_bytes // found.images
+            measured.append(MeasuredStorage(trial_id, network, index, found.network_bytes, per_image, found.accuracy))
+    return tuple(measured)
+
+
+def write_study_page(target: Target, progress: RunProgress, results: Results, *, images: bool | None = None) -> Path:
+    """Write the HTML page of results that reflect ``progress``."""
+    from results.page.writing import write_page
+    from study.session.page import PageRequest, page_origin
+
+    request = PageRequest(
+        reproducing(target),
+        data_facts(target.folder, progress.plan.data_fingerprint),
+        tuple(notes_on(target, progress)),
+        images,
+    )
+    origin = page_origin(target, progress, results.summary, request)
+    with naming(target.folder.report):
+        return write_page(results, target.folder.report, origin)
+
+
+def reproducing(target: Target) -> tuple[str, ...]:
+    """Return the commands that reproduce the results of a study."""
+    named = target.file or from_here(target.folder.path)
+    return tuple(command_line(name, named, RUNS) for name in ("run", "report"))
+
+
+def write_study_report(target: Target, progress: RunProgress, results: Results) -> ReportFiles:
+    """Write the report of results that reflect ``progress``."""
+    from results.report.opening import Origin  # loads matplotlib, which a status does without
+    from results.report.report import write_report
     from results.report.sharing_section import SharedGpu
 
-    named = target.file or from_here(target.folder.path)
-    commands = tuple(command_line(name, named, RUNS) for name in ("run", "report"))
+    commands = reproducing(target)
     facts = data_facts(target.folder, progress.plan.data_fingerprint)
     shared = tuple(
         SharedGpu(
@@ -124,4 +185,4 @@ def write_study_report(target: Target, progress: RunProgress) -> ReportFiles:
     )
     origin = Origin(target.definition.description, commands, facts, tuple(notes_on(target, progress)), shared)
     with naming(target.folder.report):
-        return write_report(target.folder.tables, target.folder.report, origin)
+        return write_report(results, target.folder.report, origin)

@@ -4,24 +4,29 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING
 
 from results.report.report import ReportFiles
 from study.errors import UserError
-from study.journal.state import read_states
+from study.journal.index import read_states
 from study.layout import RunFolder
 from study.plan.checks import prepare_images, refuse_missing_device, refuse_untrainable
+from study.plan.cost import run_bytes
 from study.plan.data_record import left_out_of_run
 from study.plan.document import write_plan
 from study.plan.foresight import foreseen
 from study.plan.plan import StudyPlan
 from study.plan.run_files import mend_plan, write_study_as_run
+from study.retention.removal import apply_retention
+from study.retention.space import refuse_too_little_space
 from study.run_folder.ownership import WAYS_OUT, refuse_another_rule, refuse_another_study
+from study.run_folder.provenance import note_start
+from study.run_folder.stored import driven, publish
 from study.schedule.drawing import recover_rounds
 from study.schedule.progress import progress_of, read_progress
-from study.schedule.rounds import read_rounds
+from study.schedule.rounds import read_rounds, told_trials
 from study.session.mirror import mirrored, mlflow_command, tracker_of
 from study.session.notes import monitoring_line
 from study.session.progress import Progress
@@ -48,7 +53,7 @@ class RunRequest:
         workers: maximum number of concurrent trials; None uses the study's setting, or as many as fit.
         tracking: whether to keep MLflow up to date.
         retrain: whether to retrain trials whose results no longer count, that lack the requested monitoring, or that
-            did not fit a GPU.
+            are infeasible.
     """
 
     address: str | None = None
@@ -110,10 +115,18 @@ def run_target(target: Target, request: RunRequest, progress: Progress) -> RunRe
             f"study {target.definition.name}: a study runs in the main thread only, where Ctrl-C and the loss of Ray"
             " can end it; run it in a process of its own, for example with multiprocessing"
         )
+    if request.retrain and target.folder.url:
+        raise UserError(f"{target.folder.url}: --retrain works in a folder only; give the study another name")
+    with driven(target.folder) as folder:
+        return _run(replace(target, folder=folder), request, progress)
+
+
+def _run(target: Target, request: RunRequest, progress: Progress) -> RunResult:
     tracker = tracker_of(target) if request.tracking else None  # before anything else: MLflow may not be installed
     plan = _compiled(target, request.address)
     with run_lock(target.folder), target.named():
         _refuse_to_take_over(plan, target, retrain=request.retrain)
+        refuse_too_little_space(target.folder, run_bytes(plan))
     with target.named():
         for warning in foreseen(plan, elsewhere=request.address is not None):
             progress.notice(f"warning: {warning}")
@@ -124,6 +137,8 @@ def run_target(target: Target, request: RunRequest, progress: Progress) -> RunRe
         prepare_images(plan, target.folder)
     with run_lock(target.folder):  # no other process runs this study, so its plan may be replaced
         _write_study(target, plan, retrain=request.retrain)
+        note_start(target.folder)
+        publish(target.folder)
         for line in _announcement(target, plan):
             progress.notice(line)
     mlflow = mlflow_command(target) if request.tracking else ""
@@ -135,7 +150,10 @@ def run_target(target: Target, request: RunRequest, progress: Progress) -> RunRe
             raise RunInterruptedError(f"Stopped; nothing is lost. To resume: {target.command('run')}")
         with progress.phase("writing tables, report and MLflow"):
             report, up_to_date = _publish(target, mirror)
-    notes = (*([] if up_to_date else [_behind(target)]), *_verdict(target, summary))
+            if summary.complete:
+                _keep_what_was_asked_for(target.folder, plan, report)
+            behind = [] if mirror is None or up_to_date else [_behind(target, mirror)]
+    notes = (*behind, *_verdict(target, summary))
     progress.ended(notes)
     return RunResult(summary, report, notes, mlflow)
 
@@ -153,6 +171,7 @@ def _refuse_to_take_over(plan: StudyPlan, target: Target, *, retrain: bool) -> N
     mend_plan(folder)
     refuse_another_study(plan.definition, plan.data_fingerprint, folder)
     refuse_another_rule(plan.definition, folder)
+    told_trials(plan, folder)  # refuses earlier studies that do not fit, before images are prepared
     earlier = earlier_results(folder, plan.data_fingerprint, plan.device.kind)
     if earlier is not None and not retrain:
         raise UserError(
@@ -183,7 +202,7 @@ def _announcement(target: Target, plan: StudyPlan) -> Iterator[str]:
     asked_for = {trial.trial.trial_id for trial in progress.trials}
     size = f"{len(plan.arms)} arms, {progress.total} trials"
     state = f"{progress.done} done already, {begun} to be continued"
-    yield f"study {plan.definition.name}: {size}: {state}; in {target.folder.path}"
+    yield f"study {plan.definition.name}: {size}: {state}; in {target.folder.shown}"
     if unused := len(states.keys() - asked_for):
         yield (
             f"{unused} earlier trials belong to other settings of this study or to another version of the results,"
@@ -204,14 +223,24 @@ def _publish(target: Target, mirror: BackgroundSync | None) -> tuple[ReportFiles
     return report, mirror is None or (up_to_date and mirror.catch_up())
 
 
-def _behind(target: Target) -> str:
-    return f"MLflow is not up to date, as logged above; later: {target.command('sync')}"
+def _keep_what_was_asked_for(folder: RunFolder, plan: StudyPlan, report: ReportFiles) -> None:
+    """Remove the weights that ``retention`` lets go, after the page, which is made from them."""
+    progress = read_progress(folder, plan)
+    finished = (trial.trial for trial in progress.trials if trial.state == "completed")
+    apply_retention(folder, plan, finished, report.summary)
+
+
+def _behind(target: Target, mirror: BackgroundSync) -> str:
+    lacking = mirror.lacking()
+    lacks = f": it lacks {lacking}" if lacking else ""
+    return f"MLflow is not up to date, as logged above{lacks}; later: {target.command('sync')}"
 
 
 def _verdict(target: Target, summary: RunSummary) -> Iterator[str]:
     for arm in summary.arms_without_choice:
         if arm in summary.infeasible_arms:
-            why = f"fits the memory of a GPU, even alone on it (larger GPUs: {target.command('run', '--retrain')})"
+            way_out = f"on other machines, or once the cause is mended: {target.command('run', '--retrain')}"
+            why = f"can finish here ({way_out})"
         else:
             why = "ended with a finite objective"
         yield f"{arm}: none of its tune trials {why}, so it has no confirm trials"

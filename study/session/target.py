@@ -19,6 +19,8 @@ from study.plan.plan import StudyPlan, compile_plan, fingerprint_of
 from study.plan.run_files import device_of_run, renew_plan, study_as_run
 from study.run_folder.old_secrets import take_out_secrets
 from study.run_folder.ownership import refuse_another_study, trained_plan
+from study.run_folder.place import run_folder_at
+from study.store.address import address_of, shown
 
 _LOG = logging.getLogger(__name__)
 
@@ -68,8 +70,8 @@ class Target:
 
 def command_line(command: str, given: Path, runs: Path, *options: str) -> str:
     """Return the command that a user types to address the same study in the same place."""
-    place = [] if runs == RUNS else ["--runs-dir", str(runs)]
-    return shlex.join(["modstudy", command, str(given), *options, *place])
+    place = [] if runs == RUNS else ["--runs-dir", shown(runs)]
+    return shlex.join(["modstudy", command, shown(given), *options, *place])
 
 
 def from_here(path: Path) -> Path:
@@ -88,8 +90,8 @@ def find_target(given: Path, runs: Path = RUNS, folder: Path | None = None) -> T
     Raises:
         UserError: no such study exists, or the study file breaks a rule.
     """
-    if given.is_dir():
-        own = RunFolder(given.resolve())
+    if given.is_dir() or address_of(given):
+        own = run_folder_at(given)
         _take_out_secrets(own)
         if not (own.definition.is_file() or own.plan.is_file()):
             raise UserError(f"{given}: not the folder of a run (it holds no {own.definition.name})")
@@ -100,7 +102,7 @@ def find_target(given: Path, runs: Path = RUNS, folder: Path | None = None) -> T
     definition = load_study(given)
     if folder is not None:
         return _in_folder(definition, folder, given)
-    own = RunFolder((_place_of_runs(given, runs, definition.name) / definition.name).resolve())
+    own = run_folder_at(_place_of_runs(given, runs, definition.name) / definition.name)
     _take_out_secrets(own)
     return Target(definition, given, own, given, runs)
 
@@ -112,7 +114,7 @@ def _refuse_name_of_run(given: Path, runs: Path) -> None:
         UserError: names the folder.
     """
     own = RunFolder(runs / given)
-    if given.exists() or given.name != str(given) or given.name in built_in_studies():
+    if address_of(runs) or given.exists() or given.name != str(given) or given.name in built_in_studies():
         return
     if own.definition.is_file() or own.plan.is_file():
         raise UserError(f"{given}: no such study file, but there is a run of that name: {own.path}")
@@ -124,10 +126,11 @@ def target_of(definition: StudyDefinition, folder: Path | None = None) -> Target
 
 
 def _in_folder(definition: StudyDefinition, folder: Path, given: Path | None) -> Target:
-    own = RunFolder(folder.expanduser().resolve())
+    own = run_folder_at(folder)
     _take_out_secrets(own)
     named_after_study = own.path.name == definition.name  # a command can name its place: --runs-dir
-    return Target(definition, given, own, given if named_after_study else None, own.path.parent)
+    parent = Path(own.url).parent if own.url else own.path.parent
+    return Target(definition, given, own, given if named_after_study else None, parent)
 
 
 def _place_of_runs(given: Path, runs: Path, name: str) -> Path:
@@ -162,7 +165,7 @@ def require_run(target: Target) -> None:
     """
     folder = target.folder
     if not (folder.plan.is_file() or folder.definition.is_file()):
-        raise UserError(f"{folder.path}: this study has not been run yet; start it with: {target.command('run')}")
+        raise UserError(f"{folder.shown}: this study has not been run yet; start it with: {target.command('run')}")
     renew_plan(folder)
     with target.named():
         refuse_another_study(target.definition, _fingerprint_if_moved(target), folder)

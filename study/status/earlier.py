@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from study.layout import RunFolder
-from study.plan.document import read_plan
+from study.plan.device import recorded_device
+from study.plan.document import LAST_UNRECORDED_VERSION, read_plan
 from study.run_folder.ownership import trained_plan
 from study.schedule.progress import read_progress
 from trainables.config.identity import RESULTS_CHANGES, RESULTS_VERSION
@@ -36,26 +37,25 @@ def earlier_results(folder: RunFolder, fingerprint: str | None, device: Device |
         fingerprint: of the study's data as it is read now; None if unavailable.
         device: that the study asks for now; None if that is not the question.
     """
-    if trained_plan(folder) is None:
+    document = trained_plan(folder)
+    if document is None:
         return None
-    plan = read_plan(folder)
+    version, kind = int(document.get("results_version", LAST_UNRECORDED_VERSION)), recorded_device(document).kind
     why = []
-    if plan.results_version < RESULTS_VERSION:
-        since = "; ".join(RESULTS_CHANGES[version] for version in range(plan.results_version + 1, RESULTS_VERSION + 1))
-        why.append(
-            f"they are results of version {plan.results_version}, and this is version {RESULTS_VERSION} ({since})"
-        )
-    if fingerprint not in (None, plan.data_fingerprint):
+    if version < RESULTS_VERSION:
+        since = "; ".join(RESULTS_CHANGES[each] for each in range(version + 1, RESULTS_VERSION + 1))
+        why.append(f"they are results of version {version}, and this is version {RESULTS_VERSION} ({since})")
+    if fingerprint not in (None, document["data_fingerprint"]):
         why.append("the images or labels are not those they were trained on, or this version reads them differently")
-    if device not in (None, plan.device.kind):
-        why.append(f"they were planned for the device {plan.device.kind}, and the study now asks for {device}")
-    if not why:
+    if device not in (None, kind):
+        why.append(f"they were planned for the device {kind}, and the study now asks for {device}")
+    if not why and version <= RESULTS_VERSION:
         return None
-    trials = [trial for trial in read_progress(folder, plan).trials if trial.history is not None]
+    trials = [trial for trial in read_progress(folder, read_plan(folder)).trials if trial.history is not None]
     if not trials:
         return None
     ended = sum(trial.is_done for trial in trials)
-    return EarlierResults(ended, len(trials) - ended, plan.results_version, ", and ".join(why))
+    return EarlierResults(ended, len(trials) - ended, version, ", and ".join(why))
 
 
 def keep_aside(folder: RunFolder) -> None:

@@ -7,14 +7,14 @@ and every place that would show it reports this.
 from __future__ import annotations
 
 from study.definition.model import StudyDefinition
-from study.journal.history import TrialHistory
+from study.journal.history import MONITORING, TrialHistory
 from study.layout import RunFolder
 from study.plan.plan import StudyPlan, compile_plan
 from study.schedule.progress import RunProgress, TrialProgress
+from trainables.config.evaluation import AgreementConfig, EvaluationConfig
 from trainables.config.trial import TrialConfig
 
-_AGREEMENT = "update_agreement/"
-_VALIDATION = "validation/"
+_AGREEMENT, _VALIDATION = MONITORING
 
 
 def unmonitored(progress: RunProgress) -> tuple[TrialProgress, ...]:
@@ -57,19 +57,20 @@ def train_again(trials: tuple[TrialProgress, ...], folder: RunFolder) -> None:
 
 def _lacks(history: TrialHistory, wanted: TrialConfig) -> tuple[str, ...]:
     """Return the keys that were others when the trial was trained, and whose records are not there."""
-    then = TrialConfig.model_validate(history.planned["config"])
+    recorded = history.planned["config"]
     found = []
-    if then.agreement != wanted.agreement and wanted.agreement.every_epochs:
-        other_images = then.agreement.images != wanted.agreement.images
+    agreement = AgreementConfig.model_validate(recorded.get("agreement", {}))
+    if agreement != wanted.agreement and wanted.agreement.every_epochs:
+        other_images = agreement.images != wanted.agreement.images
         if other_images or not _recorded(history, _AGREEMENT, wanted.agreement.every_epochs):
             found.append("agreement")
     every = wanted.evaluation.validate_every
-    if then.evaluation.validate_every != every and not _recorded(history, _VALIDATION, every):
+    before = EvaluationConfig.model_validate(recorded.get("evaluation", {})).validate_every
+    if before != every and not _recorded(history, _VALIDATION, every):
         found.append("evaluation.validate_every")
     return tuple(found)
 
 
-def _recorded(history: TrialHistory, prefix: str, every: int) -> bool:
+def _recorded(history: TrialHistory, kind: str, every: int) -> bool:
     """Return whether every epoch that is due has a metric of this kind."""
-    due = [record for epoch, record in history.epochs.items() if epoch % every == 0]
-    return all(any(name.startswith(prefix) for name in record["metrics"]) for record in due)
+    return {epoch for epoch in history.epochs if epoch % every == 0} <= set(history.monitored.get(kind, ()))

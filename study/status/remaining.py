@@ -13,9 +13,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from study.definition.model import StudyDefinition
-from study.plan.plan import PlannedArm
-from study.schedule.design import ArmProgress
-from study.schedule.progress import RunProgress, TrialProgress, tune_total
+from study.schedule.progress import ArmState, RunProgress, TrialProgress, tune_total
 from study.status.timing import Speeds, speeds_of
 
 _SEEN, _GUESSED = 1.25, 4.0
@@ -56,7 +54,7 @@ class ArmWork:
 
 def work_left(progress: RunProgress, now: float | None = None) -> tuple[ArmWork, ...]:
     """Return what is expected to be left of every arm, at ``now`` (unix seconds) where times are asked for."""
-    return tuple(_arm_work(progress, arm, state, now) for arm, state in progress.arms)
+    return tuple(_arm_work(progress, state, now) for state in progress.states)
 
 
 def seconds_left(progress: RunProgress, workers: int, now: float) -> float | None:
@@ -64,6 +62,8 @@ def seconds_left(progress: RunProgress, workers: int, now: float) -> float | Non
 
     The first trial of every worker also loads libraries, so more trials than there are workers must have ended.
     """
+    if progress.to_propose:
+        return None  # of arms that are not known yet
     work = [left for left in work_left(progress, now) if left.stages]
     if not work:
         return 0.0
@@ -90,15 +90,20 @@ def makespan(arms: Sequence[Sequence[Sequence[float]]], workers: int) -> float:
         workers: jobs at once.
     """
     ahead = [_Ahead(stages) for stages in arms]
+    ready = [(-arm.left, index) for index, arm in enumerate(ahead) if arm.ready]
+    heapq.heapify(ready)
     now, running = 0.0, list[tuple[float, int]]()
     while True:
-        while len(running) < workers and (ready := [index for index, arm in enumerate(ahead) if arm.ready]):
-            index = max(ready, key=lambda index: ahead[index].left)
+        while len(running) < workers and ready:
+            _, index = heapq.heappop(ready)
             heapq.heappush(running, (now + ahead[index].take(), index))
+            if ahead[index].ready:
+                heapq.heappush(ready, (-ahead[index].left, index))
         if not running:
             return now
         now, index = heapq.heappop(running)
-        ahead[index].ended()
+        if ahead[index].ended():
+            heapq.heappush(ready, (-ahead[index].left, index))
 
 
 class _Ahead:
@@ -116,14 +121,19 @@ class _Ahead:
         self.left -= taken
         return taken
 
-    def ended(self) -> None:
+    def ended(self) -> bool:
+        """Take note that a job has ended; return whether the next stage begins now."""
         self._flying -= 1
-        if not (self.ready or self._flying) and self._stages:
+        begins = not (self.ready or self._flying) and bool(self._stages)
+        if begins:
             self.ready = self._stages.pop(0)
+        return begins
 
 
-def _arm_work(progress: RunProgress, arm: PlannedArm, state: ArmProgress, now: float | None) -> ArmWork:
-    definition, trials = progress.plan.definition, progress.trials_of(arm)
+def _arm_work(progress: RunProgress, arm: ArmState, now: float | None) -> ArmWork:
+    arm_id, definition, trials = arm.arm.arm.arm_id, progress.plan.definition, arm.trials
+    if arm.progress.done:
+        return ArmWork(arm_id, ())
     epochs, size = definition.optimization.epochs, definition.search.round_size
     tune = [trial for trial in trials if trial.trial.stage == "tune"]
     confirm = [trial for trial in trials if trial.trial.stage == "confirm"]
@@ -131,14 +141,14 @@ def _arm_work(progress: RunProgress, arm: PlannedArm, state: ArmProgress, now: f
     rounds = [
         [_begun(trial, now) for trial in tune if trial.trial.round == number and not trial.is_done] for number in drawn
     ]
-    total = tune_total(progress.plan, arm, state)
+    total = tune_total(progress.plan, arm.arm, arm.progress)
     rounds += [[Job(0)] * min(size, total - start) for start in range(len(tune), total, size)]
     stages = [stage for jobs in rounds for stage in _stages(definition, jobs)]
     if confirm:
         stages.append(_to(epochs, [_begun(trial, now) for trial in confirm if not trial.is_done]))
-    elif not state.failure:
+    elif not arm.progress.failure:
         stages.append((Job(epochs),) * len(definition.confirm.seeds))
-    return ArmWork(arm.arm.arm_id, tuple(stage for stage in stages if stage))
+    return ArmWork(arm_id, tuple(stage for stage in stages if stage))
 
 
 def _begun(trial: TrialProgress, now: float | None) -> Job:

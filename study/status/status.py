@@ -8,11 +8,11 @@ from study.html import html_table
 from study.journal.failures import signature
 from study.journal.history import WITHOUT_RESULT
 from study.plan.cost import concurrent_trials
-from study.plan.plan import PlannedArm
+from study.retention.space import RunSpace
 from study.run_folder.driver import Driver
-from study.schedule.design import ArmProgress
-from study.schedule.progress import RunProgress, TrialProgress, confirm_total, tune_total
+from study.schedule.progress import ArmState, RunProgress, TrialProgress, confirm_total, tune_total
 from study.status.remaining import seconds_left
+from study.status.sums import ArmSums, arm_sums
 
 QUIET_S = 60.0
 """A journal this quiet for this long is suspect, unless its epochs take longer."""
@@ -86,6 +86,8 @@ class StudyStatus:
     ``objective`` says what the arms' objectives are; ``interrupted`` are trials that were running when their driver
     ended; ``done_last_hour`` is a part of ``done``.
     ``notes``: what is to be known beside the numbers, such as trials of an older ``results_version``.
+    ``space``: what the run takes of its disk, and still needs.
+    ``to_propose``: trials of which a sampler has not chosen the arm yet; they are a part of ``total``.
     ``behind``: trials that ended and whose journals have lost records since; they are not done.
     """
 
@@ -101,6 +103,8 @@ class StudyStatus:
     seconds_left: float | None
     results_version: int
     notes: tuple[str, ...] = ()
+    space: RunSpace | None = None
+    to_propose: int = 0
 
     @property
     def done(self) -> int:
@@ -110,7 +114,7 @@ class StudyStatus:
     @property
     def total(self) -> int:
         """All trials, those not sampled yet included."""
-        return sum(arm.tune_total + arm.confirm_total for arm in self.arms)
+        return self.to_propose + sum(arm.tune_total + arm.confirm_total for arm in self.arms)
 
     @property
     def complete(self) -> bool:
@@ -152,23 +156,23 @@ def study_status(
         driver: nothing runs where it is gone.
         workers: trials at once; None takes as many as are running, and as would fit on this machine when none is.
     """
-    begun = tuple(_running(trial, now) for trial in progress.trials if trial.state == "running")
-    histories = [trial.history for trial in progress.trials if trial.history is not None]
-    ends = [trial.history.updated for trial in progress.trials if trial.history is not None and trial.is_done]
+    sums = [arm_sums(state) for state in progress.states]
+    begun = tuple(_running(trial, now) for arm in sums for trial in arm.running)
     running, interrupted = ((), begun) if driver == "gone" else (begun, ())
     definition = progress.plan.definition
     return StudyStatus(
         name=definition.name,
-        objective=f"validation {definition.selection.metric}".replace("_", " "),
-        arms=tuple(_arm(progress, arm, state, driver) for arm, state in progress.arms),
+        objective=definition.selection.in_words(),
+        arms=tuple(_arm(progress, state, arm, driver) for state, arm in zip(progress.states, sums, strict=True)),
         running=running,
         interrupted=interrupted,
-        failed=tuple(_failed(trial) for trial in progress.trials if trial.state in ("failed", *WITHOUT_RESULT)),
-        torn_lines=sum(history.torn for history in histories),
-        behind=sum(trial.has_ended and trial.is_behind for trial in progress.trials),
-        done_last_hour=sum(now - end <= _RECENT_S for end in ends),
+        failed=tuple(_failed(trial) for arm in sums for trial in arm.without_success),
+        torn_lines=sum(arm.torn for arm in sums),
+        behind=sum(arm.behind for arm in sums),
+        done_last_hour=sum(now - end <= _RECENT_S for arm in sums for end in arm.ended),
         seconds_left=seconds_left(progress, workers or _workers(progress, running), now),
         results_version=progress.plan.results_version,
+        to_propose=progress.to_propose,
     )
 
 
@@ -176,27 +180,22 @@ def _workers(progress: RunProgress, running: tuple[RunningTrial, ...]) -> int:
     return sum(not trial.stalled for trial in running) or concurrent_trials(progress.plan.definition)
 
 
-def _arm(progress: RunProgress, arm: PlannedArm, state: ArmProgress, driver: Driver) -> ArmStatus:
-    trials = progress.trials_of(arm)
-    tune = [trial for trial in trials if trial.trial.stage == "tune"]
-    confirm = [trial for trial in trials if trial.trial.stage == "confirm"]
-    states = [trial.state for trial in trials]
-    begun = states.count("running")
-    objectives = [t.objective for t in tune if t.state == "completed" and t.objective is not None]
+def _arm(progress: RunProgress, state: ArmState, sums: ArmSums, driver: Driver) -> ArmStatus:
+    begun = len(sums.running)
     return ArmStatus(
-        arm_id=arm.arm.arm_id,
-        name=arm.arm.name,
-        tune_done=sum(trial.is_done for trial in tune),
-        tune_total=tune_total(progress.plan, arm, state),
-        confirm_done=sum(trial.is_done for trial in confirm),
-        confirm_total=confirm_total(progress.plan, state),
-        pruned=states.count("pruned"),
+        arm_id=state.arm.arm.arm_id,
+        name=state.arm.arm.name,
+        tune_done=sums.tune_done,
+        tune_total=tune_total(progress.plan, state.arm, state.progress),
+        confirm_done=sums.confirm_done,
+        confirm_total=confirm_total(progress.plan, state.progress),
+        pruned=sums.pruned,
         running=0 if driver == "gone" else begun,
         interrupted=begun if driver == "gone" else 0,
-        paused=states.count("paused"),
-        failed=states.count("failed"),
-        objective=max(objectives, default=None),
-        problem=state.failure,
+        paused=sums.paused,
+        failed=sums.failed,
+        objective=sums.objective,
+        problem=state.progress.failure,
     )
 
 
@@ -205,7 +204,7 @@ def _running(progress: TrialProgress, now: float) -> RunningTrial:
     if history is None:
         raise AssertionError("a running trial has a journal")
     age = now - history.updated
-    longest = max((record["seconds"] for record in history.epochs.values()), default=None)
+    longest = max(history.epochs.values(), default=None)
     patience = _QUIET_BEFORE_FIRST_EPOCH_S if longest is None else max(QUIET_S, _EPOCHS_OF_PATIENCE * longest)
     return RunningTrial(
         trial_id=trial.trial_id,

@@ -12,7 +12,8 @@ from study.definition.validation import error_context
 from study.layout import dataset_cache
 from study.plan.checks import refuse_missing_device, refuse_untrainable_labels
 from study.plan.plan import StudyPlan
-from study.schedule.progress import RunProgress
+from study.schedule.progress import ArmState, RunProgress
+from study.status.sums import kept
 
 _ENDED = ("completed", "pruned", "paused")
 """States of trials that were started, trained and evaluated, if only as far as a rung."""
@@ -40,27 +41,42 @@ class Speeds:
 
 def speeds_of(progress: RunProgress) -> Speeds | None:
     """Return how long things take by the journals; None before an epoch and a trial have ended."""
-    epochs, beside = defaultdict[str, list[float]](list), defaultdict[str, list[float]](list)
-    for trial in progress.trials:
-        arm_id, history = trial.arm.arm.arm_id, trial.history
-        if history is None or history.failures:
-            continue
-        epochs[arm_id] += [float(record["seconds"]) for record in history.epochs.values()]
-        if trial.state in _ENDED and history.attempts:
-            beside[arm_id].append(max(0.0, history.busy_seconds - history.seconds) / history.attempts)
-    seen = {arm_id: values for arm_id, values in epochs.items() if len(values) >= _ENOUGH_EPOCHS}
+    times = {state.arm.arm.arm_id: _times(state) for state in progress.states}
+    seen = {arm_id: arm for arm_id, arm in times.items() if arm.epoch is not None}
+    beside = {arm_id: arm.beside for arm_id, arm in times.items() if arm.beside}
     if not (seen and beside):
         return None
     least = min(map(min, beside.values()))  # the first trial of a worker takes longer: it loads libraries
     return Speeds(
-        epoch=_of_all_arms(progress, {arm_id: fmean(values) for arm_id, values in seen.items()}),
-        beside={
-            arm.arm.arm_id: min(found) if len(found := beside[arm.arm.arm_id]) > 1 else least
-            for arm in progress.plan.arms
-        },
-        spread={arm_id: _spread(values) for arm_id, values in seen.items()},
+        epoch=_of_all_arms(progress, {arm_id: arm.epoch for arm_id, arm in seen.items() if arm.epoch is not None}),
+        beside={arm_id: min(arm.beside) if len(arm.beside) > 1 else least for arm_id, arm in times.items()},
+        spread={arm_id: arm.spread for arm_id, arm in seen.items()},
         ended=sum(map(len, beside.values())),
     )
+
+
+@dataclass(frozen=True)
+class _Times:
+    """Mean seconds and spread of an arm's epochs, None and 0 where too few were seen; what ended trials take beside."""
+
+    epoch: float | None
+    spread: float
+    beside: tuple[float, ...]
+
+
+@kept
+def _times(state: ArmState) -> _Times:
+    epochs, beside = list[float](), list[float]()
+    for trial in state.trials:
+        history = trial.history
+        if history is None or history.failures:
+            continue
+        epochs += history.epochs.values()
+        if trial.state in _ENDED and history.attempts:
+            beside.append(max(0.0, history.busy_seconds - history.seconds) / history.attempts)
+    if len(epochs) < _ENOUGH_EPOCHS:
+        return _Times(None, 0.0, tuple(beside))
+    return _Times(fmean(epochs), _spread(epochs), tuple(beside))
 
 
 def _spread(seconds: Sequence[float]) -> float:

@@ -1,4 +1,4 @@
-"""Live progress of a run: a few redrawn lines on a terminal, an occasional line elsewhere."""
+"""Live progress of a run: a few redrawn lines on a terminal, a line every few seconds elsewhere."""
 
 from __future__ import annotations
 
@@ -11,12 +11,18 @@ from typing import Self
 from rich.console import Console
 
 from study.schedule.workload import Workload
-from study.status.status import StudyStatus, study_status
+from study.status.status import RunningTrial, StudyStatus, study_status
 from study.terminal.display import duration, say
 from study.terminal.live_block import LiveDisplay, bar
 
 _LINES_BESIDE_TRIALS = 6
 """Terminal lines reserved for everything but the running trials."""
+
+_REST = 20
+"""How many times as long as the figures took to compute they stay: the driver of the run needs the same process."""
+
+_NAMED = 2
+"""Running trials that a single line names."""
 
 
 class LiveProgress:
@@ -61,18 +67,22 @@ class LiveProgress:
             self._show()  # leave the final figures on display
 
     def _loop(self) -> None:
-        self._show()
-        while not self._stop.wait(self._display.every_s):
+        while True:
+            begun = time.monotonic()
             self._show()
+            took = time.monotonic() - begun
+            if self._stop.wait(max(self._display.every_s, _REST * took)):
+                return
 
     def _show(self) -> None:
         workload = self._workload
         elapsed = time.monotonic() - self._started
         if workload is None:
-            self._display.show([f"starting workers, {duration(elapsed)} so far", self._hint], "")
+            starting = f"starting workers, {duration(elapsed)} so far"
+            self._display.show([starting, self._hint], starting)
             return
         status = study_status(workload.now(), time.time(), "alive", self._workers)
-        line = ", ".join([_counts(status), *_times(status, elapsed), *_best(status)])
+        line = "; ".join([", ".join([_counts(status), *_times(status, elapsed)]), *_at_work(status), *_best(status)])
         self._display.show([*live_lines(self._console, status, elapsed), self._hint], line)
 
 
@@ -81,14 +91,22 @@ def live_lines(console: Console, status: StudyStatus, elapsed: float) -> list[st
     width, height = console.size
     counts, most_trials = _counts(status), height - _LINES_BESIDE_TRIALS
     drawn = bar(console, status.done, status.total, width - len(counts) - 2)
-    running = [
-        f"{trial.arm} {trial.stage} {trial.index}: {trial.epoch} of {trial.epochs} epochs done"
-        for trial in status.running
-    ]
+    running = [f"{_name(trial)}: {trial.epoch} of {trial.epochs} epochs done" for trial in status.running]
     shown = running if len(running) <= most_trials else running[: max(0, most_trials - 1)]
     hidden = len(running) - len(shown)
     more = [f"{'and ' if shown else ''}{hidden} {'more ' if shown else ''}trials at work"] if hidden else []
     return [f"{drawn} {counts}".strip(), ", ".join(_times(status, elapsed)), *shown, *more, *_best(status)]
+
+
+def _name(trial: RunningTrial) -> str:
+    return f"{trial.arm} {trial.stage} {trial.index}"
+
+
+def _at_work(status: StudyStatus) -> list[str]:
+    """Name what runs in a part of a line."""
+    named = [f"{_name(trial)} ({trial.epoch} of {trial.epochs} epochs)" for trial in status.running[:_NAMED]]
+    hidden = len(status.running) - len(named)
+    return ["running: " + ", ".join([*named, *([f"{hidden} more"] if hidden else [])])] if named else []
 
 
 def _counts(status: StudyStatus) -> str:

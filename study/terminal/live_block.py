@@ -10,6 +10,7 @@ from __future__ import annotations
 import io
 import sys
 import threading
+import time
 from collections.abc import Callable, Sequence
 from functools import partial
 from types import TracebackType
@@ -22,7 +23,9 @@ from results.plain_text import visible
 from study.terminal.display import say, wrapped
 
 REFRESH_S = 1.0
-LINE_EVERY_S = 20.0
+LINE_EVERY_S = 5.0
+LINES_UNTIL_DOUBLED = 120
+"""The longer a command takes, the rarer its lines: at most so many until it has taken twice as long."""
 
 _ERASE_LINE, _NEXT, _ERASE_BELOW, _UP = "\r\x1b[K", "\r\n", "\x1b[J", "\x1b[{}A\r"
 _HIDE_CURSOR, _SHOW_CURSOR = "\x1b[?25l", "\x1b[?25h"
@@ -92,7 +95,7 @@ class LiveBlock:
 
 
 class LiveDisplay:
-    """Shows the progress of a command: redrawn lines on a terminal, occasional lines elsewhere.
+    """Shows the progress of a command: redrawn lines on a terminal, single lines elsewhere.
 
     Args:
         console: the console to print to.
@@ -100,14 +103,20 @@ class LiveDisplay:
 
     Attributes:
         redrawn: whether lines are redrawn, that is, whether the console is a terminal and ``line`` is None.
-        every_s: seconds to wait between calls of ``show``.
     """
 
     def __init__(self, console: Console, line: Callable[[str], None] | None = None) -> None:
         self._block = LiveBlock(console) if line is None and can_redraw(console) else None
         self._say = line or partial(say, console)
         self.redrawn = self._block is not None
-        self.every_s = REFRESH_S if self.redrawn or line else LINE_EVERY_S
+        self._one_place = self.redrawn or line is not None
+        self._begun = time.monotonic()
+
+    @property
+    def every_s(self) -> float:
+        """Seconds to wait until the next call of ``show``."""
+        taken = time.monotonic() - self._begun
+        return REFRESH_S if self._one_place else max(LINE_EVERY_S, taken / LINES_UNTIL_DOUBLED)
 
     def __enter__(self) -> Self:
         if self._block is not None:

@@ -6,15 +6,17 @@ Every value carries the time at which the journal recorded it, so mirroring the 
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from statistics import fmean
 from typing import Any
 
+from results.tables.metrics import HEADLINE_METRICS
 from study.journal.events import Event
-from study.journal.history import TrialHistory
+from study.journal.history import TrialHistory, planned_event
 from study.plan.columns import factor_columns, nuisance_columns
-from study.tracking.keys import bounded, key_of, metric_key
+from study.tracking.keys import bounded, metric_key
 
 LEDGER_COLUMNS = (
     "parameters",
@@ -28,7 +30,10 @@ LEDGER_COLUMNS = (
     "multiply_adds_per_image",
     "mask_bits",
 )
-"""Figures of the storage table's rows that are logged as metrics ``storage/<column>``."""
+"""Figures of the whole model that are logged as metrics ``storage/<column>``; those of its parts are in a table."""
+
+LOG_ADDED = "storage/log10_added_parameters"
+"""The decimal logarithm of one plus the added parameters: MLflow's scatter plot has no logarithmic axis."""
 
 _STATUS = {
     "waiting": "SCHEDULED",
@@ -58,53 +63,39 @@ class Point:
 
 @dataclass(frozen=True)
 class RunContent:
-    """What one MLflow run is to hold. ``end_ms`` is None while the run is not over."""
+    """What one MLflow run is to hold. ``end_ms`` is None while the run is not over; a ``status`` of None stays."""
 
     params: dict[str, str]
     points: tuple[Point, ...]
     tags: dict[str, str]
-    status: str
+    status: str | None
     end_ms: int | None
-
-
-def task_metric_key(row: Mapping[str, Any]) -> str:
-    """Return the metric name of one row of ``task_metrics``: ``split/task/metric/average``."""
-    return key_of(row["split"], row["task"], row["metric"], row["average"])
 
 
 def _milliseconds(event: Event) -> int:
     return round(float(event["time"]) * 1000)
 
 
-def ledger_points(storage: Iterable[Mapping[str, Any]], time_ms: int, *, components: bool) -> list[Point]:
-    """Return the ledger as metrics: the total row, and with ``components`` every other row under its own name."""
-    points = []
-    for row in storage:
-        if row["kind"] == "total" or components:
-            points += [
-                Point(ledger_key(row, column), float(row[column]), time_ms, 0)
-                for column in LEDGER_COLUMNS
-                if row.get(column) is not None
-            ]
-    return points
+def ledger_points(storage: Iterable[Mapping[str, Any]], time_ms: int) -> list[Point]:
+    """Return the ledger of the whole model as metrics."""
+    total = next((row for row in storage if row["kind"] == "total"), {})
+    figures = {f"storage/{column}": float(total[column]) for column in LEDGER_COLUMNS if total.get(column) is not None}
+    if total.get("added_parameters") is not None:
+        figures[LOG_ADDED] = math.log10(1 + total["added_parameters"])
+    return [Point(key, value, time_ms, 0) for key, value in figures.items()]
 
 
-def ledger_key(row: Mapping[str, Any], column: str) -> str:
-    """Return the metric name of one figure of a row of ``storage``."""
-    return f"storage/{column}" if row["kind"] == "total" else key_of("storage", row["kind"], row["component"], column)
-
-
-def factor_params(arm: Mapping[str, Any]) -> dict[str, str]:
-    """Return the factor levels of an arm, as the plan and the journals record it, as params."""
-    levels = {"arm": str(arm["name"]), **factor_columns(arm)}
+def factor_params(arm: Mapping[str, Any], label: str) -> dict[str, str]:
+    """Return the factor levels of an arm, as the plan and the journals record it, as params, with its short label."""
+    levels = {"arm": str(arm["name"]), "label": label, **factor_columns(arm)}
     return {name: bounded(level, _PARAM_LENGTH) for name, level in levels.items()}
 
 
-def trial_params(planned: Event) -> dict[str, str]:
+def trial_params(planned: Event, label: str) -> dict[str, str]:
     """Return the params of a trial: its factors, every nuisance value it ran with, stage and seeds."""
     config = planned["config"]
     return {
-        **factor_params(planned["arm"]),
+        **factor_params(planned["arm"], label),
         "stage": planned["stage"],
         "round": str(planned["round"]),
         "trial_index": str(planned["index"]),
@@ -117,6 +108,11 @@ def trial_params(planned: Event) -> dict[str, str]:
     }
 
 
+def is_shown(curve: str) -> bool:
+    """Whether a curve is logged as a metric: curves of single tasks and stages are in the table of curves alone."""
+    return curve.count("/") < 2
+
+
 def _event_points(event: Event) -> list[Point]:
     time_ms = _milliseconds(event)
     if event["event"] == "epoch":
@@ -124,7 +120,7 @@ def _event_points(event: Event) -> list[Point]:
         return [
             Point(metric_key(name), float(value), time_ms, event["epoch"])
             for name, value in values.items()
-            if value is not None
+            if value is not None and is_shown(name)
         ]
     points = []
     if event.get("objective") is not None:
@@ -139,32 +135,35 @@ def _event_points(event: Event) -> list[Point]:
 
 
 def _finished_points(event: Event, time_ms: int) -> list[Point]:
-    """The rows of ``task_metrics``, the chance level and number of queries of each, and means over the tasks.
+    """The headline metrics, each the mean over tasks, averaged over queries.
 
-    A value that is not finite stands as null in the journal, and has no point, nor has the mean over tasks.
+    A value that is not finite stands as null in the journal; then the mean over tasks has no point.
     """
-    step = event["epochs_run"]
-    points, over_tasks = [], dict[str, list[float]]()
+    over_tasks: dict[str, list[float]] = {}
     for row in event["task_metrics"]:
-        key = task_metric_key(row)
-        named = {key: row["value"], f"chance/{key}": row["chance"], f"queries/{key}": row["queries"]}
-        points += [Point(name, float(value), time_ms, step) for name, value in named.items() if value is not None]
-        over_tasks.setdefault(f"{row['split']}/mean/{row['metric']}/{row['average']}", []).append(row["value"])
-    points += [Point(key, fmean(values), time_ms, step) for key, values in over_tasks.items() if None not in values]
-    points.append(Point("epochs_run", float(step), time_ms, step))
-    points.append(Point("peak_memory_bytes", float(event["peak_memory_bytes"]), time_ms, step))
-    return points
+        if row["metric"] in HEADLINE_METRICS and row["average"] == "query":
+            over_tasks.setdefault(f"final/{row['split']}_{row['metric']}", []).append(row["value"])
+    means = {key: fmean(values) for key, values in over_tasks.items() if None not in values}
+    figures = {**means, "epochs_run": event["epochs_run"], "peak_memory_bytes": event["peak_memory_bytes"]}
+    return [Point(key, float(value), time_ms, event["epochs_run"]) for key, value in figures.items()]
 
 
 def trial_content(
-    history: TrialHistory, events: tuple[Event, ...], mirrored: int, storage: Iterable[Mapping[str, Any]]
+    history: TrialHistory, events: tuple[Event, ...], mirrored: int, of_arm: tuple[Iterable[Mapping[str, Any]], str]
 ) -> RunContent:
     """Return what the run of a trial still lacks when its first ``mirrored`` journal events are there already.
 
     An epoch that a resumed trial ran again is not repeated: its numbers are those of the first time.
+
+    Args:
+        history: of the trial.
+        events: of its journal.
+        mirrored: how many of them are there.
+        of_arm: the ledger and the label of its arm.
     """
+    storage, label = of_arm
     seen = {event["epoch"] for event in events[:mirrored] if event["event"] == "epoch"}
-    points = ledger_points(storage, _milliseconds(events[0]), components=False) if mirrored == 0 else []
+    points = ledger_points(storage, _milliseconds(events[0])) if mirrored == 0 else []
     for event in events[mirrored:]:
         if event["event"] == "epoch":
             if event["epoch"] in seen:
@@ -178,15 +177,20 @@ def trial_content(
         tags[f"modstudy.failure.{number}"] = f"{failure['kind']}: {' '.join(failure['message'].split())}"
     status = _STATUS[history.state]
     ended = status in ("FINISHED", "FAILED", "KILLED")
-    params = trial_params(history.planned) if mirrored == 0 else {}
+    params = trial_params(planned_event(events), label) if mirrored == 0 else {}
     tags = {name: bounded(text, TAG_LENGTH) for name, text in tags.items()}
     return RunContent(params, tuple(points), tags, status, round(history.updated * 1000) if ended else None)
 
 
 def summary_points(row: Mapping[str, Any], time_ms: int) -> list[Point]:
-    """Return the numeric columns of an arm's summary row as metrics ``summary/<column>``; the step counts the seeds."""
+    """Return the results of an arm as metrics ``summary/<column>``; the step counts the seeds."""
     return [
         Point(metric_key(f"summary/{name}"), float(value), time_ms, int(row["n_seeds"]))
         for name, value in row.items()
-        if isinstance(value, int | float) and not isinstance(value, bool) and value == value  # noqa: PLR0124 - not NaN
+        if is_result(name) and isinstance(value, int | float) and not isinstance(value, bool) and not math.isnan(value)
     ]
+
+
+def is_result(column: str) -> bool:
+    """Whether a column of the summary is logged: not the ledger again, nor the second kind of interval."""
+    return column not in LEDGER_COLUMNS and "_bootstrap_" not in column

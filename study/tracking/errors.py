@@ -28,6 +28,10 @@ class StoreUnreachableError(StoreError):
     """Nobody answers, or only that it cannot be done now; the same call may succeed later."""
 
 
+class BrokenOffError(StoreError):
+    """Somebody wants no more requests to be made; nothing is wrong."""
+
+
 class StoreRefusedError(StoreError):
     """The store answers and refuses; the same call will be refused again."""
 

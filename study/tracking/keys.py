@@ -1,4 +1,4 @@
-"""Names of tasks, stages and arms as MLflow takes them: one key for one name, readable, and never too long.
+"""Names of curves and columns as MLflow takes them: one key for one name, readable, and never too long.
 
 MLflow allows letters and digits of any script, ``_ - . : /`` and spaces in the key of a metric, at most 250 characters,
 and wants it to be a path that means no other path. Ordinary names stay as they are. In other names every byte that is
@@ -16,7 +16,6 @@ KEY_LENGTH = 250
 
 _PART_LENGTH = 100
 _PATHS = frozenset({".", ".."})
-_OURS = _PATHS | {"mean"}
 _PLAIN = re.compile(r"[\w\-. ]")
 _READ_AS_ESCAPE = re.compile(r":(?=[0-9A-F]{2}|[^\w\-. ]| \Z)")
 _UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
@@ -24,16 +23,8 @@ _UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
 
 def metric_key(name: str) -> str:
     """Return the key of a curve or column, whose slashes stay; other names have other keys."""
-    return _bounded_key("/".join(_part(part, _PATHS) for part in name.split("/")), name)
-
-
-def key_of(*parts: str) -> str:
-    """Return the key of parts such as split, task and metric; slashes in a part do not separate, ``mean`` is ours.
-
-    Only the parts between the first and the last may be names that a user chose.
-    """
-    first, *named, last = parts
-    return _bounded_key("/".join((first, *(_part(part, _OURS) for part in named), last)), "/".join(map(repr, parts)))
+    key = "/".join(map(_part, name.split("/")))
+    return key if len(key) <= KEY_LENGTH else f"{key[: KEY_LENGTH - 18]}::{_digest(name)}"
 
 
 def bounded(text: str, limit: int) -> str:
@@ -47,10 +38,10 @@ def bounded(text: str, limit: int) -> str:
     return stored if len(stored) <= limit else f"{stored[: limit - 19]}...{_digest(text)}"
 
 
-def _part(part: str, reserved: frozenset[str]) -> str:
+def _part(part: str) -> str:
     """Return one part of a path, escaped; the empty part is ``::``."""
     misread = {found.start() for found in _READ_AS_ESCAPE.finditer(part)}
-    misread |= {0} if part in reserved else set()
+    misread |= {0} if part in _PATHS else set()
     misread |= {end for end in (0, len(part) - 1) if part[end : end + 1] == " "}  # overlooked by people and databases
     escaped = "".join(
         character if (_PLAIN.match(character) or character == ":") and place not in misread else _escape(character)
@@ -63,10 +54,6 @@ def _part(part: str, reserved: frozenset[str]) -> str:
 
 def _escape(character: str) -> str:
     return "".join(f":{byte:02X}" for byte in character.encode("utf-8", "surrogatepass"))
-
-
-def _bounded_key(key: str, name: str) -> str:
-    return key if len(key) <= KEY_LENGTH else f"{key[: KEY_LENGTH - 18]}::{_digest(name)}"
 
 
 def _digest(name: str) -> str:

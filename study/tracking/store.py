@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import logging
 import os
+import threading
 import time
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -26,6 +28,7 @@ from study.definition.secrets import redact
 from study.definition.tracking_address import StoreAddress
 from study.tracking.errors import (
     FROM_THE_STORE,
+    BrokenOffError,
     RunGoneError,
     StoreConflictError,
     StoreError,
@@ -36,13 +39,13 @@ from study.tracking.opening import open_client
 
 Entity = Param | RunTag | Metric
 
-_KIND = {"mlflow.experimentKind": "custom_model_development"}
-"""Which of its pages MLflow shows; it would offer those for language models."""
+_KIND = ("mlflow.experimentKind", "custom_model_development")
+"""Which of its pages MLflow shows; it would offer those for language models. 3.17 asks the reader's browser instead."""
 
 _TIMES = 4
 """How often a call is made that meets the same one of another process."""
 
-_PER_REQUEST = {Param: 90, RunTag: 90, Metric: 900}  # a server takes at most 100, 100 and 1,000
+_PER_REQUEST = {Param: 90, RunTag: 90, Metric: 800}  # a server takes at most 100, 100 and 1,000, and 1,000 in all
 
 
 class Store:
@@ -50,6 +53,7 @@ class Store:
 
     Attributes:
         last_answer: ``time.monotonic()`` of the last sign of life of the store.
+        breaking_off: while it is set, no further request is made.
     """
 
     def __init__(self, address: StoreAddress) -> None:
@@ -57,15 +61,18 @@ class Store:
             logging.getLogger(noisy).setLevel(logging.CRITICAL)  # whatever they would say is raised as well
         self.address = address
         self.last_answer = time.monotonic()
+        self.breaking_off = threading.Event()
         self._client: MlflowClient | None = None
 
     def call(self, method: str, *arguments: Any, **named: Any) -> Any:
         """Call the method of this name of ``MlflowClient``.
 
         Raises:
-            StoreError: the store cannot be reached or refuses.
+            StoreError: the store cannot be reached or refuses, or no request may be made.
         """
         for attempt in range(1, _TIMES + 1):
+            if self.breaking_off.is_set():
+                raise BrokenOffError(f"MLflow at {self.address.shown}: broken off between two requests")
             try:
                 with self._explaining():
                     self._client = self._client or open_client(self.address)
@@ -105,7 +112,7 @@ class Store:
             artifacts = self.address.artifacts
             try:
                 location = None if artifacts is None else artifacts.as_uri()
-                return str(self.call("create_experiment", name, artifact_location=location, tags=_KIND))
+                return str(self.call("create_experiment", name, artifact_location=location, tags=dict([_KIND])))
             except StoreRefusedError:  # somebody else made it in between, or it is refused indeed
                 found = self.call("get_experiment_by_name", name)
                 if found is None:
@@ -116,6 +123,8 @@ class Store:
                 f" experiments restore --experiment-id {found.experiment_id}, with MLFLOW_TRACKING_URI set), or name"
                 " another one in the study file as tracking.experiment"
             )
+        if _KIND[0] not in found.tags:  # made by somebody else, or by an older version
+            self.call("set_experiment_tag", found.experiment_id, *_KIND)
         return str(found.experiment_id)
 
     def runs(self, experiment: str, condition: str, view: int = ViewType.ACTIVE_ONLY) -> Iterator[Run]:
@@ -129,18 +138,13 @@ class Store:
                 return
 
     def log(self, run_id: str, entities: list[Entity]) -> list[str]:
-        """Log params, tags and metrics; return what of it the store refuses, the rest being logged.
+        """Log params, tags and metrics, in this order; return what of it the store refuses, the rest being logged.
 
         Raises:
             RunGoneError: the run is deleted.
             StoreError: the store cannot be reached.
         """
-        refused = []
-        for kind, most in _PER_REQUEST.items():
-            chosen = [entity for entity in entities if isinstance(entity, kind)]
-            for start in range(0, len(chosen), most):
-                refused += self._log_or_halve(run_id, chosen[start : start + most])
-        return refused
+        return [what for part in _requests(entities) for what in self._log_or_halve(run_id, part)]
 
     def _log_or_halve(self, run_id: str, entities: list[Entity]) -> list[str]:
         named = {
@@ -174,3 +178,17 @@ class Store:
             raise
         except FROM_THE_STORE as error:
             raise explained(error, self.address) from None
+
+
+def _requests(entities: Iterable[Entity]) -> Iterator[list[Entity]]:
+    """Yield as many entities, in their order, as one request may carry."""
+    part: list[Entity] = []
+    room = Counter(_PER_REQUEST)
+    for entity in entities:
+        if not room[type(entity)]:
+            yield part
+            part, room = [], Counter(_PER_REQUEST)
+        part.append(entity)
+        room[type(entity)] -= 1
+    if part:
+        yield part

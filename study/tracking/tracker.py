@@ -8,7 +8,6 @@ addressed by explicit ids; the fluent active run is never used.
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, field
 from typing import Any
 
 from filelock import FileLock
@@ -17,23 +16,18 @@ from study.definition.secrets import without_secrets
 from study.definition.tracking_address import StoreAddress
 from study.layout import RunFolder
 from study.run_folder.plan_file import read_document
-from study.tracking.errors import StoreRefusedError
+from study.tracking.errors import BrokenOffError, StoreRefusedError
 from study.tracking.identity import identify
-from study.tracking.known import Known, recall
-from study.tracking.mirroring import Mirroring
+from study.tracking.mirror.changes import JournalChanges
+from study.tracking.mirror.known import Known, recall
+from study.tracking.mirror.mirroring import Mirroring
+from study.tracking.mirror.results import Stamps, result_stamps
+from study.tracking.mirror.writing import SyncReport
 from study.tracking.store import Store
 from trainables.foundation.files import write_text_atomically
 
-
-@dataclass
-class SyncReport:
-    """What one call of ``sync`` changed in an ``experiment`` (its id); ``notes`` say what the user should know."""
-
-    experiment: str
-    runs_created: int = 0
-    trials_updated: int = 0
-    points_logged: int = 0
-    notes: list[str] = field(default_factory=list)
+_NAMED = 3
+"""Trials whose ids are named; the others are only counted."""
 
 
 class Tracker:
@@ -48,16 +42,20 @@ class Tracker:
         self.store = Store(address)
         self._experiment = experiment
         self._known: Known | None = None
+        self._journals: JournalChanges | None = None  # also while a pass is made, or after one that failed
+        self._results: Stamps | None = None
+        self._plan: tuple[tuple[int, int], dict[str, Any]] | None = None
 
     def sync(self, folder: RunFolder) -> SyncReport:
         """Bring the store up to date with the journals and tables of ``folder``.
 
         What was found in the store is trusted from call to call until one fails; then it is looked at again, at once
-        where a run that was known has been deleted in between.
+        where a run that was known has been deleted in between. Trials that were over and mirrored are not looked at
+        again before ``look_at_all``.
 
         Raises:
-            StoreError: the store cannot be reached, or refuses more than single points or runs; nothing is lost and
-                the next call resumes where this one stopped.
+            StoreError: the store cannot be reached, refuses more than single points or runs, or the pass is broken off;
+                nothing is lost and the next call resumes where this one stopped.
             UserError: the folder holds no plan or a damaged one, or tables of a newer version.
         """
         with FileLock(folder.path / "sync.lock"):
@@ -68,20 +66,58 @@ class Tracker:
                 if known is None:
                     raise
                 return self._pass(folder, None)
+            except BrokenOffError:
+                self._known = known  # what is in it is there
+                raise
+
+    def look_at_all(self) -> None:
+        """Let the next call look at every trial; call it from the thread that calls ``sync``."""
+        if self._known is not None:
+            self._known.journals.look_at_all()
+
+    def unsent(self, folder: RunFolder) -> str:
+        """Return what of a run folder is not in the store yet, in words, without asking it; "" if all is.
+
+        May be called from any thread at any time. A trial that was mirrored in part counts.
+        """
+        journals = self._journals or JournalChanges(folder)
+        trials, results = journals.unsent(), result_stamps(folder)
+        shown = ", ".join(trials[:_NAMED]) + (", ..." if len(trials) > _NAMED else "")
+        parts = [f"{len(trials)} {'trial' if len(trials) == 1 else 'trials'} ({shown})"] if trials else []
+        parts += ["tables and report"] if results and results != self._results else []
+        return " and ".join(parts)
 
     def _pass(self, folder: RunFolder, known: Known | None) -> SyncReport:
-        plan, fresh = _read_plan(folder), known is None
+        plan, fresh = self._read_plan(folder), known is None
         if known is None:
-            known = Known(self.store.experiment(self._experiment), identify(folder))
+            known = Known(self.store.experiment(self._experiment), identify(folder), JournalChanges(folder))
             recall(self.store, known, folder, plan)
         report = SyncReport(known.experiment, notes=known.notes if fresh else [])
         mirroring = Mirroring(self.store, known, folder, plan, report)
-        mirroring.bring_up_to_date()
         if fresh:
-            mirroring.share_view()
-        _write_run_ids(folder, known)
+            mirroring.compare()
+            self._journals = known.journals
+        try:
+            mirroring.bring_up_to_date()
+            if fresh:
+                mirroring.share_views()
+        finally:
+            self._results = known.results
+            if fresh or report.runs_created:
+                _write_run_ids(folder, known)
         self._known = known
         return report
+
+    def _read_plan(self, folder: RunFolder) -> dict[str, Any]:
+        """Return the plan, read where it has changed."""
+        try:
+            found = folder.plan.stat()
+        except OSError:
+            return _read_plan(folder)  # which says what is wrong
+        stamp = found.st_size, found.st_mtime_ns
+        if self._plan is None or self._plan[0] != stamp:
+            self._plan = stamp, _read_plan(folder)
+        return self._plan[1]
 
 
 def _read_plan(folder: RunFolder) -> dict[str, Any]:
@@ -95,6 +131,8 @@ def _read_plan(folder: RunFolder) -> dict[str, Any]:
 
 def _write_run_ids(folder: RunFolder, known: Known) -> None:
     """Write which run belongs to the study, to each arm and to each trial, for the ``trials`` table."""
+    if "study" not in known.runs:
+        return
     ids: dict[str, Any] = {"study": known.runs["study"], "arms": {}, "trials": {}}
     for key, run_id in sorted(known.runs.items()):
         kind, _, name = key.partition(":")

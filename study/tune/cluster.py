@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import math
 import os
 import socket
 import threading
@@ -42,13 +41,24 @@ _THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS
 _OBJECT_STORE_BYTES = 100 * 1024 * 1024  # images are memory-mapped from disk; nothing large goes through Ray
 
 
-def _set_environment(*, local: bool) -> None:
+def set_environment(*, local: bool) -> None:
     """Set Ray's and Tune's variables in this process, unless the user has set them.
 
     Some are read when ``ray`` is imported, so it is imported after this, where it is used.
     """
-    for name, value in {**_ENVIRONMENT, **(_LOOPBACK_ONLY | _WITHOUT_NICENESS if local else {})}.items():
+    own = _LOOPBACK_ONLY | _WITHOUT_NICENESS if local else _token_is_shown()
+    for name, value in {**_ENVIRONMENT, **own}.items():
         os.environ.setdefault(name, value)
+
+
+def _token_is_shown() -> dict[str, str]:
+    """Return the variable that lets Ray show a cluster the token that this user's environment names, if it names one.
+
+    The file ``~/.ray/auth_token`` alone says nothing about a cluster: Ray writes it for a local instance too, and the
+    workers of a cluster without tokens end at once where the driver uses one.
+    """
+    named = any(os.environ.get(name) for name in ("RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH"))
+    return {"RAY_AUTH_MODE": "token"} if named else {}
 
 
 @contextmanager
@@ -65,7 +75,7 @@ def connected(address: str | None, threads: int) -> Iterator[None]:
     Raises:
         UserError: no cluster answers at the address, or Ray cannot be started here.
     """
-    _set_environment(local=address is None)
+    set_environment(local=address is None)
     import ray
 
     if ray.is_initialized():
@@ -120,24 +130,41 @@ def _quiet() -> None:
 def _join(address: str, options: dict[str, Any]) -> None:
     import ray
 
+    if address.startswith("ray://"):
+        raise UserError(
+            f"--address {address}: a run cannot drive a cluster through Ray's client, whose connection it would have to"
+            " outlive; submit it as a job (modstudy submit STUDY --address http://HEAD:8265), or run the command on a"
+            " node of the cluster with --address auto"
+        )
+    answers = False
     try:
-        _knock(address)
+        answers = _knock(address)
         ray.init(address=address, **options)
     except OSError as error:
-        raise UserError(f"--address {address}: no Ray cluster answers there ({_first_line(error)})") from error
+        if answers:
+            raise UserError(
+                f"--address {address}: this Ray cluster cannot be joined: {first_line(error)}; if it asks for a token,"
+                " set RAY_AUTH_MODE=token and RAY_AUTH_TOKEN"
+            ) from error
+        raise UserError(f"--address {address}: no Ray cluster answers there ({first_line(error)})") from error
     except Exception as error:  # Ray raises bare ones where a node does not answer in time (ray/_private/node.py)
-        raise UserError(f"--address {address}: this Ray cluster cannot be joined: {_first_line(error)}") from error
+        raise UserError(f"--address {address}: this Ray cluster cannot be joined: {first_line(error)}") from error
 
 
-def _knock(address: str) -> None:
+def _knock(address: str) -> bool:
     """Connect to the port of a cluster, since Ray takes four minutes to report that nothing listens there.
+
+    Returns:
+        Whether something does; False if that is not known.
 
     Raises:
         OSError: nothing does. Addresses that are no host and port are for Ray to understand.
     """
     host, _, port = address.rpartition(":")
-    if host and port.isdecimal() and "/" not in host:
-        socket.create_connection((host.strip("[]"), int(port)), timeout=_KNOCK_S).close()
+    if not host or not port.isdecimal() or "/" in host:
+        return False
+    socket.create_connection((host.strip("[]"), int(port)), timeout=_KNOCK_S).close()
+    return True
 
 
 def _start(options: dict[str, Any]) -> None:
@@ -187,10 +214,11 @@ def _short_folder() -> str:
 
 def _reason(error: Exception) -> str:
     found = system_error_behind(error)
-    return system_error_line(found) if found is not None else _first_line(error)
+    return system_error_line(found) if found is not None else first_line(error)
 
 
-def _first_line(error: Exception) -> str:
+def first_line(error: Exception) -> str:
+    """Return the first line of an error that says something."""
     return next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)
 
 
@@ -204,34 +232,3 @@ def gpus_of_cluster(address: str, threads: int) -> float:
         import ray
 
         return float(ray.cluster_resources().get("GPU", 0))  # type: ignore[no-untyped-call]
-
-
-def trials_at_once(cpus: float, gpus: float) -> int:
-    """Return how many trials with these resources fit into the nodes there are now.
-
-    Raises:
-        UserError: not a single one fits into any node.
-    """
-    import ray
-
-    alive = [node for node in ray.nodes() if node["Alive"]]  # type: ignore[no-untyped-call]
-    nodes = [node["Resources"] for node in alive]
-    fitting = sum(_fitting(resources, cpus, gpus) for resources in nodes)
-    if fitting == 0:
-        largest = max(node.get("CPU", 0) for node in nodes), max(node.get("GPU", 0) for node in nodes)
-        raise UserError(
-            f"resources: a trial needs cpus {cpus:g} and gpus {gpus:g}, but no node has as many"
-            f" (the largest has cpus {largest[0]:g}, gpus {largest[1]:g})"
-        )
-    return fitting
-
-
-def _fitting(resources: dict[str, float], cpus: float, gpus: float) -> int:
-    by_cpu, here = _times(resources.get("CPU", 0), cpus), resources.get("GPU", 0)
-    if gpus == 0:
-        return by_cpu
-    return min(by_cpu, int(here) * _times(1, gpus) if gpus < 1 else _times(here, gpus))  # no share spans two GPUs
-
-
-def _times(amount: float, part: float) -> int:
-    return math.floor(amount / part + 1e-9)  # 0.3 holds 0.1 three times, though not in binary fractions

@@ -10,7 +10,8 @@ import os
 import platform
 import socket
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from functools import cache
 from importlib.metadata import version
@@ -20,17 +21,20 @@ from typing import Any, Literal
 
 from filelock import FileLock, Timeout
 
-from results.tables.schema import INFEASIBLE
 from study.definition.secrets import redact
 from study.errors import system_error_line
 from study.journal.history import WITHOUT_RESULT, State, state_after_failure
 from study.journal.journal import JournalWriter
 from study.journal.state import TrialState, read_state
+from study.journal.verdict import Place, judged
 from study.layout import RunFolder, TrialFolder, dataset_cache
+from study.retention.removal import remove_weights
 from study.schedule.hang_watch import ended_when_hung
+from study.store.working_copy import open_copy, trial_at_hand
 from trainables.config.trial import TrialConfig
 from trainables.data import require_fingerprint
 from trainables.failures import DeviceOutOfMemoryError, DiskFullError, TrialFailure
+from trainables.foundation.checkpointing import CheckpointInterval, checkpointing
 from trainables.foundation.device_share import sharing_device
 from trainables.foundation.files import naming
 from trainables.outcome import EpochRecord, TrialOutcome, mean_over_tasks
@@ -66,6 +70,10 @@ class WorkOrder:
         alone: whether that is a whole one, since the trial has run out of memory on a part of it.
         slots: of a fused unit: the fields of the ``planned`` event of the trial in each slot, None where there is none;
             ``planned`` is the first of them. Empty for a single trial.
+        checkpoint_every: how often the trial writes its checkpoint.
+        keeps_weights: whether its weights stay once it has finished and its journal says so.
+        node: Ray's id of the node that executes the order; empty until then.
+        store: URL of the study, if it is in a store; ``folder`` is then of the driver alone.
     """
 
     folder: str
@@ -79,20 +87,35 @@ class WorkOrder:
     gpus: float = 0.0
     alone: bool = False
     slots: list[dict[str, Any] | None] = field(default_factory=list)
+    checkpoint_every: CheckpointInterval = field(default_factory=CheckpointInterval)
+    keeps_weights: bool = True
+    node: str = ""
+    store: str = ""
 
     @property
     def trial_id(self) -> str:
         """The trial's id."""
         return str(self.planned["trial_id"])
 
+    @property
+    def run_folder(self) -> RunFolder:
+        """The run folder, or this node's copy of it."""
+        if self.store:
+            return RunFolder(open_copy(self.store, "worker", dataset_cache()).path, self.store)
+        return RunFolder(Path(self.folder))
+
     def to_json(self) -> str:
         """Return the order as text."""
-        return json.dumps(asdict(self), separators=(",", ":"))
+        # not asdict(self), which would copy every configuration
+        fields = vars(self) | {"checkpoint_every": asdict(self.checkpoint_every)}
+        return json.dumps(fields, separators=(",", ":"))
 
     @classmethod
     def from_json(cls, text: str) -> WorkOrder:
         """Return the order that ``to_json`` wrote."""
-        return cls(**json.loads(text))
+        fields = json.loads(text)
+        fields["checkpoint_every"] = CheckpointInterval(**fields.get("checkpoint_every", {}))
+        return cls(**fields)
 
 
 def execute(order: WorkOrder) -> State:
@@ -105,11 +128,12 @@ def execute(order: WorkOrder) -> State:
         TrialFailedError: the trial failed (journalled), or another process holds it.
     """
     os.environ.update(order.environment)  # before anything of the trial touches a device
-    folder = RunFolder(Path(order.folder)).trial(order.trial_id)
+    folder = order.run_folder.trial(order.trial_id)
     folder.path.mkdir(parents=True, exist_ok=True)
     try:
         with (
             FileLock(folder.path / "trial.lock", timeout=LOCK_PATIENCE_S),
+            trial_at_hand(folder.path),
             JournalWriter(folder.journal) as journal,
         ):
             state = planned_state(order, folder, journal)
@@ -135,11 +159,10 @@ def planned_state(order: WorkOrder, folder: TrialFolder, journal: JournalWriter)
 
 def _attempt(order: WorkOrder, folder: TrialFolder, journal: JournalWriter, state: TrialState) -> State:
     report = Reporter(order, journal, state)
-    config = TrialConfig.model_validate(order.planned["config"])
+    config = ordered_config(order)
     try:
         require_fingerprint(config.data, config.data_seed, order.planned["data_fingerprint"], dataset_cache())
-        share = min(1.0, order.gpus) or 1.0  # without GPUs, trials share no device
-        with naming(folder.path), ended_when_hung(folder.hang, order.hang_after_s), sharing_device(share):
+        with naming(folder.path), ended_when_hung(folder.hang, order.hang_after_s), as_ordered(order):
             for until_epoch in (*rungs_to_tell_again(state, order.until_epoch), order.until_epoch):
                 outcome = load(order.runner)(
                     config,
@@ -153,7 +176,25 @@ def _attempt(order: WorkOrder, folder: TrialFolder, journal: JournalWriter, stat
         if end in WITHOUT_RESULT:
             return end
         raise TrialFailedError(f"trial {order.trial_id}: {failure_kind(error)}: {error}") from error
-    return journal_outcome(order, journal, outcome, state)
+    end = journal_outcome(order, journal, outcome, state)
+    if end == "completed" and not order.keeps_weights:
+        remove_weights(folder)
+    return end
+
+
+@contextmanager
+def as_ordered(order: WorkOrder) -> Iterator[None]:
+    """Let trials in the block take the share of a device, and write checkpoints as often, as the order says."""
+    share = min(1.0, order.gpus) or 1.0  # without GPUs, trials share no device
+    with sharing_device(share), checkpointing(order.checkpoint_every):
+        yield
+
+
+def ordered_config(order: WorkOrder) -> TrialConfig:
+    """Return the trial's configuration; at rungs it measures the objective alone, which is all that is used there."""
+    config = TrialConfig.model_validate(order.planned["config"])
+    evaluation = config.evaluation.model_copy(update={"rung_metric": order.metric})
+    return config.model_copy(update={"evaluation": evaluation})
 
 
 class Reporter:
@@ -168,6 +209,7 @@ class Reporter:
             from_epoch=state.history.epoch,
             host=socket.gethostname(),
             pid=os.getpid(),
+            node=order.node,
             versions=software_versions() | _computed_by(order),
         )
 
@@ -181,22 +223,20 @@ class Reporter:
 
 def journal_failure(order: WorkOrder, report: Reporter, error: Exception) -> State:
     """Journal the end of an attempt by an error; return the trial's state."""
-    failure = _failure(order, error)
+    earlier = report.state.history.failures
+    failure = judged(_failure(error), earlier, Place(socket.gethostname(), order.gpus, order.alone))
     end = state_after_failure(failure)
     if end not in WITHOUT_RESULT or end != report.state.history.state:  # one that only caught up has said it already
         report.journal.append("failed", **failure, epoch=report.done)
     return end
 
 
-def _failure(order: WorkOrder, error: Exception) -> dict[str, Any]:
-    """Return the fields of the ``failed`` event; running out of a GPU's memory also says whether it was shared."""
+def _failure(error: Exception) -> dict[str, Any]:
+    """Return the fields of the ``failed`` event before the verdict on the trial."""
     text = redact("".join(traceback.format_exception(error)))
-    failure: dict[str, Any] = {"kind": failure_kind(error), "message": redact(_message(error)), "traceback": text}
-    if order.gpus and isinstance(error, DeviceOutOfMemoryError):
-        share = f"{order.gpus:g} of a GPU" if order.gpus < 1 else "a whole GPU"
-        told = f"{INFEASIBLE}, alone on a GPU" if order.alone else f"with {share}, tried again alone"
-        failure |= {"message": f"{told}: {failure['message']}", "alone": order.alone}
-    return failure
+    device = isinstance(error, DeviceOutOfMemoryError)
+    told = system_error_line(error) if isinstance(error, DiskFullError) else str(error) or type(error).__name__
+    return {"kind": failure_kind(error), "message": redact(told), "traceback": text, "device": device}
 
 
 def rungs_to_tell_again(state: TrialState, until_epoch: int | None) -> list[int]:
@@ -234,10 +274,6 @@ def journal_outcome(order: WorkOrder, journal: JournalWriter, outcome: TrialOutc
 def failure_kind(error: Exception) -> FailureKind:
     """Return the kind that an error carries; an error without one is in the code, ours or the user's."""
     return error.kind if isinstance(error, TrialFailure) else "crashed"
-
-
-def _message(error: Exception) -> str:
-    return system_error_line(error) if isinstance(error, DiskFullError) else str(error) or type(error).__name__
 
 
 @cache

@@ -15,8 +15,10 @@ from filelock import FileLock, Timeout
 from study.journal.history import WITHOUT_RESULT, State
 from study.journal.journal import JournalWriter
 from study.journal.state import TrialState
-from study.layout import RunFolder, TrialFolder, dataset_cache
+from study.layout import TrialFolder, dataset_cache
+from study.retention.removal import remove_weights
 from study.schedule.hang_watch import ended_when_hung
+from study.store.working_copy import trial_at_hand
 from study.tune.execution import (
     LOCK_PATIENCE_S,
     RUN_TRIAL,
@@ -24,18 +26,18 @@ from study.tune.execution import (
     TrialFailedError,
     TrialRunner,
     WorkOrder,
+    as_ordered,
     execute,
     failure_kind,
     journal_failure,
     journal_outcome,
     load,
+    ordered_config,
     planned_state,
     rungs_to_tell_again,
 )
-from trainables.config.trial import TrialConfig
 from trainables.data import require_fingerprint
 from trainables.failures import DivergedError
-from trainables.foundation.device_share import sharing_device
 from trainables.foundation.files import naming
 from trainables.outcome import TrialOutcome
 
@@ -78,7 +80,7 @@ def _execute_fused(order: WorkOrder) -> State:
 
 def _seat(slot: int, order: WorkOrder, held: ExitStack) -> _Seat:
     """Take a trial's lock, in the order of ids so that two workers never wait for each other, and open its journal."""
-    folder = RunFolder(Path(order.folder)).trial(order.trial_id)
+    folder = order.run_folder.trial(order.trial_id)
     folder.path.mkdir(parents=True, exist_ok=True)
     try:
         held.enter_context(FileLock(folder.path / "trial.lock", timeout=LOCK_PATIENCE_S))
@@ -86,6 +88,7 @@ def _seat(slot: int, order: WorkOrder, held: ExitStack) -> _Seat:
         raise TrialFailedError(
             f"trial {order.trial_id}: another process has held it for {LOCK_PATIENCE_S:g} s"
         ) from None
+    held.enter_context(trial_at_hand(folder.path))
     journal = held.enter_context(JournalWriter(folder.journal))
     return _Seat(slot, order, folder, journal, planned_state(order, folder, journal))
 
@@ -95,16 +98,15 @@ def _attempt(order: WorkOrder, seats: Sequence[_Seat]) -> dict[int, State]:
     from trainables.fused.unit import Member
 
     reports = {seat.slot: Reporter(seat.order, seat.journal, seat.state) for seat in seats}
-    configs = {seat.slot: TrialConfig.model_validate(seat.order.planned["config"]) for seat in seats}
+    configs = {seat.slot: ordered_config(seat.order) for seat in seats}
     members: list[Member | None] = [None] * len(order.slots)
     for seat in seats:
         members[seat.slot] = Member(configs[seat.slot], reports[seat.slot], seat.folder.path)
-    config, first = configs[seats[0].slot], RunFolder(Path(order.folder)).trial(order.trial_id)
+    config, first = configs[seats[0].slot], order.run_folder.trial(order.trial_id)
     again = sorted({rung for seat in seats for rung in rungs_to_tell_again(seat.state, order.until_epoch)})
     try:
         require_fingerprint(config.data, config.data_seed, order.planned["data_fingerprint"], dataset_cache())
-        share = min(1.0, order.gpus) or 1.0  # without GPUs, units share no device
-        with naming(first.path), ended_when_hung(first.hang, order.hang_after_s), sharing_device(share):
+        with naming(first.path), ended_when_hung(first.hang, order.hang_after_s), as_ordered(order):
             for until_epoch in (*again, order.until_epoch):
                 results = _trainer(order.runner)(members, cache=dataset_cache(), until_epoch=until_epoch)
     except Exception as error:
@@ -117,6 +119,8 @@ def _attempt(order: WorkOrder, seats: Sequence[_Seat]) -> dict[int, State]:
         found = results[seat.slot]
         if isinstance(found, TrialOutcome):
             ends[seat.slot] = journal_outcome(seat.order, seat.journal, found, seat.state)
+            if ends[seat.slot] == "completed" and not order.keeps_weights:
+                remove_weights(seat.folder)
         elif found is not None:
             ends[seat.slot] = journal_failure(seat.order, reports[seat.slot], found)
     return ends

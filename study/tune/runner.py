@@ -11,7 +11,7 @@ import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from filelock import FileLock, Timeout
@@ -19,17 +19,19 @@ from filelock import FileLock, Timeout
 from study.errors import UserError, system_error_line
 from study.interruption import hearing_signals
 from study.journal.failures import one_line, signature
-from study.journal.state import read_states
+from study.journal.index import read_states
 from study.layout import RunFolder
 from study.plan.plan import StudyPlan
 from study.schedule.design import is_infeasible
 from study.schedule.dispatch import Dispatcher
 from study.schedule.units import Packing, WorkUnit
 from study.schedule.workload import Workload
-from study.tune.cluster import connected, trials_at_once
+from study.tune.cluster import connected
 from study.tune.execution import RUN_TRIAL, WorkOrder
+from study.tune.nodes import require_equal_versions, trials_at_once, wait_for_nodes
+from study.tune.orders import Orders
 from study.tune.packing import gpu_sharing
-from study.tune.ray_watch import watched
+from study.tune.ray_watch import disconnected, line_of, watched
 from trainables.failures import causes
 from trainables.foundation.files import naming
 
@@ -66,8 +68,8 @@ class RunSummary:
         arms_without_choice: arms of which no tune trial had a finite objective, by name.
         interrupted: whether Ctrl-C ended the run.
         stopped: arms whose first trials ended in equal failures, by failure.
-        infeasible: trials that do not fit the memory of a GPU, even alone on it.
-        infeasible_arms: those of ``arms_without_choice`` of whose tune trials none fits.
+        infeasible: trials that can never finish here: too large for their device, or failed equally on two nodes.
+        infeasible_arms: those of ``arms_without_choice`` of whose tune trials none can finish.
     """
 
     completed: int
@@ -118,19 +120,29 @@ def run_study(plan: StudyPlan, folder: RunFolder, options: RunOptions = RunOptio
         UserError: another process runs this study, no cluster answers, Ray cannot be started or ended in the midst of
             the run, or no node is large enough for a trial.
     """
-    folder = RunFolder(folder.path.resolve())
+    folder = replace(folder, path=folder.path.resolve())
     with run_lock(folder):
         dispatcher = Dispatcher(plan, folder, read_states(folder))
         interrupted = False
         if not dispatcher.exhausted:
             try:
                 with hearing_signals(), connected(options.address, plan.definition.resources.threads):
+                    if options.address is not None:
+                        _look_at_the_nodes(plan, options, dispatcher)
                     _tune_in_this_world(plan, folder, options, dispatcher)
             except KeyboardInterrupt:
                 interrupted = True
             finally:
+                disconnected()
                 shutil.rmtree(folder.ray, ignore_errors=True)
         return _summary(dispatcher, interrupted=interrupted)
+
+
+def _look_at_the_nodes(plan: StudyPlan, options: RunOptions, dispatcher: Dispatcher) -> None:
+    """Wait until a trial fits somewhere, and see that all nodes compute alike."""
+    resources = plan.definition.resources
+    wait_for_nodes(dispatcher.kinds_of_resources, resources.wait_for_nodes_s, options.notice)
+    require_equal_versions(options.notice, allowed=resources.allow_other_versions)
 
 
 @contextmanager
@@ -171,11 +183,8 @@ def _tune_in_this_world(plan: StudyPlan, folder: RunFolder, options: RunOptions,
             with _gpus_shared(plan, folder, options, dispatcher) as environment:
                 _tune(plan, folder, options, dispatcher, environment)
         except BaseException as error:  # whatever a Ray that is gone makes of it, an interruption of ours included
-            if server := watch.lost():
-                raise UserError(
-                    f"Ray's process {server} ended during the run: it was killed, or memory ran out;"
-                    " nothing is lost, and the same command resumes"
-                ) from error
+            if server := watch.lost_after_all():
+                raise UserError(line_of(server)) from error
             if isinstance(error, Exception):
                 _raise_what_is_the_users(error)
             raise
@@ -212,54 +221,48 @@ def _tune(
     """Let one Tuner run the dispatcher's units until it has no more."""
     from ray import tune
 
-    from study.tune.searcher import UnitSearcher
+    from study.tune.losses import LossesNoted
+    from study.tune.searcher import Ends, UnitSearcher
+    from study.tune.silence import ended_when_silent
     from study.tune.worker import Worker, reservation
 
-    definition, resources = plan.definition, plan.definition.resources
+    resources = plan.definition.resources
     fitting = max(trials_at_once(found.cpus, found.gpus) for found in dispatcher.kinds_of_resources)
     limit = options.max_concurrent or resources.max_concurrent
     # Waiting trials beyond the running ones let Tune keep a worker when its trial ends, instead of starting another.
     os.environ["TUNE_MAX_PENDING_TRIALS_PG"] = str(min(limit or fitting, fitting))
 
+    orders = Orders(plan, folder, options.runner, environment)
+
     def order(unit: WorkUnit) -> WorkOrder:
-        planned, selection = unit.trial.planned_event(definition.name), definition.selection
-        return WorkOrder(
-            str(folder.path),
-            planned,
-            unit.until_epoch,
-            selection.metric,
-            selection.average,
-            options.runner,
-            resources.hang_after_s,
-            environment,
-            dispatcher.resources(unit).gpus,
-            unit.alone,
-            [None if trial is None else trial.planned_event(definition.name) for trial in unit.slots],
-        )
+        return orders.of(unit, dispatcher.resources(unit).gpus)
 
     def changed() -> None:
         if options.listener is not None:
             options.listener(dispatcher.workload())
 
     changed()
+    losses = LossesNoted()
     logging.getLogger("ray.tune").setLevel(logging.CRITICAL)  # failures are in the journals
-    tuner = tune.Tuner(
-        tune.with_resources(Worker, reservation),
-        tune_config=tune.TuneConfig(
-            search_alg=UnitSearcher(dispatcher, order, limit, changed),
-            num_samples=-1,
-            reuse_actors=True,
-            trial_dirname_creator=lambda trial: str(trial.trial_id),
-        ),
-        run_config=tune.RunConfig(
-            name="tune",
-            storage_path=str(folder.ray),
-            verbose=0,
-            failure_config=tune.FailureConfig(max_failures=0),  # the dispatcher hands failed trials out again
-            checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),  # the trial has written its own
-        ),
-    )
-    tuner.fit()
+    with ended_when_silent(folder, resources.silence_s) as silence:
+        tuner = tune.Tuner(
+            tune.with_resources(Worker, reservation),
+            tune_config=tune.TuneConfig(
+                search_alg=UnitSearcher(dispatcher, order, limit, changed, Ends(losses, silence)),
+                scheduler=losses,
+                num_samples=-1,
+                reuse_actors=True,
+                trial_dirname_creator=lambda trial: str(trial.trial_id),
+            ),
+            run_config=tune.RunConfig(
+                name="tune",
+                storage_path=str(folder.ray),
+                verbose=0,
+                failure_config=tune.FailureConfig(max_failures=0),  # the dispatcher hands failed trials out again
+                checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),  # the trial has written its own
+            ),
+        )
+        tuner.fit()
 
 
 def _summary(dispatcher: Dispatcher, *, interrupted: bool) -> RunSummary:

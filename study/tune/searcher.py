@@ -3,14 +3,37 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 from ray.tune.search import Searcher
 
 from study.schedule.dispatch import Dispatcher
+from study.schedule.failures.lost_worker import Loss
 from study.schedule.units import WorkUnit
 from study.tune.execution import WorkOrder
+from study.tune.losses import LossesNoted
+from study.tune.silence import SilenceWatch
 from study.tune.worker import configuration
+
+
+@dataclass(frozen=True)
+class Ends:
+    """What is known of how workers ended: what Ray says, and whether they were ended for their silence."""
+
+    losses: LossesNoted
+    silence: SilenceWatch | None
+
+    def handed_out(self, tune_id: str, unit: WorkUnit) -> None:
+        """Take note of a unit."""
+        if self.silence is not None:
+            self.silence.handed_out(tune_id, unit)
+
+    def take(self, tune_id: str) -> Loss | None:
+        """Return how the worker of a Tune trial ended; None if it did not, or raised an error of its own."""
+        silenced = self.silence.take(tune_id) if self.silence is not None else None
+        loss = self.losses.take(tune_id)
+        return silenced if loss is not None and silenced is not None else loss
 
 
 class UnitSearcher(Searcher):
@@ -21,6 +44,7 @@ class UnitSearcher(Searcher):
         order: makes a unit's work order.
         max_concurrent: units in flight at most, those waiting for a free worker included; None lets Tune decide.
         changed: called after a unit was handed out and after one ended.
+        ends: know how workers ended that wrote nothing.
     """
 
     def __init__(
@@ -29,12 +53,14 @@ class UnitSearcher(Searcher):
         order: Callable[[WorkUnit], WorkOrder],
         max_concurrent: int | None,
         changed: Callable[[], None],
+        ends: Ends,
     ) -> None:
         super().__init__()
         self._dispatcher = dispatcher
         self._order = order
         self._max_concurrent = max_concurrent
         self._changed = changed
+        self._ends = ends
         self._units: dict[str, WorkUnit] = {}
 
     def suggest(self, trial_id: str) -> Any:
@@ -47,6 +73,7 @@ class UnitSearcher(Searcher):
         if unit is None:
             return None
         self._units[trial_id] = unit
+        self._ends.handed_out(trial_id, unit)
         self._changed()
         return configuration(self._order(unit), self._dispatcher.resources(unit))
 
@@ -57,7 +84,7 @@ class UnitSearcher(Searcher):
         error: bool = False,
     ) -> None:
         """Take note that a Tune trial has ended, well or not; what came of it stands in the journal."""
-        self._dispatcher.ended(self._units.pop(trial_id), crashed=error)
+        self._dispatcher.ended(self._units.pop(trial_id), crashed=error, loss=self._ends.take(trial_id))
         self._changed()
 
     def save(self, checkpoint_path: str) -> None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
+import ray
 from ray import tune
 from ray.tune import PlacementGroupFactory
 
@@ -43,4 +45,5 @@ class Worker(tune.Trainable):
 
     def step(self) -> dict[str, Any]:
         """Execute the order. The result travels in the trial's journal; Tune is told only that the step is over."""
-        return {"state": execute_unit(WorkOrder.from_json(self._order)), "done": True}
+        order = replace(WorkOrder.from_json(self._order), node=ray.get_runtime_context().get_node_id())
+        return {"state": execute_unit(order), "done": True}

@@ -23,7 +23,7 @@ CONFIG = TrialConfig.model_validate({"data": {"tasks": TASKS}})
 @pytest.mark.parametrize("arm", ARMS, ids=lambda arm: arm.name)
 def test_the_tables_have_a_column_for_all_that_is_recorded_of_an_arm(arm: Arm) -> None:
     assert factor_columns(arm.to_dict()).keys() == {column.name for column in FACTOR_COLUMNS}
-    assert factor_params(arm.to_dict()) == {"arm": arm.name, **factor_columns(arm.to_dict())}
+    assert factor_params(arm.to_dict(), "a") == {"arm": arm.name, "label": "a", **factor_columns(arm.to_dict())}
 
 
 def test_the_tables_have_a_column_of_its_type_for_every_nuisance_value() -> None:
@@ -53,6 +53,6 @@ def test_what_an_older_journal_lacks_was_at_its_released_level_in_every_table() 
 def test_mlflow_shows_what_the_tables_show() -> None:
     config = CONFIG.model_dump(mode="json")
     event = {"config": config, "arm": ARMS[-1].to_dict(), "stage": "tune", "round": 0, "index": 0}
-    params = trial_params(event | {"sampler_seed": 0, "data_fingerprint": "f"})
+    params = trial_params(event | {"sampler_seed": 0, "data_fingerprint": "f"}, "a")
     for name, value in (factor_columns(event["arm"]) | nuisance_columns(config)).items():
         assert params[name] == (value if isinstance(value, str) else repr(value))

@@ -17,7 +17,7 @@ from study.plan.plan import StudyPlan, compile_plan, plan_trial
 from trainables.config.trial import TrialConfig
 from trainables.data import Split
 from trainables.networks.modulation import FORMS
-from trainables.sampling.triplets import TripletStore
+from trainables.sampling.triplet_store import TripletStore
 from trainables.training.learner import Learner
 from trainables.training.runtime import trial_runtime
 

@@ -22,11 +22,11 @@ def test_every_generated_part_is_shown_somewhere(generator: ModuleType):
     assert [name for name in generator.BLOCKS if f"<!-- generated: {name} -->" not in text] == []
 
 
-@pytest.mark.parametrize("key", ["evaluation.splits", "compute.threads"])
+@pytest.mark.parametrize("key", ["evaluation.splits", "evaluation.rung_metric", "compute.threads"])
 def test_keys_set_by_the_study_are_refused_in_a_file(generator: ModuleType, key: str, tmp_path: Path):
     assert key in generator.SET_BY_THE_STUDY
     section, name = key.split(".")
-    value = {"splits": ["test"], "threads": 2}[name]
+    value = {"splits": ["test"], "rung_metric": "recall_at_1", "threads": 2}[name]
     study = {"name": "x", "data": {"tasks": ["Hat"]}, section: {name: value}}
     (tmp_path / "x.yaml").write_text(yaml.safe_dump(study), encoding="utf-8")
     with pytest.raises(UserError, match=key):

@@ -4,20 +4,24 @@ from __future__ import annotations
 
 import csv
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import click
 import numpy as np
 import pytest
 import typer
 import yaml
+from mlflow.tracking import MlflowClient
 from PIL import Image
 
+from study import Study
 from study.cli import app
 from study.definition.loading import load_study
 from study.definition.tracking_address import store_address
-from study.layout import RunFolder
+from study.layout import RunFolder, sqlite_uri
 from study.plan.plan import compile_plan
 from study.tracking.tracker import Tracker
 
@@ -54,12 +58,13 @@ def blocks(language: str, pages: list[Path] = PAGES) -> list[Block]:
     ]
 
 
-def run_page(name: str, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Run the Python blocks of a page one after the other, as a reader would, in a folder."""
+def run_page(name: str, home: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
+    """Run the Python blocks of a page one after the other, as a reader would, in a folder; return their names."""
     monkeypatch.chdir(home)
-    names: dict[str, object] = {}
+    names: dict[str, Any] = {}
     for block in blocks("python", [REPOSITORY / "docs" / name]):
         exec(compile(block.text, str(block), "exec"), names)  # noqa: S102 - the committed page is what is tested
+    return names
 
 
 def test_every_page_with_python_is_run_below():
@@ -68,8 +73,16 @@ def test_every_page_with_python_is_run_below():
         "mlflow.md",
         "networks.md",
         "own-data.md",
+        "packs.md",
         "python.md",
+        "queries.md",
+        "retrieval.md",
+        "statistics.md",
     }
+
+
+def test_seeds_are_planned_as_shown(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    assert run_page("statistics.md", tmp_path, monkeypatch)["seeds_needed"]  # the block asserts what the text says
 
 
 def test_tables_are_read_as_shown(tiny_run: RunFolder, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture):
@@ -80,8 +93,42 @@ def test_tables_are_read_as_shown(tiny_run: RunFolder, monkeypatch: pytest.Monke
     assert "added parameters over those without modulation | share" in printed
 
 
+def test_questions_are_answered_as_shown(
+    tiny_run: RunFolder, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+):
+    """Three ways to the same numbers: the summary table, DuckDB and Polars over the single trials."""
+    names = run_page("queries.md", tiny_run.path.parents[1], monkeypatch)
+    summary, again = names["ranked"].set_index("arm"), names["ranked_again"].set_index("arm")
+    for arm, row in again.iterrows():
+        assert row["mean"] == pytest.approx(summary.loc[arm, "triplet_accuracy_mean"])
+    gain = (names["paired"]["value"] - names["paired"]["value_shared"]).mean()
+    assert gain == pytest.approx(summary.loc["late", "delta_shared_mean"])
+    assert set(names["front"]["arm"]) <= set(summary.index)
+    assert names["spread"]["lowest"].min() <= names["spread"]["mean"].min()
+    assert set(names["everything"]["study"]) == {"tiny"}
+
+
+def test_packs_are_used_as_shown(
+    tiny_run: RunFolder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+):
+    Study(tiny_run.path).export(arm="late", out=tmp_path / "packs")
+    run_page("packs.md", tmp_path, monkeypatch)
+    first, last = capsys.readouterr().out.splitlines()
+    assert first.split()[0] == "0"  # the first image is most like itself
+    assert last == "('Glasses',)"
+    capsys.readouterr()
+    run_page("retrieval.md", tmp_path, monkeypatch)
+    added, *matches, facts = capsys.readouterr().out.splitlines()
+    assert added == "20 []"
+    assert [line.split()[0] for line in matches] == ["1", "2", "3"]
+    assert facts.startswith("20 ")
+
+
 @pytest.mark.xdist_group("ray")
-def test_python_runs_a_study_as_shown(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture):
+def test_python_runs_a_study_as_shown(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture, start_ray: Callable[[], None]
+):
+    start_ray()
     for index in range(60):
         place = tmp_path / "photos" / ("left", "right")[index % 2]
         place.mkdir(parents=True, exist_ok=True)
@@ -94,6 +141,22 @@ def test_mlflow_is_read_as_shown(tiny_run: RunFolder, monkeypatch: pytest.Monkey
     Tracker(store_address(tiny_run, None), "tiny").sync(tiny_run)
     run_page("mlflow.md", tiny_run.path.parents[1], monkeypatch)
     assert {line.split()[0] for line in capsys.readouterr().out.splitlines()} == {"shared", "separate", "late"}
+    client = MlflowClient(sqlite_uri(tiny_run.mlflow_store))
+    experiment = client.get_experiment_by_name("tiny").experiment_id
+    filters = (REPOSITORY / "docs/mlflow.md").read_text().partition("| to see | filter | sort by |")[2]
+    rows = re.findall(r"\| (`+) ?(.+?) ?\1 \| `(.+)` \|$", filters, re.MULTILINE)
+    found = {
+        condition: len(client.search_runs([experiment], condition, order_by=[f"metrics.`{order}` DESC"]))
+        for _, condition, order in rows
+    }
+    assert len(found) == 5
+    assert [
+        count > 0 for condition, count in found.items() if "failed" not in condition and "> 0.6" not in condition
+    ] == [
+        True,
+        True,
+        True,
+    ]
 
 
 @pytest.mark.parametrize("page", [page for page in PAGES if page.exists()], ids=lambda page: page.name)

@@ -11,12 +11,13 @@ import pytest
 from mlflow.entities import Run
 from mlflow.tracking import MlflowClient
 
+from results.tables.metrics import HEADLINE_METRICS
 from results.tables.schema import LEDGER, SCHEMAS
 from results.tables.store import read_table
 from study.commands.results import sync_run
 from study.commands.run import RunCommand, run
 from study.layout import RunFolder, sqlite_uri
-from study.tracking.content import ledger_key, task_metric_key
+from study.tracking.content import is_result, is_shown
 from study.tracking.keys import metric_key
 
 pytestmark = [pytest.mark.xdist_group("ray"), pytest.mark.slow, pytest.mark.timeout(600)]
@@ -44,7 +45,8 @@ confirm: {seeds: [1, 2]}
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory) -> RunFolder:
+def folder(tmp_path_factory, start_ray) -> RunFolder:
+    start_ray()
     place = tmp_path_factory.mktemp("mirrored")
     file = place / "study.yaml"
     file.write_text(STUDY)
@@ -67,6 +69,12 @@ def rows(folder: RunFolder, table: str) -> pd.DataFrame:
     frame = read_table(folder.tables, table)
     assert len(frame), f"{table} is empty, so nothing would be compared"
     return frame
+
+
+def table_of(client: MlflowClient, run: Run, file: str) -> list[dict[str, object]]:
+    """Return the rows of a table that is an artifact of a run."""
+    table = json.loads(Path(client.download_artifacts(run.info.run_id, file)).read_text())
+    return [dict(zip(table["columns"], row, strict=True)) for row in table["data"]]
 
 
 def test_trials(folder, client, runs):
@@ -98,30 +106,41 @@ def test_trials(folder, client, runs):
             assert sum(point.value for point in spent) == pytest.approx(row["seconds"])
 
 
-def test_task_metrics(folder, runs):
-    for row in rows(folder, "task_metrics").to_dict("records"):
-        metrics = runs[f"trial:{row['trial_id']}"].data.metrics
-        key = task_metric_key(row)
-        assert metrics[key] == row["value"]
-        assert metrics[f"chance/{key}"] == row["chance"]
-        assert metrics[f"queries/{key}"] == row["queries"]
+def test_task_metrics(folder, client, runs):
+    for trial_id, group in rows(folder, "task_metrics").groupby("trial_id"):
+        run = runs[f"trial:{trial_id}"]
+        shown = pd.DataFrame(table_of(client, run, "tasks.json"))
+        key = ["split", "task", "metric", "average"]
+        expected = group[[*key, "value", "chance", "queries"]].sort_values(key, ignore_index=True)
+        pd.testing.assert_frame_equal(shown.sort_values(key, ignore_index=True), expected, check_dtype=False)
+        over_tasks = group[group["average"] == "query"].groupby(["split", "metric"])["value"].mean()
+        for metric in HEADLINE_METRICS:
+            for split in group["split"].unique():
+                value = run.data.metrics[f"final/{split}_{metric}"]
+                assert value == pytest.approx(over_tasks[split, metric], rel=1e-12)
 
 
 def test_curves(folder, client, runs):
     frame = rows(folder, "curves").dropna(subset="value")
     assert frame["metric"].str.startswith("update_agreement/").any()
-    for (trial_id, metric), points in frame.groupby(["trial_id", "metric"]):
+    shown = frame[frame["metric"].map(is_shown)]
+    assert {"train/loss", "validation/triplet_accuracy"} <= set(shown["metric"])
+    for (trial_id, metric), points in shown.groupby(["trial_id", "metric"]):
         history = client.get_metric_history(runs[f"trial:{trial_id}"].info.run_id, metric_key(metric))
         expected = list(zip(points["epoch"], points["value"], strict=True))
         assert sorted((point.step, point.value) for point in history) == sorted(expected)
 
 
-def test_storage(folder, runs):
-    for row in rows(folder, "storage").to_dict("records"):
-        metrics = runs[f"arm:{row['arm_id']}"].data.metrics
-        for column in LEDGER:
-            name = column if isinstance(column, str) else column.name
-            assert metrics[ledger_key(row, name)] == row[name]
+def test_storage(folder, client, runs):
+    for arm_id, group in rows(folder, "storage").groupby("arm_id"):
+        run = runs[f"arm:{arm_id}"]
+        shown = {(row["kind"], row["component"]): row for row in table_of(client, run, "storage.json")}
+        assert len(shown) == len(group)
+        for row in group.to_dict("records"):
+            for column in (column.name for column in LEDGER):
+                assert shown[row["kind"], row["component"]][column] == row[column]
+                if row["kind"] == "total":
+                    assert run.data.metrics[f"storage/{column}"] == row[column]
 
 
 def test_failures(folder, runs):
@@ -140,7 +159,7 @@ def test_summary(folder, runs):
         numbers = {
             field.name: row[field.name]
             for field in SCHEMAS["summary"]
-            if isinstance(row[field.name], int | float) and not math.isnan(row[field.name])
+            if isinstance(row[field.name], int | float) and not math.isnan(row[field.name]) and is_result(field.name)
         }
         assert len(numbers) > 20
         for name, value in numbers.items():
@@ -152,6 +171,9 @@ def test_tables_and_report_are_artifacts_and_syncing_again_changes_nothing(folde
     assert {item.path for item in client.list_artifacts(study, "tables")} == {
         f"tables/{name}.parquet" for name in SCHEMAS
     }
+    for name in SCHEMAS:  # curves of single tasks and second intervals are in these alone
+        copy = Path(client.download_artifacts(study, f"tables/{name}.parquet"))
+        assert copy.read_bytes() == (folder.tables / f"{name}.parquet").read_bytes()
     assert "report/report.md" in {item.path for item in client.list_artifacts(study, "report")}
     before = {key: client.get_run(found.info.run_id).to_dictionary() for key, found in runs.items()}
     sync_run(Path(folder.path), folder.path.parent)

@@ -14,29 +14,15 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from benchmarks.chaos import SMALL
+from benchmarks.chaos_report import KEYS
 from results.tables.store import read_table
-from study.journal.state import read_states
+from study.journal.index import read_states
 from study.layout import RunFolder
 
 PATIENCE_S = 600  # to start Ray and import torch on a machine that is busy with other things
 
-STUDY = """
-name: faults
-data:
-  source: {kind: generated, train_images: 96, validation_images: 32, test_images: 32}
-  tasks: [Smiling, Glasses]
-  image_size: 48
-network: {width: 0.0625}
-batches: {batch_size: 16}
-optimization: {epochs: 4}
-evaluation: {triplets_per_task: 100}
-space:
-  blocks: [{placement: [none, late]}]
-  nuisance:
-    learning_rate: {low: 1e-3, high: 1e-2, log: true}
-search: {trials_per_arm: 4, round_size: 2, halving: {rungs: [2], keep: 0.5}}
-confirm: {seeds: [1, 2]}
-"""
+STUDY = f"name: faults\n{SMALL}"
 HOW_IT_WAS_DONE = ["seconds", "peak_memory_bytes", "attempts", "software", "mlflow_run_id"]
 Tables = dict[str, pd.DataFrame]
 
@@ -74,13 +60,9 @@ class Site:
 
     def tables(self, runs: str) -> Tables:
         found = {}
-        for name, key in {
-            "trials": ["trial_id"],
-            "task_metrics": ["trial_id", "split", "task", "metric", "average"],
-            "curves": ["trial_id", "epoch", "metric"],
-        }.items():
+        for name in ("trials", "task_metrics", "curves"):
             table = read_table(self.folder(runs).tables, name).drop(columns=HOW_IT_WAS_DONE, errors="ignore")
-            found[name] = table.sort_values(key).reset_index(drop=True)
+            found[name] = table.sort_values(KEYS[name]).reset_index(drop=True)
         return found
 
 

@@ -9,8 +9,8 @@ from collections import Counter
 import psutil
 import pytest
 
+from study.journal.index import read_states
 from study.journal.journal import read_journal
-from study.journal.state import read_states
 from study.layout import RunFolder
 
 pytestmark = [pytest.mark.xdist_group("ray"), pytest.mark.slow, pytest.mark.timeout(900)]

@@ -30,7 +30,7 @@ from study.packing.probe import Probe
 from study.packing.record import PackingRecord, ProbedArm
 from study.plan.device import PlannedDevice
 from study.plan.plan import compile_plan
-from study.tune.cluster import _set_environment
+from study.tune.cluster import set_environment
 from study.tune.runner import RunOptions, run_study
 
 settings = {
@@ -47,7 +47,7 @@ steps = tuple(Measurement(k, mps, "measured", rate, rate, 10**9) for (k, mps), r
 found = Probe("GPU", Limits(2, 80 * 10**9), steps, 2, 0.1)
 known = ProbedArm(arm.arm.arm_id, arm.arm.name, "GPU", shape_of(plan, arm), arm.arm.name, "node", 1.0, found)
 PackingRecord(folder).add(known)
-_set_environment(local=True)
+set_environment(local=True)
 ray.init("local", num_cpus=2, num_gpus=1, include_dashboard=False, log_to_driver=False)
 run_study(plan, folder, RunOptions(runner="orchestration_runners:train_slowly"))
 """

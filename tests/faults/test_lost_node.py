@@ -50,4 +50,4 @@ def test_a_study_whose_node_is_lost_goes_on_elsewhere_to_the_same_tables(
     assert driver.returncode == 0, output
     assert_same(site.tables("lost-node"), undisturbed)
     failures = read_table(site.folder("lost-node").tables, "failures")
-    assert list(failures["kind"]) == ["crashed"]
+    assert list(failures["kind"]) == ["lost"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -88,8 +89,12 @@ def _trial(arm: MadeArm, stage: str, index: int, train_seed: int, objective: flo
         "grouping": "network_per_task" if arm.networks > 1 else "per_task",
         "grouping_level": "network" if arm.networks > 1 else "modulation",
         "balancing": "equal",
+        "budget": "steps",
         "embedding_l2": 0.0,
         "mask_l1": 0.0,
+        "score_steps": 10.0,
+        "rate_factor": 1.0,
+        "gradnorm_alpha": 1.5,
         "stage": stage,
         "round": 0,
         "trial_index": index,
@@ -101,6 +106,7 @@ def _trial(arm: MadeArm, stage: str, index: int, train_seed: int, objective: flo
         "data_seed": 0,
         "train_seed": train_seed,
         "sampler_seed": 0,
+        "repeatable": "yes",
         "epochs_planned": 5,
         "epochs_run": 5,
         "seconds": 12.5,
@@ -108,6 +114,7 @@ def _trial(arm: MadeArm, stage: str, index: int, train_seed: int, objective: flo
         "objective": objective,
         "objective_metric": "validation/mean/triplet_accuracy/query",
         "added_parameters": arm.added,
+        "training_cost": float(arm.networks),
         "parameters": BASE_PARAMETERS + arm.added,
         "mlflow_run_id": None,
         "data_fingerprint": "0123456789abcdef",
@@ -198,3 +205,14 @@ def make_study(arms: tuple[MadeArm, ...] = ARMS, seeds: tuple[int, ...] = (1, 2,
 @pytest.fixture
 def study() -> MadeStudy:
     return make_study()
+
+
+@pytest.fixture(scope="session", name="make_study")
+def _study_maker() -> Callable[..., MadeStudy]:
+    """Makes up a study of other arms or seeds."""
+    return make_study
+
+
+@pytest.fixture(scope="session")
+def made_arm() -> type[MadeArm]:
+    return MadeArm

@@ -12,9 +12,12 @@ from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
 from results.plain_text import visible
+from results.report.figures import FIGURES
 from results.report.markdown import bullets, code_block, escape, table
-from results.report.report import Origin, write_report
-from results.tables.store import read_table, write_tables
+from results.report.opening import Origin
+from results.report.report import write_report
+from results.tables.store import read_table
+from results.tables.writing import write_tables
 
 TASK_NAMES = [
     "price=$$",
@@ -80,13 +83,18 @@ def test_a_report_shows_names_as_they_are_and_the_tables_keep_them(tmp_path: Pat
         tmp_path / "tables", {name: getattr(made, name) for name in ("trials", "task_metrics", "storage", "failures")}
     )
     files = write_report(tmp_path / "tables", tmp_path / "report", Origin("*What* <b>pays</b>?\n\n---"))
-    text = files.report.read_text(encoding="utf-8")
-    assert all(line.isprintable() for line in text.split("\n"))
-    tokens = MarkdownIt("gfm-like", {"linkify": False}).parse(text)
-    children = [child for token in tokens for child in token.children or ()]
-    assert {child.type for child in children} <= {"text", "em_open", "em_close", "strong_open", "strong_close", "image"}
-    assert {child.attrs["src"] for child in children if child.type == "image"} == {"tradeoff.png", "tasks.png"}
-    assert not [token for token in tokens if token.type in ("html_block", "hr", "lheading")]
+    texts = [path.read_text(encoding="utf-8") for path in (files.report, files.details)]
+    for text in texts:
+        assert all(line.isprintable() for line in text.split("\n"))
+        tokens = MarkdownIt("gfm-like", {"linkify": False}).parse(text)
+        children = [child for token in tokens for child in token.children or ()]
+        own = {"em_open", "em_close", "strong_open", "strong_close", "image", "link_open", "link_close"}
+        assert {child.type for child in children} <= {"text", *own}
+        images = {child.attrs["src"] for child in children if child.type == "image"}
+        assert {"tradeoff.png", "tasks.png"} <= images <= {f"{name}.png" for name in FIGURES}
+        links = {child.attrs["href"] for child in children if child.type == "link_open"}
+        assert links == {"report.md" if text is texts[1] else "details.md"}
+        assert not [token for token in tokens if token.type in ("html_block", "hr", "lheading")]
     seen = "\n".join(token.content for token in tokens if token.type == "inline" for token in token.children or ())
     for name in TASK_NAMES:
         assert shown(name) in seen

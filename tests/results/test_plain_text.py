@@ -15,8 +15,10 @@ from matplotlib.text import Text
 
 from results.analysis.tradeoff import pareto_front
 from results.figures.affinity import TaskMatrix, affinity_figure
+from results.figures.canvas import Caption, save_figure
 from results.figures.drawing import figure_names, figure_text
-from results.figures.tradeoff import Caption, save_figure, task_figure, tradeoff_figure
+from results.figures.tasks import task_figure
+from results.figures.tradeoff import tradeoff_figure
 from results.plain_text import short_names, shortened, visible
 
 HOSTILE = [

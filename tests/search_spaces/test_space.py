@@ -232,6 +232,7 @@ def test_an_arm_survives_pickling_and_is_plain_for_the_journal():
         "initialization": {"name": "disjoint(0)-frozen", "kind": "disjoint", "trainable": False, "off": 0.0},
         "grouping": {"name": "per_task", "level": "modulation", "groups": [["smile"], ["bald"], ["hat"]]},
         "balancing": "equal",
+        "budget": "steps",
     }
 
 

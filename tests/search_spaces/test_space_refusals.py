@@ -50,7 +50,10 @@ read_space = TypeAdapter(Space).validate_python
             {"blocks": [{}], "fixed": {"batch_size": -(10**400)}},
             r"^space.fixed.batch_size: must be at least 3, got -1000",
         ),
-        (7, r"^space: expected a name or a mapping with the keys catalog, blocks, nuisance, fixed, got 7$"),
+        (
+            7,
+            r"^space: expected a name or a mapping with the keys catalog, blocks, .*, budget, tune_own, got 7$",
+        ),
     ],
 )
 def test_what_is_refused(value, message, problem_of):

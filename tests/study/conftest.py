@@ -14,8 +14,9 @@ import yaml
 
 from study.definition.loading import dump_study, load_study
 from study.definition.model import StudyDefinition
-from study.journal.journal import JournalWriter
-from study.journal.state import read_states
+from study.journal.history import epoch_records, planned_event
+from study.journal.index import read_states
+from study.journal.journal import JournalWriter, read_journal
 from study.layout import RunFolder
 from study.plan.document import write_plan
 from study.plan.plan import PlannedTrial, StudyPlan, compile_plan
@@ -23,7 +24,7 @@ from study.schedule.dispatch import Dispatcher
 from study.schedule.drawing import DrawnRounds
 from study.schedule.progress import progress_of
 from study.schedule.units import WorkUnit
-from study.tune.execution import TrialFailedError, WorkOrder
+from study.tune.execution import RUN_TRIAL, TrialFailedError, WorkOrder
 from study.tune.fused_execution import execute_unit
 
 
@@ -167,7 +168,7 @@ class Simulation:
         self.dispatcher = Dispatcher(plan, folder, read_states(folder))
 
     def order(self, unit: WorkUnit) -> WorkOrder:
-        event = unit.trial.planned_event(self.plan.definition.name)
+        event = unit.trial.planned_event(self.plan.definition.name, self.plan.definition.confirm.seeds)
         order = WorkOrder(str(self.folder.path), event, unit.until_epoch, "triplet_accuracy", "query", self.runner)
         slots = [trial and trial.planned_event(self.plan.definition.name) for trial in unit.slots]
         return replace(order, gpus=self.dispatcher.resources(unit).gpus, alone=unit.alone, slots=slots)
@@ -200,10 +201,10 @@ class Simulation:
     def results_of(folder: RunFolder) -> dict[str, Any]:
         found = {}
         for trial_id, state in read_states(folder).items():
-            history = state.history
-            planned = {key: value for key, value in history.planned.items() if key != "time"}
-            metrics = {epoch: record["metrics"] for epoch, record in history.epochs.items()}
-            rows = history.finished["task_metrics"] if history.finished else None
+            history, events = state.history, read_journal(folder.trial(trial_id).journal).events
+            planned = {key: value for key, value in planned_event(events).items() if key != "time"}
+            metrics = {epoch: record["metrics"] for epoch, record in epoch_records(events).items()}
+            rows = next((event["task_metrics"] for event in events if event["event"] == "finished"), None)
             found[trial_id] = (planned, history.state, history.epoch, history.objective, metrics, rows)
         return found
 
@@ -216,3 +217,20 @@ def simulate(tmp_path: Path, runners_on_path: None) -> Callable[..., Simulation]
         return Simulation(plan, RunFolder(tmp_path / name), **options)
 
     return open_simulation
+
+
+@pytest.fixture(scope="session")
+def train_study(tiny_study: Any, tmp_path_factory: pytest.TempPathFactory) -> Callable[..., RunFolder]:
+    """Return a way to train the trials of a tiny study with other keys, in this process and without Ray."""
+
+    def train(name: str, **sections: Any) -> RunFolder:
+        home = tmp_path_factory.mktemp(name)
+        (home / "study.yaml").write_text(yaml.safe_dump(tiny_study(name=name, **sections)))
+        plan = compile_plan(load_study(home / "study.yaml"))
+        folder = RunFolder(home / "runs" / name)
+        write_plan(plan, folder)
+        folder.definition.write_text(dump_study(plan.definition))
+        Simulation(plan, folder, runner=RUN_TRIAL).run(workers=1, seed=0)
+        return folder
+
+    return train

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from PIL import Image
 from typer.testing import CliRunner, Result
 
@@ -16,7 +17,8 @@ from results.tables.store import read_table
 from study.cli import app, note_untested_system
 from study.definition.loading import load_study
 from study.layout import RunFolder
-from study.plan.plan import StudyPlan
+from study.plan.document import write_plan
+from study.plan.plan import StudyPlan, compile_plan
 
 
 def modstudy(*arguments: object) -> Result:
@@ -40,13 +42,15 @@ def test_help_is_quick_and_imports_nothing_heavy(tmp_path: Path) -> None:
     result = shell("--help", folder=tmp_path)
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     assert after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime < 3  # of work, however busy others are
-    for command in ("plan", "run", "status", "collect", "sync", "report", "data", "new", "affinity"):
+    for command in ("plan", "run", "status", "collect", "sync", "report", "storage", "data", "new", "affinity"):
         assert command in result.stdout
     code = "import sys, study.cli; print(sorted({'torch', 'ray', 'mlflow', 'pandas', 'optuna'} & set(sys.modules)))"
     assert subprocess.check_output([sys.executable, "-c", code], text=True).strip() == "[]"  # noqa: S603
 
 
-@pytest.mark.parametrize("command", ["plan", "run", "status", "collect", "sync", "report", "data", "new", "affinity"])
+@pytest.mark.parametrize(
+    "command", ["plan", "run", "status", "collect", "sync", "report", "storage", "data", "new", "affinity"]
+)
 def test_every_command_has_help_and_an_example(command: str) -> None:
     result = modstudy(command, "--help")
     assert result.exit_code == 0
@@ -73,13 +77,31 @@ def test_the_plan_as_json(study_file: Path, tmp_path: Path, plan: StudyPlan) -> 
     assert document["arms"][2]["storage"][-1]["added_parameters"] == plan.arms[2].storage.added_parameters
 
 
+def test_the_plan_names_what_is_over_the_budget(study_file: Path, tmp_path: Path) -> None:
+    document = yaml.safe_load(study_file.read_text())
+    document["space"]["budget"] = {"added_parameters": 200}
+    study_file.write_text(yaml.safe_dump(document))
+    result = modstudy("plan", study_file, "--runs-dir", tmp_path)
+    assert "trials: 2 arms x" in result.output
+    assert "not trained, over space.budget: separate (added_parameters 5,540 > 200)" in result.output
+    document = json.loads(modstudy("plan", study_file, "--json", "--runs-dir", tmp_path).output)
+    (left,) = document["over_budget"]
+    assert (left["name"], left["exceeded"]) == ("separate", ["added_parameters 5,540 > 200"])
+    assert left["excess"] == pytest.approx((5540 - 200) / 200)
+    write_plan(compile_plan(load_study(study_file)), RunFolder(tmp_path / "tiny"))
+    status = modstudy("status", study_file, "--runs-dir", tmp_path).output
+    assert "not trained, over space.budget: separate (added_parameters 5,540 > 200)" in status
+
+
 def test_the_plan_of_a_run_uses_its_times(played: RunFolder) -> None:
     document = json.loads(modstudy("plan", played.path, "--json").output)
     assert (document["trials_done"], document["source"]) == (15, "finished trials")
     assert document["wall_seconds"] > 0
 
 
-@pytest.mark.parametrize("command", ["plan", "run", "status", "collect", "sync", "report", "data", "affinity"])
+@pytest.mark.parametrize(
+    "command", ["plan", "run", "status", "collect", "sync", "report", "storage", "data", "affinity"]
+)
 def test_a_broken_study_file_ends_every_command_with_one_line(command: str, tmp_path: Path) -> None:
     path = tmp_path / "study.yaml"
     path.write_text("name: x\ndata: {source: {kind: generated}, tasks: [Hat]}\nlos: {}\n")
@@ -97,7 +119,7 @@ def test_an_unknown_task_is_refused_with_file_and_key(command: str, study_file: 
     assert result.stderr == f"error: {study_file}: {expected}\n"
 
 
-@pytest.mark.parametrize("command", ["status", "collect", "sync", "report"])
+@pytest.mark.parametrize("command", ["status", "collect", "sync", "report", "storage"])
 def test_a_study_that_was_not_run(command: str, study_file: Path, tmp_path: Path) -> None:
     result = modstudy(command, study_file, "--runs-dir", tmp_path)
     assert result.exit_code == 2
@@ -123,9 +145,14 @@ def test_status_in_words(played: RunFolder) -> None:
     assert "go on with" not in result.output
 
 
-def test_collect_says_what_it_wrote(played: RunFolder) -> None:
+def test_collect_says_what_it_wrote_and_reads_no_curves_for_it(
+    played: RunFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("study.collect.collect.read_table", None)
     result = modstudy("collect", played.path)
     assert result.exit_code == 0, result.output
+    assert len(read_table(played.tables, "curves")) == 60
+    assert "curves 60" in " ".join(result.output.split())
     assert len(read_table(played.tables, "trials")) == 15
     assert str(played.tables) in result.output
 
@@ -198,8 +225,8 @@ def test_data_check_finds_the_kind_of_a_folder(tmp_path: Path, monkeypatch: Any)
     assert "holds data of no known kind; kinds: generated, parquet" in nothing.stderr
 
 
+@pytest.mark.long
 @pytest.mark.xdist_group("ray")
-@pytest.mark.slow
 def test_a_study_from_file_to_report_and_again(study_file: Path, tmp_path: Path) -> None:
     text = study_file.read_text().replace("trials_per_arm: 3", "trials_per_arm: 1").replace("[per_task, ", "[")
     study_file.write_text(text)
@@ -208,6 +235,10 @@ def test_a_study_from_file_to_report_and_again(study_file: Path, tmp_path: Path)
     assert "study tiny: 2 arms, 6 trials: 0 done already, 0 to be continued" in first.stdout
     folder = RunFolder(tmp_path / "runs" / "tiny")
     assert f"report: {folder.report / 'report.md'}" in first.stdout
+    page = (folder.report / "report.html").read_text(encoding="utf-8")
+    assert page.count('<img src="data:image/jpeg;base64,') > 8  # generated images may be shown
+    assert "modstudy run tiny.yaml" in page
+    assert '"modulation":{"tasks":["Smiling","Glasses"]' in page
     trials = read_table(folder.tables, "trials")
     assert set(trials["state"]) == {"completed"}
     assert trials["mlflow_run_id"].notna().all()

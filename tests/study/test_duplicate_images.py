@@ -12,6 +12,7 @@ import pytest
 from PIL import Image, PngImagePlugin
 from typer.testing import CliRunner, Result
 
+from results.analysis.reported import Results
 from study.cli import app
 from study.collect.collect import collect_progress, read_progress
 from study.definition.loading import load_study
@@ -120,14 +121,14 @@ def test_the_report_says_what_share_was_found(shoes: Path, plan: StudyPlan, fold
     prepare_images(plan, folder)
     journaling.play(plan)
     progress = read_progress(folder)
-    collect_progress(folder, progress)
+    results = Results.of(collect_progress(folder, progress))
     sentence = (
         "Duplicates: 0 of 24 validation and test images (0.00%) also appear in another split, by decoded pixels; "
         "images that repeat another of their split: 0 in train, 0 in validation, 0 in test"
     )
-    report = write_study_report(target, progress).report.read_text()
+    report = write_study_report(target, progress, results).details.read_text()
     assert sentence in report
     assert "Images: train 24, validation 12, test 12; 0 corrupt images excluded" in report
     shutil.rmtree(shoes / "cache")  # a report is also written where neither images nor a record of them can be read
     folder.data.write_text('{"data_fingerprint": ')
-    assert "Duplicates:" not in write_study_report(target, progress).report.read_text()
+    assert "Duplicates:" not in write_study_report(target, progress, results).details.read_text()

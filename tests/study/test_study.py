@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 import threading
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -47,7 +45,8 @@ class Ran:
 
 
 @pytest.fixture(scope="module")
-def ran(tmp_path_factory: pytest.TempPathFactory) -> Ran:
+def ran(tmp_path_factory: pytest.TempPathFactory, start_ray: Callable[[], None]) -> Ran:
+    start_ray()
     return Ran(tmp_path_factory.mktemp("study") / "runs" / "tiny")
 
 
@@ -101,7 +100,8 @@ def test_run_again_trains_nothing_again(ran: Ran):
     assert {path: path.stat().st_mtime_ns for path in ran.study.folder.glob("trials/*/journal.jsonl")} == journals
 
 
-def test_an_interrupt_ends_the_call_and_says_how_to_resume(tmp_path: Path):
+def test_an_interrupt_ends_the_call_and_says_how_to_resume(tmp_path: Path, start_ray: Callable[[], None]):
+    start_ray()
     study = Study.from_dict(VALUES, folder=tmp_path / "tiny")
 
     def interrupt(status: StudyStatus) -> None:
@@ -113,7 +113,10 @@ def test_an_interrupt_ends_the_call_and_says_how_to_resume(tmp_path: Path):
     assert 0 < study.status().done < 6
 
 
-def test_a_progress_function_that_raises_ends_no_run(tmp_path: Path, caplog: pytest.LogCaptureFixture):
+def test_a_progress_function_that_raises_ends_no_run(
+    tmp_path: Path, start_ray: Callable[[], None], caplog: pytest.LogCaptureFixture
+):
+    start_ray()
     calls = []
 
     def fail(status: StudyStatus) -> None:
@@ -251,47 +254,3 @@ def test_a_folder_of_classes_is_a_study_without_a_file(tmp_path: Path, monkeypat
     with pytest.raises(UserError, match=r"optimization\.epoch: unknown key"):
         Study.from_images("My Photos", optimization={"epoch": 2})
     assert table.read_bytes() == before
-
-
-WITHOUT_MLFLOW = """
-import sys
-
-class Refused:
-    def find_spec(self, name, path=None, target=None):
-        if name.partition(".")[0] == "mlflow":
-            raise ModuleNotFoundError(f"No module named {name!r}", name=name)
-
-sys.meta_path.insert(0, Refused())
-from study.cli import main
-sys.argv[0] = "modstudy"
-main()
-"""
-
-
-def test_a_study_runs_where_mlflow_is_not_installed(tmp_path: Path):
-    study = "name: one\ndata: {source: {kind: generated, train_images: 24, validation_images: 12, test_images: 12},"
-    study += " tasks: [Smiling], image_size: 48}\nnetwork: {width: 0.0625}\nbatches: {batch_size: 12}\n"
-    study += "optimization: {epochs: 1}\nevaluation: {triplets_per_task: 20}\nsearch: {trials_per_arm: 1}\n"
-    study += "space: {blocks: [{placement: none}]}\nconfirm: {seeds: [1]}\n"
-    (tmp_path / "one.yaml").write_text(study)
-
-    def modstudy(*arguments: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(  # noqa: S603 - the code is this file's
-            [sys.executable, "-c", WITHOUT_MLFLOW, *arguments],
-            check=False,
-            capture_output=True,
-            text=True,
-            cwd=tmp_path,
-            env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
-        )
-
-    refused = modstudy("run", "one.yaml")
-    assert refused.returncode == 2
-    assert refused.stderr == (
-        "error: MLflow is not installed; install it with: pip install mlflow, or run without it: --no-tracking"
-        " (in Python: tracking=False)\n"
-    )
-    assert not (tmp_path / "runs").exists()
-    done = modstudy("run", "one.yaml", "--no-tracking")
-    assert done.returncode == 0, done.stderr
-    assert (tmp_path / "runs/one/report/report.md").is_file()

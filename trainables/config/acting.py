@@ -27,7 +27,7 @@ def _modulated(trial: TrialConfig) -> bool:
     return bool(trial.modulation.points)
 
 
-def _form_has(trait: Literal["of_vectors", "default_size", "has_parameters"]) -> Rule:
+def _form_has(trait: Literal["of_vectors", "default_size", "has_parameters", "has_scores"]) -> Rule:
     """Return the rule that the form's class declares the trait; a form that is not installed is assumed to have it."""
 
     def rule(trial: TrialConfig) -> bool:
@@ -65,6 +65,12 @@ ACTS: dict[str, Rule] = {
     "modulation.form": _modulated,
     "modulation.size": _form_has("default_size"),
     "modulation.activation": _form_has("of_vectors"),
+    "modulation.score_steps": lambda trial: (
+        _form_has("has_scores")(trial) and trial.modulation.initialization.trainable
+    ),
+    "modulation.rate_factor": lambda trial: (
+        _form_has("has_parameters")(trial) and trial.modulation.initialization.trainable
+    ),
     "modulation.groups": _modulated,
     "modulation.initialization.kind": _form_has("of_vectors"),
     "modulation.initialization.trainable": _form_has("has_parameters"),
@@ -85,6 +91,7 @@ ACTS: dict[str, Rule] = {
     "balancing.gradnorm_alpha": _balanced_by("gradnorm"),
     "balancing.gradnorm_learning_rate": _balanced_by("gradnorm"),
     "balancing.nash_max_norm": _balanced_by("nash_mtl"),
+    "optimization.restarts": lambda trial: trial.optimization.schedule != "constant",
     "optimization.decay_per_epoch": lambda trial: (
         trial.optimization.schedule == "exponential" and trial.optimization.epochs > 1
     ),
@@ -94,10 +101,14 @@ ACTS: dict[str, Rule] = {
     "compute.graph": _never,
     # Monitoring: observes training without affecting it.
     "evaluation.validate_every": _never,
+    "evaluation.rung_metric": _never,
     "agreement.every_epochs": _never,
     "agreement.images": _never,
 }
 """Dotted key -> rule that decides whether the key can affect the result of a trial."""
+
+_SECTIONS = frozenset(key[:place] for key in ACTS for place, letter in enumerate(key) if letter == ".")
+"""Keys of the sections that hold such keys."""
 
 
 def acts(trial: TrialConfig, key: str) -> bool:
@@ -116,7 +127,7 @@ def without_idle(trial: TrialConfig, values: Mapping[str, Any], above: str = "")
     kept: dict[str, Any] = {}
     for name, value in values.items():
         key = above + name
-        if any(known.startswith(f"{key}.") for known in ACTS):
+        if key in _SECTIONS:
             inner = without_idle(trial, value, f"{key}.")
             kept |= {name: inner} if inner else {}
         elif acts(trial, key):

@@ -16,6 +16,12 @@ RESULTS_CHANGES: dict[int, str] = {
 }
 """Code changes that affect results, by the version that introduced them; the first version is 1."""
 
+FORM_CHANGES: dict[str, dict[int, str]] = {
+    "weight_mask": {2: "scores start out of reach of the first steps"},
+}
+"""Code changes that affect only the trials with one form, by form and version of the form; the first version is 1. Ids
+of those trials hold the version of their form; the ids of all others stay."""
+
 RESULTS_VERSION = max(RESULTS_CHANGES)
 """Incremented whenever a code change affects results, so that old journals are never mistaken for new ones."""
 
@@ -47,6 +53,9 @@ def trial_identity(
         identity["data"].pop(limit, None)
     if results_version > 2:
         identity = without_idle(config, identity)
+        changes = FORM_CHANGES.get(config.modulation.form) if config.modulation.points else None
+        if changes:
+            identity["form_version"] = max(changes)
     identity["results_version"] = results_version
     return identity
 

@@ -42,6 +42,8 @@ class ModulationConfig(Section):
 
     ``form`` is a name in ``trainables.networks.modulation.FORMS``. ``size`` is its number, if it takes one: the rank of
     ``low_rank`` and ``low_rank_convolution``, or the reduction of ``squeeze_excite``; None uses the published number.
+    ``score_steps``: steps of the learning rate by which the scores of ``weight_mask`` start above their threshold.
+    ``rate_factor``: the learning rate of the form's own parameters as a multiple of that of all others.
     """
 
     points: tuple[str, ...] = ()
@@ -50,3 +52,5 @@ class ModulationConfig(Section):
     activation: str = "relu"
     initialization: InitializationConfig = InitializationConfig()
     groups: Partition = ()
+    score_steps: float = Field(10.0, gt=0)
+    rate_factor: float = Field(1.0, gt=0)

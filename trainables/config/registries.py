@@ -5,9 +5,13 @@ The class of a form declares which settings the form uses, and thereby which set
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from trainables.foundation.registry import Registry
+
+OwnValues = Mapping[str, Mapping[str, float | bool]]
+"""Ranges of nuisance values by name, as a study file writes them: ``{"gradnorm_alpha": {"low": 0.1, "high": 3.0}}``."""
 
 _MODULATION = "trainables.networks.modulation"
 _LOSS_WEIGHTING = "trainables.losses.balancing.loss_weighting"

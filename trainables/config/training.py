@@ -16,6 +16,9 @@ class AugmentationConfig(Section):
     crop: int = Field(0, ge=0)
 
 
+Negatives = Literal["all", "semi_hard", "hard", "batch_hard"]
+
+
 class BatchConfig(Section):
     """The sampling scheme of training batches and their size.
 
@@ -23,7 +26,9 @@ class BatchConfig(Section):
     batch. ``triplets``: ``batch_size`` slots per step, a multiple of 3 x tasks, split evenly over tasks into anchors,
     positives and negatives. ``released``: the same slots, sampled exactly as in the released code. With the last two
     schemes, ``passes: separate`` runs anchors, negatives and positives through the network one after another, each with
-    separate batch statistics, as in CSN.
+    separate batch statistics, as in CSN. With ``all_tasks``, ``negatives`` mines triplets within the batch
+    (``trainables.losses.mining``), and ``classes: balanced`` draws rare classes as often as frequent ones
+    (``trainables.sampling.balanced``).
     """
 
     scheme: Literal["all_tasks", "triplets", "released"] = "all_tasks"
@@ -31,11 +36,20 @@ class BatchConfig(Section):
         48, ge=3, validation_alias=AliasChoices("batch_size", "images"), serialization_alias="images"
     )
     passes: Literal["mixed", "separate"] = "mixed"
+    negatives: Negatives = "all"
+    classes: Literal["natural", "balanced"] = "natural"
 
     @model_validator(mode="after")
     def _separate_passes_need_slots(self) -> BatchConfig:
         if self.passes == "separate" and self.scheme == "all_tasks":
             raise ValueError("passes: separate needs anchors of their own, so scheme triplets or released")
+        return self
+
+    @model_validator(mode="after")
+    def _mining_needs_a_common_batch(self) -> BatchConfig:
+        for key, value, default in (("negatives", self.negatives, "all"), ("classes", self.classes, "natural")):
+            if value != default and self.scheme != "all_tasks":
+                raise ValueError(f"{key}: {value} needs triplets formed within the batch, so scheme all_tasks")
         return self
 
 
@@ -71,7 +85,9 @@ class OptimizationConfig(Section):
 
     Schedules: ``released`` multiplies the rate by 0.1 after 39 % and 79 % of the epochs (the released 39/40/21 of 100);
     ``cosine`` decays towards zero; ``exponential`` multiplies by ``decay_per_epoch`` after every epoch (CSN: 0.985).
-    ``steps_per_epoch`` None means one pass over the training images.
+    ``steps_per_epoch`` None means one pass over the training images. ``restarts``: numbers of epochs after which the
+    schedule has ended and starts again (warm restarts: Loshchilov and Hutter, ICLR 2017). ``step_share``: share of the
+    steps of an epoch that is taken, so that arms whose steps cost more can be trained at equal cost.
     """
 
     optimizer: Literal["adagrad", "adam", "adamw", "sgd"] = "adam"
@@ -81,3 +97,19 @@ class OptimizationConfig(Section):
     decay_per_epoch: float = Field(0.985, gt=0, le=1)
     epochs: int = Field(5, ge=1)
     steps_per_epoch: int | None = Field(None, ge=1)
+    restarts: tuple[int, ...] = ()
+    step_share: float = Field(1.0, gt=0, le=1)
+
+    def steps_taken(self, steps: int) -> int:
+        """Return the steps of an epoch, of the ``steps`` that it has by its batches; at least one."""
+        return max(1, round(self.step_share * steps))
+
+    @model_validator(mode="after")
+    def _restarts_rise(self) -> OptimizationConfig:
+        rising = list(self.restarts) == sorted(set(self.restarts))
+        if self.restarts and not (rising and self.restarts[0] >= 1 and self.restarts[-1] < self.epochs):
+            raise ValueError(
+                f"restarts must be ascending numbers of epochs from 1 and below epochs {self.epochs},"
+                f" got {list(self.restarts)}"
+            )
+        return self

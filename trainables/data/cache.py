@@ -8,9 +8,7 @@ the old files keep them.
 from __future__ import annotations
 
 import errno
-import hashlib
 import importlib.metadata
-import json
 import logging
 import os
 import shutil
@@ -35,8 +33,7 @@ from trainables.data.dataset import (
     triplets_file,
 )
 from trainables.data.duplicates import find_duplicates, pixel_hash
-from trainables.data.pixel_limit import acting_limit
-from trainables.failures import DataError, reading_data
+from trainables.data.identity import checked_fingerprint, fingerprint_of_source, refuse_other_data
 from trainables.foundation.files import file_checksum
 from trainables.sources.source import SPLITS, CorruptImage, ImageSource, Labels
 
@@ -48,48 +45,31 @@ _NAMED_CORRUPT = 5
 logger = logging.getLogger(__name__)
 
 
-def data_fingerprint(data: DataConfig, data_seed: int, cache: Path | None = None) -> str:
-    """Return 32 hexadecimal digits that change if and only if pixels or labels would.
-
-    They depend on the bytes of the files, the image size, the fit, the tasks in order and the decoder version; for
-    synthetic faces, on the settings, the generator version and ``data_seed``. They do not depend on the file paths.
-
-    Args:
-        data: the images and labels.
-        data_seed: seeds whatever the source generates.
-        cache: the folder of cached file hashes, so that files are read once; None disables caching.
-
-    Raises:
-        ValueError: files, columns and tasks are inconsistent.
-    """
-    return _fingerprint(data.open(data_seed, cache), data)
-
-
-def require_fingerprint(data: DataConfig, data_seed: int, expected: str, cache: Path | None = None) -> None:
-    """Check that the local data is what the trial was planned on; a node may have other files at the same path.
-
-    Raises:
-        DataError: the data differs, or files, columns and tasks are inconsistent.
-    """
-    with reading_data():
-        found = data_fingerprint(data, data_seed, cache)
-    if found != expected:
-        raise DataError(
-            f"{data.source.place}: the data here has fingerprint {found}, but the trial was planned on {expected}"
-        )
-
-
 def prepare_dataset(data: DataConfig, data_seed: int, cache: Path) -> Dataset:
     """Return the data set; the first caller on the node decodes it under ``cache``, and all callers memory-map it.
 
+    A process that has checked the data against a plan (``require_fingerprint``) does not look at the source again.
+
     Raises:
         ValueError: files, columns and tasks are inconsistent; more images than ``max_corrupt_share`` are corrupt, more
-            than ``max_duplicate_share`` appear in two splits, or a split has no images left.
+            than ``max_duplicate_share`` appear in two splits, or a split has no images left; the data has changed since
+            it was checked.
         OSError: the disk is full; the partial folder is removed.
     """
-    manifest, dataset = build_if_missing(data, data_seed, cache)
+    checked = checked_fingerprint(data, data_seed, cache)
+    try:
+        manifest, dataset = _open_checked(checked, data, cache)
+    except DamagedCacheError:  # or not decoded yet
+        manifest, dataset = build_if_missing(data, data_seed, cache)
+        refuse_other_data(data, dataset.fingerprint, checked or dataset.fingerprint)
     refuse_unfit(manifest, data)
     return dataset
+
+
+def _open_checked(fingerprint: str | None, data: DataConfig, cache: Path) -> tuple[Manifest, Dataset]:
+    if fingerprint is None:
+        raise DamagedCacheError("the data has not been checked in this process")
+    return _open(cache_folder(fingerprint, cache), data.tasks)
 
 
 def cache_folder(fingerprint: str, cache: Path) -> Path:
@@ -100,7 +80,7 @@ def cache_folder(fingerprint: str, cache: Path) -> Path:
 def build_if_missing(data: DataConfig, data_seed: int, cache: Path) -> tuple[Manifest, Dataset]:
     """Return the manifest and arrays of the data; build them first if they are missing or damaged."""
     source = data.open(data_seed, cache)
-    fingerprint = _fingerprint(source, data)
+    fingerprint = fingerprint_of_source(source, data)
     folder = cache_folder(fingerprint, cache)
     try:
         return _open(folder, data.tasks)
@@ -119,15 +99,6 @@ def build_if_missing(data: DataConfig, data_seed: int, cache: Path) -> tuple[Man
 def _open(folder: Path, tasks: Sequence[str]) -> tuple[Manifest, Dataset]:
     manifest = Manifest.read(folder / MANIFEST)
     return manifest, open_dataset(folder, manifest, tasks)
-
-
-def _fingerprint(source: ImageSource, data: DataConfig) -> str:
-    identity = source.identity()
-    text = json.dumps(identity, sort_keys=True, separators=(",", ":"))
-    limit = acting_limit(source, text, data.max_pixels)
-    if limit:
-        text = json.dumps({**identity, **limit}, sort_keys=True, separators=(",", ":"))
-    return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
 
 
 def _build(source: ImageSource, data: DataConfig, fingerprint: str, folder: Path) -> None:

@@ -33,6 +33,12 @@ _PREPROCESSING: dict[Preprocessing, _Numbers] = {
 }
 
 
+def formula(preprocessing: Preprocessing) -> tuple[float, tuple[float, ...], tuple[float, ...]]:
+    """Return scale, mean and deviation by channel (red, green, blue): an input is (p / scale - mean) / deviation."""
+    numbers = _PREPROCESSING[preprocessing]
+    return numbers.scale, numbers.mean, numbers.deviation or (1.0, 1.0, 1.0)
+
+
 def to_network_input(
     images: NDArray[np.uint8], device: torch.device, channels_last: bool, preprocessing: Preprocessing
 ) -> torch.Tensor:

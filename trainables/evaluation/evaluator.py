@@ -9,12 +9,13 @@ from trainables.config.runtime import ComputeConfig
 from trainables.data import Dataset
 from trainables.data.on_device import all_on_device, belongs_there
 from trainables.data.preprocessing import Preprocessing
-from trainables.evaluation.measure import FrozenSplit, embed_split, freeze_split, retrieval_metrics, triplet_metrics
-from trainables.evaluation.retrieval_metrics import TRIPLET_ACCURACY
+from trainables.evaluation.frozen import FrozenSplit, freeze_split
+from trainables.evaluation.measure import embed_split, measured, triplet_metrics
+from trainables.evaluation.triplet_accuracy import TRIPLET_ACCURACY
 from trainables.failures import DivergedError
 from trainables.networks.multi_task import MultiTaskModel
 from trainables.outcome import TaskMetric, mean_over_tasks, select
-from trainables.sampling.triplets import TripletStore
+from trainables.sampling.triplet_store import TripletStore
 
 VALIDATION = "validation"
 
@@ -68,10 +69,9 @@ class SplitEvaluator:
             **{f"{VALIDATION}/{row.task}/{TRIPLET_ACCURACY}": row.value for row in by_task},
         }
 
-    def task_metrics(self, embeddings: Tensor, split: str) -> tuple[TaskMetric, ...]:
-        """Return all metrics of all tasks on a split, from its embeddings."""
-        frozen = self.freeze(split)
-        return (*triplet_metrics(embeddings, frozen), *retrieval_metrics(embeddings, frozen))
+    def task_metrics(self, embeddings: Tensor, split: str, only: str | None = None) -> tuple[TaskMetric, ...]:
+        """Return all metrics of all tasks on a split, from its embeddings; or one metric alone."""
+        return measured(embeddings, self.freeze(split), only)
 
     def freeze(self, split: str) -> FrozenSplit:
         """Return the images and triplets used to evaluate a split."""

@@ -1,139 +1,59 @@
-"""Retrieval metrics of one task: pure functions of distances (or embeddings) and integer labels.
+"""Retrieval metrics of one task: pure functions of embeddings and integer labels.
 
 Leave-one-out: each labelled image is a query once, with all other labelled images of the split as its gallery. Images
 with label -1 are neither. A query with no other member of its class in the gallery is unanswerable; such queries are
-left out and counted.
-
-Ties are pessimistic: among images at exactly the same distance, the irrelevant ones rank first. A network that maps
-everything to one point therefore scores below chance, not above, and no result depends on the order of the images.
+left out and counted. Ties are pessimistic, see ``ranking``.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from trainables.evaluation.ranking import Gallery, relevant_ranks, relevant_ranks_there
+from trainables.foundation.pulse import beat
 from trainables.outcome import Average
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
+Values = dict[str, Floats]
+"""Each metric of some queries (Q,)."""
 
-TRIPLET_ACCURACY = "triplet_accuracy"
-TRIPLET_CHANCE = 0.5
 RECALL_DEPTHS = {"recall_at_1": 1, "recall_at_5": 5, "recall_at_10": 10}
 RANK_METRICS = (*RECALL_DEPTHS, "mean_average_precision", "map_at_r", "r_precision")
 
 CHUNK_ELEMENTS = 2**19
-"""Distances held in memory (about 50 MB with work arrays): memory grows with the gallery, not with its square."""
+"""Distances that a thread ranks at a time, about 30 MB with work arrays."""
+
+FEWEST_QUERIES = 64
+"""Queries whose distances are computed together where the gallery is so large that fewer would fill a chunk: one
+product of matrices reads the whole gallery. 200,000 images then take about 200 MB."""
 
 ACCELERATOR_CHUNK_ELEMENTS = 2**24
-"""The same on an accelerator (about 1 GB), which needs large pieces of work."""
-
-CHUNK_TRIPLETS = 4096
-ACCELERATOR_CHUNK_TRIPLETS = 2**18
-
-ROUNDING = 1e-14
-"""Error of a squared distance in float64, relative to the largest squared norm."""
-
-_INFINITY_KEY = 0xFF000000  # bits of +inf, shifted as in `relevant_ranks`; NaN is larger
+"""Distances of a chunk on an accelerator (about 1 GB), which needs large pieces of work."""
 
 
 @dataclass(frozen=True)
 class QueryMetrics:
     """Each rank metric and its chance level per query (Q,), and the query's class.
 
-    ``unanswerable`` counts labelled images left out because no other image has their class.
+    ``unanswerable`` counts images that should be queries, but are left out because no other image has their class.
     """
 
-    values: dict[str, Floats]
-    chance: dict[str, Floats]
+    values: Values
+    chance: Values
     classes: Integers
     unanswerable: int
 
 
-def check_finite(embeddings: torch.Tensor) -> None:
-    """Refuse embeddings (N, D) that contain NaN or infinity.
-
-    Raises:
-        ValueError: the message gives the number of such rows, and the first one.
-    """
-    broken = torch.nonzero(~torch.isfinite(embeddings).all(dim=1)).flatten()
-    if len(broken):
-        raise ValueError(
-            f"embeddings must be finite: {len(broken)} of {len(embeddings)} images have NaN or infinity, "
-            f"the first is image {int(broken[0])}"
-        )
-
-
-def squared_distances(queries: torch.Tensor, gallery: torch.Tensor) -> NDArray[np.float32]:
-    """Return squared Euclidean distances (Q, G) of embeddings (Q, D) and (G, D): see ``squared_distances_there``."""
-    distances: NDArray[np.float32] = squared_distances_there(queries, gallery).cpu().numpy()
-    return distances
-
-
-def squared_distances_there(queries: torch.Tensor, gallery: torch.Tensor) -> torch.Tensor:
-    """Return squared Euclidean distances (Q, G), float32, on the device of the embeddings (Q, D) and (G, D).
-
-    They are computed in float64 and rounded once, so that close pairs keep their order (in float32, a^2 + b^2 - 2ab has
-    an error of 1e-7, however small the distance). Values indistinguishable from 0 in float64 become 0, so that equal
-    images tie exactly. torch computes them, because a trial limits its threads.
-    """
-    left, right = queries.double(), gallery.double()
-    right_squares = right.square().sum(1)
-    squares = left.square().sum(1)[:, None] + (right_squares - ROUNDING * right_squares.max())
-    return squares.addmm_(left, right.T, alpha=-2).clamp_min_(0).float()
-
-
-def relevant_ranks(distances: NDArray[np.float32], relevant: NDArray[np.bool_], own: Integers) -> Integers:
-    """Rank the gallery of each query and return the ranks of its relevant images.
-
-    Distance and relevance form one uint32 key: the bits of a non-negative float32 sort like the number and leave the
-    sign bit free, which holds the relevance after a shift. Nothing is rounded, and a plain row sort replaces argsort.
-
-    Args:
-        distances: (Q, G), non-negative.
-        relevant: (Q, G), whether the image has the query's class.
-        own: (Q,) column of the query itself, which is excluded.
-
-    Returns:
-        0-based ranks of the relevant images, query by query, in ascending order within a query.
-
-    Raises:
-        ValueError: a distance is NaN or infinite.
-    """
-    # adding 0.0 turns -0.0, whose bits would rank last, into 0.0
-    keys = (np.maximum(distances, np.float32(0)) + np.float32(0)).view(np.uint32) << np.uint32(1)
-    keys |= relevant
-    keys[np.arange(len(keys)), own] = np.iinfo(np.uint32).max
-    keys.sort(axis=1)
-    if keys.shape[1] > 1 and keys[:, -2].max() >= np.uint32(_INFINITY_KEY):
-        raise ValueError("distances must be finite, got NaN or infinity")
-    _, ranks = np.nonzero((keys[:, :-1] & np.uint32(1)).astype(np.bool_))
-    return ranks
-
-
-def relevant_ranks_there(distances: torch.Tensor, relevant: torch.Tensor, own: torch.Tensor) -> Integers:
-    """Return what ``relevant_ranks`` returns, from tensors on an accelerator, which does the work.
-
-    The keys are the same numbers in int64, since torch sorts no uint32 there.
-
-    Raises:
-        ValueError: a distance is NaN or infinite.
-    """
-    bits = (distances.clamp_min(0) + 0.0).view(torch.int32).long() & 0x7FFFFFFF  # without the sign of a NaN
-    keys = bits * 2 + relevant
-    keys.scatter_(1, own[:, None], torch.iinfo(torch.int64).max)
-    keys = keys.sort(dim=1).values
-    if keys.shape[1] > 1 and int(keys[:, -2].max()) >= _INFINITY_KEY:
-        raise ValueError("distances must be finite, got NaN or infinity")
-    ranks: Integers = torch.nonzero(keys[:, :-1] & 1)[:, 1].cpu().numpy()
-    return ranks
-
-
-def metrics_of_ranks(ranks: Integers, relevant: Integers) -> dict[str, Floats]:
+def metrics_of_ranks(ranks: Integers, relevant: Integers) -> Values:
     """Return all rank metrics per query.
 
     Recall@k: 1 if any of the first k is relevant. R-precision: share of relevant images among the first R. AP: mean
@@ -155,7 +75,7 @@ def metrics_of_ranks(ranks: Integers, relevant: Integers) -> dict[str, Floats]:
     return values
 
 
-def chance_levels(relevant: Integers, gallery: int) -> dict[str, Floats]:
+def chance_levels(relevant: Integers, gallery: int) -> Values:
     """Return the expected value of each rank metric under a uniformly random ranking, per query.
 
     With R relevant among N images, rank i (1-based) is relevant with probability R/N. Given that, the expected
@@ -183,65 +103,85 @@ def chance_levels(relevant: Integers, gallery: int) -> dict[str, Floats]:
     return chance
 
 
-def rank_metrics(embeddings: torch.Tensor, labels: Integers) -> QueryMetrics:
+def rank_metrics(embeddings: torch.Tensor, labels: Integers, asked: NDArray[np.bool_] | None = None) -> QueryMetrics:
     """Return all rank metrics of all queries, leave-one-out, in chunks of queries.
+
+    Distances use torch's threads or the accelerator; ranks and metrics use as many threads as torch, since NumPy
+    releases the interpreter's lock. The number of threads changes no rank and no sum.
 
     Args:
         embeddings: (N, D) of one task, used as given: normalise them first.
         labels: (N,), -1 = unlabelled.
+        asked: (N,) whether a labelled image is a query; all are if None. Every labelled image is in the gallery.
 
     Raises:
         ValueError: an embedding is not finite, or no query has another member of its class.
     """
     labelled = np.flatnonzero(labels >= 0)
     classes = labels[labelled]
-    gallery = embeddings[torch.from_numpy(labelled).to(embeddings.device)]
-    check_finite(gallery)
+    gallery = Gallery(embeddings[torch.from_numpy(labelled).to(embeddings.device)])
     matches = np.bincount(classes)[classes] - 1 if len(classes) else classes
-    queries = np.flatnonzero(matches > 0)
+    wanted = np.ones(len(labelled), np.bool_) if asked is None else asked[labelled]
+    queries = np.flatnonzero(wanted & (matches > 0))
     if not len(queries):
         raise ValueError(f"no query: none of the {len(labelled)} labelled images shares its class with another")
-    gallery = gallery.double()  # once, not in every chunk
-    parts = []
-    here = gallery.device.type == "cpu"
-    step = max(1, (CHUNK_ELEMENTS if here else ACCELERATOR_CHUNK_ELEMENTS) // len(labelled))
-    classes_there = torch.from_numpy(classes).to(gallery.device)
-    for start in range(0, len(queries), step):
-        own = queries[start : start + step]
-        own_there = torch.from_numpy(own).to(gallery.device)
-        distances = squared_distances_there(gallery[own_there], gallery)
-        if here:
-            ranks = relevant_ranks(distances.numpy(), classes[own, None] == classes, own)
-        else:
-            ranks = relevant_ranks_there(distances, classes_there[own_there, None] == classes_there, own_there)
-        parts.append(metrics_of_ranks(ranks, matches[own]))
+    with _workers() as in_parallel:
+        parts = [
+            part
+            for chunk in _chunks(queries, len(labelled), gallery.embeddings.device)
+            for part in in_parallel(_pieces(gallery, classes, matches, chunk))
+        ]
     return QueryMetrics(
         values={name: np.concatenate([part[name] for part in parts]) for name in RANK_METRICS},
         chance=chance_levels(matches[queries], len(labelled) - 1),
         classes=classes[queries],
-        unanswerable=len(labelled) - len(queries),
+        unanswerable=int(wanted.sum()) - len(queries),
     )
 
 
-def correct_triplets(embeddings: torch.Tensor, triplets: Integers) -> NDArray[np.bool_]:
-    """Return per triplet whether d(anchor, positive) is strictly below d(anchor, negative), squared Euclidean.
+def _chunks(queries: Integers, gallery: int, device: torch.device) -> Iterator[Integers]:
+    """Yield the queries whose distances are computed together."""
+    elements = CHUNK_ELEMENTS if device.type == "cpu" else ACCELERATOR_CHUNK_ELEMENTS
+    step = max(FEWEST_QUERIES, elements // gallery)
+    for start in range(0, len(queries), step):
+        beat()
+        yield queries[start : start + step]
 
-    Args:
-        embeddings: (N, D) of one task.
-        triplets: (M, 3) rows of ``embeddings``: anchor, positive, negative.
 
-    Raises:
-        ValueError: an embedding is not finite.
-    """
-    check_finite(embeddings)
-    correct = []
-    step = CHUNK_TRIPLETS if embeddings.device.type == "cpu" else ACCELERATOR_CHUNK_TRIPLETS
-    for start in range(0, len(triplets), step):
-        rows = torch.from_numpy(triplets[start : start + step]).to(embeddings.device)
-        anchor, positive, negative = (embeddings[rows[:, slot]] for slot in range(3))
-        near, far = ((anchor - other).square().sum(1) for other in (positive, negative))
-        correct.append((near < far).cpu().numpy())
-    return np.concatenate(correct)
+def _pieces(gallery: Gallery, classes: Integers, matches: Integers, chunk: Integers) -> Iterator[Callable[[], Values]]:
+    """Compute the distances of a chunk of queries; yield what turns some of them into metrics, for one thread each."""
+    own = torch.from_numpy(chunk).to(gallery.embeddings.device)
+    distances = gallery.distances(own)
+    share = -(-len(chunk) // torch.get_num_threads())
+    step = max(1, min(share, CHUNK_ELEMENTS // len(classes)))
+    parts = [slice(start, start + step) for start in range(0, len(chunk), step)]
+    if distances.device.type == "cpu":
+        numbers = distances.numpy()
+        for part in parts:
+            yield partial(_ranked, numbers[part], classes, chunk[part], matches[chunk[part]])
+        return
+    there = torch.from_numpy(classes).to(own.device)
+    ranks = relevant_ranks_there(distances, there[own, None] == there, own)
+    ends = np.concatenate(([0], np.cumsum(matches[chunk])))
+    for part in parts:
+        first, last = ends[part.start], ends[min(part.stop, len(chunk))]
+        yield partial(metrics_of_ranks, ranks[first:last], matches[chunk[part]])
+
+
+def _ranked(distances: NDArray[np.float32], classes: Integers, own: Integers, matches: Integers) -> Values:
+    """Return the metrics of queries, given their distances (Q, N) to the gallery and their places ``own`` in it."""
+    return metrics_of_ranks(relevant_ranks(distances, classes[own, None] == classes, own), matches)
+
+
+@contextmanager
+def _workers() -> Iterator[Callable[[Iterable[Callable[[], Values]]], Iterable[Values]]]:
+    """Return a way to call functions with as many threads as torch uses, in order."""
+    threads = torch.get_num_threads()
+    if threads == 1:
+        yield lambda work: (each() for each in work)
+        return
+    with ThreadPoolExecutor(threads) as pool:
+        yield lambda work: pool.map(lambda each: each(), work)
 
 
 def average_over(values: Floats | NDArray[np.bool_], classes: Integers, average: Average) -> float:

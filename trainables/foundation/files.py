@@ -13,6 +13,8 @@ from typing import IO
 
 _CHUNK_BYTES = 2**20
 
+_listeners: list[Callable[[Path], None]] = []
+
 
 def file_hash(path: Path) -> str:
     """Return the BLAKE2b hash of a file's bytes, cached per process while size and modification time do not change."""
@@ -65,6 +67,31 @@ def write_atomically(path: Path, write: Callable[[IO[bytes]], object], writer: s
         os.fsync(folder)  # the rename itself
     finally:
         os.close(folder)
+    _tell(path)
+
+
+def rename(path: Path, to: Path) -> None:
+    """Give a file another name, replacing the file of that name."""
+    path.replace(to)
+    _tell(to)
+
+
+@contextmanager
+def told_of_files(listener: Callable[[Path], None]) -> Iterator[None]:
+    """Call ``listener`` with the path of each file that ``write_atomically`` or ``rename`` has completed in the block.
+
+    What it raises is raised to the writer.
+    """
+    _listeners.append(listener)
+    try:
+        yield
+    finally:
+        _listeners.remove(listener)
+
+
+def _tell(path: Path) -> None:
+    for listener in _listeners:
+        listener(path)
 
 
 def write_text_atomically(path: Path, text: str) -> None:

@@ -10,6 +10,7 @@ from trainables.config.trial import TrialConfig
 VARYING: dict[str, tuple[str, ...]] = {
     "optimization": ("learning_rate", "weight_decay"),
     "loss": ("margin", "embedding_l2", "mask_l1"),
+    "modulation": ("rate_factor",),
 }
 """Settings, by section, in which members of a unit may differ, beside the seed of training: a number per member."""
 
@@ -44,7 +45,8 @@ def why_not_tuned_fused(varied: Sequence[str]) -> str | None:
     """
     known = {f"{section}.{name}" for section, names in VARYING.items() for name in names}
     others = sorted(set(varied) - known - {"train_seed"})
-    return f"its trials differ in {', '.join(others)}, which changes shapes" if others else None
+    why = "which changes shapes" if "batches.batch_size" in others else "which is one number for a whole model"
+    return f"its trials differ in {', '.join(others)}, {why}" if others else None
 
 
 def check_members(configs: Sequence[TrialConfig]) -> None:
@@ -63,7 +65,7 @@ def check_members(configs: Sequence[TrialConfig]) -> None:
     for other in configs[1:]:
         if _without_varying(other) != common:
             raise ValueError(
-                "members of a fused unit may differ in learning rate, decay, margin, penalties and seed only"
+                "members of a fused unit may differ in learning rates, decay, margin, penalties and seed only"
             )
 
 
@@ -72,6 +74,7 @@ def _without_varying(config: TrialConfig) -> TrialConfig:
     changed = {"train_seed": 0}
     sections = {
         "optimization": config.optimization.model_copy(update={"learning_rate": 1.0, "weight_decay": 0.0}),
+        "modulation": config.modulation.model_copy(update={"rate_factor": 1.0}),
         "loss": config.loss.model_copy(
             update={
                 "margin": 1.0,

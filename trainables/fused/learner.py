@@ -23,7 +23,7 @@ from trainables.networks.multi_task import MultiTaskModel, build_model
 from trainables.sampling.batch import TrainingLabels
 from trainables.sampling.batches import build_batches
 from trainables.training.checkpoint import Checkpoint
-from trainables.training.learner import check_finite, decayed_and_undecayed
+from trainables.training.learner import check_finite, decayed_and_undecayed, rate_factors
 from trainables.training.optimization import build_optimizer, optimizer_state, rate_of_step, schedule_factor
 from trainables.training.runtime import Runtime
 from trainables.training.step_record import epoch_metrics
@@ -60,13 +60,17 @@ class FusedLearner:
             for each in configs
         ]
         self._stack = self._stacked()
-        self._optimizer = stacked_optimizer(self._stack.trained, [each.optimization for each in configs])
+        self._optimizer = stacked_optimizer(
+            self._stack.trained, [each.optimization for each in configs], self._rate_factors()
+        )
         stacked = Stacked(self._stack, self._shell, self._balancers, self._optimizer)
         self._step = UnitStep(configs, stacked, runtime)
         labels = np.array(split.labels)
         training = TrainingLabels(self._common.data.tasks, labels, split.triplets)
         steps = self._common.optimization.steps_per_epoch
         self._batches = [build_batches(each.batches, training, each.train_seed, steps) for each in configs]
+        for batches in self._batches:
+            batches.steps_per_epoch = self._common.optimization.steps_taken(batches.steps_per_epoch)
         self._images, self._labels = split.images, torch.from_numpy(labels).to(runtime.device)
         self._numbers = torch.zeros(
             self._batches[0].steps_per_epoch, NUMBERS, dtype=self._optimizer.numbers.dtype, device=runtime.device
@@ -90,6 +94,12 @@ class FusedLearner:
                 leaf = stack.trained.leaves[f"balancing.{number}"]
                 parameter.data, parameter.grad = leaf.detach()[slot], cast("Tensor", leaf.grad)[slot]
         return stack
+
+    def _rate_factors(self) -> dict[str, list[float]]:
+        """Return the factors of the members' learning rates by name of the parameter."""
+        names = {id(parameter): name for name, parameter in self._shell.named_parameters()}
+        factors = [rate_factors(self._shell, config) for config in self._configs]
+        return {names[id(parameter)]: [each[parameter] for each in factors] for parameter in factors[0]}
 
     def _new_work(self) -> CapturedWork:
         wanted = self._runtime.device.type == "cuda" and self._common.compute.graph == "auto"
@@ -183,7 +193,9 @@ class FusedLearner:
         """Return a member's state in the format of a trial trained alone."""
         config, balancer = self._configs[slot], self._balancers[slot]
         decayed, undecayed = decayed_and_undecayed(self._shell)
-        alone = optimizer_state(build_optimizer(config.optimization, decayed, [*undecayed, *balancer.parameters()]))
+        factors = rate_factors(self._shell, config)
+        undecayed += balancer.parameters()
+        alone = optimizer_state(build_optimizer(config.optimization, decayed, undecayed, factors))
         return {
             "step": self.steps_done,
             "model": {name: tensor.clone() for name, tensor in self.shown(slot).state_dict().items()},

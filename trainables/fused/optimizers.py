@@ -17,13 +17,12 @@ import torch
 from torch import Tensor
 
 from trainables.config.training import OptimizationConfig
-from trainables.fused.stack import FlatParameters
+from trainables.fused.stack import NO_FACTORS, FlatParameters
+from trainables.training.optimization import ADAGRAD_EPSILON, ADAGRAD_START
 
 BETAS = 0.9, 0.999
 ADAM_EPSILON = 1e-8
 MOMENTUM = 0.9
-ADAGRAD_START, ADAGRAD_EPSILON = 0.1, 1e-10
-
 
 NUMBERS = 3
 
@@ -45,9 +44,14 @@ class StackedOptimizer(ABC):
     STATE: ClassVar[tuple[str, ...]]
     COUNTS: ClassVar[bool] = True
 
-    def __init__(self, parameters: FlatParameters, settings: Sequence[OptimizationConfig]) -> None:
+    def __init__(
+        self,
+        parameters: FlatParameters,
+        settings: Sequence[OptimizationConfig],
+        rate_factors: Mapping[str, Sequence[float]],
+    ) -> None:
         self._parameters = parameters
-        self.rates = parameters.spread([each.learning_rate for each in settings])
+        self.rates = parameters.spread([each.learning_rate for each in settings], by=rate_factors)
         self.decays = parameters.spread([each.weight_decay for each in settings], decayed_only=True)
         self.state = {name: torch.full_like(parameters.values, self.start_of(name)) for name in self.STATE}
         self.numbers = torch.zeros(NUMBERS, dtype=parameters.values.dtype, device=parameters.values.device)
@@ -146,6 +150,13 @@ _KINDS: dict[str, type[StackedOptimizer]] = {
 }
 
 
-def stacked_optimizer(parameters: FlatParameters, settings: Sequence[OptimizationConfig]) -> StackedOptimizer:
-    """Return the optimizer of a unit, whose members share its kind."""
-    return _KINDS[settings[0].optimizer](parameters, settings)
+def stacked_optimizer(
+    parameters: FlatParameters,
+    settings: Sequence[OptimizationConfig],
+    rate_factors: Mapping[str, Sequence[float]] = NO_FACTORS,
+) -> StackedOptimizer:
+    """Return the optimizer of a unit, whose members share its kind.
+
+    ``rate_factors`` holds, by name of a parameter, what multiplies each member's learning rate there.
+    """
+    return _KINDS[settings[0].optimizer](parameters, settings, rate_factors)

@@ -11,6 +11,8 @@ from torch import Tensor, nn
 
 from trainables.networks.multi_task import MultiTaskModel
 
+NO_FACTORS: Mapping[str, Sequence[float]] = {}
+
 
 @dataclass(frozen=True)
 class Block:
@@ -62,13 +64,20 @@ class FlatParameters:
             leaf.grad = block.of(self.gradients, members)
             self.leaves[block.name] = leaf
 
-    def spread(self, by_member: Sequence[float], *, decayed_only: bool = False) -> Tensor:
-        """Return a flat tensor with each member's number at its parameters; with ``decayed_only``, 0 at the others."""
-        numbers = torch.tensor(by_member, dtype=self.values.dtype, device=self.values.device)
+    def spread(
+        self, by_member: Sequence[float], *, decayed_only: bool = False, by: Mapping[str, Sequence[float]] = NO_FACTORS
+    ) -> Tensor:
+        """Return a flat tensor with each member's number at its parameters.
+
+        With ``decayed_only`` it is 0 at the others; ``by`` holds factors of the members at parameters by name.
+        """
         flat = torch.zeros_like(self.values)
         for block in self.blocks:
             if block.decayed or not decayed_only:
-                block.of(flat, self.members).copy_(numbers.view(-1, *[1] * len(block.shape)))
+                factors = by.get(block.name, [1.0] * self.members)
+                numbers = [number * factor for number, factor in zip(by_member, factors, strict=True)]
+                of_members = torch.tensor(numbers, dtype=self.values.dtype, device=self.values.device)
+                block.of(flat, self.members).copy_(of_members.view(-1, *[1] * len(block.shape)))
         return flat
 
     def slices(self, flat: Tensor, member: int) -> list[Tensor]:

@@ -16,6 +16,8 @@ import torch
 
 from trainables.config.trial import TrialConfig
 from trainables.failures import DivergedError, typed_failures
+from trainables.foundation.checkpointing import CheckpointClock
+from trainables.foundation.files import rename
 from trainables.fused.fusible import check_members
 from trainables.fused.learner import FusedLearner, Slot
 from trainables.outcome import EpochRecord, TrialOutcome
@@ -156,6 +158,7 @@ class _Unit:
 
     def train(self) -> None:
         """Run the epochs up to the one asked for; report each, then write the checkpoints."""
+        clock = CheckpointClock()
         while training := [seat for seat in self._open() if seat.trial.epoch < self._until]:
             started, epoch = time.perf_counter(), training[0].trial.epoch + 1
             for seat in training:
@@ -166,7 +169,8 @@ class _Unit:
             for seat, metrics in measured.items():
                 if metrics is not None:
                     seat.trial.end_epoch(EpochRecord(epoch, seconds, metrics), seat.report)
-            _save_together([seat for seat, metrics in measured.items() if metrics is not None])
+            if clock.is_due(last=epoch == self._until):
+                _save_together([seat for seat, metrics in measured.items() if metrics is not None])
 
     def conclude(self, last_epoch: int) -> None:
         """Measure the members that have not failed."""
@@ -186,7 +190,7 @@ def _resume_together(found: Mapping[_Seat, Mapping[int, Checkpoint]]) -> None:
             if seat.pending.exists():
                 kept = seat.trial.read(seat.trial.checkpoint_file)
                 if kept is None or kept.epoch != epoch:
-                    seat.pending.replace(seat.trial.checkpoint_file)
+                    rename(seat.pending, seat.trial.checkpoint_file)
         seat.pending.unlink(missing_ok=True)
 
 
@@ -195,4 +199,4 @@ def _save_together(seats: Sequence[_Seat]) -> None:
     for seat in seats:
         seat.trial.save(seat.pending)
     for seat in seats:
-        seat.pending.replace(seat.trial.checkpoint_file)
+        rename(seat.pending, seat.trial.checkpoint_file)

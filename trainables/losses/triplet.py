@@ -6,7 +6,10 @@ from dataclasses import dataclass
 
 import torch
 
+from trainables.config.training import Negatives
 from trainables.losses.distances import UNIT_SQUARED, Distance
+from trainables.losses.mining import mined_counts
+from trainables.losses.ordering import ordered_bits, scattered
 
 
 @dataclass(frozen=True)
@@ -62,12 +65,17 @@ def triplet_margin_loss(
 
 
 def batch_triplet_loss(
-    embeddings: torch.Tensor, labels: torch.Tensor, margin: float | torch.Tensor, distance: Distance = UNIT_SQUARED
+    embeddings: torch.Tensor,
+    labels: torch.Tensor,
+    margin: float | torch.Tensor,
+    distance: Distance = UNIT_SQUARED,
+    negatives: Negatives = "all",
 ) -> TripletLoss:
-    """Return the exact mean hinge loss over all valid triplets in the batch, for all tasks.
+    """Return the exact mean hinge loss over all valid triplets in the batch, or over mined ones, for all tasks.
 
     A triplet (a, p, n) of a task is valid if all three images are labelled, a and p are different images of one class,
-    and n is of another. As in the released code, the mean is over all valid triplets, not only the active ones.
+    and n is of another. As in the released code, the mean is over all valid triplets, not only the active ones. With
+    mined negatives it is over those that ``mined_counts`` chooses, which ``valid`` then counts.
 
     Given the set of active triplets, the sum of max(0, d_ap + margin - d_an) is linear in the distances: d_ap counts
     once for each negative of a nearer than d_ap + margin, and d_an counts minus once for each positive beyond
@@ -79,13 +87,17 @@ def batch_triplet_loss(
         labels: (B, T) integers, -1 = unlabelled.
         margin: The margin, in units of the distance.
         distance: The distance d.
+        negatives: Which negatives are taken (``batches.negatives``).
     """
     with _full_precision(embeddings):
         values = _at_least_fp32(embeddings)
         distances = distance.pairs(values)
         positive, negative = _valid_pairs(labels)
-        nearer, farther = _active_counts(distances.detach(), positive, negative, margin)
-        valid = (positive.sum(dim=-1) * negative.sum(dim=-1)).sum(dim=-1)
+        if negatives == "all":
+            nearer, farther = _active_counts(distances.detach(), positive, negative, margin)
+            valid = (positive.sum(dim=-1) * negative.sum(dim=-1)).sum(dim=-1)
+        else:
+            nearer, farther, valid = mined_counts(distances.detach(), positive, negative, margin, negatives)
         active = nearer.sum(dim=(1, 2))
         scale = 1 / valid.clamp_min(1).to(values.dtype)
         weights = (nearer - farther).to(values.dtype) * scale[:, None, None]
@@ -114,31 +126,16 @@ def _active_counts(
     bits ordered and does not change any count, since all d_ap + margin are above it.
     """
     threshold = torch.where(positive, distances + margin, distances).clamp_min(0)
-    keys = _ordered_bits(threshold) * 2 + negative
+    keys = ordered_bits(threshold) * 2 + negative
     last = torch.full((), torch.iinfo(torch.int64).max, device=keys.device)  # a number would be copied to a device
     keys = torch.where(positive | negative, keys, last)
     order = keys.argsort(dim=-1)
     negatives_before = negative.gather(-1, order).cumsum(dim=-1)
     positives_before = positive.gather(-1, order).cumsum(dim=-1)
-    nearer = _scattered(order, negatives_before) * positive
-    passed = _scattered(order, positives_before)
+    nearer = scattered(order, negatives_before) * positive
+    passed = scattered(order, positives_before)
     farther = (positive.sum(dim=-1, keepdim=True) - passed) * negative
     return nearer, farther
-
-
-def _scattered(order: torch.Tensor, values: torch.Tensor) -> torch.Tensor:
-    """Return the values at the places they were taken from, in the memory order of ``order``.
-
-    The memory order decides the order of the sums over pairs, and with it the last bits of a loss.
-    """
-    return torch.empty_like(order).copy_(torch.scatter(order, -1, order, values))
-
-
-def _ordered_bits(values: torch.Tensor) -> torch.Tensor:
-    """Return int64 keys below 2^62 that sort exactly like the non-negative float32 or float64 values."""
-    if values.dtype == torch.float64:
-        return (values * 2.0**-512).view(torch.int64)  # exact, and leaves the two highest bits free
-    return values.view(torch.int32).long()
 
 
 def _full_precision(embeddings: torch.Tensor) -> torch.autocast:

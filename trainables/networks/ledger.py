@@ -212,7 +212,7 @@ def _stage(model: MultiTaskModel, name: str, multiply_adds: int) -> Component:
 
 def _modulation(model: MultiTaskModel, point: str, pixels: int) -> Component:
     modulations = [network.points()[point] for network in model.members]
-    masks = [bits for modulation in modulations for bits in modulation.mask_bits()]
+    masks = [bits for modulation in modulations for bits in modulation.mask_bits().values()]
     words = -(-sum(masks) // 32)
     stored = [tensor for modulation in modulations for tensor in _stored(modulation, modulation.named_parameters())]
     buffers = [tensor for modulation in modulations for tensor in _stored(modulation, modulation.named_buffers())]

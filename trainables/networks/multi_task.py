@@ -13,6 +13,7 @@ from trainables.foundation.registry import look_up
 from trainables.networks.backbones import build_backbone, stage_shapes
 from trainables.networks.modulation import Modulation
 from trainables.networks.modulation.layout import RowLayout, layout_of
+from trainables.networks.precision import TwoValues
 from trainables.networks.retrieval import RetrievalNetwork, normalize
 
 __all__ = ["MultiTaskModel", "RetrievalNetwork", "assemble_model", "build_model", "normalize"]
@@ -71,6 +72,21 @@ class MultiTaskModel(nn.Module):
             embedded.update(zip(own, network.embed_tasks(images, own), strict=True))
         return torch.stack([embedded[task] for task in wanted])
 
+    def index_vectors(self, images: Tensor) -> Tensor:
+        """Return the vectors that an index stores for images ``(B, 3, H, W)``: ``(V, B, D)``, network by network."""
+        return torch.cat([network.index_vectors(images) for network in self.members])
+
+    def from_index(self, vectors: Tensor) -> Tensor:
+        """Return the embeddings of all tasks ``(T, B, D)``, in their order, from ``index_vectors``."""
+        by_task: dict[str, Tensor] = {}
+        start = 0
+        for network in self.members:
+            count = 1 if network.modulates_stored_vectors else network.branches
+            own = network.from_index(vectors[start : start + count])
+            by_task.update(zip(network.tasks, own, strict=True))
+            start += count
+        return torch.stack([by_task[task] for task in self.tasks])
+
     def embed_mixed(self, images: Tensor, task_index: Tensor) -> Tensor:
         """Embed each image for its own task, in one forward pass of each network that has tasks in the batch.
 
@@ -107,11 +123,33 @@ class MultiTaskModel(nn.Module):
     def stored_state(self) -> dict[str, Tensor]:
         """Return the state in its stored form: masks as packed bits, without the scores that only training needs."""
         state = dict(self.state_dict())
-        for prefix, modulation in self._modulations().items():
+        for prefix, modulation in self.modulations().items():
             for name in modulation.unstored():
                 del state[prefix + name]
             state |= {prefix + name: bits for name, bits in modulation.packed().items()}
         return state
+
+    def stored_shapes(self) -> dict[str, Tensor]:
+        """Return meta tensors of the shapes and types of ``stored_state``; the model may be on the meta device."""
+        state = {name: tensor.to("meta") for name, tensor in self.state_dict().items()}
+        for prefix, modulation in self.modulations().items():
+            for name in modulation.unstored():
+                del state[prefix + name]
+            for name, bits in modulation.mask_bits().items():
+                state[prefix + name] = torch.empty(-(-bits // 8), dtype=torch.uint8, device="meta")
+        return state
+
+    def has_masks(self) -> bool:
+        """Return whether the stored state holds masks of one bit per value."""
+        return any(modulation.mask_bits() for modulation in self.modulations().values())
+
+    def two_valued(self) -> dict[str, TwoValues]:
+        """Return the tensors of the state that one bit per number can store, with the two values."""
+        return {
+            prefix + name: values
+            for prefix, modulation in self.modulations().items()
+            for name, values in modulation.two_valued().items()
+        }
 
     def load_stored_state(self, state: Mapping[str, Tensor]) -> None:
         """Load a state returned by ``stored_state``.
@@ -121,13 +159,13 @@ class MultiTaskModel(nn.Module):
         """
         state = dict(state)
         kept = self.state_dict()
-        for prefix, modulation in self._modulations().items():
+        for prefix, modulation in self.modulations().items():
             packed = modulation.packed()
             modulation.unpack({name: state.pop(prefix + name) for name in packed})
             state |= {prefix + name: kept[prefix + name] for name in modulation.unstored()}
         self.load_state_dict(state)
 
-    def _modulations(self) -> dict[str, Modulation]:
+    def modulations(self) -> dict[str, Modulation]:
         """Return all modulations by their name prefixes in the state."""
         return {
             f"networks.{index}.modulations.{point.replace('.', '/')}.": modulation  # as NamedModules writes it
@@ -162,6 +200,7 @@ def assemble_model(config: TrialConfig) -> MultiTaskModel:
                 [task for task in config.data.tasks if task in group],
                 config.modulation,
                 normalized=config.loss.normalize,
+                learning_rate=config.optimization.learning_rate * config.modulation.rate_factor,
             )
             for group in config.network_groups
         ]

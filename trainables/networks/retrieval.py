@@ -51,7 +51,13 @@ class RetrievalNetwork(nn.Module):
     """
 
     def __init__(
-        self, backbone: Backbone, tasks: Sequence[str], modulation: ModulationConfig, *, normalized: bool = True
+        self,
+        backbone: Backbone,
+        tasks: Sequence[str],
+        modulation: ModulationConfig,
+        *,
+        normalized: bool = True,
+        learning_rate: float | None = None,
     ) -> None:
         super().__init__()
         self.tasks = tuple(tasks)
@@ -63,12 +69,12 @@ class RetrievalNetwork(nn.Module):
         self.branch_of = {task: branch for branch, group in enumerate(groups) for task in group if task in tasks}
         self.captured: list[Tensor] | None = None
         self._layouts: dict[tuple[tuple[int, ...], int], RowLayout] = {}
-        self.modulations = NamedModules(self._build_modulations(modulation))
+        self.modulations = NamedModules(self._build_modulations(modulation, learning_rate))
         stages = [shape.name for shape in backbone.shapes]
         trunk_length = self._trunk_length(stages)
         self.trunk, self.tail = tuple(stages[:trunk_length]), tuple(stages[trunk_length:])
 
-    def _build_modulations(self, settings: ModulationConfig) -> dict[str, Modulation]:
+    def _build_modulations(self, settings: ModulationConfig, learning_rate: float | None) -> dict[str, Modulation]:
         """Return the form at each point where it has something to change.
 
         Raises:
@@ -76,7 +82,9 @@ class RetrievalNetwork(nn.Module):
         """
         built = {
             shape.name: build_modulation(
-                Site(shape.name, self.branches, shape.channels, settings, self.backbone.layers(shape.name))
+                Site(
+                    shape.name, self.branches, shape.channels, settings, self.backbone.layers(shape.name), learning_rate
+                )
             )
             for shape in self.backbone.shapes
             if shape.name in settings.points
@@ -149,6 +157,38 @@ class RetrievalNetwork(nn.Module):
         with SoundNorms():
             features = self._run_trunk(images)
             return self._run_tail(self._modulate(features, groups), groups)
+
+    @property
+    def modulates_stored_vectors(self) -> bool:
+        """Whether tasks differ by the modulation of the embedding alone, which may be applied to stored vectors."""
+        return bool(self.modulations) and not self.tail
+
+    def index_multiply_adds(self) -> int:
+        """Return the multiply-adds of the matrix products by which a stored vector becomes that of a task."""
+        return self.points()[self.trunk[-1]].multiply_adds(1) if self.modulates_stored_vectors else 0
+
+    def index_vectors(self, images: Tensor) -> Tensor:
+        """Return the distinct vectors that an index stores for all tasks of the images, ``(V, B, D)``.
+
+        One per branch; where only the embedding is modulated, one in all, before modulation and normalisation.
+        """
+        if not self.modulates_stored_vectors:
+            first = {branch: task for task, branch in reversed(self.branch_of.items())}
+            return self.embed_tasks(images, [first[branch] for branch in range(self.branches)])
+        with SoundNorms():
+            return self._run_trunk(images).unsqueeze(0)
+
+    def from_index(self, vectors: Tensor) -> Tensor:
+        """Return the embeddings of all tasks ``(T, B, D)`` from stored vectors ``(V, B, D)``."""
+        if self.modulates_stored_vectors:
+            by_branch = [self._finish(self.modulated(vectors[0], branch)) for branch in range(self.branches)]
+        else:
+            by_branch = list(vectors)
+        return torch.stack([by_branch[self.branch_of[task]] for task in self.tasks])
+
+    def modulated(self, vectors: Tensor, branch: int) -> Tensor:
+        """Return stored vectors ``(B, D)`` as a branch modulates them, before normalisation."""
+        return self._modulate(vectors, self._groups((branch,)).index(vectors.device))
 
     def _run_trunk(self, images: Tensor) -> Tensor:
         features = images

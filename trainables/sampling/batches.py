@@ -8,6 +8,7 @@ import numpy as np
 
 from trainables.config.training import BatchConfig
 from trainables.sampling.all_tasks import AllTasksBatches
+from trainables.sampling.balanced import BalancedBatches
 from trainables.sampling.batch import Batches, Integers, TrainingLabels
 from trainables.sampling.listed_triplets import TripletItems, triplet_items
 from trainables.sampling.released import ReleasedBatches, released_lists
@@ -40,6 +41,8 @@ def build_batches(
             return ReleasedBatches(members, per_task, seed, steps_per_epoch)
         case "all_tasks":
             _pools(training, {})
+            if settings.classes == "balanced":
+                return BalancedBatches(labels, settings.batch_size, seed, steps_per_epoch)
             labelled = np.flatnonzero((labels >= 0).any(axis=1))
             return AllTasksBatches(labelled, settings.batch_size, seed, steps_per_epoch)
 

@@ -1,25 +1,11 @@
-"""Triplets of one task: valid anchors, positives and negatives, and frozen lists of triplets for evaluation."""
+"""Triplets of one task: valid anchors, positives and negatives."""
 
 from __future__ import annotations
-
-import hashlib
-import io
-import logging
-import re
-import uuid
-from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from trainables.foundation.damage import DAMAGE
-from trainables.foundation.files import write_atomically
-from trainables.foundation.seeds import named_seed
-
 Integers = NDArray[np.int64]
-
-_log = logging.getLogger(__name__)
 
 
 class TripletPool:
@@ -76,69 +62,3 @@ def draw_triplets(pool: TripletPool, count: int, generator: np.random.Generator)
     """Return ``count`` triplets (count, 3), with anchors drawn uniformly from the pool, with replacement."""
     anchors = pool.anchors[generator.integers(0, len(pool.anchors), size=count)]
     return pool.complete(anchors, generator.random((2, count)))
-
-
-@dataclass(frozen=True)
-class TripletStore:
-    """Frozen triplet lists, one ``.npz`` per list in ``folder``, drawn with ``data_seed`` on first use.
-
-    Each file name includes a hash of everything that determines its content, including the labels. Lists are therefore
-    never confused, and all trials on the same data read the same triplets. A damaged list is drawn again.
-    """
-
-    folder: Path
-    data_seed: int
-
-    @classmethod
-    def in_cache(cls, cache: Path, fingerprint: str, data_seed: int) -> TripletStore:
-        """Return the store for the data of this fingerprint, shared by all trials on a node."""
-        return cls(cache / "triplets" / fingerprint, data_seed)
-
-    def load_or_draw(self, split: str, task: str, labels: Integers, count: int) -> Integers:
-        """Return the frozen list (count, 3) of rows of the split.
-
-        Args:
-            split: name of the split.
-            task: name of the task.
-            labels: (N,) labels of the task; images labelled -1 are excluded.
-            count: number of triplets.
-
-        Raises:
-            ValueError: no triplet can be formed.
-        """
-        path = self._path(split, task, labels, count)
-        found = _read(path, count, len(labels))
-        if found is None:
-            pool = TripletPool(labels, task, split)
-            generator = np.random.default_rng(named_seed(self.data_seed, "triplets", split, task))
-            found = draw_triplets(pool, count, generator)
-            _write(path, found)
-        return found
-
-    def _path(self, split: str, task: str, labels: Integers, count: int) -> Path:
-        identity = hashlib.blake2b(repr((self.data_seed, split, task, count)).encode(), digest_size=8)
-        identity.update(np.ascontiguousarray(labels, dtype="<i8").tobytes())
-        readable = re.sub(r"[^A-Za-z0-9-]+", "_", f"{split}-{task}")[:60]
-        return self.folder / f"{readable}-{count}-{identity.hexdigest()}.npz"
-
-
-def _write(path: Path, triplets: Integers) -> None:
-    """Write an archive, whose checksum is verified on reading; concurrent trials write the same bytes."""
-    write_atomically(path, lambda file: np.savez(file, triplets=triplets), writer=uuid.uuid4().hex)
-
-
-def _read(path: Path, count: int, images: int) -> Integers | None:
-    """Return the stored list, None if it is missing or damaged."""
-    if not path.exists():
-        return None
-    content = io.BytesIO(path.read_bytes())
-    try:
-        with np.load(content, allow_pickle=False) as stored:
-            triplets: Integers = stored["triplets"]
-    except DAMAGE as error:
-        _log.warning("%s: not a readable list of triplets (%s); drawing it again", path, error)
-        return None
-    if triplets.shape != (count, 3) or triplets.dtype != np.int64 or triplets.min() < 0 or triplets.max() >= images:
-        _log.warning("%s: holds %s %s, not %d triplets; drawing it again", path, triplets.dtype, triplets.shape, count)
-        return None
-    return triplets

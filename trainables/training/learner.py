@@ -55,10 +55,12 @@ class Learner:
             self.model, BalancingSetup(config.balancing, config.train_seed, config.data.image_size)
         )
         decayed, undecayed = decayed_and_undecayed(self.model)
-        self.optimizer = build_optimizer(config.optimization, decayed, [*undecayed, *self.balancer.parameters()])
+        undecayed += self.balancer.parameters()
+        self.optimizer = build_optimizer(config.optimization, decayed, undecayed, rate_factors(self.model, config))
         labels = np.array(split.labels)
         training = TrainingLabels(config.data.tasks, labels, split.triplets)
         self.batches = build_batches(config.batches, training, config.train_seed, config.optimization.steps_per_epoch)
+        self.batches.steps_per_epoch = config.optimization.steps_taken(self.batches.steps_per_epoch)
         self.steps_done = 0
         self._config = config
         self._runtime = runtime
@@ -197,6 +199,12 @@ def decayed_and_undecayed(model: MultiTaskModel) -> tuple[list[nn.Parameter], li
             decayed += modulation.decayed_parameters()
             undecayed += [parameter for parameter in modulation.parameters() if id(parameter) not in own]
     return decayed, undecayed
+
+
+def rate_factors(model: MultiTaskModel, config: TrialConfig) -> dict[nn.Parameter, float]:
+    """Return what multiplies the learning rate of the forms' own parameters, ``modulation.rate_factor``."""
+    points = [modulation for network in model.members for modulation in network.points().values()]
+    return {own: config.modulation.rate_factor for modulation in points for own in modulation.parameters()}
 
 
 def check_finite(finite: list[bool], epoch: int, steps_before: int) -> None:

@@ -57,6 +57,7 @@ class Objective(nn.Module):
         self._autocast = autocast
         self._distance = chosen_distance(config.loss)
         self._passes = config.batches.passes
+        self._negatives = config.batches.negatives
         self._tasks = len(config.data.tasks)
         self._penalizes_embeddings = config.loss.embedding_l2 > 0
         self._penalizes_masks = config.loss.mask_l1 > 0 and mask_l1(model).requires_grad  # masks may be frozen
@@ -80,7 +81,7 @@ class Objective(nn.Module):
                 raise TypeError("a step has labels or a task for each slot")
             with self._autocast:
                 by_task = self.model.embed_tasks(step.images)
-            return batch_triplet_loss(by_task, step.labels, margin, self._distance)
+            return batch_triplet_loss(by_task, step.labels, margin, self._distance, self._negatives)
         with self._autocast:
             embedded = self._embed_slots(step.images, step.task_index)
         return triplet_margin_loss(embedded, self._tasks, margin, self._distance)

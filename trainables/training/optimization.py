@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping
+from itertools import groupby
 from typing import Any
 
 import torch
@@ -17,34 +18,49 @@ from trainables.config.training import OptimizationConfig
 NOT_FUSED = {("adagrad", "mps")}
 """The optimizers and devices for which torch has no kernel that updates all parameters at once."""
 
+FACTOR = "rate_factor"
+"""Key of a group of parameters whose learning rate is a multiple of the others'."""
+
+NO_FACTORS: Mapping[nn.Parameter, float] = {}
+
+ADAGRAD_START, ADAGRAD_EPSILON = 0.1, 1e-10
+"""As released, but for the epsilon, which TensorFlow 1 lacks."""
+
 
 def build_optimizer(
-    config: OptimizationConfig, decayed: Iterable[nn.Parameter], undecayed: Iterable[nn.Parameter]
+    config: OptimizationConfig,
+    decayed: Iterable[nn.Parameter],
+    undecayed: Iterable[nn.Parameter],
+    rate_factors: Mapping[nn.Parameter, float] = NO_FACTORS,
 ) -> torch.optim.Optimizer:
     """Return the optimizer of a trial over its trainable parameters.
 
-    Fixed settings: Adagrad as released (initial accumulator 0.1; epsilon 1e-10, which TensorFlow 1 lacks), SGD with
-    Nesterov momentum 0.9, Adam and AdamW with PyTorch's defaults. ``adam`` adds the decay to the gradient (L2),
-    ``adamw`` decouples it.
+    Fixed settings: Adagrad as released, SGD with Nesterov momentum 0.9, Adam and AdamW with PyTorch's defaults.
+    ``adam`` adds the decay to the gradient (L2), ``adamw`` decouples it.
 
     Args:
         config: The optimizer, its learning rate and its decay.
         decayed: Weights of convolutions and linear layers, to which ``weight_decay`` applies.
         undecayed: Modulation vectors and batch-norm biases: decay would pull a vector to zero, where its channel
             dies, and so confound the treatment under study.
+        rate_factors: By what the learning rate of a parameter is multiplied, where that is not 1. They change how the
+            parameters are grouped, but not their order, which numbers them in the optimizer's state.
     """
-    groups: list[dict[str, Any]] = [
-        {"params": [parameter for parameter in parameters if parameter.requires_grad], "weight_decay": decay}
-        for parameters, decay in ((decayed, config.weight_decay), (undecayed, 0.0))
-    ]
-    groups = [group for group in groups if group["params"]]
+    groups: list[dict[str, Any]] = []
+    for parameters, decay in ((decayed, config.weight_decay), (undecayed, 0.0)):
+        trained = [parameter for parameter in parameters if parameter.requires_grad]
+        for factor, alike in groupby(trained, lambda parameter: rate_factors.get(parameter, 1.0)):
+            groups.append({"params": list(alike), "weight_decay": decay})
+            if factor != 1:
+                groups[-1] |= {FACTOR: factor, "lr": config.learning_rate * factor}
     rate = config.learning_rate
     kinds = {parameter.device.type for group in groups for parameter in group["params"]}
     fused = not {(config.optimizer, kind) for kind in kinds} & NOT_FUSED
     graphs = kinds == {"cuda"}  # there Adam must know that a graph may hold its step; the others need not
     match config.optimizer:
         case "adagrad":
-            return torch.optim.Adagrad(groups, lr=rate, initial_accumulator_value=0.1, eps=1e-10, fused=fused)
+            start, epsilon = ADAGRAD_START, ADAGRAD_EPSILON
+            return torch.optim.Adagrad(groups, lr=rate, initial_accumulator_value=start, eps=epsilon, fused=fused)
         case "adam":
             return torch.optim.Adam(groups, lr=rate, fused=fused, capturable=graphs)
         case "adamw":
@@ -60,9 +76,11 @@ def schedule_factor(config: OptimizationConfig, step: int, steps_per_epoch: int)
     and 21 % of the steps: the released script (train_mm.py) multiplies by 0.1 before each epoch e, counted from 0, with
     (e + 1) % 40 == 0, which gives 39, 40 and 21 of its 100 epochs. ``exponential`` is ``decay_per_epoch`` to the power
     of the epoch, counted from 0. (CSN's main.py does the same with epochs counted from 1: its first rate is 0.985 times
-    the one on its command line.)
+    the one on its command line.) After each of ``restarts``, the schedule begins again and spans the epochs up to the
+    next.
     """
-    total_steps = config.epochs * steps_per_epoch
+    begin, end = _cycle(config, step // steps_per_epoch)
+    step, total_steps = step - begin * steps_per_epoch, (end - begin) * steps_per_epoch
     match config.schedule:
         case "constant":
             return 1.0
@@ -75,6 +93,13 @@ def schedule_factor(config: OptimizationConfig, step: int, steps_per_epoch: int)
             return math.pow(config.decay_per_epoch, step // steps_per_epoch)
 
 
+def _cycle(config: OptimizationConfig, epochs_done: int) -> tuple[int, int]:
+    """Return the epochs done at the start and at the end of the cycle of the schedule at this point."""
+    edges = (0, *config.restarts, config.epochs)
+    cycle = next((place for place, end in enumerate(edges[1:]) if epochs_done < end), len(edges) - 2)
+    return edges[cycle], edges[cycle + 1]
+
+
 def rate_of_step(config: OptimizationConfig, step: int, steps_per_epoch: int) -> float:
     """Return the learning rate of step ``step``, counted from 0 over all epochs."""
     return config.learning_rate * schedule_factor(config, step, steps_per_epoch)
@@ -83,6 +108,7 @@ def rate_of_step(config: OptimizationConfig, step: int, steps_per_epoch: int) ->
 class LearningRate:
     """The learning rate of all parameter groups: a number, or on CUDA a float32 tensor that a captured step can read.
 
+    The rate of a group is that of the trial times the group's factor, if it has one.
     torch's fused kernels read a tensor on the device there, where a number would be fixed in the graph. Elsewhere the
     number spares them a wait.
     """
@@ -100,20 +126,24 @@ class LearningRate:
         self.on_device = on_device is not None or device.type == "cuda"
         # a tensor on the CPU is read there in double precision
         self.dtype = torch.float64 if device.type == "cpu" else torch.float32
-        self._tensor = torch.zeros((), dtype=self.dtype, device=device)
+        factors = {group.get(FACTOR, 1.0) for group in optimizer.param_groups}
+        self._tensors = {factor: torch.zeros((), dtype=self.dtype, device=device) for factor in factors}
         if self.on_device:
-            self.set(optimizer.param_groups[0]["lr"])
+            self.set(optimizer.defaults["lr"])
 
     def set(self, rate: float) -> None:
         """Set the rate of the next step."""
         if self.on_device:
-            self._tensor.fill_(rate)
+            for factor, tensor in self._tensors.items():
+                tensor.fill_(rate * factor)
         for group in self._optimizer.param_groups:
-            group["lr"] = self._tensor if self.on_device else rate
+            factor = group.get(FACTOR, 1.0)
+            group["lr"] = self._tensors[factor] if self.on_device else rate * factor
 
     def copy_from(self, rate: Tensor) -> None:
         """Set the rate of the next step to a scalar on the device, without the host reading it."""
-        self._tensor.copy_(rate)
+        for factor, tensor in self._tensors.items():
+            tensor.copy_(rate if factor == 1 else rate * factor)
 
 
 def optimizer_state(optimizer: torch.optim.Optimizer) -> dict[str, Any]:

@@ -14,9 +14,10 @@ import torch
 from trainables.config.trial import TrialConfig
 from trainables.data import Dataset, prepare_dataset
 from trainables.evaluation.evaluator import VALIDATION
-from trainables.evaluation.measure import embed_split, freeze_split
+from trainables.evaluation.frozen import freeze_split
+from trainables.evaluation.measure import embed_split
 from trainables.failures import typed_failures
-from trainables.sampling.triplets import TripletStore
+from trainables.sampling.triplet_store import TripletStore
 from trainables.training.learner import Learner
 from trainables.training.runtime import Runtime, peak_memory_bytes, trial_runtime
 

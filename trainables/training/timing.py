@@ -12,8 +12,9 @@ from statistics import median
 from trainables.config.trial import TrialConfig
 from trainables.data import prepare_dataset
 from trainables.evaluation.evaluator import VALIDATION
-from trainables.evaluation.measure import embed_split, freeze_split
-from trainables.sampling.triplets import TripletStore
+from trainables.evaluation.frozen import freeze_split
+from trainables.evaluation.measure import embed_split
+from trainables.sampling.triplet_store import TripletStore
 from trainables.training.learner import Learner
 from trainables.training.runtime import Runtime, trial_runtime
 from trainables.training.steps.capture import WARM_UP

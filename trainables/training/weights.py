@@ -16,7 +16,7 @@ from trainables.config.trial import TrialConfig
 from trainables.failures import shortage
 from trainables.foundation.damage import DAMAGE, set_aside
 from trainables.foundation.files import write_atomically
-from trainables.networks.multi_task import MultiTaskModel
+from trainables.networks.multi_task import MultiTaskModel, build_model
 from trainables.training.records import TrialRecords
 
 _CHECKSUM = "crc32"
@@ -68,6 +68,26 @@ def read_weights(path: Path, trial_id: str, *same: str) -> StoredWeights | None:
     if owner not in (trial_id, *same):
         raise ValueError(f"{path} contains the weights of trial {owner}, not of {trial_id}: use another workspace")
     return stored
+
+
+def restored_model(path: Path, trial_id: str, config: TrialConfig, *same: str) -> tuple[MultiTaskModel, StoredWeights]:
+    """Return the model of a finished trial, in evaluation mode on the CPU, and what its file holds.
+
+    Args:
+        path: The file.
+        trial_id: The trial.
+        config: Its configuration.
+        same: Other ids of the same trial, see ``read_weights``.
+
+    Raises:
+        ValueError: The weights are missing, damaged or of another trial, or the network cannot be built here.
+    """
+    kept = read_weights(path, trial_id, *same)
+    if kept is None:
+        raise ValueError(f"{path}: no readable weights; to train it again, remove its folder, then: modstudy run")
+    model = build_model(config)
+    model.load_stored_state(kept.tensors)
+    return model.eval(), kept
 
 
 def _parse(content: bytes) -> tuple[str, StoredWeights]:

@@ -16,10 +16,10 @@ from results.analysis.confirmed import confirmed_results
 from results.analysis.selection import rule_of
 from results.analysis.summary import summarize
 from results.figures.agreement import agreement_figure, scatter_title, shown_arm
-from results.figures.tradeoff import Caption
+from results.figures.canvas import Caption
 from results.report.agreement_section import agreement_report, agreement_section, sentence
 from results.report.report import write_report
-from results.tables.store import write_tables
+from results.tables.writing import write_tables
 
 TASKS = ("smiling", "mouth_open", "glasses", "hat", "blond_hair", "beard", "male")
 STAGES = ("conv1", "fc")
@@ -209,10 +209,10 @@ def test_report_shows_it_only_where_it_was_measured(tmp_path, study):
     named = {"trials": study.trials, "task_metrics": study.task_metrics, "storage": storage, "failures": []}
     write_tables(tmp_path, named | {"curves": made_curves(study)})
     files = write_report(tmp_path, tmp_path / "report")
-    assert "## Agreement of gradients" in files.report.read_text()
+    assert "## Agreement of gradients" in files.details.read_text()
     assert {"agreement.png", "agreement.svg"} <= {path.name for path in files.figures}
     assert len(pd.read_csv(tmp_path / "report" / "agreement.csv")) == 2 * 2 * 21
     begun = study.without(stage="confirm")
     write_tables(tmp_path, {"trials": begun.trials, "task_metrics": begun.task_metrics})
-    assert "Agreement of gradients" not in write_report(tmp_path, tmp_path / "report").report.read_text()
+    assert "Agreement of gradients" not in write_report(tmp_path, tmp_path / "report").details.read_text()
     assert not list((tmp_path / "report").glob("agreement*"))

@@ -7,7 +7,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from results.analysis.statistics import bootstrap_mean, paired_difference, resampled_means, student_mean
+from results.analysis.statistics import (
+    BOOTSTRAP_SEED,
+    RESAMPLES,
+    bootstrap_mean,
+    paired_difference,
+    resampled_means,
+    student_mean,
+    student_means,
+)
 
 accuracies = st.lists(st.floats(0, 1), min_size=2, max_size=5)
 
@@ -19,6 +27,15 @@ def test_bootstrap_agrees_with_the_enumeration_of_all_resamples():
     assert interval.mean == pytest.approx(sum(values) / 4)
     assert interval.low == pytest.approx(np.quantile(means, 0.025), abs=0.005)
     assert interval.high == pytest.approx(np.quantile(means, 0.975), abs=0.005)
+
+
+@pytest.mark.parametrize("n", [2, 3, 5, 10])
+def test_bootstrap_equals_scipys(n):
+    values = np.random.default_rng(n).normal(size=n)
+    rng = np.random.default_rng(BOOTSTRAP_SEED)
+    expected = stats.bootstrap((values,), np.mean, n_resamples=RESAMPLES, method="percentile", rng=rng)
+    found = bootstrap_mean(values)
+    assert (found.low, found.high) == pytest.approx(expected.confidence_interval, abs=1e-12)
 
 
 @given(accuracies)
@@ -96,3 +113,21 @@ def test_resampled_means_agree_with_a_slow_loop():
             picked = [v for v, n in zip(values[arm], draw, strict=True) for _ in range(n) if not math.isnan(v)]
             expected = sum(picked) / len(picked) if picked else math.nan
             assert row[arm] == pytest.approx(expected, nan_ok=True)
+
+
+def test_joint_draws_have_the_distributions_of_the_intervals_of_arms_and_of_their_differences():
+    values = np.array([[0.71, 0.75, 0.72, 0.70], [0.70, 0.76, 0.70, 0.69], [0.5, 0.8, np.nan, np.nan]])
+    drawn = student_means(values, np.random.default_rng(1), 200_000)
+    for own, sample in [
+        (values[0], drawn[:, 0]),
+        (values[0] - values[1], drawn[:, 0] - drawn[:, 1]),
+        (values[2, :2], drawn[:, 2]),
+    ]:
+        law = stats.t(len(own) - 1, own.mean(), stats.sem(own))
+        assert stats.kstest(sample, law.cdf).statistic < 0.005
+
+
+def test_an_arm_with_one_seed_keeps_its_value_and_one_without_has_none():
+    drawn = student_means(np.array([[0.7, np.nan], [np.nan, np.nan]]), np.random.default_rng(1), 5)
+    assert (drawn[:, 0] == 0.7).all()
+    assert np.isnan(drawn[:, 1]).all()

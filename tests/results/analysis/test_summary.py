@@ -3,6 +3,7 @@ import math
 import numpy as np
 import pandas as pd
 import pytest
+from scipy import stats
 
 from results.analysis.confirmed import confirmed_results
 from results.analysis.selection import BestTrialPerArm
@@ -11,7 +12,8 @@ from results.analysis.task_estimates import task_estimates
 from results.report.wording import estimate, format_summary, percent, reading, size, summary_note
 from results.tables.metrics import HEADLINE_METRICS
 from results.tables.schema import SCHEMAS
-from results.tables.store import read_table, write_tables
+from results.tables.store import read_table
+from results.tables.writing import write_tables
 
 
 def summary_of(study):
@@ -48,7 +50,10 @@ def test_means_equal_a_slow_loop(study, metric):
         expected = slow_seed_means(study, arm, metric)
         found = row(summary, arm)
         assert found[f"{metric}_mean"] == pytest.approx(sum(expected.values()) / 3)
-        assert min(expected.values()) - 1e-12 <= found[f"{metric}_low"] < found[f"{metric}_high"]
+        student = stats.ttest_1samp(list(expected.values()), 0).confidence_interval(0.95)
+        assert (found[f"{metric}_low"], found[f"{metric}_high"]) == pytest.approx((student.low, student.high))
+        assert found[f"{metric}_bootstrap_low"] == pytest.approx(min(expected.values()))
+        assert found[f"{metric}_bootstrap_high"] == pytest.approx(max(expected.values()))
 
 
 def test_differences_are_paired_by_seed(study):
@@ -57,7 +62,7 @@ def test_differences_are_paired_by_seed(study):
     differences = [late[seed] - shared[seed] for seed in (1, 2, 3)]
     found = row(summary, "late")
     assert found["delta_shared_mean"] == pytest.approx(sum(differences) / 3)
-    assert found["delta_shared_t_low"] < found["delta_shared_low"] < found["delta_shared_mean"]
+    assert found["delta_shared_low"] < found["delta_shared_bootstrap_low"] < found["delta_shared_mean"]
     assert math.isnan(row(summary, "shared")["delta_shared_mean"])
     assert row(summary, "shared")["delta_separate_mean"] == -row(summary, "separate")["delta_shared_mean"]
 
@@ -92,7 +97,7 @@ def test_one_seed_has_no_interval_and_says_so(study):
     assert late["n_seeds"] == 1
     assert late["triplet_accuracy_mean"] > 0.8
     assert math.isnan(late["triplet_accuracy_low"])
-    assert math.isnan(late["delta_shared_t_low"])
+    assert math.isnan(late["delta_shared_low"])
     text = next(line for line in format_summary(summary_of(study)) if line["arm"] == "late")
     assert text["triplet accuracy"].endswith("[-]")
     assert text["on front"] == "-"
@@ -208,7 +213,7 @@ def test_readings_follow_the_interval():
     [
         (size(999), "999 B"),
         (size(11_814_656), "11.8 MB"),
-        (size(2_500_000_000_000), "2,500 GB"),
+        (size(2_500_000_000_000), "2.5 TB"),
         (percent(6.0), "600 %"),
         (percent(0.0021), "0.21 %"),
         (percent(0.0), "0 %"),

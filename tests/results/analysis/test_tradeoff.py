@@ -3,6 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from results.analysis.statistics import resampled_means
 from results.analysis.tradeoff import on_front_probability, pareto_front
 
 arms = st.lists(st.tuples(st.integers(0, 5), st.integers(0, 5)), min_size=1, max_size=12)
@@ -42,7 +43,7 @@ def test_probability_agrees_with_a_slow_bootstrap():
     for _ in range(4000):
         draw = generator.integers(0, 4, size=4)
         wins += slow_front(list(zip(values[:, draw].mean(axis=1), cost, strict=True)))
-    probability = on_front_probability(values, cost)
+    probability = on_front_probability(values, cost, resampled_means)
     assert probability == pytest.approx(wins / 4000, abs=0.03)
     assert probability[0] == probability[2] == 1
 

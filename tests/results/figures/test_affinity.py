@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from results.figures.affinity import TaskMatrix, affinity_figure, unit_of
-from results.figures.tradeoff import save_figure
+from results.figures.canvas import save_figure
 
 
 def texts(figure):

@@ -8,7 +8,9 @@ from matplotlib.text import Annotation, Text
 
 from results.analysis.tradeoff import pareto_front
 from results.figures.axis import BrokenLogAxis, short_count
-from results.figures.tradeoff import Caption, save_figure, task_figure, tradeoff_figure
+from results.figures.canvas import Caption, save_figure
+from results.figures.tasks import task_figure
+from results.figures.tradeoff import tradeoff_figure
 
 CAPTION = Caption("Test triplet accuracy against added parameters", "A note that says metric, split, rule, seeds. " * 3)
 
@@ -32,6 +34,9 @@ SEVEN = points(
 )
 CLUSTER = points([(f"embedding+normal(1,0.{i})", 896, 0.8 + 0.002 * i, 0.79, 0.82) for i in range(9)])
 NOTHING_ADDED = points([("shared", 0, 0.7, np.nan, np.nan), ("shared+twice", 0, 0.7, np.nan, np.nan)])
+MANY_AT_ZERO = points(
+    [(f"shared+method{i}", 0, 0.7 + 0.002 * i, 0.69, 0.72) for i in range(8)] + [("late", 2_000, 0.8, 0.79, 0.81)]
+)
 NO_ZERO = points([("late", 2_000, 0.8, 0.79, 0.81), ("all", 3_000, 0.81, 0.8, 0.82)])
 
 
@@ -40,7 +45,7 @@ def labels_of(figure):
     return [child for child in axes.get_children() if isinstance(child, Annotation)], axes
 
 
-@pytest.mark.parametrize("frame", [SEVEN, CLUSTER, NOTHING_ADDED, NO_ZERO])
+@pytest.mark.parametrize("frame", [SEVEN, CLUSTER, NOTHING_ADDED, NO_ZERO, MANY_AT_ZERO])
 def test_labels_cover_neither_each_other_nor_the_edge(frame):
     figure = tradeoff_figure(frame, CAPTION, "triplet accuracy")
     figure.draw_without_rendering()
@@ -81,6 +86,27 @@ def test_arms_of_equal_cost_stand_side_by_side_and_the_front_keeps_its_place():
     assert spread[3] == 6.0
     assert len(set(spread)) == 4
     assert (spread >= places).all()
+
+
+def test_arms_that_add_nothing_stay_in_the_band_of_zero_and_away_from_each_other():
+    axis = BrokenLogAxis.over(np.array([0] * 7 + [1_000]))
+    places = axis.place(np.array([0] * 7 + [1_000]))
+    spread = axis.spread(places, np.array([False, True] + [False] * 6))
+    left, right = axis.band
+    assert ((spread[:7] > left) & (spread[:7] < right)).all()
+    assert right < axis.low < spread[7] == 3.0
+    assert np.diff(np.sort(spread[:7])).min() > 0.01 * (axis.limits[1] - axis.limits[0])
+    assert spread[1] == spread[:7].max()  # the front goes on from there
+
+
+def test_the_legend_crosses_no_mark_and_the_band_of_the_front_is_drawn():
+    band = pd.DataFrame({"cost": [0.0, 896.0, 17_721_984.0], "low": [0.7, 0.78, 0.86], "high": [0.76, 0.82, 0.89]})
+    figure = tradeoff_figure(SEVEN, CAPTION, "triplet accuracy", band)
+    figure.draw_without_rendering()
+    axes = figure.axes[0]
+    assert axes.get_legend().get_window_extent().y0 >= axes.bbox.y1
+    heights = np.concatenate([path.vertices[:, 1] for drawn in axes.collections for path in drawn.get_paths()])
+    assert {0.7, 0.78, 0.86, 0.76, 0.82, 0.89} <= set(heights.round(6))
 
 
 @pytest.mark.parametrize(("count", "text"), [(1, "1"), (200, "200"), (1_000, "1k"), (2_000_000, "2M"), (10**9, "1G")])

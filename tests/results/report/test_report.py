@@ -6,9 +6,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
+from results.analysis.reported import Results
 from results.report.markdown import bullets, code_block, escape, table
-from results.report.report import Origin, write_report
-from results.tables.store import write_tables
+from results.report.opening import Origin, opening
+from results.report.report import write_report
+from results.tables.writing import write_tables
 
 NASTY = [
     "<script>alert(1)</script>",
@@ -82,21 +84,36 @@ def tables_of(study):
     }
 
 
-def test_report_says_what_it_must(tmp_path, study):
+def test_the_report_opens_with_the_answer_and_stays_short(tmp_path, study):
     write_tables(tmp_path / "tables", tables_of(study))
-    origin = Origin("Where does modulation pay?", ("modstudy run my.yaml", "modstudy report runs/made-up"))
+    origin = Origin("Where does modulation pay?", ("modstudy run my.yaml", "modstudy report runs/made-up"), (), ("N.",))
     files = write_report(tmp_path / "tables", tmp_path / "report", origin)
     text = files.report.read_text()
+    title, description, answer, table_, *_ = text.split("\n\n")
+    assert (title, description) == ("# Study made-up", "Where does modulation pay?")
+    assert answer == escape(" ".join(files.answer))
+    assert len(files.answer) == 3
+    head = "| arm | triplet accuracy (chance 0.500) | recall_at_1 (chance 0.500) | worst task | added parameters |"
+    assert table_.startswith(head)
+    for words in ("![trade-off](tradeoff.png)", "- N.", "1 attempt of 1 trial failed", "modstudy run my.yaml"):
+        assert words in text, words
+    assert len(text.split("\n")) < 50
+
+
+def test_the_details_say_what_they_must(tmp_path, study):
+    write_tables(tmp_path / "tables", tables_of(study))
+    files = write_report(tmp_path / "tables", tmp_path / "report", Origin(commands=("modstudy run my.yaml",)))
+    text = files.details.read_text()
     for words in (
         "# Study made-up",
-        "Where does modulation pay?",
         "Tasks (7): smiling, mouth_open, glasses, hat, blond_hair, beard, male",
         "4 tune and 3 confirm trials per arm, 5 epochs each",
         "training 0 in tuning and 1, 2, 3 in the reported results",
         "python 3.11.9, torch 2.13.0",
+        "| arm | recall_at_1 (chance 0.500) | worst task | map_at_r (chance 0.500) |",
         "![trade-off](tradeoff.png)",
         "On the front, with their added parameters: shared (0), embedding+normal(0.9,0.7) (896), late (6,272)",
-        "late beats shared by 0.108 [0.059, 0.157].",
+        "late beats shared by 0.091 [0.077, 0.106].",
         "late+network_per_task and separate cannot be told apart",
         "Student's t",
         "percentile bootstrap",
@@ -108,7 +125,9 @@ def test_report_says_what_it_must(tmp_path, study):
         assert words in text, words
     assert text.count("best_trial_per_arm") >= 4
     assert sorted(path.name for path in (tmp_path / "report").iterdir()) == [
-        "report.md", "summary.csv", "tasks.png", "tasks.svg", "tradeoff.png", "tradeoff.svg",
+        "arms.png", "arms.svg", "details.md", "factors.png", "factors.svg", "importance.png",
+        "importance.svg", "performance.png", "performance.svg", "report.md", "storage.png", "storage.svg",
+        "summary.csv", "tasks.png", "tasks.svg", "tradeoff.png", "tradeoff.svg",
     ]  # fmt: skip
     csv = pd.read_csv(files.summary_csv)
     assert csv["triplet_accuracy_mean"].tolist() == files.summary["triplet_accuracy_mean"].tolist()
@@ -123,27 +142,37 @@ def test_report_before_any_confirm_trial(tmp_path, study):
     files = write_report(tmp_path, tmp_path / "report")
     text = files.report.read_text()
     assert files.figures == ()
-    assert sorted(path.name for path in (tmp_path / "report").iterdir()) == ["report.md", "summary.csv"]
+    assert sorted(path.name for path in (tmp_path / "report").iterdir()) == ["details.md", "report.md", "summary.csv"]
+    assert "There is no answer yet" in text
     assert "There are no confirm results to draw yet." in text
-    assert "No attempt of any trial failed." in text
-    assert "| late | 0.002 | 0.2 | 0 | 48 | 0 | 0 | 0.842 |" in text
+    details = files.details.read_text()
+    assert "No attempt of any trial failed." in details
+    assert "| late | 0.002 | 0.842 | - |" in details
 
 
 def test_report_of_a_study_without_trials(tmp_path, study):
     empty = tables_of(study) | {name: [] for name in ("trials", "task_metrics", "failures")}
     write_tables(tmp_path, empty)
-    text = write_report(tmp_path, tmp_path / "report").report.read_text()
-    assert "No trial was started." in text
+    assert "No trial was started." in write_report(tmp_path, tmp_path / "report").details.read_text()
 
 
 def test_settings_that_differ_between_trials_are_not_shown_as_fixed(tmp_path, study):
     configs = study.trials["config"].copy()
     configs.iloc[3] = configs.iloc[3].replace('"schedule": "cosine"', '"schedule": "constant"')
     write_tables(tmp_path, tables_of(study) | {"trials": study.trials.assign(config=configs)})
-    text = write_report(tmp_path, tmp_path / "report").report.read_text()
+    text = write_report(tmp_path, tmp_path / "report").details.read_text()
     assert "Optimization: optimizer adam, epochs 5" in text
 
 
 def test_report_needs_its_tables(tmp_path):
     with pytest.raises(ValueError, match="no such table; collect the study first"):
         write_report(tmp_path, tmp_path / "report")
+
+
+def test_a_short_table_keeps_the_references(tmp_path, make_study, made_arm):
+    arms = tuple(made_arm(f"arm {number}", ("fc",), 0.7 + 0.002 * number) for number in range(44))
+    study = make_study((made_arm("shared", (), 0.6), *arms))
+    table_ = opening(Results.of(tables_of(study)), (), Origin(), ()).split("\n\n")[1]
+    assert "shared |" in table_.partition("\n")[0]  # the column of differences
+    assert any(row.startswith("| shared |") for row in table_.split("\n"))
+    assert len(table_.split("\n")) == 2 + 40 + 1

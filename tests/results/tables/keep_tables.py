@@ -18,7 +18,7 @@ def keep(folder: Path) -> None:
     from conftest import ARMS, make_study
 
     from results.analysis.summary import summarize
-    from results.tables.store import write_tables
+    from results.tables.writing import write_tables
 
     study = make_study(tuple(arm for arm in ARMS if arm.name in ("shared", "separate", "late")), (1, 2))
     metrics = study.task_metrics[study.task_metrics["task"].isin(["smiling", "hat"])]

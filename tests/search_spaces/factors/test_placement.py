@@ -34,12 +34,20 @@ def test_a_list_of_stages_comes_back_in_the_order_of_the_backbone():
 
 
 @given(st.lists(st.text("abc", min_size=1, max_size=3), min_size=1, max_size=7, unique=True).map(tuple))
-def test_every_named_rule_gives_distinct_runs_of_existing_stages(stages):
-    for name in PLACEMENTS:
+def test_every_named_rule_but_subsets_gives_distinct_runs_of_existing_stages(stages):
+    for name in PLACEMENTS.keys() - {"subsets"}:
         expanded = Placement(name).expand(stages)
         assert len(set(expanded)) == len(expanded)
         for points in expanded:
             assert any(stages[first : first + len(points)] == points for first in range(len(stages)))
+
+
+def test_subsets_are_all_sets_of_stages_and_too_many_are_refused():
+    expanded = Placement("subsets").expand(SIMPLENET)
+    assert len(set(expanded)) == 2 ** len(SIMPLENET)
+    assert all(points == tuple(stage for stage in SIMPLENET if stage in points) for points in expanded)
+    with pytest.raises(ValueError, match=r"'subsets' of 11 stages are 2\^11 arms; list some of them"):
+        Placement("subsets").expand(tuple(map(str, range(11))))
 
 
 def test_names_depend_on_the_points_alone():

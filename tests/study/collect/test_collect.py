@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from results.tables.store import read_table
-from study.collect.collect import build_tables, collect
+from study.collect.collect import build_results, build_tables, collect
 from study.definition.model import StudyDefinition
 from study.layout import RunFolder
 from study.plan.document import write_plan
@@ -139,11 +139,16 @@ def test_mlflow_run_ids_come_from_what_tracking_noted(plan: StudyPlan, folder: R
 
 def test_tables_are_a_pure_function(plan: StudyPlan, folder: RunFolder, journaling: Any, tmp_path: Path) -> None:
     journaling.play(plan)
-    one = build_tables(read_progress(folder), {})
+    one = build_tables(folder, read_progress(folder), {})
     shutil.copytree(folder.path, tmp_path / "elsewhere")
-    other = build_tables(read_progress(RunFolder(tmp_path / "elsewhere")), {})
+    elsewhere = RunFolder(tmp_path / "elsewhere")
+    other = build_tables(elsewhere, read_progress(elsewhere), {})
     for name in one:
         pd.testing.assert_frame_equal(one[name], other[name])
+    without_curves = build_results(folder, read_progress(folder))
+    assert one.keys() - without_curves.keys() == {"curves"}
+    for name, table in without_curves.items():
+        pd.testing.assert_frame_equal(table, one[name])
 
 
 @pytest.mark.parametrize("name", ["trials", "task_metrics", "curves", "storage", "failures", "summary"])

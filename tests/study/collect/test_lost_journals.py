@@ -67,7 +67,7 @@ def undisturbed(plan, run, tmp_path_factory) -> RunFolder:
 
 
 def tables(plan: StudyPlan, folder: RunFolder) -> dict[str, pd.DataFrame]:
-    found = build_tables(read_progress(folder, plan), {})
+    found = build_tables(folder, read_progress(folder, plan), {})
     return {name: table.drop(columns=HOW_IT_WAS_DONE, errors="ignore") for name, table in found.items()}
 
 

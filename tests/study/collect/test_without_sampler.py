@@ -6,8 +6,6 @@ import subprocess
 import sys
 from typing import Any
 
-import pytest
-
 from study.layout import RunFolder
 from study.plan.plan import StudyPlan
 
@@ -20,16 +18,16 @@ folder = Path({folder!r})
 show_status(folder, folder.parent, as_json=False)
 assert "scipy" not in sys.modules, "status loads SciPy"
 from study.commands.results import collect_run, report_run
-{command}
+collect_run(folder, folder.parent)
+report_run(folder, folder.parent)
 loaded = {{"optuna", "study.schedule.sampler"}} & sys.modules.keys()
 assert not loaded, loaded
 """
 
 
-@pytest.mark.parametrize("command", ["collect_run", "report_run"])
-def test_status_and_tables_load_no_sampler(command: str, plan: StudyPlan, folder: RunFolder, journaling: Any) -> None:
+def test_status_tables_and_report_load_no_sampler(plan: StudyPlan, folder: RunFolder, journaling: Any) -> None:
     journaling.play(plan)
-    program = READ.format(folder=str(folder.path), command=f"{command}(folder, folder.parent)")
+    program = READ.format(folder=str(folder.path))
     ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)  # noqa: S603
     assert ended.returncode == 0, ended.stderr
     assert "15 of 15 trials done" in ended.stdout

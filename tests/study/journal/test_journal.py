@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from study.journal.events import Event
-from study.journal.history import derive_history, read_history
+from study.journal.history import derive_history, epoch_records, read_history
 from study.journal.journal import JournalWriter, read_journal
 from trainables.foundation.sealed_json import seal
 
@@ -116,12 +116,13 @@ def test_history_counts_attempts_epochs_and_time() -> None:
     history = derive_history(events, torn=2)
     assert history is not None
     assert (history.attempts, history.epoch, history.objective, history.torn) == (2, 2, 0.7, 2)
-    assert history.epochs[1]["metrics"]["train/loss"] == 0.9  # the first record of an epoch counts
+    assert epoch_records(events)[1]["metrics"]["train/loss"] == 0.9  # the first record of an epoch counts
+    assert history.epochs == {1: 2.0, 2: 2.0}
     assert history.seconds == 4.0
     assert history.busy_seconds == 3.0 + 5.0
     assert (history.host, history.updated, history.software) == ("node2", 105.0, {"torch": "2"})
     assert history.failures == (dict(failed("crashed", 13), attempt=1, host="node1"),)
-    assert history.finished == dict(FINISHED, time=105.0)
+    assert history.finished == {key: value for key, value in events[-1].items() if key != "task_metrics"}
 
 
 def test_a_failure_told_by_the_driver_keeps_its_host_and_needs_no_start() -> None:

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from study.packing.choice import MEMORY_MARGIN, WORTH, Limits, choose, climb
+from study.packing.choice import GAIN, MEMORY_MARGIN, Limits, choose, climb
 from study.packing.measurement import Measurement, Packing
 
 GIB = 2**30
@@ -124,6 +124,11 @@ def test_a_probe_does_not_try_what_would_not_fit():
 
 
 def test_a_probe_ends_where_throughput_stalls_and_where_memory_ran_out_all_the_same():
-    stalled = {1: 100.0, 2: 190.0, 4: 190.0 * (1 + WORTH) - 0.1, 8: 1000.0}
+    stalled = {1: 100.0, 2: 190.0, 4: 190.0 * (1 + GAIN) - 0.1, 8: 1000.0}
     assert Device(stalled).tried(Limits(64)) == [1, 2, 4]
     assert Device(LINEAR, holds=3).tried(Limits(64)) == [1, 2, 4]
+
+
+def test_a_probe_ends_where_another_measurement_would_not_repay_its_time():
+    found = climb(Device(LINEAR).measure, Limits(64), lambda last: last.steps_per_second < 300)
+    assert [each.processes for each in found] == [1, 2, 4]

@@ -47,14 +47,14 @@ def test_probes_are_for_studies_that_leave_the_share_open_and_train_on_gpus(plan
 
 def test_arms_of_equal_cost_share_a_probe_also_one_of_an_earlier_run(plan, record):
     first, second, third = (arm.arm.name for arm in plan.arms)
-    assert groups(plan, record) == [[first, second], [third]]
+    assert groups(plan, record) == [[third], [first, second]]
     assert groups(plan, record, arms={plan.arms[2].arm.arm_id}) == [[third]]
     assert groups(plan, record, most=1) == []  # nothing to find out
     record.add(probed(plan, 0, "H100", {(1, False): 100, (2, False): 150}))
     assert groups(plan, record) == [[third]]
     assert [each.arm for each in read_packing(record._folder).probed] == [first, second]
     assert record.probed[1].probed == first
-    assert groups(plan, record, accelerator="A100") == [[first, second], [third]]
+    assert groups(plan, record, accelerator="A100") == [[third], [first, second]]
 
 
 def test_a_probe_that_ended_at_its_limit_is_repeated_where_more_are_allowed(plan, record):

@@ -11,7 +11,7 @@ import pytest
 from study.packing.choice import choose
 from study.packing.crew import Crew
 from study.packing.member import Assignment
-from study.packing.probe import ProbeRequest, _environment, probe
+from study.packing.probe import Prober, ProbeRequest, modes_to_try
 from trainables.config.trial import TrialConfig
 
 TRIAL = {
@@ -37,8 +37,14 @@ def cache(tmp_path_factory):
     return str(tmp_path_factory.mktemp("cache"))
 
 
+def members() -> list[int]:
+    """Process ids of the probes' members; a Ray of other tests may have children too."""
+    return [child.pid for child in psutil.Process().children() if "study.packing.member" in child.cmdline()]
+
+
 def test_a_probe_trains_one_and_two_processes_together(config, cache):
-    found = probe(ProbeRequest(config, cache, most_processes=2, seconds=0.3))
+    with Prober() as prober:
+        found = prober.probe(ProbeRequest(config, cache, most_processes=2, epochs=10**6, seconds=0.3))
     assert found.device == "cpu"
     assert found.steps_per_epoch == 2
     assert found.validation_seconds > 0
@@ -48,31 +54,57 @@ def test_a_probe_trains_one_and_two_processes_together(config, cache):
         assert each.images_per_second == pytest.approx(12 * each.steps_per_second)
         assert each.peak_bytes > 50e6
     assert choose(found.measurements, found.limits).processes in (1, 2)
-    assert psutil.Process().children() == []
+    assert members() == []
 
 
 def test_each_mode_is_measured_for_itself_also_where_a_daemon_runs(config, monkeypatch):
     monkeypatch.setenv("CUDA_MPS_PIPE_DIRECTORY", "/tmp/nvidia-mps")  # noqa: S108
     ours = {"CUDA_MPS_PIPE_DIRECTORY": "ours"}
-    request = ProbeRequest(config, "", 2, ours)
-    assert _environment(request, mps=True)["CUDA_MPS_PIPE_DIRECTORY"] == "ours"
-    assert _environment(request, mps=False)["CUDA_MPS_PIPE_DIRECTORY"] == os.devnull
+    prober = Prober(ours)
+    assert prober._environment(config, mps=True)["CUDA_MPS_PIPE_DIRECTORY"] == "ours"
+    assert prober._environment(config, mps=False)["CUDA_MPS_PIPE_DIRECTORY"] == os.devnull
+
+
+def test_only_the_better_mode_is_probed_once_it_is_known():
+    assert modes_to_try(mps=True, better=None) == (True, False)
+    assert modes_to_try(mps=True, better=False) == (False,)
+    assert modes_to_try(mps=True, better=True) == (True,)
+    assert modes_to_try(mps=False, better=True) == (False,)
+
+
+def test_its_processes_go_from_one_arm_to_the_next_and_short_trials_are_not_probed_further(config, cache):
+    other = {**config, "batches": {**config["batches"], "images": 8}}
+    with Prober() as prober:
+        first = prober.probe(ProbeRequest(config, cache, most_processes=4, epochs=1, seconds=0.1))
+        begun = members()
+        second = prober.probe(ProbeRequest(other, cache, most_processes=4, epochs=1, seconds=0.1))
+        assert members() == begun
+    for found, batch in ((first, 12), (second, 8)):
+        (only,) = found.measurements
+        assert only.images_per_second == pytest.approx(batch * only.steps_per_second)
+        assert found.cut_short
+    assert first.steps_per_epoch == 2
+    assert second.steps_per_epoch == 3
+    assert members() == []
 
 
 def test_a_trial_that_cannot_run_is_a_measurement_that_failed(config, cache):
     broken = {**config, "batches": {**config["batches"], "images": 48}}  # of 24 images
-    found = probe(ProbeRequest(broken, cache, most_processes=2, seconds=0.1))
-    (only,) = found.measurements
+    with Prober() as prober:
+        found = prober.probe(ProbeRequest(broken, cache, most_processes=2, epochs=1, seconds=0.1))
+        (only,) = found.measurements
+        assert len(prober.probe(ProbeRequest(config, cache, 1, epochs=1, seconds=0.1)).measurements) == 1  # afresh
     assert only.outcome == "failed"
     assert "batch" in only.message
     assert choose(found.measurements, found.limits) is None
 
 
 def test_a_member_ends_with_the_process_that_asked(config, cache):
-    with Crew(Assignment(config, cache), mps=False, environment={}) as crew:
+    with Crew(mps=False, environment={}) as crew:
+        crew.assign(Assignment(config, cache))
         assert crew.measure(1, 0.1).outcome == "measured"
-        (member,) = psutil.Process().children()
-        assert os.getsid(member.pid) == member.pid  # Ctrl-C does not reach it
+        (member,) = members()
+        assert os.getsid(member) == member  # Ctrl-C does not reach it
         crew._members[0]._process.stdin.close()  # as the system does when the asking process is killed
         crew._members[0]._process.wait(timeout=60)
         crew._members[0]._process.stdin = Path(os.devnull).open("wb")  # noqa: SIM115

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import pytest
 
@@ -83,16 +84,30 @@ def test_a_file_that_cannot_be_read_is_set_aside_by_the_driver_alone(folder, cap
     assert json.loads(folder.packing.read_text())["arms"][0]["arm"] == "late"
 
 
-def test_arms_that_differ_in_values_alone_cost_the_same(make_plan):
-    starts = [{"kind": "ones"}, {"kind": "normal", "mean": 0.9, "std": 0.7}, {"kind": "disjoint", "trainable": False}]
-    plan = make_plan(space={"blocks": [{"placement": ["late"], "initialization": starts}, {"placement": ["all"]}]})
-    ones, normal, frozen, everywhere = (cost_shape(arm.config) for arm in plan.arms)
-    assert ones == normal
-    assert len({ones, frozen, everywhere}) == 3
-    arm = plan.arms[0].config
-    assert cost_shape(arm.model_copy(update={"train_seed": 7})) == ones
+def test_arms_cost_the_same_if_they_differ_in_values_or_their_ledgers_round_to_the_same(make_plan):
+    starts = [{"kind": "ones"}, {"kind": "normal", "mean": 0.9, "std": 0.7}]
+    blocks = [
+        {"placement": ["late"], "initialization": starts},
+        {"placement": ["late"], "form": ["scale_shift"]},
+        {"placement": ["all"]},
+    ]
+    plan = make_plan(space={"blocks": blocks})
+    ones, normal, shifted, everywhere = (cost_shape(arm.config, arm.storage) for arm in plan.arms)
+    assert ones == normal == shifted
+    assert everywhere != ones
+    arm, storage = plan.arms[0].config, plan.arms[0].storage
+    assert cost_shape(arm.model_copy(update={"train_seed": 7}), storage) == ones
     larger = arm.model_copy(update={"batches": arm.batches.model_copy(update={"batch_size": 24})})
-    assert cost_shape(larger) != ones
+    assert cost_shape(larger, storage) != ones
+
+
+def test_trials_too_short_to_be_measured_together_share_a_gpu_by_four_if_they_fit():
+    alone = Measurement(1, True, "measured", 100.0, 4800.0, 10**9, 2 * 10**9)
+    short = replace(probed(), probe=Probe("H100", Limits(8, 80 * 10**9), (alone,), 100, 0.3, cut_short=True))
+    assert (short.packing().processes, short.packing().mps) == (4, True)
+    assert short.packing(most=3).processes == 3
+    small = replace(short, probe=replace(short.probe, limits=Limits(8, 5 * 10**9)))
+    assert small.packing().processes == 2
 
 
 def test_a_probe_takes_the_largest_batch_that_may_be_drawn(make_plan):

@@ -22,7 +22,7 @@ def note(folder: RunFolder, arm_id: str, arm: str, shape: str) -> None:
 def test_status_and_report_of_a_run(played, plan):
     study = Study(played.path)
     assert not any("on H100" in line for line in study.notes())
-    assert "Trials on one GPU" not in study.report().report.read_text()
+    assert "Trials on one GPU" not in study.report().details.read_text()
     first, second, third = plan.arms
     for arm in (first, third):
         note(played, arm.arm.arm_id, arm.arm.name, shape_of(plan, arm))
@@ -32,7 +32,7 @@ def test_status_and_report_of_a_run(played, plan):
         "on H100, 4 trials at once through the Multi-Process Service, 3.2 to 3.2 x one trial alone:"
         f" {first.arm.name}, {third.arm.name}"
     )
-    report = study.report().report.read_text()
+    report = study.report().details.read_text()
     section = report.partition("## Trials on one GPU")[2].partition("\n## ")[0]
     assert f"| {first.arm.name} | H100 (NVIDIA H100 80GB HBM3) | 4 | yes | 3,840 | 3.2 x | 1 GB |" in section
     assert second.arm.name not in section

@@ -47,6 +47,22 @@ def shoes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
+@pytest.mark.parametrize(
+    ("search", "schedule", "warned"),
+    [
+        ("{halving: {rungs: [2]}}", "cosine", True),
+        ("{halving: {rungs: [2], schedule: restart}}", "cosine", False),
+        ("{halving: {rungs: [2]}}", "constant", False),
+        ("{}", "cosine", False),
+    ],
+)
+def test_rungs_inside_a_falling_learning_rate(shoes: Path, search: str, schedule: str, warned: bool) -> None:
+    text = STUDY + f"optimization: {{epochs: 4, schedule: {schedule}}}\nsearch: {search}\n"
+    (shoes / "rungs.yaml").write_text(text)
+    found = foreseen(compile_plan(load_study(shoes / "rungs.yaml")))
+    assert any(line.startswith("search.halving: at rung 2 of 4 epochs the cosine") for line in found) is warned
+
+
 def warnings(text: str) -> list[str]:
     """Return what ``plan`` warns of, as text and as JSON alike."""
     Path("shoes.yaml").write_text(text)
@@ -106,3 +122,12 @@ def test_a_task_of_one_class_is_said_or_refused(shoes: Path) -> None:
 
 def test_a_sound_study_is_planned_without_a_warning(study_file: Path) -> None:
     assert foreseen(compile_plan(load_study(study_file))) == ()
+
+
+def test_pruning_over_arms_in_a_single_round_is_said(make_plan) -> None:
+    def search(trials: int) -> dict[str, object]:
+        halving = {"rungs": [1], "schedule": "restart", "stop_beaten": True}
+        return {"trials_per_arm": trials, "round_size": 4, "halving": halving}
+
+    assert any("search.halving.stop_beaten: does nothing" in line for line in foreseen(make_plan(search=search(4))))
+    assert not any("stop_beaten" in line for line in foreseen(make_plan(search=search(5))))

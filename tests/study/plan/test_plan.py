@@ -13,6 +13,10 @@ from study.journal.journal import JournalWriter
 from study.layout import RunFolder
 from study.plan.document import read_plan, write_plan
 from study.plan.plan import StudyPlan, compile_plan, plan_trial
+from study.schedule.drawing import DrawnRounds
+from study.schedule.progress import progress_of
+from study.session.edits import edits_line
+from study.session.target import Target
 from trainables.config.trial import TrialConfig
 
 
@@ -43,7 +47,100 @@ def test_duplicates_are_counted(study_file: Path) -> None:
     block = {"placement": ["none", "late"], "initialization": ["ones", "normal(1,0.1)"]}
     plan = compile_plan(changed(definition, space={"blocks": [block]}))
     assert (len(plan.arms), plan.duplicates) == (3, 1)
-    assert plan.definition.tune_trials_per_arm == 1  # nothing to tune
+    assert plan.tune_trials(plan.arms[0]) == 1  # nothing to tune
+
+
+RANGES = {"learning_rate": {"low": 1e-3, "high": 1e-2, "log": True}, "margin": {"low": 0.1, "high": 0.4}}
+MASKS = {"mask_l1": {"low": 1e-5, "high": 1e-2, "log": True}}
+
+
+@pytest.mark.parametrize(
+    ("blocks", "nuisance", "search", "trials"),
+    [
+        ([{"placement": "none"}], {}, {}, 1),
+        ([{"placement": "none"}], {"margin": RANGES["margin"]}, {}, 8),
+        ([{"placement": "none"}], RANGES, {}, 12),
+        ([{"placement": "none"}], RANGES, {"trials_per_arm": 3}, 3),
+        ([{"placement": "none"}], RANGES | MASKS, {}, 12),  # no arm has masks
+        ([{"placement": ["none", "late"]}], RANGES | MASKS, {}, 16),  # one has: equal effort for all
+        ([{"placement": "none"}], {"margin": [0.1, 0.2, 0.3]}, {}, 3),  # there are no more distinct trials
+    ],
+)
+def test_trials_per_arm_suit_the_number_of_tuned_values(study_file, blocks, nuisance, search, trials) -> None:
+    definition = load_study(study_file)
+    plan = compile_plan(changed(definition, space={"blocks": blocks, "nuisance": nuisance}, search=search))
+    assert {plan.tune_trials(arm) for arm in plan.arms} == {trials}
+
+
+def test_every_trial_of_a_study_with_rungs_may_end_its_schedule_at_each(study_file: Path) -> None:
+    definition = load_study(study_file)
+    halving = {"rungs": [1, 2], "schedule": "restart"}
+    training = {"epochs": 4}
+    plan = compile_plan(changed(definition, search={"halving": halving}, optimization=training))
+    assert {arm.config.optimization.restarts for arm in plan.arms} == {(1, 2)}
+    whole = compile_plan(
+        changed(definition, search={"halving": halving | {"schedule": "whole"}}, optimization=training)
+    )
+    assert {arm.config.optimization.restarts for arm in whole.arms} == {()}
+    with pytest.raises(ValueError, match=r"optimization.restarts follow from search.halving.rungs \[1, 2\]"):
+        changed(definition, search={"halving": halving}, optimization=training | {"restarts": (1, 3)})
+
+
+def test_arms_at_equal_cost_take_fewer_steps(study_file: Path) -> None:
+    definition = load_study(study_file)
+    steps = compile_plan(definition)
+    cost = compile_plan(changed(definition, budget="multiply_adds"))
+    both = compile_plan(changed(definition, budget="both"))
+    assert [arm.arm.name for arm in cost.arms] == [arm.arm.name for arm in steps.arms] == ["shared", "separate", "late"]
+    assert [arm.arm.name for arm in both.arms] == [
+        *("shared", "separate", "separate+multiply_adds", "late", "late+multiply_adds")
+    ]
+    assert {arm.arm.arm_id for arm in both.arms} == {arm.arm.arm_id for arm in (*steps.arms, *cost.arms)}
+    assert cost.arms[0].config == steps.arms[0].config  # the shared network is the same trial in both
+    assert [arm.training_cost for arm in cost.arms] == [1.0] * 3
+    assert steps.arms[1].training_cost == len(definition.data.tasks)
+    assert cost.arms[1].config.optimization.step_share == pytest.approx(1 / len(definition.data.tasks), rel=1e-5)
+
+
+def test_an_arm_whose_steps_cost_no_more_is_trained_once(study_file: Path) -> None:
+    slots = {"scheme": "triplets", "batch_size": 18}
+    plan = compile_plan(changed(load_study(study_file), budget="both", batches=slots))
+    assert [arm.arm.name for arm in plan.arms] == ["shared", "separate", "late"]
+
+
+OWN = {
+    "blocks": [
+        {"placement": "none", "balancing": ["equal", "gradnorm"]},
+        {"placement": "late", "form": ["scale", "weight_mask"]},
+    ],
+    "nuisance": {"margin": {"low": 0.1, "high": 0.4}},
+    "tune_own": True,
+}
+
+
+def test_values_of_a_form_or_method_are_tuned_in_its_arms_only(study_file: Path) -> None:
+    definition = load_study(study_file)
+    plan = compile_plan(changed(definition, space=OWN, search={}))
+    tuned = {
+        name: set(arm.tune[0].nuisance)
+        for name, arm in ((planned.arm.name, arm) for planned, arm in progress_of(plan, {}, DrawnRounds()).arms)
+    }
+    assert tuned == {
+        "shared": {"margin"},
+        "shared+gradnorm": {"margin", "gradnorm_alpha"},
+        "late": {"margin", "rate_factor"},
+        "late+weight_mask": {"margin", "score_steps", "rate_factor"},
+    }
+    assert {plan.tune_trials(arm) for arm in plan.arms} == {16}  # equal effort, whatever an arm tunes
+    asked = changed(definition, space=OWN, search={})
+    assert edits_line(Target(asked, study_file, RunFolder(study_file.parent)), plan) is None  # nobody changed anything
+    again = compile_plan(plan.definition)
+    assert again.definition.space == plan.definition.space
+    fixed = compile_plan(changed(definition, space=OWN | {"fixed": {"score_steps": 10.0}}))
+    assert set(fixed.definition.space.nuisance) == {"margin", "rate_factor", "gradnorm_alpha"}
+    assert not compile_plan(changed(definition, space=OWN | {"tune_own": False})).definition.space.nuisance.keys() - {
+        "margin"
+    }
 
 
 def test_fixed_nuisance_values_go_into_every_trial(study_file: Path) -> None:

@@ -32,3 +32,11 @@ def test_labels_that_are_not_there_are_missed_in_time(selection: dict[str, str])
         refuse_unlabelled_selection(_plan(**selection), _dataset([[0, -1], [1, -1]]))
     refuse_unlabelled_selection(_plan(**selection), _dataset([[0, 1], [1, -1]]))
     refuse_unlabelled_selection(_plan(), _dataset([[0, -1], [1, -1]]))
+
+
+def test_positives_need_binary_tasks() -> None:
+    plan = _plan(metric="triplet_accuracy_positives")
+    for column in ([0, 1, 0], [0, 1, 2], [1, 1, -1]):
+        with pytest.raises(UserError, match=r"selection.metric: triplet_accuracy_positives needs .* task 'Smiling'"):
+            refuse_unlabelled_selection(plan, _dataset([[0, column[0]], [1, column[1]], [1, column[2]]]))
+    refuse_unlabelled_selection(plan, _dataset([[0, 1], [1, 0], [1, 1]]))

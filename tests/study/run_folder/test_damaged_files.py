@@ -23,7 +23,7 @@ from study.plan.run_files import write_study_as_run
 from study.session.mirror import tracker_of
 from study.session.target import Target, find_run, find_target
 from study.tracking.background_sync import BackgroundSync
-from study.tracking.tracker import SyncReport
+from study.tracking.mirror.writing import SyncReport
 from study.tune.runner import run_lock
 
 SHAPES = {
@@ -204,10 +204,11 @@ def test_a_damaged_note_of_who_runs_a_study_is_still_a_refusal(target: Target, s
             pass
 
 
-def test_sync_makes_damaged_tables_again(target: Target, plan: StudyPlan, journaling: Any) -> None:
+@pytest.mark.parametrize("shapes", [[*SHAPES][:1], pytest.param([*SHAPES][1:], marks=pytest.mark.long)], ids=str)
+def test_sync_makes_damaged_tables_again(shapes: list[str], target: Target, plan: StudyPlan, journaling: Any) -> None:
     journaling.play(plan)
     before = collect(target.folder)["summary"]
-    for shape in SHAPES:
+    for shape in shapes:
         damage(table_path(target.folder.tables, "summary"), shape)
         pd.testing.assert_frame_equal(read_summary(target.folder), before)
     damage(table_path(target.folder.tables, "summary"), "cut")

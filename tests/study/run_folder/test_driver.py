@@ -15,9 +15,9 @@ import pytest
 from typer.testing import CliRunner
 
 from study.cli import app
+from study.definition.halving import HalvingSection
 from study.definition.loading import dump_study
-from study.definition.model import HalvingSection
-from study.journal.state import read_states
+from study.journal.index import read_states
 from study.layout import RunFolder
 from study.plan.document import write_plan
 from study.plan.plan import StudyPlan, compile_plan

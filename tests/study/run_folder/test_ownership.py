@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,9 @@ from study.errors import UserError
 from study.layout import RunFolder
 from study.plan.document import write_plan
 from study.plan.plan import StudyPlan, compile_plan
+from study.run_folder.ownership import refuse_another_rule, refuse_another_study
 
+GENERATED = {"kind": "generated", "train_images": 24, "validation_images": 12, "test_images": 12}
 READING = ("status", "collect", "report", "sync")
 
 
@@ -45,9 +48,13 @@ def rewrite(file: Path, **sections: Any) -> None:
             {"data": {"source": {"kind": "generated", "train_images": 30}}},
             "data.source.train_images was 24 and is now 30",
         ),
+        (
+            {"data": {"source": GENERATED | {"exaggeration": 2.0}}},
+            "data.source.exaggeration was 1.0 and is now 2.0",
+        ),
         ({"seeds": {"data_seed": 5}}, "seeds.data_seed was 0 and is now 5"),
     ],
-    ids=["tasks", "order", "size", "images", "seed"],
+    ids=["tasks", "order", "size", "images", "faces", "seed"],
 )
 def test_other_tasks_or_data_under_a_used_name_are_refused_with_two_ways_out(
     played: RunFolder, study_file: Path, sections: dict[str, Any], named: str
@@ -170,3 +177,17 @@ def test_a_plan_refuses_another_selection_or_halving_as_run_does(played: RunFold
     assert "selection: " in said[0]
     assert "give the changed study another name" in said[0]
     assert said[0] == said[1]
+
+
+def test_a_plan_that_lacks_newer_keys_was_made_with_their_defaults(played: RunFolder, study_file: Path) -> None:
+    document = json.loads(played.plan.read_text())
+    document["definition"]["search"]["halving"] = {"rungs": [1], "keep": 0.5}  # before ``schedule``
+    document["definition"]["data"]["source"].pop("exaggeration", None)
+    played.plan.write_text(json.dumps(document))
+    rewrite(study_file, search={"halving": {"rungs": [1]}})
+    definition = load_study(study_file)
+    refuse_another_rule(definition, played)
+    refuse_another_study(definition, None, played)
+    rewrite(study_file, search={"halving": {"rungs": [1], "schedule": "restart"}})
+    with pytest.raises(UserError, match=r"search\.halving"):
+        refuse_another_rule(load_study(study_file), played)

@@ -119,6 +119,32 @@ def run_out_of_memory_once(config, *, workspace: Path, **parts) -> TrialOutcome:
     return train(config, workspace=workspace, **parts)
 
 
+@typed_failures()
+def run_out_of_memory_twice(config, *, workspace: Path, **parts) -> TrialOutcome:
+    """Find no memory in the first two attempts of every trial."""
+    scar = workspace / "short-of-memory"
+    times = len(scar.read_text()) if scar.exists() else 0
+    if times < 2:
+        scar.write_text("x" * (times + 1))
+        raise MemoryError
+    return train(config, workspace=workspace, **parts)
+
+
+@typed_failures()
+def fit_no_large_batch(config, **parts) -> TrialOutcome:
+    """Need more memory than there is for 96 images."""
+    if config.batches.batch_size > 48:
+        raise MemoryError("Unable to allocate 2.00 TiB")
+    return train(config, **parts)
+
+
+def fail_at_low_rates(config, **parts) -> TrialOutcome:
+    """Fail in code, equally wherever it runs."""
+    if config.optimization.learning_rate < 3e-3:
+        raise ValueError("the rate is too low")
+    return train(config, **parts)
+
+
 def hang_once(config, *, workspace: Path, **parts) -> TrialOutcome:
     """Hang once, in a trial with modulation, in foreign code that never gives the interpreter back."""
     scar = workspace / "hung"
@@ -126,6 +152,29 @@ def hang_once(config, *, workspace: Path, **parts) -> TrialOutcome:
         scar.touch()
         beat()
         ctypes.PyDLL(None).sleep(100_000)
+    return train(config, workspace=workspace, **parts)
+
+
+def stop_once(config, *, workspace: Path, **parts) -> TrialOutcome:
+    """Be stopped once from outside, in a trial with modulation, as a process is that will never be continued."""
+    scar = workspace / "stopped"
+    if config.modulation.points and config.train_seed == 0 and not scar.exists():
+        scar.touch()
+        beat()
+        os.kill(os.getpid(), signal.SIGSTOP)
+    return train(config, workspace=workspace, **parts)
+
+
+def outgrow_the_machine_once(config, *, workspace: Path, **parts) -> TrialOutcome:
+    """Take more and more memory, in a trial with modulation, until Ray ends this process or 4 GiB are taken."""
+    scar = workspace / "outgrown"
+    if config.modulation.points and config.train_seed == 0 and not scar.exists():
+        scar.touch()
+        taken = []
+        while len(taken) < 64:
+            taken.append(b"x" * 2**26)
+            time.sleep(0.05)
+        time.sleep(5)
     return train(config, workspace=workspace, **parts)
 
 

@@ -4,7 +4,7 @@ import pytest
 from filelock import FileLock
 
 from study.errors import UserError
-from study.schedule import dispatch
+from study.schedule.failures import lost_worker
 from study.status.remaining import work_left
 
 
@@ -45,7 +45,7 @@ def test_a_worker_that_ended_without_a_word_is_journalled_and_tried_again(make_p
 
 
 def test_a_journal_that_another_process_writes_is_left_alone(make_plan, simulate, monkeypatch):
-    monkeypatch.setattr(dispatch, "WRITER_GONE_S", 0.1)
+    monkeypatch.setattr(lost_worker, "WRITER_GONE_S", 0.1)
     run = simulate(make_plan(resources={"retries": 0}))
     unit = run.dispatcher.next_unit()
     trial = run.folder.trial(unit.trial.trial_id)

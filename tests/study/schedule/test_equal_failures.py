@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 
 from study.journal.failures import may_pass, signature
-from study.schedule.equal_failures import EqualFailures
+from study.schedule.failures.equal_failures import EqualFailures
 from study.status.status import study_status
 
 TEN = {"trials_per_arm": 10, "round_size": 10}
@@ -70,7 +70,7 @@ def test_failures_with_words_of_their_own_are_each_tried_to_the_end(make_plan, s
 
 
 def test_a_node_that_takes_many_trials_with_it_stops_no_arm():
-    watched = EqualFailures(tries=3)
+    watched = EqualFailures(lambda _kind: 2)
     for trial in "abcdefgh":
         watched.failed("arm", trial, LOST)
     assert watched.stopped() == {}
@@ -81,7 +81,7 @@ def test_a_node_that_takes_many_trials_with_it_stops_no_arm():
 
 
 def test_what_ended_well_keeps_its_arm_going():
-    watched = EqualFailures(tries=3)
+    watched = EqualFailures(lambda _kind: 2)
     watched.ended_well("arm")
     watched.failed("arm", "bad", crash())
     watched.failed("arm", "worse", crash())
@@ -89,7 +89,7 @@ def test_what_ended_well_keeps_its_arm_going():
 
 
 def test_one_failure_each_stops_arms_only_while_nothing_has_ended_well():
-    watched = EqualFailures(tries=3)
+    watched = EqualFailures(lambda _kind: 2)
     watched.failed("one", "of one", crash())
     watched.failed("two", "of two", crash())
     assert set(watched.stopped()) == {"one", "two"}

@@ -84,7 +84,8 @@ def test_a_trial_that_fails_alone_is_infeasible_and_never_tried_again(infeasible
 
 def test_an_arm_without_a_feasible_trial_says_so_everywhere(infeasible):
     (late,) = (arm for arm in infeasible.dispatcher.arms.values() if arm.tune[0].arm.name == "late")
-    assert late.failure == "none of its 2 tune trials fits the memory of a GPU, even alone on it"
+    cause = f"out_of_memory: {INFEASIBLE}, alone on a GPU: CUDA out of memory. Tried to allocate 2.00 TiB."
+    assert late.failure == f"none of its 2 tune trials can finish here: {cause}"
     lines = "\n".join(_lines(study_status(infeasible.dispatcher.workload().progress, 0.0), "modstudy run x"))
     assert f"stuck: late: {late.failure}" in lines
     assert f"final: {INFEASIBLE}, alone on a GPU: CUDA out of memory" in lines
@@ -94,7 +95,7 @@ def test_an_arm_without_a_feasible_trial_says_so_everywhere(infeasible):
     assert list(failed["kind"]) == ["out_of_memory"] * 4
     assert sum(failed["message"].str.startswith(INFEASIBLE)) == 2
     report = write_report(infeasible.folder.tables, infeasible.folder.report).report.read_text()
-    assert "late: none of its trials fits the memory of a GPU, even alone on it" in report
+    assert "late: none of its trials can finish here: all are infeasible" in report
     assert "shared: none of its trials" not in report
 
 
@@ -103,7 +104,7 @@ def test_the_run_ends_complete_and_names_the_arm_and_the_way_out(infeasible, tmp
     assert summary.complete
     assert (summary.failed, summary.infeasible, summary.arms_without_choice) == (0, 2, ("late",))
     (line,) = _verdict(Study(infeasible.plan.definition, runs=tmp_path).target, summary)
-    assert line.startswith("late: none of its tune trials fits the memory of a GPU, even alone on it (larger GPUs: ")
+    assert line.startswith("late: none of its tune trials can finish here (on other machines, or ")
     assert ".run(retrain=True)" in line
 
 
@@ -148,19 +149,3 @@ def test_lost_lines_of_an_infeasible_trial_are_restored_and_its_end_stands(make_
     again.run(workers=3, seed=0)
     (mended,) = histories(again, "late")
     assert (mended.state, mended.is_whole, len(mended.failures)) == ("infeasible", True, 2)
-
-
-def test_a_host_without_memory_is_tried_again_as_before(make_plan, simulate):
-    run = simulate(make_plan(resources={"gpus": 0.5}), runner="orchestration_runners:run_out_of_memory_once")
-    ended = run.run(workers=3, seed=0)
-    assert not any(unit.alone for unit in ended)
-    assert {history.state for history in histories(run)} == {"completed"}
-
-
-def test_without_gpus_no_trial_is_alone(make_plan, simulate):
-    run = simulate(make_plan(search={"trials_per_arm": 1}), runner="orchestration_runners:fit_no_gpu_with_modulation")
-    ended = run.run(workers=1, seed=0)
-    assert not any(unit.alone for unit in ended)
-    (late,) = histories(run, "late")
-    assert (late.state, late.attempts) == ("failed", 3)
-    assert all("alone" not in failure for failure in late.failures)

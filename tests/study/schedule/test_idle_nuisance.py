@@ -47,7 +47,7 @@ def test_no_trial_is_trained_or_told_twice_where_a_tuned_value_does_nothing(make
     assert all(arm.done and arm.selected for arm in arms.values())
     assert run.plan.trials == sum(trials.values()) + 3 * 2 == run.dispatcher.workload().trials_total
     assert simulate(run.plan, "nothing-done").dispatcher.workload().trials_total == run.plan.trials
-    table = build_tables(read_progress(run.folder, run.plan), {})["trials"]
+    table = build_tables(run.folder, read_progress(run.folder, run.plan), {})["trials"]
     assert table["trial_id"].is_unique
     assert len(table) == run.plan.trials
     assert set(table[table["arm"] == "shared"]["mask_l1"]) == {0.0}

@@ -42,7 +42,7 @@ def newer_sampler(monkeypatch: pytest.MonkeyPatch) -> Any:
 
 def found(folder: RunFolder) -> tuple[dict[str, pd.DataFrame], StudyStatus]:
     progress = read_progress(folder)
-    return build_tables(progress, {}), study_status(progress, now=0.0)
+    return build_tables(folder, progress, {}), study_status(progress, now=0.0)
 
 
 def assert_same(one: tuple[dict[str, pd.DataFrame], StudyStatus], other: Any) -> None:

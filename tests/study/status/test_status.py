@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from study.journal.state import read_states
+from study.journal.index import read_states
 from study.layout import RunFolder
 from study.plan.plan import StudyPlan
 from study.schedule.drawing import DrawnRounds
@@ -42,6 +42,7 @@ def test_a_trial_in_every_state(plan: StudyPlan, folder: RunFolder, journaling: 
     one, two, three = status.arms
     assert (one.tune_done, one.tune_total, one.running, one.waiting) == (1, 3, 1, 3)
     assert one.objective == journaling.accuracy(shared[0])
+    assert status.objective == "validation triplet accuracy (mean over queries and tasks)"
     assert (two.tune_done, two.failed, two.waiting) == (1, 1, 3)  # a diverged trial is done
     assert (three.paused, three.waiting) == (1, 4)
     assert (status.done, status.torn_lines, status.done_last_hour) == (2, 1, 2)

@@ -80,7 +80,7 @@ def test_accuracy_and_added_parameters_are_always_shown_and_notes_speak_of_shown
         "triplet_accuracy_worst_task_mean",
     )
     numbers = dict.fromkeys((*names, "on_front_probability", "added_share"), 0.654321)
-    deltas = dict.fromkeys(("delta_shared_mean", "delta_shared_t_low", "delta_shared_t_high"), 0.1)
+    deltas = dict.fromkeys(("delta_shared_mean", "delta_shared_low", "delta_shared_high"), 0.1)
     row = {**numbers, **deltas, "added_parameters": 17_721_984, "bytes_fp32": 123_456, "seeds": "1,2,3"}
     summary = pd.DataFrame([{**row, "arm": arm, "selection_rule": "the best one"} for arm in arms])
     console = terminal(width)

@@ -82,7 +82,7 @@ def test_no_command_prints_a_name_as_anything_but_text(
     assert visible(CLASSES[0]) in "\n".join(printed["data"])
     assert visible(CLASSES[1]) in "\n".join(printed["data"])
     note = MlflowClient(sqlite_uri(folder.mlflow_store)).get_run(study_run(folder)).data.tags["mlflow.note.content"]
-    assert note == "\\*What\\* &lt;b&gt;is&lt;/b&gt; \\$\\$ [x\\](y) [31m?"  # MLflow shows notes as Markdown
+    assert "\n\n\\*What\\* &lt;b&gt;is&lt;/b&gt; \\$\\$ [x\\](y) [31m?\n\n" in note  # MLflow shows notes as Markdown
 
 
 def study_run(folder: RunFolder) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import shutil
 import subprocess
@@ -12,11 +13,18 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from rich.console import Console
 
+from study.journal.index import read_states
 from study.layout import RunFolder
 from study.plan.plan import StudyPlan
+from study.schedule.dispatch import Dispatcher
 from study.schedule.drawing import DrawnRounds
 from study.schedule.progress import progress_of
+from study.terminal import live_block
+from study.terminal.display import open_console
+from study.terminal.live import LiveProgress
+from study.terminal.live_block import LiveDisplay
 
 RUN = """
 import json, sys, time
@@ -26,7 +34,7 @@ from study.terminal.display import open_console
 from study.layout import RunFolder
 from study.plan.document import read_plan
 from study.schedule.dispatch import Dispatcher
-from study.journal.state import read_states
+from study.journal.index import read_states
 
 live_block.REFRESH_S = live_block.LINE_EVERY_S = 0.1
 folder = RunFolder(Path(sys.argv[1]))
@@ -116,13 +124,33 @@ def test_what_is_no_terminal_gets_plain_lines_that_say_what_status_says(
     document = json.loads(CliRunner().invoke(app, ["status", str(begun.path), "--json"]).output)
     trials = [arm["tune_done"] + arm["confirm_done"] for arm in document["arms"]]
     totals = [arm["tune_total"] + arm["confirm_total"] for arm in document["arms"]]
-    first, *others = done.stdout.splitlines()
+    first, *lines = done.stdout.splitlines()
     assert first == "MLflow: modstudy ui runs/tiny"  # a pipe gets plain lines
+    others = [line for line in lines if not line.startswith("starting workers, ")]
     assert all(line.startswith(f"{sum(trials)} of {sum(totals)} trials done, ") for line in others[:-1])
     assert "\x1b" not in done.stdout
     assert dumb.wait() == 0
     assert b"\x1b" not in dumb.raw
     assert dumb.raw.decode().startswith(first)
+
+
+def test_a_single_line_names_what_runs(begun: RunFolder, plan: StudyPlan) -> None:
+    lines: list[str] = []
+    dispatcher = Dispatcher(plan, begun, read_states(begun))
+    dispatcher.next_unit(), dispatcher.next_unit()
+    with LiveProgress(open_console(), line=lines.append) as shown:
+        shown.update(dispatcher.workload())
+    assert lines[-1].startswith("1 of 15 trials done, ")
+    assert "; running: separate tune 0 (1 of 2 epochs); best so far: shared, " in lines[-1]
+
+
+def test_lines_that_stay_become_rarer_the_longer_a_command_takes(monkeypatch: pytest.MonkeyPatch) -> None:
+    display = LiveDisplay(Console(file=io.StringIO()))
+    assert display.every_s == 5
+    later = time.monotonic() + 7200
+    monkeypatch.setattr(live_block.time, "monotonic", lambda: later)
+    assert display.every_s == pytest.approx(60, abs=1)
+    assert LiveDisplay(Console(file=io.StringIO()), print).every_s == 1, "in one place, a line may be replaced often"
 
 
 @pytest.mark.parametrize("size", SIZES)

@@ -61,6 +61,7 @@ PLAN = {
         "data": CONFIG["data"],
         "seeds": {"data_seed": 0},
         "search": {"halving": None},
+        "space": {"nuisance": {"learning_rate": [0.01, 0.1]}},
         "selection": {"metric": "triplet_accuracy", "average": "query"},
     },
     "data_fingerprint": "f" * 16,
@@ -85,6 +86,11 @@ def start_trial(folder: RunFolder, trial_id: str) -> None:
         )
         journal.append("started", attempt=1, host="h", pid=1, versions={})
         journal.append("epoch", epoch=1, seconds=1.0, metrics={"train/loss": 0.5})
+
+
+def add_epoch(folder: RunFolder, trial_id: str, epoch: int) -> None:
+    with JournalWriter(folder.trial(trial_id).journal) as journal:
+        journal.append("epoch", epoch=epoch, seconds=1.0, metrics={"train/loss": 0.4})
 
 
 def finish_trial(folder: RunFolder, trial_id: str, tasks: dict[str, float | None] | None = None) -> None:
@@ -133,12 +139,15 @@ def folder(tmp_path, empty_store) -> RunFolder:
 
 
 @pytest.fixture
-def play() -> SimpleNamespace:
+def play(empty_store) -> SimpleNamespace:
     """What a driver and its workers would write, and what MLflow shows of it."""
     return SimpleNamespace(
         arm=ARM,
         folder=make_folder,
+        make_store=lambda folder: shutil.copy(empty_store, folder.mlflow_store),
         start=start_trial,
+        epoch=add_epoch,
+        identity=lambda folder: json.loads(folder.mlflow_identity.read_text())["key"],
         finish=finish_trial,
         runs=runs_of,
         tracker=lambda folder, uri=None: Tracker(store_address(folder, uri), "tiny"),

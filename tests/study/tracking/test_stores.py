@@ -5,6 +5,7 @@ import json
 import logging
 import shutil
 import socket
+import sys
 import threading
 import time
 from contextlib import contextmanager
@@ -167,20 +168,18 @@ def test_a_request_whose_answer_is_lost_is_made_once(folder, play, capfd):
 
 
 def test_a_point_that_is_refused_stops_nothing_else(folder, play, monkeypatch):
-    hard = {"a=b": 0.1, "a|b": 0.2, "a_b": 0.3, "mean": 0.4, "colour=black/": 0.5, "x" * 228: 0.6, "lost": None}
     for trial in ("t1", "t2"):
         play.start(folder, trial)
-        play.finish(folder, trial, hard)
+        play.finish(folder, trial)
     monkeypatch.setattr(
-        "study.tracking.content.task_metric_key",
-        lambda row: f"../{row['task']}" if row["task"] == "a=b" else row["task"],
+        "study.tracking.content.metric_key", lambda name: f"../{name}" if name == "train/loss" else name
     )
     tracker = play.tracker(folder)
     notes = tracker.sync(folder).notes
-    assert sum("'../a=b'" in note for note in notes) == 2
+    assert sum("'../train/loss'" in note for note in notes) == 4
     trial = play.runs(folder.mlflow_store)["trial:t2"]
     assert trial.info.status == "FINISHED"
-    assert trial.data.metrics["mean"] == 0.4
+    assert trial.data.metrics["final/test_triplet_accuracy"] == pytest.approx(0.75)
     assert trial.data.metrics["epochs_run"] == 2
     assert tracker.sync(folder).notes == []
 
@@ -190,10 +189,27 @@ def test_names_that_look_alike_have_values_of_their_own(folder, play):
     play.start(folder, "t1")
     play.finish(folder, "t1", values)
     assert play.tracker(folder).sync(folder).notes == []
-    metrics = play.runs(folder.mlflow_store)["trial:t1"].data.metrics
-    shown = {key: value for key, value in metrics.items() if key.startswith("test/")}
-    assert sorted(shown.values()) == pytest.approx(sorted([*values.values(), 0.4]))  # 0.4 is the mean as well
-    assert shown["test/mean/triplet_accuracy/query"] == pytest.approx(0.4)
+    run = play.runs(folder.mlflow_store)["trial:t1"]
+    assert run.data.metrics["final/test_triplet_accuracy"] == pytest.approx(0.4)
+    client = MlflowClient(sqlite_uri(folder.mlflow_store))
+    table = json.loads(Path(client.download_artifacts(run.info.run_id, "tasks.json")).read_text())
+    rows = [dict(zip(table["columns"], row, strict=True)) for row in table["data"]]
+    assert {row["task"]: row["value"] for row in rows} == values
+
+
+def test_a_store_that_takes_no_files_keeps_the_rest(folder, play, monkeypatch):
+    play.start(folder, "t1")
+    play.finish(folder, "t1")
+
+    def refuses(self, *args):
+        raise RuntimeError("no room")
+
+    monkeypatch.setattr(MlflowClient, "log_dict", refuses)
+    notes = play.tracker(folder).sync(folder).notes
+    assert sum("no room" in note for note in notes) == 3  # the plan, the arm's storage, the trial's tasks
+    runs = play.runs(folder.mlflow_store)
+    assert runs["trial:t1"].info.status == "FINISHED"
+    assert runs[f"arm:{play.arm['arm_id']}"].data.metrics["storage/parameters"] == 100
 
 
 def test_an_error_of_the_mirror_itself_is_reported_and_ends_nothing(folder, play, caplog, monkeypatch):
@@ -213,6 +229,18 @@ def test_an_error_of_the_mirror_itself_is_reported_and_ends_nothing(folder, play
     assert "hunter2" not in caplog.text
 
 
+def test_the_end_of_the_thread_is_said_and_not_waited_for(folder, play, caplog, monkeypatch):
+    tracker = play.tracker(folder)
+    monkeypatch.setattr(tracker, "sync", lambda _: sys.exit(3))  # at which a thread ends without a word
+    background = BackgroundSync(tracker, folder, every_s=0.01)
+    background.start()
+    begun = time.monotonic()
+    assert not background.catch_up()
+    background.stop()
+    assert time.monotonic() - begun < 5
+    assert "the MLflow mirror has ended (SystemExit: 3)" in caplog.text
+
+
 def test_a_store_that_falls_silent_is_not_waited_for(folder, play, caplog):
     with socket.socket() as silent:
         silent.bind(("127.0.0.1", 0))
@@ -225,4 +253,4 @@ def test_a_store_that_falls_silent_is_not_waited_for(folder, play, caplog):
         assert not background.catch_up()
         background.stop()
         assert time.monotonic() - begun < 5
-    assert "has not answered" in caplog.text
+    assert "has not answered in time" in caplog.text

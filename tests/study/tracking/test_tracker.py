@@ -1,8 +1,10 @@
 """Mirroring into a real MLflow store: the tree, replays, growing journals, and a server that is not there."""
 
 import json
+import math
 import shutil
 import socket
+from pathlib import Path
 
 import pytest
 from mlflow.tracking import MlflowClient
@@ -42,13 +44,33 @@ def test_study_arm_and_trial_form_a_tree_with_params_metrics_and_dataset(folder,
     assert trial.info.status == "FINISHED"
     assert trial.data.params["placement"] == "late"
     assert trial.data.params["learning_rate"] == "0.001"
-    assert trial.data.metrics["test/a/triplet_accuracy/query"] == 0.7
-    assert trial.data.metrics["test/mean/triplet_accuracy/query"] == pytest.approx(0.75)
+    assert trial.info.run_name == "seed 1 late"
+    assert trial.data.metrics["final/test_triplet_accuracy"] == pytest.approx(0.75)
     assert trial.data.metrics["storage/added_parameters"] == 8
-    assert arm.data.metrics["storage/modulation/res4/parameters"] == 8
+    assert arm.data.metrics["storage/log10_added_parameters"] == math.log10(9)
     assert trial.inputs.dataset_inputs[0].dataset.digest == "f" * 16
     ids = json.loads(folder.mlflow_runs.read_text())
     assert ids["trials"] == {"t1": trial.info.run_id}
+
+
+def test_values_of_single_tasks_and_stages_are_in_tables_not_in_metrics(folder, play):
+    play.start(folder, "t1")
+    with JournalWriter(folder.trial("t1").journal) as journal:
+        metrics = {"train/triplet_loss/a": 0.5, "validation/triplet_accuracy": 0.6}
+        journal.append("epoch", epoch=2, seconds=1.0, metrics=metrics)
+    play.finish(folder, "t1")
+    play.tracker(folder).sync(folder)
+    runs, client = play.runs(folder.mlflow_store), MlflowClient(sqlite_uri(folder.mlflow_store))
+    arm, trial = runs[f"arm:{play.arm['arm_id']}"], runs["trial:t1"]
+    assert [key for key in {**arm.data.metrics, **trial.data.metrics} if key.count("/") > 1] == []
+    assert trial.data.metrics["validation/triplet_accuracy"] == 0.6
+    for run, file, row in (
+        (arm, "storage.json", {"component": "res4", "kind": "modulation", "parameters": 8}),
+        (trial, "tasks.json", {"task": "a", "metric": "triplet_accuracy", "value": 0.7, "chance": 0.5, "queries": 20}),
+    ):
+        assert json.loads(run.data.tags["mlflow.loggedArtifacts"]) == [{"path": file, "type": "table"}]
+        table = json.loads(Path(client.download_artifacts(run.info.run_id, file)).read_text())
+        assert row.items() <= dict(zip(table["columns"], table["data"][0], strict=True)).items()
 
 
 def test_syncing_again_even_from_another_process_changes_nothing(folder, play):
@@ -83,7 +105,7 @@ def test_a_call_that_broke_off_before_it_was_noted_is_repeated_without_a_trace(f
     assert _everything(play, folder) == before
 
 
-@pytest.mark.parametrize("call", ["log_batch", "log_inputs", "set_tag", "update_run"])
+@pytest.mark.parametrize("call", ["create_run", "log_batch", "log_inputs", "set_tag"])
 def test_a_store_that_breaks_off_at_any_call_is_caught_up_with_later(folder, tmp_path, monkeypatch, call, play):
     play.start(folder, "t1")
     play.finish(folder, "t1")
@@ -102,6 +124,7 @@ def test_a_store_that_breaks_off_at_any_call_is_caught_up_with_later(folder, tmp
     whole = RunFolder(tmp_path / "whole")
     shutil.copytree(folder.trials, whole.trials)
     shutil.copy(folder.plan, whole.plan)
+    play.make_store(whole)
     play.tracker(whole).sync(whole)
 
     def content(where: RunFolder) -> object:

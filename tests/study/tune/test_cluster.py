@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -77,3 +78,27 @@ def test_a_ray_that_cannot_be_started_or_reached_is_one_line(address, tmp_path: 
     (line,) = ended.stderr.splitlines()
     assert line.startswith("error: ")
     assert ("Ray cannot be started on this machine" if address is None else "no Ray cluster answers") in line
+
+
+def test_a_cluster_that_answers_and_cannot_be_joined_is_not_called_silent(monkeypatch):
+    def refuse(**_: object) -> None:
+        raise ConnectionError("Failed to connect to Ray cluster")  # all that Ray says where a token is missing
+
+    monkeypatch.setattr("ray.init", refuse)
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        address = f"127.0.0.1:{server.getsockname()[1]}"
+        with pytest.raises(UserError, match=r"cannot be joined: Failed .* set RAY_AUTH_MODE=token and RAY_AUTH_TOKEN"):
+            cluster._join(address, {})
+    with pytest.raises(UserError, match="no Ray cluster answers there"):
+        cluster._join("auto", {})
+
+
+def test_a_token_is_shown_where_the_environment_names_one_not_where_ray_has_left_a_file(tmp_path, monkeypatch):
+    for name in ("RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH", "RAY_AUTH_MODE"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    (tmp_path / ".ray").mkdir()
+    (tmp_path / ".ray" / "auth_token").write_text("0" * 64)
+    assert cluster._token_is_shown() == {}
+    monkeypatch.setenv("RAY_AUTH_TOKEN_PATH", str(tmp_path / ".ray" / "auth_token"))
+    assert cluster._token_is_shown() == {"RAY_AUTH_MODE": "token"}

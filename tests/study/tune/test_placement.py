@@ -102,7 +102,8 @@ def shares_by_arm(stays: list[Stay]) -> dict[str, set[float]]:
 @pytest.fixture(scope="module")
 def two_gpus() -> Iterator[None]:
     """One node with two GPUs."""
-    ours._set_environment(local=True)
+    ray.shutdown()  # the one that tests without a GPU share
+    ours.set_environment(local=True)
     patch = pytest.MonkeyPatch()
     patch.setenv("PYTHONPATH", RUNNERS)
     ray.init(address="local", num_cpus=2, num_gpus=2, include_dashboard=False, log_to_driver=False)

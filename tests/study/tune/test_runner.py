@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from pathlib import Path
 
 import pytest
 import ray
 
 from study.errors import UserError
-from study.journal.state import read_states
+from study.journal.index import read_states
 from study.layout import RunFolder
 from study.status.remaining import work_left
-from study.tune.cluster import connected
 from study.tune.runner import RunOptions, RunSummary, run_lock, run_study
 
 pytestmark = [
@@ -25,18 +23,10 @@ pytestmark = [
 ]
 
 
-@pytest.fixture(scope="module")
-def cluster():
-    """One Ray for all tests of this file; runs use the one they find."""
-    patch = pytest.MonkeyPatch()
-    patch.setenv("PYTHONPATH", str(Path(__file__).parents[1] / "runners"))
-    with connected(None, threads=1):
-        yield
-    patch.undo()
-
-
 @pytest.fixture
-def run(cluster, runners_on_path, make_plan, tmp_path):
+def run(start_ray, runners_on_path, make_plan, tmp_path):
+    start_ray()
+
     def go(name="run", runner="train", changes=None, **options) -> tuple[RunFolder, RunSummary]:
         folder = RunFolder(tmp_path / name)
         plan = make_plan(**(changes or {}))
@@ -60,14 +50,21 @@ def test_one_worker_two_workers_and_a_simulation_find_the_same(run, make_plan, s
     assert simulated.results_of(one) == simulated.results_of(two) == simulated.results()
 
 
-def test_workers_are_kept_and_nothing_of_the_tuner_is_left(run):
-    folder, summary = run()
-    assert summary == everything(completed=21)
+def test_a_run_keeps_its_workers_as_nice_as_the_command_and_tells_what_is_left(run):
+    seen = []
+    changes = {"search": {"trials_per_arm": 2}, "confirm": {"seeds": [1]}}
+    folder, summary = run("run", "note_niceness", changes, listener=seen.append)
+    assert summary == everything(completed=9)
     states = read_states(folder).values()
     assert {state.history.attempts for state in states} == {1}
     pids = Counter(event["pid"] for state in states for event in _started(folder, state))
     assert len(pids) <= 3
-    assert not folder.ray.exists()
+    assert not folder.ray.exists(), "nothing of the tuner is left"
+    assert {path.read_text() for path in folder.trials.glob("*/niceness")} == {str(os.nice(0))}
+    left = [sum(work.epochs for work in work_left(workload.progress)) for workload in seen]
+    assert left == sorted(left, reverse=True)
+    assert (seen[0].trials_done, left[-1], seen[-1].in_flight) == (0, 0, {})
+    assert [workload.trials_done for workload in seen] == sorted(workload.trials_done for workload in seen)
 
 
 def _started(folder, state):
@@ -100,7 +97,7 @@ def test_killed_workers_are_replaced_and_their_trials_tried_again(run):
     assert summary == everything(completed=6)
     for state in read_states(folder).values():
         tune = state.history.planned["stage"] == "tune"
-        assert [failure["kind"] for failure in state.history.failures] == (["crashed"] if tune else [])
+        assert [failure["kind"] for failure in state.history.failures] == (["killed"] if tune else [])
         assert state.history.attempts == (2 if tune else 1)
 
 
@@ -117,11 +114,14 @@ def test_a_trial_that_hangs_is_ended_says_where_and_is_tried_again(run):
     assert list(folder.trials.glob("*/hang.txt")) == []
 
 
-def test_workers_of_our_own_ray_are_no_nicer_than_the_command(run, tmp_path):
-    _, summary = run("nice", "note_niceness", {"search": {"trials_per_arm": 1}, "confirm": {"seeds": [1]}})
+@pytest.mark.long
+def test_a_worker_that_falls_silent_is_ended_and_its_trial_tried_again(run):
+    changes = {"search": {"trials_per_arm": 1}, "confirm": {"seeds": [1]}, "resources": {"silence_s": 4}}
+    folder, summary = run("silent", "stop_once", changes)
     assert summary == everything(completed=6)
-    notes = {path.read_text() for path in (tmp_path / "nice" / "trials").glob("*/niceness")}
-    assert notes == {str(os.nice(0))}
+    failures = [failure for state in read_states(folder).values() for failure in state.history.failures]
+    assert [failure["kind"] for failure in failures] == ["hung"]
+    assert failures[0]["message"].startswith("no sign of life for 4 s (resources.silence_s), on ")
 
 
 def test_failures_are_counted_by_what_they_are_and_the_rest_goes_on(run):
@@ -131,15 +131,6 @@ def test_failures_are_counted_by_what_they_are_and_the_rest_goes_on(run):
         completed=2, pruned=0, diverged=1, failed=1, waiting=1, arms_without_choice=("separate",), interrupted=False
     )
     assert not summary.complete
-
-
-def test_the_listener_sees_the_work_shrink_to_nothing(run):
-    seen = []
-    run(changes={"search": {"trials_per_arm": 1}, "confirm": {"seeds": [1]}}, listener=seen.append)
-    left = [sum(work.epochs for work in work_left(workload.progress)) for workload in seen]
-    assert left == sorted(left, reverse=True)
-    assert (seen[0].trials_done, left[-1], seen[-1].in_flight) == (0, 0, {})
-    assert [workload.trials_done for workload in seen] == sorted(workload.trials_done for workload in seen)
 
 
 def test_a_trial_that_fits_no_node_is_refused(run):

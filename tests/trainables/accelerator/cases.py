@@ -55,6 +55,7 @@ LOSSES: dict[str, Sections] = {
     "squared": {"loss": {"normalize": False}},
     "euclidean": {"loss": {"distance": "euclidean", "normalize": False}},
     "euclidean, triplets": {"loss": {"distance": "euclidean", "normalize": False}, "batches": TRIPLETS},
+    **{f"{rule} negatives": {"batches": {"negatives": rule}} for rule in ("semi_hard", "hard", "batch_hard")},
     "penalties": {"loss": {"embedding_l2": 5e-3, "mask_l1": 5e-4}},
     "penalties, networks": {"loss": {"embedding_l2": 5e-3, "mask_l1": 5e-4}, "network_groups": PAIRED},
     "penalties, separate passes": {

@@ -74,6 +74,7 @@ def test_every_kind_of_step_stays_on_the_device(
     assert {name for name in excused if refused[name] is None} == set(), "listed without need"
 
 
+@pytest.mark.long
 def test_every_arm_of_the_rivals_stays_on_the_device(refusal: Callable[[TrialConfig], str | None], tiny_study) -> None:
     study = tiny_study(space="rivals", batches={"batch_size": 12}, optimization={"epochs": 1, "steps_per_epoch": 2})
     plan = compile_plan(StudyDefinition.model_validate(study), data_fingerprint="none")

@@ -31,6 +31,10 @@ SENSITIVE = {
     "optimizer adamw": "as adam",
     "optimizer adagrad": "as adam, in its first steps",
     "loss of few active triplets": "a triplet on its margin changes sides",
+    **dict.fromkeys(
+        ("loss semi_hard negatives", "loss hard negatives", "loss batch_hard negatives"),
+        "of two images about as far, either is mined",
+    ),
 }
 """Cases in which rounding errors have large effects, and why; only gross differences are seen there."""
 

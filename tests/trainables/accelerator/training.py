@@ -21,10 +21,13 @@ class Tolerance:
         loss: Of each task in each step, relative to the largest. Two memory layouts on a CPU differ by up to 6e-5.
         movement: Of each tensor, relative to the length of its way from the start. Two layouts on a CPU differ by up to
             1e-2, and 5e-2 where a solver weights the tasks: a ReLU or a maximum changes sides.
+        still: Ways below this part of the longest are compared with that part: the gradient of a bias before a batch
+            norm is zero but for rounding, and differs altogether.
     """
 
     loss: float = 5e-4
     movement: float = 1e-1
+    still: float = 1e-7
 
 
 GROSS = Tolerance(loss=2e-2, movement=0.7)
@@ -70,12 +73,12 @@ def differences(one: Training, other: Training, tolerance: Tolerance) -> dict[st
     first, second = _losses(one), _losses(other)
     found = {"losses": float((first - second).abs().max() / first.abs().max())}
     allowed = {"losses": tolerance.loss}
+    still = tolerance.still * max(_way(training, name) for training in (one, other) for name in one.start)
     for name, start in one.start.items():
         if not torch.equal(start, other.start[name]):
             found[f"{name} at the start"], allowed[f"{name} at the start"] = float("inf"), 0.0
-        ends = [each.end[name].double() for each in (one, other)]
-        way = max(float((end - start.double()).norm()) for end in ends)
-        apart = float((ends[0] - ends[1]).norm())
+        way = max(_way(one, name), _way(other, name), still)
+        apart = float((one.end[name].double() - other.end[name].double()).norm())
         found[name], allowed[name] = apart / way if way else 0.0, tolerance.movement
     return {name: value for name, value in found.items() if not value <= allowed[name]}
 
@@ -88,6 +91,10 @@ def same_bits(one: Training, other: Training) -> bool:
 def on_cpu(state: dict[str, Tensor]) -> dict[str, Tensor]:
     """Return copies of tensors."""
     return {name: tensor.detach().cpu().clone() for name, tensor in state.items()}
+
+
+def _way(training: Training, name: str) -> float:
+    return float((training.end[name].double() - training.start[name].double()).norm())
 
 
 def _losses(training: Training) -> Tensor:

@@ -90,6 +90,7 @@ def test_gradients_and_steps_are_those_of_plain_training(groups: tuple[tuple[str
     assert stages == {"conv1", "res2", "res3", "res4", "res5", "fc"}
 
 
+@pytest.mark.long
 def test_alone_with_plain_descent_the_step_follows_the_gradient(cache: Path) -> None:
     """One task, and steps taken by gradient descent: the agreement is positive everywhere it matters.
 

@@ -1,20 +1,24 @@
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import astuple, dataclass, field
+from typing import get_args
 
 import numpy as np
 import pytest
 import torch
 from torch import nn
 
-from trainables.config.evaluation import EvaluationConfig
+from results.tables.metrics import TASK_METRICS
+from trainables.config.evaluation import EvaluationConfig, MetricName
 from trainables.config.runtime import ComputeConfig
 from trainables.data.preprocessing import to_network_input
 from trainables.evaluation import measure as evaluation
-from trainables.evaluation.measure import embed_split, evaluate, freeze_split, triplet_metrics
-from trainables.evaluation.retrieval_metrics import RANK_METRICS, TRIPLET_ACCURACY
+from trainables.evaluation.frozen import check_measurable, freeze_split
+from trainables.evaluation.measure import embed_split, evaluate, measured, triplet_metrics
+from trainables.evaluation.retrieval_metrics import RANK_METRICS
+from trainables.evaluation.triplet_accuracy import TRIPLET_ACCURACY, TRIPLET_METRICS
 from trainables.outcome import mean_over_tasks, worst_task
-from trainables.sampling.triplets import TripletStore
+from trainables.sampling.triplet_store import TripletStore
 
 TASKS = ("brightness", "noise")
 COMPUTE = ComputeConfig(device="cpu")
@@ -59,7 +63,7 @@ def frozen(pictures, tmp_path, **settings):
 
 def test_every_task_has_every_metric_and_a_visible_property_is_found(pictures, tmp_path):
     metrics = evaluate(MeanColour(), frozen(pictures, tmp_path), COMPUTE, "unit")
-    assert len(metrics) == 2 * 2 * (1 + len(RANK_METRICS))
+    assert len(metrics) == 2 * (2 * (2 + len(RANK_METRICS)) + 1)  # one task is binary, the other is not
     by_key = {(row.task, row.metric, row.average): row for row in metrics}
     assert len(by_key) == len(metrics)
     assert all(0 <= row.value <= 1 and 0 < row.chance <= 1 for row in metrics)
@@ -104,12 +108,44 @@ def test_a_cap_draws_the_same_images_for_everybody(pictures, tmp_path):
     assert len(split.rows) == len(split.labels) == 30
     np.testing.assert_array_equal(split.labels, pictures.labels[split.rows])
     np.testing.assert_array_equal(frozen(pictures, tmp_path / "b", max_images=30).rows, split.rows)
-    for column, triplets in enumerate(split.triplets):
+    for column, triplets in enumerate(split.triplets[TRIPLET_ACCURACY]):
         a, p, n = split.labels[triplets, column].T
         assert ((a == p) & (a != n) & (n >= 0)).all()
     metrics = evaluate(MeanColour(), split, COMPUTE, "unit")
     assert metrics[-1].queries <= 30
     assert len(frozen(pictures, tmp_path, max_images=1000).rows) == 60
+
+
+def test_drawn_queries_are_the_same_for_everybody_and_meet_the_whole_gallery(pictures, tmp_path):
+    model, split = MeanColour(), frozen(pictures, tmp_path, max_queries=12)
+    assert split.queries.sum() == 12
+    np.testing.assert_array_equal(frozen(pictures, tmp_path / "b", max_queries=12).queries, split.queries)
+    every = {row[:4]: row for row in map(astuple, evaluate(model, frozen(pictures, tmp_path), COMPUTE, "unit"))}
+    for row in evaluate(model, split, COMPUTE, "unit"):
+        if row.metric in TRIPLET_METRICS:
+            assert astuple(row) == every[astuple(row)[:4]]
+        else:
+            assert row.queries == (split.labels[split.queries, TASKS.index(row.task)] >= 0).sum()
+            if row.average == "query" and row.task == "brightness":
+                assert row.value == pytest.approx(every[astuple(row)[:4]][4], abs=0.1)
+
+
+def test_one_metric_can_be_had_alone(pictures, tmp_path):
+    model, split = MeanColour(), frozen(pictures, tmp_path)
+    embeddings = embed_split(model, split, COMPUTE, "unit")
+    every = measured(embeddings, split)
+    assert {row.metric for row in every} == set(get_args(MetricName)) == set(TASK_METRICS)
+    for name in get_args(MetricName):
+        assert measured(embeddings, split, name) == tuple(row for row in every if row.metric == name)
+
+
+def test_too_few_queries_are_found_from_labels_alone(pictures):
+    pictures.labels[:, 1] = np.where(np.arange(60) < 3, [0, 0, 1] * 20, -1)
+    settings = EvaluationConfig(max_queries=1)
+    rule = "evaluation.max_queries: 1 queries are too few; raise it: task 'noise' on split 'validation' has no labelled"
+    with pytest.raises(ValueError, match=rule):
+        check_measurable(pictures, "validation", TASKS, settings, data_seed=2)
+    check_measurable(pictures, "validation", TASKS, EvaluationConfig(max_queries=60), data_seed=1)
 
 
 def test_errors_name_task_and_split(pictures, tmp_path):

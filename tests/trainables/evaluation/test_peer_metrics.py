@@ -11,7 +11,8 @@ import torch
 from pytorch_metric_learning.utils.accuracy_calculator import AccuracyCalculator
 from sklearn.metrics import average_precision_score
 
-from trainables.evaluation.retrieval_metrics import average_over, rank_metrics, squared_distances
+from trainables.evaluation.ranking import Gallery
+from trainables.evaluation.retrieval_metrics import average_over, rank_metrics
 
 THEIRS = {
     "recall_at_1": "precision_at_1",  # the same question at depth 1: is the nearest image relevant?
@@ -157,7 +158,7 @@ def test_scikit_learn_credits_ties_and_we_do_not(kind: str, seed: int) -> None:
 
 def scikit_learns(embeddings: torch.Tensor, labels: np.ndarray) -> list[tuple[np.ndarray, np.ndarray, float]]:
     """Distances, relevance and average precision of every answerable query, leave-one-out over labelled images."""
-    distances = squared_distances(embeddings, embeddings)
+    distances = Gallery(embeddings).distances(torch.arange(len(embeddings))).numpy()
     found = []
     for query in np.flatnonzero(labels >= 0):
         gallery = (labels >= 0) & (np.arange(len(labels)) != query)

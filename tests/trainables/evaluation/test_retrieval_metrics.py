@@ -6,17 +6,20 @@ import torch
 from sklearn.metrics import average_precision_score
 
 from trainables.evaluation import retrieval_metrics
+from trainables.evaluation.ranking import Gallery, relevant_ranks, relevant_ranks_there
 from trainables.evaluation.retrieval_metrics import (
     RANK_METRICS,
     average_over,
     chance_levels,
-    correct_triplets,
     metrics_of_ranks,
     rank_metrics,
-    relevant_ranks,
-    relevant_ranks_there,
-    squared_distances,
 )
+from trainables.evaluation.triplet_accuracy import correct_triplets
+
+
+def distances_of(embeddings, rows=None):
+    """Squared distances (Q, N) of the first ``rows`` images, of all of them if None."""
+    return Gallery(embeddings).distances(torch.arange(rows or len(embeddings))).numpy()
 
 
 def slow_metrics(distances, labels):
@@ -65,11 +68,12 @@ CASES = {
 
 @pytest.mark.parametrize("seed", range(3))
 @pytest.mark.parametrize("case", CASES, ids=str)
-@pytest.mark.parametrize("chunk_elements", [1, 200, 2**21])
-def test_equals_plain_loops(seed, case, chunk_elements, monkeypatch):
+@pytest.mark.parametrize(("chunk_elements", "fewest_queries"), [(1, 1), (1, 7), (200, 64), (2**21, 64)])
+def test_equals_plain_loops(seed, case, chunk_elements, fewest_queries, monkeypatch):
     monkeypatch.setattr(retrieval_metrics, "CHUNK_ELEMENTS", chunk_elements)
+    monkeypatch.setattr(retrieval_metrics, "FEWEST_QUERIES", fewest_queries)
     embeddings, labels = random_case(seed, **CASES[case])
-    expected, classes = slow_metrics(squared_distances(embeddings, embeddings), labels)
+    expected, classes = slow_metrics(distances_of(embeddings), labels)
     found = rank_metrics(embeddings, labels)
     for name in RANK_METRICS:
         np.testing.assert_allclose(found.values[name], expected[name], rtol=1e-12, err_msg=name)
@@ -77,10 +81,40 @@ def test_equals_plain_loops(seed, case, chunk_elements, monkeypatch):
     assert found.unanswerable == (labels >= 0).sum() - len(classes)
 
 
+@pytest.mark.parametrize("chunk_elements", [100, 2**19])
+def test_threads_change_no_bit(chunk_elements, monkeypatch):
+    monkeypatch.setattr(retrieval_metrics, "CHUNK_ELEMENTS", chunk_elements)
+    embeddings, labels = random_case(5, images=150, levels=6)
+    before, found = torch.get_num_threads(), []
+    try:
+        for threads in (1, 2, 5):
+            torch.set_num_threads(threads)
+            found.append(rank_metrics(embeddings, labels).values)
+    finally:
+        torch.set_num_threads(before)
+    for other in found[1:]:
+        for name in RANK_METRICS:
+            np.testing.assert_array_equal(other[name], found[0][name])
+
+
+def test_some_queries_meet_the_whole_gallery():
+    embeddings, labels = random_case(2)
+    every, asked = rank_metrics(embeddings, labels), np.arange(40) % 3 == 0
+    some = rank_metrics(embeddings, labels, asked)
+    sizes = np.bincount(labels[labels >= 0])
+    kept = asked[(labels >= 0) & (sizes[labels] > 1)]
+    assert 0 < kept.sum() < len(kept)
+    for name in RANK_METRICS:
+        np.testing.assert_array_equal(some.values[name], every.values[name][kept])
+        np.testing.assert_array_equal(some.chance[name], every.chance[name][kept])
+    with pytest.raises(ValueError, match="no query"):
+        rank_metrics(embeddings, labels, np.zeros(40, bool))
+
+
 def test_average_precision_equals_scikit_learn_without_ties():
     embeddings, labels = random_case(7, images=80, unlabelled=0)
     found = rank_metrics(embeddings, labels).values["mean_average_precision"]
-    distances = squared_distances(embeddings, embeddings)
+    distances = distances_of(embeddings)
     for query in range(len(labels)):
         others = np.arange(len(labels)) != query
         reference = average_precision_score(labels[others] == labels[query], -distances[query, others])
@@ -121,18 +155,18 @@ def test_equal_images_are_exactly_equal_and_near_ones_keep_their_order():
     generator = torch.Generator().manual_seed(0)
     different = torch.nn.functional.normalize(torch.randn(40, 257, generator=generator), dim=1)
     gallery = different[torch.randint(0, 40, (333,), generator=generator)]
-    distances = squared_distances(gallery[:71], gallery)
+    distances = distances_of(gallery, 71)
     np.testing.assert_array_equal(distances == 0, (gallery[:71, None] == gallery).all(dim=2).numpy())
     steps = torch.tensor([[0.0], [1e-6], [2e-6], [3e-6]])
     near = torch.cat([torch.ones(4, 1), steps], dim=1)
-    np.testing.assert_allclose(squared_distances(near[:1], near)[0], steps[:, 0].double() ** 2, rtol=0.02)
+    np.testing.assert_allclose(distances_of(near, 1)[0], steps[:, 0].double() ** 2, rtol=0.02)
 
 
 @pytest.mark.parametrize("case", CASES)
 def test_an_accelerator_ranks_as_the_cpu_does(case):
     embeddings, labels = random_case(3, **CASES[case])
     embeddings, labels = embeddings[labels >= 0], labels[labels >= 0]
-    distances = squared_distances(embeddings, embeddings)
+    distances = distances_of(embeddings)
     relevant, own = labels[:, None] == labels, np.arange(len(labels))
     there = relevant_ranks_there(torch.from_numpy(distances), torch.from_numpy(relevant), torch.from_numpy(own))
     np.testing.assert_array_equal(there, relevant_ranks(distances, relevant, own))

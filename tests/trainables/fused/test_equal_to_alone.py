@@ -32,12 +32,21 @@ STAGES = ["conv1", "res4", "fc"]
 TRIPLETS = {"scheme": "triplets", "batch_size": 18}
 SLOTS = 3
 
-FORM_CASES = [{"modulation": {"form": form, "points": STAGES}} for form in sorted(FORMS.built_in)]
+QUICK_FORMS = {"scale", "low_rank_convolution", "batch_norm", "weight_mask"}
+"""One of each kind: on maps, beside a convolution, in place of a norm, and on weights."""
+
+FORM_CASES = [
+    pytest.param(
+        {"modulation": {"form": form, "points": STAGES}}, marks=() if form in QUICK_FORMS else pytest.mark.long
+    )
+    for form in sorted(FORMS.built_in)
+]
 OTHER_CASES: list[dict[str, Any]] = [
     {},
     *({"optimization": {"optimizer": name}} for name in ("adamw", "sgd", "adagrad")),
     *({"balancing": {"method": name}} for name in sorted(WEIGHTINGS - {"equal", "dwa"})),
     {"balancing": {"method": "dwa"}, "optimization": {"epochs": 3, "steps_per_epoch": 1}},
+    {"modulation": {"points": ["conv1", "fc"], "rate_factor": 3.0}, "optimization": {"weight_decay": 0.1}},
     {"modulation": {"points": []}},
     {"modulation": {"points": ["conv1"], "initialization": {"kind": "normal", "trainable": False}}},
     {"modulation": {"points": []}, "network_groups": [["Smiling"], ["Glasses", "Hat"]]},
@@ -45,6 +54,7 @@ OTHER_CASES: list[dict[str, Any]] = [
     {"modulation": {"form": "own", "points": ["fc"]}, "batches": TRIPLETS},
     {"modulation": {"form": "weight_mask", "points": STAGES}, "batches": {**TRIPLETS, "scheme": "released"}},
     {"loss": {"embedding_l2": 0.005, "mask_l1": 0.0005}},
+    *({"batches": {"negatives": rule, "classes": "balanced"}} for rule in ("semi_hard", "hard", "batch_hard")),
     {"batches": {**TRIPLETS, "passes": "separate"}, "loss": {"embedding_l2": 0.005, "normalize": False}},
     {"network": {"backbone": "csn_resnet18"}, "modulation": {"points": ["layer2", "embedding"]}},
     {"augmentation": {"flip": True, "crop": 4}, "compute": {"device": "cpu", "fused": 3, "channels_last": False}},

@@ -11,9 +11,10 @@ from torch import nn
 from trainables.config.training import OptimizationConfig
 from trainables.fused.optimizers import numbers_of_step, stacked_optimizer
 from trainables.fused.stack import FlatParameters
-from trainables.training.optimization import build_optimizer
+from trainables.training.optimization import LearningRate, build_optimizer
 
 RATES, DECAYS = (1e-3, 0.3, 0.02), (0.0, 0.1, 0.5)
+OF_THE_BIAS = (1.0, 3.0, 0.2)
 FACTORS = (1.0, 0.5, 0.25, 0.1)
 
 
@@ -34,10 +35,10 @@ def test_every_member_is_updated_as_by_torch(kind: Literal["adam", "adamw", "sgd
     alone: list[tuple[dict[str, nn.Parameter], torch.optim.Optimizer]] = []
     for member, config in enumerate(settings):
         own = {name: nn.Parameter(tensor) for name, tensor in drawn(member).items()}
-        alone.append((own, build_optimizer(config, [own["weight"]], [own["bias"]])))
+        alone.append((own, build_optimizer(config, [own["weight"]], [own["bias"]], {own["bias"]: OF_THE_BIAS[member]})))
         for name, tensor in own.items():
             flat.leaves[name].data[member].copy_(tensor.data)
-    stacked = stacked_optimizer(flat, settings)
+    stacked = stacked_optimizer(flat, settings, {"bias": OF_THE_BIAS})
 
     for step, factor in enumerate(FACTORS, start=1):
         for member, ((own, optimizer), config) in enumerate(zip(alone, settings, strict=True)):
@@ -46,8 +47,7 @@ def test_every_member_is_updated_as_by_torch(kind: Literal["adam", "adamw", "sgd
                 grad = flat.leaves[name].grad
                 assert grad is not None
                 grad[member].copy_(gradient)
-            for group in optimizer.param_groups:
-                group["lr"] = config.learning_rate * factor
+            LearningRate(optimizer).set(config.learning_rate * factor)
             optimizer.step()
         stacked.step(torch.tensor(numbers_of_step(factor, step)))
 

@@ -49,6 +49,16 @@ def unit_in(tmp_path: Path, config_of: Callable[..., TrialConfig], cache: Path) 
     return make
 
 
+Calm = tuple[Unit, tuple[Result | None, ...]]
+
+
+@pytest.fixture(scope="module")
+def calm(tmp_path_factory: pytest.TempPathFactory, config_of: Callable[..., TrialConfig], cache: Path) -> Calm:
+    """A unit that nothing disturbed, and its results."""
+    unit = Unit([config_of(slot) for slot in range(SLOTS)], tmp_path_factory.mktemp("calm"), cache)
+    return unit, unit.run()
+
+
 def measured(results: Sequence[Result | None]) -> list[object]:
     """What of the outcomes is a result: not peak memory, nor where the weights are."""
     assert all(isinstance(result, TrialOutcome) for result in results)
@@ -71,10 +81,10 @@ def test_the_members_finish_as_single_trials_do(unit_in: Callable[..., Unit]) ->
 
 @pytest.mark.parametrize("where", ["in the second report", "before a checkpoint", "between two renames"])
 def test_an_interruption_changes_no_number(
-    where: str, unit_in: Callable[..., Unit], monkeypatch: pytest.MonkeyPatch
+    where: str, unit_in: Callable[..., Unit], calm: Calm, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    calm, unit = unit_in("calm"), unit_in("interrupted")
-    expected = calm.run()
+    undisturbed, expected = calm
+    unit = unit_in("interrupted")
 
     class KilledError(Exception):
         pass
@@ -108,15 +118,15 @@ def test_an_interruption_changes_no_number(
     assert measured(unit.run()) == measured(expected)
     assert [record.earlier for record in unit.reported[1]].count(True) >= 1, "at most an epoch was lost"
     for slot in range(SLOTS):
-        assert unit.curves(slot) == calm.curves(slot)
-        files = [load_file(each.workspace(slot) / WEIGHTS_FILE) for each in (unit, calm)]
+        assert unit.curves(slot) == undisturbed.curves(slot)
+        files = [load_file(each.workspace(slot) / WEIGHTS_FILE) for each in (unit, undisturbed)]
         torch.testing.assert_close(*files, rtol=0, atol=0)
         assert [file.name for file in unit.workspace(slot).iterdir()] == [WEIGHTS_FILE]
 
 
-def test_pruned_members_leave_at_a_rung(unit_in: Callable[..., Unit]) -> None:
-    calm, halved = unit_in("calm"), unit_in("halved")
-    expected = calm.run()
+def test_pruned_members_leave_at_a_rung(unit_in: Callable[..., Unit], calm: Calm) -> None:
+    undisturbed, expected = calm
+    halved = unit_in("halved")
 
     rung = halved.run(until=1)
     assert all(isinstance(each, TrialOutcome) and not each.finished for each in rung)
@@ -126,12 +136,12 @@ def test_pruned_members_leave_at_a_rung(unit_in: Callable[..., Unit]) -> None:
 
     assert survivors[1] is None
     assert measured([survivors[0], survivors[2]]) == measured([expected[0], expected[2]])
-    assert halved.curves(2) == calm.curves(2)
+    assert halved.curves(2) == undisturbed.curves(2)
 
 
-def test_a_member_that_joins_later_gets_its_numbers(unit_in: Callable[..., Unit]) -> None:
-    calm, grown = unit_in("calm"), unit_in("grown")
-    expected = calm.run()
+def test_a_member_that_joins_later_gets_its_numbers(unit_in: Callable[..., Unit], calm: Calm) -> None:
+    _, expected = calm
+    grown = unit_in("grown")
 
     grown.run(slots=[0, 1])
     joined = grown.run(slots=[2])
@@ -140,11 +150,11 @@ def test_a_member_that_joins_later_gets_its_numbers(unit_in: Callable[..., Unit]
 
 
 def test_only_the_member_that_diverges_fails(
-    unit_in: Callable[..., Unit], config_of: Callable[..., TrialConfig]
+    unit_in: Callable[..., Unit], calm: Calm, config_of: Callable[..., TrialConfig]
 ) -> None:
-    calm, unit = unit_in("calm"), unit_in("wild")
+    _, expected = calm
+    unit = unit_in("wild")
     unit.configs[1] = config_of(1, optimization={"learning_rate": 1e38})
-    expected = calm.run()
 
     outcomes = unit.run()
 
@@ -172,7 +182,10 @@ def test_members_resume_from_the_last_epoch_they_share(
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        ({"optimization": {"optimizer": "sgd"}}, "may differ in learning rate, decay, margin, penalties and seed only"),
+        (
+            {"optimization": {"optimizer": "sgd"}},
+            "may differ in learning rates, decay, margin, penalties and seed only",
+        ),
         ({"loss": {"embedding_l2": 0.1}}, "may differ in"),
     ],
 )

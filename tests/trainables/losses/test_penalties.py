@@ -11,8 +11,8 @@ import torch
 from trainables.config.trial import TrialConfig
 from trainables.data import Split
 from trainables.data.preprocessing import to_network_input
-from trainables.evaluation.measure import freeze_split
-from trainables.sampling.triplets import TripletStore
+from trainables.evaluation.frozen import freeze_split
+from trainables.sampling.triplet_store import TripletStore
 from trainables.training.learner import Learner
 from trainables.training.runtime import trial_runtime
 
@@ -149,5 +149,6 @@ def test_evaluation_ranks_by_distance_also_without_unit_length(tmp_path):
         assert found[task, "recall_at_1"] == pytest.approx(
             np.mean([labels[i] == labels[j] for i, j in enumerate(nearest)])
         )
-        right = [float(distances[a, p]) < float(distances[a, n]) for a, p, n in frozen.triplets[column]]
+        triplets = frozen.triplets["triplet_accuracy"][column]
+        right = [float(distances[a, p]) < float(distances[a, n]) for a, p, n in triplets]
         assert found[task, "triplet_accuracy"] == pytest.approx(np.mean(right))

@@ -198,8 +198,9 @@ def test_a_torchvision_file_gives_the_maps_and_the_seed_the_embedding(tmp_path: 
     path = tmp_path / name
     save_file(_torchvision_file(), path) if path.suffix == ".safetensors" else torch.save(_torchvision_file(), path)
     loaded, source, drawn = _built(_with_weights(path), seed=1), _built(seed=7), _built(seed=1)
+    of_the_file, of_the_seed = source.state_dict(), drawn.state_dict()
     for key, value in loaded.state_dict().items():
-        assert torch.equal(value, (drawn if "embedding" in key else source).state_dict()[key]), key
+        assert torch.equal(value, (of_the_seed if "embedding" in key else of_the_file)[key]), key
 
 
 @pytest.mark.parametrize("whole", [True, False])

@@ -209,7 +209,8 @@ def test_start_weights_have_the_networks_own_names(tmp_path: Path) -> None:
     path = tmp_path / "resnet.safetensors"
     save_file(source.network.state_dict(), path)
     loaded = _built(_config("resnet", weights=WeightsConfig(path=path)))
-    assert all(torch.equal(value, source.state_dict()[key]) for key, value in loaded.state_dict().items())
+    own = source.state_dict()
+    assert all(torch.equal(value, own[key]) for key, value in loaded.state_dict().items())
     save_file({name: t for name, t in source.network.state_dict().items() if not name.startswith("embedder")}, path)
     with pytest.raises(ValueError, match=r"resnet\.safetensors has no tensor for 'network\.embedder\.embedder"):
         _built(_config("resnet", weights=WeightsConfig(path=path)))

@@ -146,7 +146,13 @@ def test_the_ledger_equals_the_built_network_and_the_saved_file(
     assert {figure: sum(row[figure] for row in parts) for figure in figures} == {key: total[key] for key in figures}
 
 
-@pytest.mark.parametrize("name", [*POINTS, RANDOM_IN_TRAINING])
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(name, marks=pytest.mark.long if name in ("convnext", "mobilenet", "regnet") else ())
+        for name in (*POINTS, RANDOM_IN_TRAINING)
+    ],
+)
 def test_a_trial_trains_and_is_the_same_again_however_it_was_interrupted(name: str, tmp_path: Path) -> None:
     points = POINTS.get(name, ("a", "b", "c"))
     config = _config(name, (points[1], "embedding"), agreement={"every_epochs": 1, "images": 6})

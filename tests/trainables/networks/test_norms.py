@@ -181,8 +181,17 @@ def embed_all(model: nn.Module, batch: Tensor) -> Tensor:
     return model.embed_tasks(batch)
 
 
-@pytest.mark.parametrize("backbone", BACKBONES)
-@pytest.mark.parametrize("form", [None, *FORMS_OF_STATISTICS])
+QUICK_NETWORKS = {("simplenet", None), ("csn_resnet18", "batch_norm_statistics")}
+
+
+@pytest.mark.parametrize(
+    ("backbone", "form"),
+    [
+        pytest.param(backbone, form, marks=() if (backbone, form) in QUICK_NETWORKS else pytest.mark.long)
+        for backbone in BACKBONES
+        for form in (None, *FORMS_OF_STATISTICS)
+    ],
+)
 def test_running_statistics_and_gradients_of_a_network_are_those_of_float64(backbone: str, form: str | None) -> None:
     points = [FIRST_STAGE[backbone]] if form else []
     check_against_double(embed_all, build_model(trial(backbone, form or "scale", points)), 64)

@@ -16,8 +16,12 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from trainables.config.identity import trial_id
+from trainables.data import data_fingerprint
+from trainables.foundation.checkpointing import CheckpointInterval, checkpointing
 from trainables.outcome import EpochRecord
 from trainables.run import run_trial
+from trainables.training.checkpoint import load_checkpoint
 
 Make = Callable[..., Any]
 
@@ -68,6 +72,9 @@ ARMS: dict[str, dict[str, Any]] = {
 }
 
 
+COSTLY = {"released recipe", "separate networks"}
+"""Arms that take longest to interrupt after every epoch; long tests."""
+
 Reference = Callable[[str], tuple[Any, Path]]
 
 
@@ -83,7 +90,7 @@ def undisturbed(cache: Path, trial: Make, run: Make, tmp_path_factory: pytest.Te
     return reference
 
 
-@pytest.mark.parametrize("arm", ARMS)
+@pytest.mark.parametrize("arm", [pytest.param(name, marks=pytest.mark.long if name in COSTLY else ()) for name in ARMS])
 def test_interrupted_after_every_epoch_equals_undisturbed(
     arm: str, tmp_path: Path, cache: Path, undisturbed: Reference, *, trial: Make, new_record: Make
 ) -> None:
@@ -105,7 +112,14 @@ def test_interrupted_after_every_epoch_equals_undisturbed(
     assert sorted(path.name for path in (tmp_path / "stopped").iterdir()) == ["weights.safetensors"]
 
 
-@pytest.mark.parametrize("arm", [name for name in ARMS if "sparse" not in name])
+PAUSED = {"modulated", "separate networks, triplets, sgd, nchw"}
+"""Arms that are paused among the quick tests."""
+
+
+@pytest.mark.parametrize(
+    "arm",
+    [pytest.param(name, marks=() if name in PAUSED else pytest.mark.long) for name in ARMS if "sparse" not in name],
+)
 def test_pausing_at_rungs_changes_no_number(
     arm: str, tmp_path: Path, cache: Path, undisturbed: Reference, *, trial: Make, new_record: Make
 ) -> None:
@@ -152,6 +166,27 @@ def test_a_killed_process_is_continued_by_another(
     told = run(config, killed, cache)
     assert told.earlier == [1, 2]
     assert_same_result(undisturbed("modulated"), (told, killed))
+
+
+def test_fewer_checkpoints_cost_epochs_and_change_no_number(
+    tmp_path: Path, cache: Path, undisturbed: Reference, *, trial: Make, run: Make, new_record: Make
+) -> None:
+    config, told = trial(**ARMS["modulated"]), new_record()
+
+    def report_and_stop(record: EpochRecord) -> None:
+        told.report(record)
+        if record.epoch == 4:
+            raise StoppedError
+
+    with checkpointing(CheckpointInterval(epochs=2)):
+        with pytest.raises(StoppedError):
+            run_trial(config, report=report_and_stop, workspace=tmp_path, cache=cache)
+        kept = load_checkpoint(tmp_path / "checkpoint.pt", trial_id(config, data_fingerprint(config.data, 0)))
+        assert kept is not None
+        assert kept.epoch == 2
+        told = run(config, tmp_path, cache)
+    assert told.earlier == [1, 2]
+    assert_same_result(undisturbed("modulated"), (told, tmp_path))
 
 
 @pytest.mark.parametrize("damage", [slice(-100), slice(0), slice(3000, None)], ids=["torn", "empty", "headless"])

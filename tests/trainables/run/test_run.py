@@ -92,6 +92,23 @@ def test_a_finished_trial_is_measured_again_with_the_same_numbers(
         assert TrialConfig.model_validate_json(file.metadata()["config"]) == config
 
 
+def test_a_rung_measures_only_what_is_asked_for(tmp_path: Path, cache: Path, trial: Make, run: Make) -> None:
+    def rows(name: str, asked: str | None, until_epoch: int) -> set[Any]:
+        config = trial(evaluation={"rung_metric": asked})
+        outcome = run(config, tmp_path / name, cache, until_epoch=until_epoch).outcome
+        assert outcome is not None
+        return set(outcome.task_metrics)
+
+    every = rows("all", None, 1)
+    assert len({row.metric for row in every}) == 9
+    assert rows("one", "recall_at_1", 1) == {row for row in every if row.metric == "recall_at_1"}
+    rows("one", "recall_at_1", 2)
+    assert rows("one", "recall_at_1", 1) == {row for row in every if row.metric == "recall_at_1"}
+    other = rows("one", "triplet_accuracy", 1)  # never measured there, so the trial starts over
+    assert other == {row for row in every if row.metric == "triplet_accuracy"}
+    assert rows("one", "triplet_accuracy", 4) == rows("all", None, 4)
+
+
 def test_test_images_are_touched_only_when_finished_and_asked_for(tmp_path: Path, trial: Make, run: Make) -> None:
     """With test labels in which no triplet can be formed, whoever looks at them fails."""
     cache = tmp_path / "cache"

@@ -9,10 +9,10 @@ import pytest
 
 from trainables.config.evaluation import EvaluationConfig
 from trainables.config.trial import TrialConfig
-from trainables.evaluation.measure import freeze_split
+from trainables.evaluation.frozen import freeze_split
 from trainables.sampling.batch import TrainingLabels
 from trainables.sampling.batches import build_batches as batches_of
-from trainables.sampling.triplets import TripletStore
+from trainables.sampling.triplet_store import TripletStore
 
 LISTED = np.array([[0, 1, 9], [2, 3, 8], [4, 5, 7], [0, 6, 9], [1, 0, 8]])
 LABELS = np.stack([np.repeat([0, 1], 5), np.full(10, -1)], axis=1)
@@ -64,7 +64,7 @@ def test_neither_number_nor_cap_cuts_a_published_list(tmp_path):
     pictures = Pictures(np.zeros((10, 4, 4, 3), np.uint8), LABELS, {"a": LISTED, "b": LISTED})
     settings = EvaluationConfig(triplets_per_task=2, max_images=4)
     split = freeze_split(pictures, "test", ("a", "b"), settings, TripletStore(tmp_path, 0))
-    for found in split.triplets:
+    for found in split.triplets["triplet_accuracy"]:
         assert np.array_equal(split.rows[found], LISTED)
     assert split.ranked.sum() == 4  # the cap holds for queries and gallery
     assert set(np.unique(LISTED)) <= set(split.rows.tolist())

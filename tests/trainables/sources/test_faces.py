@@ -87,11 +87,10 @@ def test_pictures_stay_what_they_were():
     assert np.abs(blocks - known).max() < 1.5
 
 
-@pytest.mark.parametrize("task", ALL)
-def test_every_label_can_be_seen(task):
-    """With everything else equal, noise included, another label changes the picture clearly, but only a part of it."""
+def changed_by(task, faces, exaggeration=1.0):
+    """Return the share of pixels that another label changes clearly, everything else being equal, noise included."""
     changed = []
-    for row in range(60):
+    for row in range(faces):
         attributes = draw_attributes(np.random.default_rng(row))
         names = FACE_TASKS[task]
         other = names[(attributes.label(task) + 1) % len(names)]
@@ -99,11 +98,48 @@ def test_every_label_can_be_seen(task):
         pictures = []
         for labels in (attributes, flipped):
             rng = np.random.default_rng(1000 + row)
-            pictures.append(render_face(labels, draw_appearance(labels, rng), rng, 48).astype(int))
+            pictures.append(render_face(labels, draw_appearance(labels, rng, exaggeration), rng, 48).astype(int))
         changed.append(np.mean(np.abs(pictures[0] - pictures[1]).max(axis=2) > 20))
+    return np.array(changed)
+
+
+@pytest.mark.parametrize("task", ALL)
+def test_every_label_can_be_seen(task):
+    changed = changed_by(task, 60)
     assert np.median(changed) > 0.01
-    assert np.mean(np.array(changed) * 48 * 48 >= 4) > 0.9
+    assert np.mean(changed * 48 * 48 >= 4) > 0.9
     assert np.max(changed) < 0.6
+
+
+@pytest.mark.parametrize("task", ["Smiling", "Mouth_Open", "Glasses", "Age_Lines", "Face_Shape"])
+def test_an_exaggerated_label_shows_more(task):
+    assert np.mean(changed_by(task, 20, 1.8)) > 1.2 * np.mean(changed_by(task, 20))
+
+
+@pytest.mark.parametrize(("setting", "value"), [("exaggeration", 1.8), ("variety", 0.3)])
+def test_faces_in_another_style_are_other_data_with_the_same_labels(setting, value, tmp_path):
+    plain, styled = config(images=5), config(images=5)
+    styled = styled.model_copy(update={"source": styled.source.model_copy(update={setting: value})})
+    first, second = (prepare_dataset(each, 0, tmp_path) for each in (plain, styled))
+    assert first.fingerprint != second.fingerprint
+    assert np.array_equal(first.splits["train"].labels, second.splits["train"].labels)
+    assert not np.array_equal(first.splits["train"].images, second.splits["train"].images)
+    assert setting not in plain.open(0).identity(), "plain faces keep the fingerprint they had before"
+
+
+def test_less_variety_leaves_less_that_no_task_is_about():
+    labels = draw_attributes(np.random.default_rng(0))
+
+    def spread(variety):
+        streams = [np.random.default_rng(row) for row in range(30)]
+        looks = [draw_appearance(labels, rng, variety=variety) for rng in streams]
+        faces = [render_face(labels, look, rng, 48) for look, rng in zip(looks, streams, strict=True)]
+        return [np.std([look.pose.scale for look in looks]), np.std(faces, axis=0).mean()]
+
+    none, little, plain = np.array([spread(variety) for variety in (0.0, 0.25, 1.0)])
+    assert none[0] == 0
+    assert little[0] == pytest.approx(plain[0] / 4)
+    assert none[1] < little[1] < 0.8 * plain[1]
 
 
 def test_distractors_outweigh_the_labels():

@@ -145,3 +145,14 @@ def test_training_images_are_augmented_by_step_and_preprocessed(cache: Path) -> 
             assert torch.equal(images, preprocessed(pixels, channels_last=True, preprocessing="unit"))
         assert len(seen) == 2
         assert not torch.equal(seen[0], seen[1])
+
+
+@pytest.mark.parametrize(("share", "steps"), [(1.0, 4), (0.5, 2), (0.01, 1)])
+def test_a_trial_takes_its_share_of_the_steps_of_an_epoch(cache: Path, share: float, steps: int) -> None:
+    training = {"step_share": share, "schedule": "cosine", "epochs": 2}
+    config = _config(optimization=training, sections={"batches": {"batch_size": 6}})
+    with trial_runtime(config.compute) as runtime:
+        learner = Learner(config, prepare_dataset(config.data, 0, cache).splits["train"], runtime)
+        learner.run_epoch(1)
+        assert learner.steps_done == steps
+        assert learner.learning_rate == pytest.approx(config.optimization.learning_rate / 2)  # half of its schedule

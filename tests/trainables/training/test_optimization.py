@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import math
-from typing import Literal
+from typing import Any, Literal
 
 import pytest
 import torch
@@ -19,7 +19,7 @@ from trainables.training.optimization import (
 Schedule = Literal["constant", "cosine", "released", "exponential"]
 
 
-def factors(schedule: Schedule, epochs: int, steps_per_epoch: int = 1, **settings: float) -> list[float]:
+def factors(schedule: Schedule, epochs: int, steps_per_epoch: int = 1, **settings: Any) -> list[float]:
     config = OptimizationConfig(schedule=schedule, epochs=epochs, **settings)
     return [schedule_factor(config, step, steps_per_epoch) for step in range(epochs * steps_per_epoch)]
 
@@ -50,6 +50,21 @@ def test_cosine_falls_from_one_to_zero() -> None:
     assert found == pytest.approx([(1 + math.cos(math.pi * step / 50)) / 2 for step in range(50)])
     assert schedule_factor(OptimizationConfig(schedule="cosine", epochs=10), 50, 5) == pytest.approx(0.0)
     assert factors("constant", epochs=4, steps_per_epoch=2) == [1.0] * 8
+
+
+@pytest.mark.parametrize("schedule", ["cosine", "released", "exponential", "constant"])
+def test_a_schedule_ends_at_each_restart_and_begins_again(schedule: Schedule) -> None:
+    found = factors(schedule, epochs=10, steps_per_epoch=5, restarts=(1, 4))
+    parts = [factors(schedule, epochs=epochs, steps_per_epoch=5) for epochs in (1, 3, 6)]
+    assert found == [factor for part in parts for factor in part]
+    beyond = OptimizationConfig(schedule="cosine", epochs=10, restarts=(1, 4))
+    assert schedule_factor(beyond, 50, 5) == pytest.approx(0.0)
+
+
+@pytest.mark.parametrize("restarts", [(3, 2), (2, 2), (0, 2), (2, 10)])
+def test_restarts_rise_and_lie_within_training(restarts: tuple[int, ...]) -> None:
+    with pytest.raises(ValueError, match=r"restarts must be ascending numbers of epochs from 1 and below epochs 10"):
+        OptimizationConfig(epochs=10, restarts=restarts)
 
 
 @pytest.mark.parametrize("name", ["adagrad", "adam", "adamw", "sgd"])
@@ -106,13 +121,34 @@ def test_the_learning_rate_reaches_every_group() -> None:
     assert [group["lr"] for group in optimizer.param_groups] == [0.25, 0.25]
 
 
+def test_a_factor_multiplies_the_rate_of_its_parameters_and_moves_none_of_them() -> None:
+    first, own, last, bias = parameters = [nn.Parameter(torch.ones(1)) for _ in range(4)]
+    config = OptimizationConfig(optimizer="sgd", learning_rate=0.1, weight_decay=0.5)
+    optimizer = build_optimizer(config, [first, own, last], [bias], {own: 3.0, bias: 1.0})
+    rate = LearningRate(optimizer)
+    rate.set(0.01)
+    for parameter in parameters:
+        parameter.grad = torch.ones(1)
+    optimizer.step()
+    moved = [1 - parameter.item() for parameter in parameters]  # by rate * (gradient + decay), and Nesterov's 1.9
+    assert moved == pytest.approx([0.01 * 1.5 * 1.9, 0.03 * 1.5 * 1.9, 0.01 * 1.5 * 1.9, 0.01 * 1.9], rel=1e-5)
+    order = [parameter for group in optimizer.param_groups for parameter in group["params"]]
+    assert all(placed is given for placed, given in zip(order, parameters, strict=True))
+    load_optimizer_state(optimizer, optimizer_state(optimizer))
+    assert [group["lr"] for group in optimizer.param_groups] == pytest.approx([0.01, 0.03, 0.01, 0.01])
+
+
+@pytest.mark.parametrize("factor", [1.0, 3.0])
 @pytest.mark.parametrize("name", ["adagrad", "adam", "adamw", "sgd"])
-def test_a_rate_in_a_tensor_takes_the_same_steps(name: Literal["adagrad", "adam", "adamw", "sgd"]) -> None:
+def test_a_rate_in_a_tensor_takes_the_same_steps(
+    name: Literal["adagrad", "adam", "adamw", "sgd"], factor: float
+) -> None:
     """A captured step can only read a tensor; here it is on the CPU, where torch reads it in double precision."""
     found = []
     for on_device in (None, torch.device("cpu")):
         parameters = _two_parameters()
-        optimizer = build_optimizer(OptimizationConfig(optimizer=name, weight_decay=0.1), *parameters)
+        factors = {parameters[1][0]: factor}
+        optimizer = build_optimizer(OptimizationConfig(optimizer=name, weight_decay=0.1), *parameters, factors)
         rate = LearningRate(optimizer, on_device)
         for value in (0.1, 0.037, 1e-3):
             if on_device is None:

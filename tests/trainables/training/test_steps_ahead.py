@@ -147,6 +147,7 @@ MORE: dict[str, dict[str, Any]] = {
         }
         for scheme, form in (("released", "weight_mask"), ("triplets", "batch_norm"))
     },
+    "own rate": {"modulation": {"points": LATE, "rate_factor": 3.0}},
     "no augmentation": {"augmentation": {"flip": False, "crop": 0}},
     **{f"optimizer {name}": {"optimization": {"optimizer": name}} for name in ("adagrad", "adamw", "sgd")},
 }

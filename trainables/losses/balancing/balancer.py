@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from trainables.config import registries
+from trainables.config.registries import OwnValues
 from trainables.config.training import BalancingConfig
 from trainables.config.trial import TrialConfig
 from trainables.foundation.registry import Registry
@@ -77,9 +78,12 @@ class Balancer(ABC):
             methods without a solver.
         captures: Whether a step can be part of a CUDA graph: no value is read by the host, random numbers come from
             ``before_step``, and state that the step changes is changed in place.
+        own_values: Nuisance values that belong to the method, with the range over which a study may tune them in its
+            arms (``space.tune_own``).
     """
 
     captures: ClassVar[bool] = False
+    own_values: ClassVar[OwnValues] = {}
 
     def __init__(self, model: MultiTaskModel, setup: BalancingSetup) -> None:
         self.model = model

@@ -34,7 +34,8 @@ def batch_norm(  # noqa: PLR0913, PLR0917 - the signature of torch.nn.functional
     """Batch norm with accurate sums, and with a gradient for the bias on all devices."""
     scale = _scale(weight, bias)
     known = running_mean is not None and running_var is not None
-    if not in_long_chains(input) or not (training or known):  # torch reports what is missing
+    sums = training or torch.is_grad_enabled()  # else running statistics are all that is used, at any size of a batch
+    if not sums or not in_long_chains(input) or not (training or known):  # torch reports what is missing
         return F.batch_norm(input, running_mean, running_var, scale, bias, training, momentum, eps)
     settings = NormSettings(training, momentum, eps)
     normalised: Tensor = ChannelsLastBatchNorm.apply(  # type: ignore[no-untyped-call]

@@ -12,6 +12,8 @@ import torch
 from torch import Tensor, nn
 
 from trainables.config.modulation import ModulationConfig
+from trainables.config.registries import OwnValues
+from trainables.networks.precision import TwoValues
 
 
 @dataclass(frozen=True)
@@ -24,6 +26,8 @@ class Site:
         channels: Channels C of the stage's output.
         settings: Modulation settings of the arm.
         layers: Layers of the stage by name, in execution order; for forms that act inside the stage.
+        learning_rate: First learning rate of the form's parameters, against which scores are started; None if there is
+            none.
     """
 
     stage: str
@@ -31,6 +35,7 @@ class Site:
     channels: int
     settings: ModulationConfig
     layers: Mapping[str, nn.Module]
+    learning_rate: float | None = None
 
 
 class Modulation(nn.Module, ABC):
@@ -48,6 +53,9 @@ class Modulation(nn.Module, ABC):
         keeps_first: Whether the first group uses the parameters or statistics of the shared network, so that one group
             is that network and G groups add G - 1 copies.
         has_parameters: Whether the form has parameters, which ``initialization.trainable`` may freeze.
+        has_scores: Whether the form trains scores of masks, which start ``score_steps`` above their threshold.
+        own_values: Nuisance values that belong to the form, with the range over which a study may tune them in the arms
+            of the form (``space.tune_own``).
     """
 
     inside: ClassVar[bool] = False
@@ -55,6 +63,8 @@ class Modulation(nn.Module, ABC):
     default_size: ClassVar[int | None] = None
     keeps_first: ClassVar[bool] = False
     has_parameters: ClassVar[bool] = True
+    has_scores: ClassVar[bool] = False
+    own_values: ClassVar[OwnValues] = {}
 
     @classmethod
     def size_at(cls, site: Site) -> int:
@@ -114,6 +124,10 @@ class Modulation(nn.Module, ABC):
     def unpack(self, packed: Mapping[str, Tensor]) -> None:
         """Restore the tensors returned by ``packed``."""
 
-    def mask_bits(self) -> list[int]:
-        """Return the number of one-bit values in each tensor of ``packed``."""
-        return []
+    def two_valued(self) -> Mapping[str, TwoValues]:
+        """Return the tensors of the state that act as one of two values, so that a bit each can store them."""
+        return {}
+
+    def mask_bits(self) -> dict[str, int]:
+        """Return the number of one-bit values in each tensor of ``packed``, by name."""
+        return {}

@@ -73,7 +73,7 @@ class InsideModulation(Modulation, ABC):
         super().__init__()
         found = {name: self.adapter(layer, site) for name, layer in site.layers.items()}
         self.adapters = nn.ModuleDict({_key(name): adapter for name, adapter in found.items() if adapter is not None})
-        self._adapted = [
+        self.adapted = [
             AdaptedLayer(site.layers[name], adapter) for name, adapter in found.items() if adapter is not None
         ]
 
@@ -87,18 +87,18 @@ class InsideModulation(Modulation, ABC):
 
     def initialize(self, generator: torch.Generator) -> None:
         """Initialize the adapters in the order of the layers."""
-        for adapted in self._adapted:
+        for adapted in self.adapted:
             adapted.adapter.initialize(adapted.layer, generator)
 
     @contextmanager
     def serving(self, groups: Tensor) -> Iterator[None]:
         """Make the layers compute for these groups within the ``with`` block."""
-        for adapted in self._adapted:
+        for adapted in self.adapted:
             adapted.adapter.groups = groups
         try:
             yield
         finally:
-            for adapted in self._adapted:
+            for adapted in self.adapted:
                 adapted.adapter.groups = None
 
 

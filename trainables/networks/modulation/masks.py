@@ -6,18 +6,32 @@ from abc import abstractmethod
 from collections.abc import Mapping
 from typing import ClassVar
 
-import numpy as np
 import torch
 import torch.nn.functional as F  # noqa: N812 - the conventional name
 from torch import Tensor, nn
 
+from trainables.config.registries import OwnValues
+from trainables.foundation.bits import pack_bits, unpack_bits
 from trainables.networks.modulation.base import Site
 from trainables.networks.modulation.inside import AdaptedLayer, InsideModulation, LayerAdapter, is_norm, norm_channels
 from trainables.networks.modulation.routing import by_group
-from trainables.networks.modulation.vectors import MASK_THRESHOLD, above_threshold
+from trainables.networks.modulation.vectors import MASK_THRESHOLD, Scale, above_threshold
 
 FIRST_SCORE = 1e-2
-"""Start value of all scores, as in the released code of Piggyback: above the threshold, so that all weights are on."""
+"""Start value of all scores in the released code of Piggyback: above the threshold, so that all weights are on."""
+
+
+def first_score(site: Site) -> float:
+    """Return the start value of all scores: ``score_steps`` steps of the learning rate above the threshold.
+
+    An early step of Adam moves every score by about the learning rate, whatever its gradient. Piggyback's scores start
+    50 such steps above the threshold (0.01 against 0.005 at a rate of 1e-4) and are trained for thousands. At the rates
+    that suit a network trained from scratch, its start value would be less than one step away, and the first step
+    would switch off every weight whose gradient is positive. The default of 10 suits some hundred steps.
+    """
+    if site.learning_rate is None:
+        return FIRST_SCORE
+    return MASK_THRESHOLD + site.settings.score_steps * site.learning_rate
 
 
 class UnitRouting(LayerAdapter):
@@ -46,13 +60,14 @@ class UnitRouting(LayerAdapter):
 class WeightScores(LayerAdapter):
     """A trained score per group and weight; a weight is on for a group if its score exceeds the threshold."""
 
-    def __init__(self, layer: nn.Module, groups: int) -> None:
+    def __init__(self, layer: nn.Module, groups: int, first: float) -> None:
         super().__init__()
+        self._first = first
         self.scores = nn.Parameter(torch.empty(groups, layer.get_parameter("weight").numel()))
 
     def initialize(self, layer: nn.Module, generator: torch.Generator) -> None:  # noqa: ARG002 - nothing is drawn
         """Switch every weight on."""
-        nn.init.constant_(self.scores, FIRST_SCORE)
+        nn.init.constant_(self.scores, self._first)
 
     def forward(self, layer: AdaptedLayer, features: Tensor, groups: Tensor) -> Tensor:
         """Run each group's rows through the layer, with the weights that are off for the group set to 0."""
@@ -79,21 +94,18 @@ class _OneBit(InsideModulation):
 
     def packed(self) -> dict[str, Tensor]:
         """Return the packed bits of every adapter: uint8 ``(ceil(bits / 8),)``, eight bits per byte."""
-        return {
-            f"adapters.{name}.bits": torch.from_numpy(np.packbits(self._bits(name).cpu().numpy(), axis=None))
-            for name in self.adapters
-        }
+        return {f"adapters.{name}.bits": pack_bits(self._bits(name)).cpu() for name in self.adapters}
 
-    def mask_bits(self) -> list[int]:
+    def mask_bits(self) -> dict[str, int]:
         """Return one bit per group and mask entry, layer by layer."""
-        return [getattr(adapter, self.tensor).numel() for adapter in self.adapters.values()]
+        return {f"adapters.{name}.bits": getattr(own, self.tensor).numel() for name, own in self.adapters.items()}
 
     def unpack(self, packed: Mapping[str, Tensor]) -> None:
         """Restore the masks from packed bits."""
         for name, adapter in self.adapters.items():
             target = getattr(adapter, self.tensor)
-            bits = np.unpackbits(packed[f"adapters.{name}.bits"].numpy(), count=target.numel())
-            on = torch.from_numpy(bits).bool().view(target.shape).to(target.device)
+            bits = unpack_bits(packed[f"adapters.{name}.bits"], target.numel())
+            on = bits.view(target.shape).to(target.device)
             with torch.no_grad():
                 target.copy_(on if target.dtype == torch.bool else on * FIRST_SCORE)
 
@@ -123,11 +135,17 @@ class WeightMask(_OneBit):
     straight-through gradient and not stored.
     """
 
+    has_scores: ClassVar[bool] = True
+    own_values: ClassVar[OwnValues] = {
+        **Scale.own_values,
+        "score_steps": {"low": 2.0, "high": 100.0, "log": True},
+    }
     tensor = "scores"
 
     def adapter(self, layer: nn.Module, site: Site) -> LayerAdapter | None:
         """Adapt every convolution and linear layer."""
-        return WeightScores(layer, site.groups) if isinstance(layer, nn.Conv2d | nn.Linear) else None
+        maskable = isinstance(layer, nn.Conv2d | nn.Linear)
+        return WeightScores(layer, site.groups, first_score(site)) if maskable else None
 
     def _bits(self, name: str) -> Tensor:
         return self.adapters[name].get_parameter("scores") > MASK_THRESHOLD

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import ClassVar
 
 import torch
 import torch.nn.functional as F  # noqa: N812 - the conventional name
 from torch import Tensor, nn
 
+from trainables.config.registries import OwnValues
 from trainables.foundation.registry import look_up
 from trainables.networks.modulation.base import Modulation, Site
 from trainables.networks.modulation.initialization import disjoint_blocks, initialize_vectors
+from trainables.networks.precision import TwoValues
 
 MASK_THRESHOLD = 5e-3
 """Scores above this threshold count as 1 (Piggyback, Mallya et al. 2018, released code)."""
@@ -46,6 +48,7 @@ class Scale(Modulation):
     """One factor per group and channel: y = a(s) x with activation a (a ReLU in the released ``train_mm.py``)."""
 
     of_vectors: ClassVar[bool] = True
+    own_values: ClassVar[OwnValues] = {"rate_factor": {"low": 0.1, "high": 10.0, "log": True}}
 
     def __init__(self, site: Site) -> None:
         super().__init__()
@@ -71,6 +74,16 @@ class Scale(Modulation):
     def magnitude(self, groups: Tensor) -> Tensor:
         """Return the sum of the absolute factors of each group."""
         return F.embedding(groups, self.factors()).abs().sum(dim=-1)
+
+    def two_valued(self) -> Mapping[str, TwoValues]:
+        """Return the vectors if a threshold follows, or if they stay at a start of two values."""
+        start = self.initialization
+        if self.activation == "threshold":
+            return {"vectors": TwoValues(0.0, MASK_THRESHOLD, 1.0)}
+        if not start.trainable and start.kind in ("disjoint", "binary"):
+            off = start.off if start.kind == "disjoint" else 0.0
+            return {"vectors": TwoValues(off, (off + 1) / 2, 1.0)} if off < 1 else {}
+        return {}
 
     def dead_channels(self) -> int:
         """Return the number of factors that the ReLU sets to 0."""

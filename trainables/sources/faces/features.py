@@ -17,7 +17,7 @@ _BELOW = np.array([0.0, 0.045])
 
 def draw_age_lines(canvas: Canvas, look: Appearance) -> None:
     """Draw wrinkles on the forehead, bags under the eyes, and folds from the nose to the mouth's corners."""
-    x, eyes = look.yaw, look.eye_height
+    x, eyes, strength = look.yaw, look.eye_height, look.exaggeration
     folds = [arc((x - 0.34, y), (x + 0.34, y), -0.05) for y in (eyes - 0.38, eyes - 0.52)]
     for side in (-1, 1):
         centre = x + side * look.eye_distance
@@ -26,8 +26,8 @@ def draw_age_lines(canvas: Canvas, look: Appearance) -> None:
         folds.append(arc((x + side * 0.17, 0.2), (corner, look.mouth_height), -0.03))
     # A shadow alone would not show on dark skin, so each fold also has a highlight below it.
     for fold in folds:
-        canvas.stroke(fold + _BELOW, mix(look.skin, (255, 255, 255), 0.2), 0.04)
-        canvas.stroke(fold, shade(look.skin, 0.55), 0.045)
+        canvas.stroke(fold + _BELOW, mix(look.skin, (255, 255, 255), 0.2), 0.04 * strength)
+        canvas.stroke(fold, shade(look.skin, 0.55**strength), 0.045 * strength)
 
 
 def draw_nose(canvas: Canvas, look: Appearance) -> None:
@@ -39,15 +39,15 @@ def draw_nose(canvas: Canvas, look: Appearance) -> None:
 
 def draw_mouth(canvas: Canvas, attributes: Attributes, look: Appearance) -> None:
     """Draw the mouth: corners up for a smile, level or down otherwise; open with teeth and throat, or one line."""
-    x, y = look.yaw, look.mouth_height
+    x, y, strength = look.yaw, look.mouth_height, look.exaggeration
     half = look.mouth_width * (1.15 if attributes.smiling else 0.92)
-    bend = 0.17 if attributes.smiling else -0.04
+    bend = (0.17 if attributes.smiling else -0.04 * strength) * strength
     lift = y - bend / 2
     left, right = (x - half, lift), (x + half, lift)
     if not attributes.mouth_open:
-        canvas.stroke(arc(left, right, bend), shade(look.lips, 0.8), 0.085)
+        canvas.stroke(arc(left, right, bend), shade(look.lips, 0.8), 0.085 * strength)
         return
-    depth = 0.17 if attributes.smiling else 0.24
+    depth = (0.17 if attributes.smiling else 0.24) * strength**0.5
     top = arc(left, right, bend * 0.45 - (0 if attributes.smiling else 0.06))
     lower = arc(right, left, bend + depth)
     canvas.fill(np.concatenate([top, lower]), _THROAT)
@@ -76,7 +76,7 @@ def draw_eyes(canvas: Canvas, attributes: Attributes, look: Appearance) -> None:
 
 def draw_glasses(canvas: Canvas, look: Appearance) -> None:
     """Draw round or square frames; one of the four styles has dark lenses."""
-    y = look.eye_height + 0.02
+    y, strength = look.eye_height + 0.02, look.exaggeration
     radii = (look.eye_distance * 0.82, 0.2)
     for side in (-1, 1):
         centre = (look.yaw + side * look.eye_distance, y)
@@ -84,10 +84,10 @@ def draw_glasses(canvas: Canvas, look: Appearance) -> None:
             canvas.ellipse(centre, radii, shade(look.frames, 0.5))
         if look.lens_style == 1:
             corners = np.array([(-1, -0.9), (1, -0.9), (0.9, 0.9), (-0.9, 0.9), (-1, -0.9), (1, -0.9)])
-            canvas.stroke(corners * radii + centre, look.frames, 0.055)
+            canvas.stroke(corners * radii + centre, look.frames, 0.055 * strength)
         else:
-            canvas.ring(centre, radii, look.frames, 0.055)
+            canvas.ring(centre, radii, look.frames, 0.055 * strength)
         edge = look.yaw + side * (look.eye_distance + radii[0])
-        canvas.stroke(np.array([(edge, y), (side * look.head[0] * 0.98, y - 0.06)]), look.frames, 0.05)
+        canvas.stroke(np.array([(edge, y), (side * look.head[0] * 0.98, y - 0.06)]), look.frames, 0.05 * strength)
     inner = look.eye_distance - radii[0]
-    canvas.stroke(arc((look.yaw - inner, y), (look.yaw + inner, y), -0.04), look.frames, 0.05)
+    canvas.stroke(arc((look.yaw - inner, y), (look.yaw + inner, y), -0.04), look.frames, 0.05 * strength)

@@ -19,10 +19,13 @@ GENERATOR_VERSION = 2
 _SUPERSAMPLING = 3
 
 
-def draw_face(rng: np.random.Generator, image_size: int) -> tuple[Pixels, Attributes]:
+def draw_face(
+    rng: np.random.Generator, image_size: int, exaggeration: float = 1.0, variety: float = 1.0
+) -> tuple[Pixels, Attributes]:
     """Draw labels and distractors from ``rng`` (labels first) and return the picture (size, size, 3) and the labels."""
     attributes = draw_attributes(rng)
-    return render_face(attributes, draw_appearance(attributes, rng), rng, image_size), attributes
+    look = draw_appearance(attributes, rng, exaggeration, variety)
+    return render_face(attributes, look, rng, image_size), attributes
 
 
 def render_face(attributes: Attributes, look: Appearance, rng: np.random.Generator, image_size: int) -> Pixels:

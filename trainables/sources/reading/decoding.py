@@ -5,10 +5,8 @@ from __future__ import annotations
 import os
 from concurrent.futures import ThreadPoolExecutor
 
-_LARGEST_READ_AHEAD = 8
-
 
 def decoding_pool() -> ThreadPoolExecutor:
-    """Return a pool with one thread per core available to this process, at most 8."""
+    """Return a pool with one thread per core available to this process."""
     usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return ThreadPoolExecutor(min(_LARGEST_READ_AHEAD, usable))
+    return ThreadPoolExecutor(usable)

@@ -94,10 +94,30 @@ def decode_image(data: bytes, size: int, fit: Fit, max_pixels: int = MAX_PIXELS)
         raise UndecodableImageError(f"{type(error).__name__}: {error}") from error
 
 
-def stored_sides(data: bytes) -> tuple[int, int]:
-    """Return width and height from an image file's header, 0 and 0 if it is unreadable."""
+def square_image(image: Image.Image, size: int, fit: Fit, max_pixels: int = MAX_PIXELS) -> Pixels:
+    """Convert an image that Pillow has opened as ``decode_image`` converts a file, but for JPEG's own reduction.
+
+    A JPEG file of more than three times the required size is decoded at a reduced scale by ``decode_image`` alone.
+
+    Returns:
+        uint8 array (size, size, 3).
+
+    Raises:
+        UndecodableImageError: the image is corrupt, or has more than ``max_pixels``.
+    """
     try:
-        with Image.open(io.BytesIO(bare_image(data).data), formats=FORMATS) as image:
+        _refuse_huge(image, max_pixels)
+        return np.asarray(_fit(_to_rgb(_turned(image, _orientation(image))), size, fit))
+    except UndecodableImageError:
+        raise
+    except _DECODING_ERRORS as error:
+        raise UndecodableImageError(f"{type(error).__name__}: {error}") from error
+
+
+def stored_sides(data: bytes, formats: tuple[str, ...] = FORMATS) -> tuple[int, int]:
+    """Return width and height from an image file's header, 0 and 0 if it is unreadable or of another format."""
+    try:
+        with Image.open(io.BytesIO(bare_image(data).data), formats=formats) as image:
             return image.size
     except _DECODING_ERRORS:  # decoding will report it as corrupt
         return 0, 0

@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 
+from trainables.config.registries import OwnValues
 from trainables.config.trial import TrialConfig
 from trainables.losses.balancing.balancer import BalancingSetup, StepLoss
 from trainables.losses.balancing.loss_weighting.shared_layers import last_weight_for_all, weights_for_all
@@ -32,6 +33,7 @@ class GradNorm(WeightedLosses):
     """
 
     captures: ClassVar[bool] = True
+    own_values: ClassVar[OwnValues] = {"gradnorm_alpha": {"low": 0.1, "high": 3.0, "log": True}}
 
     def __init__(self, model: MultiTaskModel, setup: BalancingSetup) -> None:
         super().__init__(model, setup)

@@ -1,0 +1,132 @@
+"""An exact query of an index against a plain NumPy scan of the same vectors, and the memory of building and asking.
+
+    python -m benchmarks.index_scan [--images 200000] [--size 256] [--queries 200] [--rounds 5] [--precision fp32]
+
+Peer: ``vectors @ query`` on one array in memory, ``argpartition`` for the best twelve, sorted. Ours: ``IndexReader``'s
+scan of the memory-mapped segments, with deletions and conditions looked at, and the twelve rows found; neither side
+embeds the query or reads ids. Unit vectors are drawn; both answer the same queries in turn, so that what else the
+machine does falls on both. Each round gives a median and a 99th percentile; printed are medians and ranges over rounds.
+"""
+
+from __future__ import annotations
+
+import argparse
+import resource
+import time
+from collections.abc import Iterable
+from pathlib import Path
+from statistics import median
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import numpy as np
+import torch
+
+from trainables.config.trial import TrialConfig
+from trainables.index.adding.writing import SEGMENT_IMAGES, IndexWriter
+from trainables.index.searching import Query, Scan
+from trainables.index.stored.manifest import IndexManifest, write_index
+from trainables.index.stored.segments import ImageRow, Segment, write_segment
+from trainables.index.vectors import Layout
+from trainables.index.views import TaskView
+from trainables.networks.multi_task import build_model
+
+TOP = 12
+
+
+def drawn(images: int, size: int, part: int) -> torch.Tensor:
+    """Return unit vectors ``(1, N, D)``."""
+    found = torch.randn(1, images, size, generator=torch.Generator().manual_seed(part))
+    return found / found.norm(dim=2, keepdim=True)
+
+
+def built(folder: Path, options: argparse.Namespace) -> IndexManifest:
+    """Write the index as ``modstudy index`` does, segment by segment, which are joined in the end."""
+    manifest = IndexManifest(
+        model="drawn", tasks=("task",), vectors=1, size=options.size, precisions=(options.precision,), thumbnails=0
+    )
+    segments = []
+    for number, start in enumerate(range(0, options.images, SEGMENT_IMAGES), start=1):
+        count = min(SEGMENT_IMAGES, options.images - start)
+        rows = [ImageRow(f"{start + row}.jpg", f"{start + row}.jpg", "", {}) for row in range(count)]
+        segments.append(write_segment(folder, number, drawn(count, options.size, number), rows, manifest.precisions))
+    manifest = manifest.model_copy(update={"segments": tuple(segments), "next": len(segments) + 1})
+    write_index(folder, manifest)
+    writer = IndexWriter(folder, manifest)
+    writer.compact()
+    return writer.manifest
+
+
+def view_of(size: int) -> TaskView:
+    """Return the view of a task that changes nothing: its vectors are compared as they are."""
+    config = TrialConfig.model_validate(
+        {
+            "data": {"tasks": ("task",), "image_size": 48},
+            "network": {"backbone": "simplenet", "width": size / 256},
+            "modulation": {},
+        }
+    )
+    return TaskView(Layout(build_model(config), ("task",)).places["task"], size, normalized=True)
+
+
+def scanned(vectors: np.ndarray, query: np.ndarray) -> list[int]:
+    """Return the rows of the best by a plain scan."""
+    products = vectors @ query
+    best = np.argpartition(-products, TOP)[:TOP]
+    return [int(row) for row in best[np.argsort(-products[best])]]
+
+
+def summary(name: str, rounds: Iterable[np.ndarray]) -> str:
+    """Return median and 99th percentile over rounds, with their ranges."""
+    words = []
+    for label, share in (("median", 50), ("p99", 99)):
+        found = [1e3 * float(np.percentile(times, share)) for times in rounds]
+        words.append(f"{label} {median(found):.1f} ms [{min(found):.1f}, {max(found):.1f}]")
+    return f"{name}: {'; '.join(words)}"
+
+
+def main() -> None:
+    """Print bytes, seconds and memory."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--images", type=int, default=200_000)
+    parser.add_argument("--size", type=int, default=256)
+    parser.add_argument("--queries", type=int, default=200)
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--precision", default="fp32")
+    options = parser.parse_args()
+    with TemporaryDirectory() as folder:
+        started = time.perf_counter()
+        manifest = built(Path(folder), options)
+        print(f"built: {len(manifest):,} x {options.size}, {time.perf_counter() - started:.1f} s, {memory()}")
+        segments = [Segment(Path(folder), facts, manifest) for facts in manifest.segments]
+        views, size = {"task": view_of(options.size)}, options.size
+        queries = drawn(options.queries, size, -1)[0]
+
+        def ours(query: torch.Tensor) -> list[Any]:
+            return Scan(segments, views, Query({"task": query}, {"task": 1.0})).best(TOP)
+
+        ours(queries[0])
+        print(f"queried: {len(segments)} segments, {memory()}")
+        peer_vectors = np.concatenate([segment.decoded(0).numpy() for segment in segments])
+        pairs: list[tuple[list[float], list[float]]] = []
+        for _ in range(options.rounds):
+            pairs.append(([], []))
+            for query in queries:
+                for side, ask in enumerate((ours, lambda query: scanned(peer_vectors, query.numpy()))):
+                    begun = time.perf_counter()
+                    ask(query)
+                    pairs[-1][side].append(time.perf_counter() - begun)
+        mine, peer = (np.array([pair[side] for pair in pairs]) for side in (0, 1))
+        print(summary("ours", mine), summary("NumPy", peer), sep="\n")
+        for label, share in (("median", 50), ("p99", 99)):
+            ratios = np.percentile(peer, share, axis=1) / np.percentile(mine, share, axis=1)
+            print(f"NumPy / ours, {label}: {np.median(ratios):.2f} x [{ratios.min():.2f}, {ratios.max():.2f}]")
+
+
+def memory() -> str:
+    """Return the most memory that this process had so far."""
+    return f"peak memory {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20:.2f} GiB"
+
+
+if __name__ == "__main__":
+    main()

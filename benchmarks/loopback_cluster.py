@@ -1,0 +1,169 @@
+"""A Ray cluster of processes on this machine, as ``ray start`` makes it: for faults that only real nodes can have."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import secrets
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import psutil
+
+_PATIENCE_S = 120.0
+_HOST = "127.0.0.1"
+_START = [sys.executable, "-m", "ray.scripts.scripts", "start", "--block", "--disable-usage-stats"]
+_SMALL = ["--object-store-memory", "80000000", "--min-worker-port", "0", "--max-worker-port", "0"]
+
+
+def token() -> dict[str, str]:
+    """Return variables with a new token, for all nodes of a cluster and its drivers."""
+    return {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex(32)}
+
+
+@dataclass
+class Node:
+    """One node: the process of ``ray start``, all it has started, and the file with what it says."""
+
+    process: subprocess.Popen[bytes]
+    log: Path
+
+    @property
+    def said(self) -> str:
+        """The last it said, for messages."""
+        return self.log.read_text(errors="replace")[-1000:] if self.log.exists() else ""
+
+    @property
+    def is_alive(self) -> bool:
+        """Whether its ``ray start`` runs; it ends when one of its servers has ended."""
+        return self.process.poll() is None
+
+    @property
+    def is_up(self) -> bool:
+        """Whether its raylet has started its agents, which it does when it has its ports."""
+        raylet = self.server("raylet")
+        with contextlib.suppress(psutil.NoSuchProcess):
+            return raylet is not None and len(raylet.children()) > 1
+        return False
+
+    def server(self, name: str) -> psutil.Process | None:
+        """Return its process of this name, such as ``raylet`` or ``gcs_server``."""
+        return next((process for process in self._all() if _name(process) == name), None)
+
+    def trainers(self) -> list[psutil.Process]:
+        """Return its processes that train."""
+        return [process for process in self._all() if "Trainable" in _name(process)]
+
+    def kill(self) -> None:
+        """Kill -9 all its processes, as if its machine had lost power."""
+        processes = self._all()
+        with contextlib.suppress(psutil.NoSuchProcess):
+            processes.append(psutil.Process(self.process.pid))
+        for process in processes:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                process.kill()
+        self.process.wait()
+
+    def _all(self) -> list[psutil.Process]:
+        try:
+            return psutil.Process(self.process.pid).children(recursive=True)
+        except psutil.NoSuchProcess:
+            return []
+
+
+def _name(process: psutil.Process) -> str:
+    try:
+        return process.name()
+    except psutil.NoSuchProcess:
+        return ""
+
+
+@dataclass
+class LoopbackCluster:
+    """A head and any number of nodes, all on 127.0.0.1.
+
+    Attributes:
+        environment: of all its processes.
+        head_cpus: CPUs that the head declares.
+        nodes: those added so far, dead ones included.
+    """
+
+    environment: Mapping[str, str]
+    head_cpus: int = 0
+    nodes: list[Node] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self._folder = Path(tempfile.mkdtemp(prefix="r", dir="/tmp"))  # short, for the paths of Ray's sockets
+        with socket.create_server((_HOST, 0)) as taken:
+            self.port = taken.getsockname()[1]
+        head = ["--head", "--port", str(self.port), "--temp-dir", str(self._folder), "--include-dashboard", "false"]
+        self.head = self._start(*head, "--num-cpus", str(self.head_cpus))
+        self._wait_for_head()
+
+    @property
+    def address(self) -> str:
+        """Where a driver joins it."""
+        return f"{_HOST}:{self.port}"
+
+    def add_node(self, **variables: str) -> Node:
+        """Start another node of one CPU and wait until it is up: two that start at once take each other's ports.
+
+        Raises:
+            RuntimeError: It ended at once, or never came up, though there is a head to join; with what it said.
+        """
+        node = self._start("--address", self.address, "--num-cpus", "1", **variables)
+        self.nodes.append(node)
+        end = time.monotonic() + _PATIENCE_S
+        while time.monotonic() < end and node.is_alive and not node.is_up:
+            time.sleep(0.2)
+        if self.head.is_alive and not node.is_up:
+            raise RuntimeError(f"a node could not join {self.address}: {node.said}")
+        return node
+
+    def living(self) -> list[Node]:
+        """Return the nodes that run, without the head."""
+        return [node for node in self.nodes if node.is_alive]
+
+    def end(self) -> None:
+        """End all its processes."""
+        for node in (*self.nodes, self.head):
+            node.kill()
+        shutil.rmtree(self._folder, ignore_errors=True)
+
+    def _environment(self) -> dict[str, str]:
+        local = {"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "1", "RAY_USAGE_STATS_ENABLED": "0", "RAY_worker_niceness": "0"}
+        return {**os.environ, **self.environment, **local}  # a study that ran in this process has set them otherwise
+
+    def _start(self, *options: str, **variables: str) -> Node:
+        log = self._folder / f"start-{len(self.nodes)}.log"
+        with log.open("wb") as said:
+            process = subprocess.Popen(
+                [*_START, "--node-ip-address", _HOST, *_SMALL, *options],
+                env={**self._environment(), **variables},
+                stdout=said,
+                stderr=said,
+                start_new_session=True,
+            )
+        return Node(process, log)
+
+    def _wait_for_head(self) -> None:
+        """Wait until a process can join: its port is open some seconds earlier, when a node that starts would end."""
+        join = f"import ray; ray.init(address={self.address!r}, log_to_driver=False)"
+        end = time.monotonic() + _PATIENCE_S
+        while time.monotonic() < end and self.head.is_alive:
+            with contextlib.suppress(OSError):
+                socket.create_connection((_HOST, self.port), timeout=1).close()
+                joined = subprocess.run(
+                    [sys.executable, "-c", join], env=self._environment(), capture_output=True, check=False
+                )
+                if joined.returncode == 0:
+                    return
+            time.sleep(0.2)
+        raise RuntimeError(f"no head of a cluster came up at {self.address}: {self.head.said}")

@@ -1,0 +1,254 @@
+"""What orchestrating thousands of trials costs: this project's run against bare Ray Tune, with trials that do nothing.
+
+    python -m benchmarks.many_trials [--trials 10000] [--arms 400] [--mlflow] [--profile]
+
+Bare: a class trainable whose actors are reused, no loggers, no search algorithm; nothing is written down but what Tune
+itself keeps. Ours: the whole path, from compiling the plan through journals that are flushed to disk to the tables in
+Parquet, and with ``--mlflow`` a mirror in SQLite beside the run, its last pass included. Then ``modstudy status``,
+``collect`` and ``report`` of that run. Each side is a process of its own with a Ray of its own, two trials at a time;
+seconds count from when Ray has started. The memory is that of the driver, at quarters of the time.
+"""
+
+from __future__ import annotations
+
+import argparse
+import cProfile
+import json
+import logging
+import os
+import pstats
+import resource
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from study.collect.collect import collect
+from study.definition.loading import dump_study
+from study.definition.model import StudyDefinition
+from study.definition.tracking_address import store_address
+from study.layout import RunFolder
+from study.plan.document import write_plan
+from study.plan.plan import compile_plan
+from study.tune.cluster import connected
+from study.tune.runner import RunOptions, run_study
+
+_AT_ONCE = 2
+_SEEDS = 5
+_SAMPLE_S = 0.5
+_TASKS = ["Smiling", "Hat", "Beard"]
+
+
+@dataclass(frozen=True)
+class Size:
+    """The size of a study: all its trials, and the arms among which they are divided."""
+
+    trials: int
+    arms: int
+
+    @property
+    def tune(self) -> int:
+        """Tune trials of an arm."""
+        return max(1, self.trials // self.arms - _SEEDS)
+
+    @property
+    def total(self) -> int:
+        """Trials of all arms."""
+        return self.arms * (self.tune + _SEEDS)
+
+
+@dataclass(frozen=True)
+class Cost:
+    """Wall and driver seconds of a run, the driver's memory in MB at quarters of it, and its trials."""
+
+    wall_s: float
+    driver_s: float
+    memory_mb: tuple[float, ...]
+    trials: int
+
+    def __str__(self) -> str:
+        """The costs of a trial, and the memory."""
+        wall, driver = 1e3 * self.wall_s / self.trials, 1e3 * self.driver_s / self.trials
+        memory = ", ".join(f"{size:.0f}" for size in self.memory_mb)
+        return f"{wall:.1f} ms a trial, {driver:.1f} ms of the driver's processor; memory {memory} MB"
+
+
+def definition(size: Size) -> StudyDefinition:
+    """Return a study of late modulation that starts at so many different values; its trials have one epoch."""
+    starts = [{"kind": "normal", "mean": round(0.5 + n / 1000, 4), "std": 0.1} for n in range(size.arms)]
+    return StudyDefinition.model_validate(
+        {
+            "name": "many",
+            "data": {"source": {"kind": "generated"}, "tasks": _TASKS, "image_size": 48},
+            "network": {"width": 0.125},
+            "optimization": {"epochs": 1},
+            "space": {
+                "blocks": [{"placement": ["late"], "initialization": starts}],
+                "nuisance": {"learning_rate": {"low": 1e-4, "high": 1e-1, "log": True}},
+            },
+            "search": {"trials_per_arm": size.tune, "round_size": size.tune},
+            "confirm": {"seeds": list(range(1, _SEEDS + 1))},
+        }
+    )
+
+
+def ours(size: Size, folder: RunFolder, *, mlflow: bool) -> None:
+    """Run the study, and write its tables."""
+    study = definition(size)
+    plan = compile_plan(study)
+    folder.path.mkdir(parents=True, exist_ok=True)
+    write_plan(plan, folder)
+    folder.definition.write_text(dump_study(study), encoding="utf-8")
+    with _mirror(folder) if mlflow else _nothing():
+        summary = run_study(plan, folder, RunOptions(max_concurrent=_AT_ONCE, runner="benchmarks.nothing:run_nothing"))
+        collect(folder)
+    if summary.completed != size.total:
+        raise SystemExit(f"only {summary.completed} of {size.total} trials were completed")
+
+
+@contextmanager
+def _nothing() -> Iterator[None]:
+    yield
+
+
+@contextmanager
+def _mirror(folder: RunFolder) -> Iterator[None]:
+    from study.tracking.background_sync import BackgroundSync
+    from study.tracking.tracker import Tracker
+
+    logging.getLogger("alembic").setLevel(logging.ERROR)
+    tracker = Tracker(store_address(folder, None), "many")
+    background = BackgroundSync(tracker, folder)
+    background.start()
+    yield
+    background.stop()
+    tracker.sync(folder)
+
+
+def bare(size: Size) -> None:
+    """Run as many Tune trials that do nothing."""
+    from ray import tune
+
+    class Nothing(tune.Trainable):
+        def reset_config(self, new_config: dict[str, Any]) -> bool:  # noqa: ARG002 - reused as it is
+            return True
+
+        def step(self) -> dict[str, Any]:
+            return {"done": True}
+
+    os.environ["TUNE_DISABLE_AUTO_CALLBACK_LOGGERS"] = "1"
+    os.environ["TUNE_MAX_PENDING_TRIALS_PG"] = str(_AT_ONCE)  # as our runs do: so many reuse actors
+    logging.getLogger("ray.tune").setLevel(logging.CRITICAL)
+    with tempfile.TemporaryDirectory() as path:
+        tuner = tune.Tuner(
+            tune.with_resources(Nothing, {"cpu": 1}),
+            param_space={"learning_rate": tune.loguniform(1e-4, 1e-1)},
+            tune_config=tune.TuneConfig(num_samples=size.total, max_concurrent_trials=_AT_ONCE, reuse_actors=True),
+            run_config=tune.RunConfig(
+                storage_path=path, verbose=0, checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False)
+            ),
+        )
+        if failed := tuner.fit().num_errors:
+            raise SystemExit(f"{failed} of the bare trials failed")
+
+
+def measured(run: Callable[[], None], trials: int) -> Cost:
+    """Return what a run costs this process."""
+    sizes: list[float] = []
+    over = threading.Event()
+    process = psutil.Process()
+
+    def sample() -> None:
+        while not over.wait(_SAMPLE_S):
+            sizes.append(process.memory_info().rss / 2**20)
+
+    watch = threading.Thread(target=sample, daemon=True)
+    watch.start()
+    wall, driver = time.perf_counter(), time.process_time()
+    run()
+    wall, driver = time.perf_counter() - wall, time.process_time() - driver
+    over.set()
+    watch.join()
+    quarters = tuple(sizes[min(len(sizes) - 1, len(sizes) * n // 4)] for n in range(1, 5)) if sizes else ()
+    return Cost(wall, driver, quarters, trials)
+
+
+def _one_side(options: argparse.Namespace) -> None:
+    """Run one side in this process, and print its cost as JSON on the last line."""
+    size = Size(options.trials, options.arms)
+    profile = cProfile.Profile() if options.profile else None
+
+    def run() -> None:
+        if profile:
+            profile.enable()
+        if options.side == "bare":
+            bare(size)
+        else:
+            ours(size, RunFolder(options.folder.resolve()), mlflow=options.side == "mlflow")
+        if profile:
+            profile.disable()
+
+    with connected(None, threads=1):
+        cost = measured(run, size.total)
+    if profile:
+        pstats.Stats(profile, stream=sys.stderr).sort_stats("tottime").print_stats(45)
+        pstats.Stats(profile, stream=sys.stderr).sort_stats("cumulative").print_stats(70)
+    print(json.dumps(asdict(cost)))
+
+
+def _side(name: str, options: argparse.Namespace, folder: Path) -> Cost:
+    command = [sys.executable, "-m", "benchmarks.many_trials", "--side", name, "--folder", str(folder)]
+    command += ["--trials", str(options.trials), "--arms", str(options.arms)]
+    command += ["--profile"] if options.profile else []
+    ended = subprocess.run(command, check=False, stdout=subprocess.PIPE, text=True)
+    if ended.returncode:
+        raise SystemExit(f"the side {name!r} ended with status {ended.returncode}")
+    found = json.loads(ended.stdout.splitlines()[-1])
+    return Cost(**{**found, "memory_mb": tuple(found["memory_mb"])})
+
+
+def _command(name: str, folder: Path) -> str:
+    """Return what a command costs in a process of its own."""
+    start, before = time.perf_counter(), resource.getrusage(resource.RUSAGE_CHILDREN)
+    subprocess.run([sys.executable, "-m", "study", name, str(folder)], check=True, stdout=subprocess.DEVNULL)
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    processor = used.ru_utime + used.ru_stime - before.ru_utime - before.ru_stime
+    return f"{name}: {time.perf_counter() - start:.1f} s ({processor:.1f} s of processors)"
+
+
+def main() -> None:
+    """Print the cost of a trial on both sides, and the ratio."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--trials", type=int, default=10_000)
+    parser.add_argument("--arms", type=int, default=400)
+    parser.add_argument("--mlflow", action="store_true")
+    parser.add_argument("--profile", action="store_true")
+    parser.add_argument("--side", choices=("bare", "ours", "mlflow"), help=argparse.SUPPRESS)
+    parser.add_argument("--folder", type=Path, help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.side:
+        _one_side(options)
+        return
+    print(f"load of the machine over the last minute: {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores")
+    with tempfile.TemporaryDirectory() as path:
+        folder = Path(path) / "many"
+        theirs = _side("bare", options, folder)
+        print(f"bare: {theirs}")
+        mine = _side("mlflow" if options.mlflow else "ours", options, folder)
+        print(f"ours{' with MLflow' if options.mlflow else ''}: {mine}")
+        wall, driver = mine.wall_s / theirs.wall_s, mine.driver_s / theirs.driver_s
+        print(f"ratio: {wall:.2f} of the time, {driver:.2f} of the driver's processor, {mine.trials} trials")
+        for name in ("status", "collect", "report"):
+            print(_command(name, folder))
+
+
+if __name__ == "__main__":
+    main()

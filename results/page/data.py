@@ -1,0 +1,66 @@
+"""Everything that a page shows, as one typed object."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from results.page.analyses import ImportanceShown, PerformanceShown, StorageShown
+from results.page.model import (
+    AgreementShown,
+    Arm,
+    BandStep,
+    Basis,
+    ExamplesShown,
+    Fact,
+    FailureShown,
+    LongText,
+    MetricShown,
+    ModulationShown,
+    Pairs,
+    TaskShown,
+)
+
+
+@dataclass(frozen=True)
+class PageData:
+    """Everything on the page, in its order.
+
+    Attributes:
+        study, description: name of the study and what it is about.
+        answer: sentences.
+        cautions: what a reader must know before believing the rest.
+        basis: what every figure says about its numbers.
+        metrics, tasks: in the order of the tables.
+        factors: levels by factor, of those that differ between arms.
+        arms: in the order of the study.
+        references: names of the reference arms that the study has.
+        tied: names of the arms that cannot be told from the best.
+        band: of the front; empty without intervals.
+        pairs: differences of any two arms.
+        importance, performance, storage, agreement, modulation, examples: None or empty where they were not measured.
+        failures: in order of their number.
+        facts, texts: provenance.
+    """
+
+    study: str
+    description: str
+    answer: tuple[str, ...]
+    cautions: tuple[str, ...]
+    basis: Basis
+    metrics: tuple[MetricShown, ...]
+    tasks: tuple[TaskShown, ...]
+    factors: dict[str, tuple[str, ...]]
+    arms: tuple[Arm, ...]
+    references: tuple[str, ...]
+    tied: tuple[str, ...]
+    band: tuple[BandStep, ...]
+    pairs: Pairs
+    importance: ImportanceShown | None
+    performance: PerformanceShown | None
+    storage: StorageShown | None
+    agreement: AgreementShown | None
+    modulation: ModulationShown | None
+    examples: ExamplesShown
+    failures: tuple[FailureShown, ...]
+    facts: tuple[Fact, ...]
+    texts: tuple[LongText, ...]

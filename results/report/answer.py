@@ -1,0 +1,106 @@
+"""The answer of a study in three sentences: what modulation buys, how sure that is, and what it costs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from results.analysis.answer.answer import Answer, Standing
+from results.analysis.statistics import Interval
+from results.report.wording import count, estimate, percent, reading, share
+
+_NAMED = 3
+"""Number of arms named in a sentence; the rest are counted."""
+
+
+def answer_sentences(answer: Answer | None) -> tuple[str, ...]:
+    """Return three sentences of plain text, or one that says why there is no answer yet."""
+    if answer is None:
+        return ("There is no answer yet: no arm other than shared and separate has confirm results.",)
+    return (_gain(answer), _certainty(answer), _cost(answer))
+
+
+def _gain(answer: Answer) -> str:
+    chosen = answer.chosen
+    basis = [f"chance {share(answer.chance)}"] if answer.chance is not None else []
+    basis += [f"mean of {counted(answer.tasks, 'task')}", f"train {_seeds(answer.seeds)}"]
+    reaches = (
+        f"reaches {estimate(chosen.mean, chosen.low, chosen.high)} triplet accuracy on test images ({'; '.join(basis)})"
+    )
+    cheaper = " that add less than separate networks" if answer.separate is not None else ""
+    if answer.candidates == 1:
+        who = f"{chosen.arm} {reaches}"
+    else:
+        among = f"Of {counted(answer.candidates, 'arm')}{cheaper}"
+        who = f"{among}, {chosen.arm} is best on validation images and {reaches}"
+    if answer.gain is None:
+        return f"{who}; there is no shared network to compare it with."
+    return f"{who}: {_reading(chosen.arm, 'shared', answer.gain)}."
+
+
+def _certainty(answer: Answer) -> str:
+    told = _among_others(answer)
+    if answer.gap is None:
+        return f"{told[0].upper()}{told[1:]}; there are no separate networks to compare with."
+    return f"Beside separate networks, {_reading(answer.chosen.arm, 'separate', answer.gap)}; {told}."
+
+
+def _among_others(answer: Answer) -> str:
+    below = answer.candidates - 1 - len(answer.equals) - len(answer.better)
+    parts = []
+    if answer.better:
+        verb = "is" if len(answer.better) == 1 else "are"
+        parts.append(f"{named(standing.arm for standing in answer.better)} {verb} better on test images")
+    if answer.equals:
+        parts.append(f"{named(standing.arm for standing in answer.equals)} cannot be told from it by these seeds")
+    if below:
+        parts.append(f"{below} of the other arms {'stays' if below == 1 else 'stay'} below it")
+    return "; ".join(parts) or "there is no other arm to choose"
+
+
+def _cost(answer: Answer) -> str:
+    chosen, shared, separate = answer.chosen, answer.shared, answer.separate
+    parts = [f"{chosen.arm} adds {_added(chosen)}"]
+    if separate is not None:
+        parts[0] += f" where separate networks add {_added(separate)}"
+    if chosen.embeddings_per_image is not None:
+        parts.append(f"stores {counted(chosen.embeddings_per_image, 'vector')} per image for all tasks")
+    if shared is not None and shared.multiply_adds_per_image and chosen.multiply_adds_per_image:
+        times = chosen.multiply_adds_per_image / shared.multiply_adds_per_image
+        parts.append(f"takes {times:.3g} times the multiply-adds of shared")
+    text = parts[0] if len(parts) == 1 else f"{', '.join(parts[:-1])} and {parts[-1]}"
+    cheaper = _cheaper(answer)
+    return f"{text}; {cheaper.arm}, which cannot be told from it, adds {_added(cheaper)}." if cheaper else f"{text}."
+
+
+def _cheaper(answer: Answer) -> Standing | None:
+    """Return the cheapest arm that cannot be told from the chosen one, if it costs less."""
+    cost = answer.chosen.added_parameters
+    cheapest = answer.equals[0] if answer.equals else None
+    if cheapest is None or cost is None or cheapest.added_parameters is None:
+        return None
+    return cheapest if cheapest.added_parameters < cost else None
+
+
+def _added(standing: Standing) -> str:
+    text = f"{count(standing.added_parameters)} parameters"
+    return text if standing.added_share is None else f"{text} ({percent(standing.added_share)})"
+
+
+def _reading(arm: str, reference: str, found: Interval) -> str:
+    return reading(arm, reference, found.mean, found.low, found.high)
+
+
+def named(names: Iterable[str]) -> str:
+    """Return names on one line: the first few, and how many more there are."""
+    every = list(names)
+    shown = every if len(every) <= _NAMED + 1 else [*every[:_NAMED], f"{len(every) - _NAMED} more"]
+    return shown[0] if len(shown) == 1 else f"{', '.join(shown[:-1])} and {shown[-1]}"
+
+
+def counted(number: int, what: str) -> str:
+    """Return ``1 task`` or ``4 tasks``."""
+    return f"{number:,} {what}" if number == 1 else f"{number:,} {what}s"
+
+
+def _seeds(seeds: Sequence[int]) -> str:
+    return ("seed " if len(seeds) == 1 else "seeds ") + ", ".join(map(str, seeds))

@@ -1,0 +1,61 @@
+"""What a reader must know before believing a table: tasks that say nothing, few seeds, failures."""
+
+from __future__ import annotations
+
+from results.analysis.answer.answer import METRIC
+from results.analysis.reported import Results
+from results.report.answer import counted, named
+from results.report.failure_section import infeasible_arms
+from results.report.wording import share
+
+_FEW_SEEDS = 3
+
+
+def cautions(results: Results, causes: str = "details.md") -> list[str]:
+    """Return one sentence of plain text per caution; ``causes``: where the reader finds those of failures."""
+    return [*_tasks(results), *_seeds(results), *_failures(results, causes)]
+
+
+def _tasks(results: Results) -> list[str]:
+    odd = {kind: [found.task for found in results.task_remarks if found.kind == kind] for kind in _MEANING}
+    lines = [f"{kind}: on {named(tasks)} {_MEANING[kind]}" for kind, tasks in odd.items() if tasks]
+    others = [task for task in results.scores.tasks if not any(task in tasks for tasks in odd.values())]
+    return [*lines, _without(results, others)] if lines and others else lines
+
+
+_MEANING = {
+    "near chance": "no arm can be told from chance, so they say nothing about the arms and pull every mean down",
+    "trivial": "every arm reaches nearly 1, so they lift every mean and leave nothing to gain",
+}
+
+
+def _without(results: Results, others: list[str]) -> str:
+    """Return the means over the other tasks, of the arms that the answer speaks of."""
+    answer = results.answer
+    arms = [s.arm for s in (answer.chosen, answer.shared, answer.separate) if s] if answer else []
+    kept = results.tasks[results.tasks["task"].isin(others)]
+    means = kept.groupby("arm", sort=False)["mean"].mean()
+    found = ", ".join(f"{arm} {share(float(means[arm]))}" for arm in arms if arm in means.index)
+    return f"mean triplet accuracy without these tasks ({counted(len(others), 'task')} left): {found}"
+
+
+def _seeds(results: Results) -> list[str]:
+    counts = results.summary.loc[results.summary[f"{METRIC}_mean"].notna(), "n_seeds"]
+    if counts.empty:
+        return []
+    lines = []
+    if counts.max() < _FEW_SEEDS:
+        lines.append(f"{counted(int(counts.max()), 'seed')} per arm: intervals are very wide or absent")
+    if counts.nunique() > 1:
+        lines.append(f"arms have {counts.min()} to {counts.max()} seeds each; a difference uses the common ones")
+    return lines
+
+
+def _failures(results: Results, causes: str) -> list[str]:
+    failures = results.failures
+    if failures.empty:
+        return []
+    trials = counted(failures["trial_id"].nunique(), "trial")
+    lines = [f"{counted(len(failures), 'attempt')} of {trials} failed; causes are in {causes}"]
+    infeasible = infeasible_arms(failures, results.trials)
+    return [*lines, *(f"{arm}: none of its trials can finish here: all are infeasible" for arm in infeasible)]

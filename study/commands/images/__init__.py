@@ -1,0 +1,1 @@
+"""``modstudy data``: the commands that look at images and labels."""

@@ -1,0 +1,1 @@
+"""The commands that write and use packs. See docs/packs.md."""

@@ -1,0 +1,1 @@
+"""``modstudy index`` and ``modstudy retrieve``."""

@@ -1,0 +1,72 @@
+"""Makes a round of what a sampler chooses: nothing over the budget, and nothing that was proposed before."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from study.schedule.explore.genes import Genes
+from study.schedule.explore.record import Choices, ExploreRequest, Outcome, Proposal, Proposed, Refused
+from study.schedule.explore.sampler import Asker, derived_seed
+from study.schedule.explore.warm_start import EarlierTrial
+from study.schedule.sampler import rounded
+
+ATTEMPTS_PER_TRIAL = 16
+"""Choices per trial of a round, of the sampler and then at random; if too few are new, the round is left smaller."""
+
+NO_ARM = 1.0
+"""Excess of a combination that is no arm of the space."""
+
+
+def propose(request: ExploreRequest, genes: Genes, begun: tuple[Proposal, ...] = ()) -> Proposed:
+    """Return a round: the trials of an earlier, smaller draw of it (``begun``), then new ones.
+
+    The identity of a trial is its configuration, so choices that differ only in what has no effect are one trial.
+    """
+    known = {trial.trial_id for trial in request.told}
+    trials, refused = list(begun), list[Refused]()
+    known |= {request.trial(place, proposal).trial_id for place, proposal in enumerate(begun)}
+    for found in _chosen(request, genes):
+        if len(trials) >= request.size:
+            break
+        if isinstance(found, Refused):
+            refused.append(found)
+            continue
+        trial_id = request.trial(len(trials), found).trial_id
+        if trial_id not in known:
+            known.add(trial_id)
+            trials.append(found)
+    return Proposed(tuple(trials), tuple(refused), request.size)
+
+
+def _chosen(request: ExploreRequest, genes: Genes) -> Iterator[Proposal | Refused]:
+    """Yield what the sampler chooses, then, since it may repeat itself, what random search does."""
+    search, ranges = request.plan.definition.search, request.plan.definition.space.nuisance
+    told = [_outcome(trial, genes) for trial in request.earlier]
+    for name in dict.fromkeys((search.sampler, "random")):
+        asker = Asker(
+            name, derived_seed(name, search.sampler_seed, request.number), genes.choices, ranges, search.round_size
+        )
+        asker.tell_earlier(request.outcomes, request.refused, told)
+        for _ in range(request.size * ATTEMPTS_PER_TRIAL):
+            trial, choices = asker.ask()
+            arm_id = genes.arm_id(choices)
+            if arm_id in genes.arms:
+                yield _proposal(request, genes, choices, arm_id)
+            else:
+                excess = genes.excess.get(arm_id, NO_ARM)
+                asker.refuse(trial, excess)
+                yield Refused(choices, excess)
+
+
+def _outcome(trial: EarlierTrial, genes: Genes) -> Outcome:
+    """Return a trial of an earlier study as the outcome of a proposal; values without effect are in mid-range."""
+    arm, ranges = genes.arms[trial.arm_id], genes.plan.definition.space.nuisance
+    idle = {name: rounded(values, values.at(0.5)) for name, values in ranges.items() if name not in trial.nuisance}
+    choices = {**genes.of(arm), **idle, **trial.nuisance}
+    return Outcome(choices, trial.objective, arm.storage.added_parameters, 0)
+
+
+def _proposal(request: ExploreRequest, genes: Genes, choices: Choices, arm_id: str) -> Proposal:
+    idle = request.plan.idle_nuisance(genes.arms[arm_id])
+    acting = {n: choices[n] for n in request.plan.definition.space.nuisance if n not in idle}
+    return Proposal(choices, arm_id, acting)

@@ -1,0 +1,218 @@
+"""What the page of a run shows that is not in its tables: its starts, the weights of its confirm trials, and images."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from results.analysis.summary import REFERENCE_ARMS
+from results.page.model import Fact, LongText
+from results.page.origin import Floats, FoundExamples, FoundImage, FoundQuery, PageOrigin, TrialVectors
+from study.layout import RunFolder, dataset_cache
+from study.run_folder.provenance import Start, read_starts
+from study.schedule.progress import RunProgress, TrialProgress
+from study.session.target import Target
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from trainables.data import Dataset
+
+_DRAWN = "generated"
+"""The source whose images anyone may be shown: this project draws them."""
+
+_GOOD_TO_BAD = 2
+
+
+@dataclass(frozen=True)
+class PageRequest:
+    """What to put on the page.
+
+    Attributes:
+        commands: that reproduce the results.
+        data_facts: findings about the images, one sentence each.
+        notes: remarks on the trials, one sentence each.
+        images: whether to show test images; None shows only generated ones.
+    """
+
+    commands: tuple[str, ...] = ()
+    data_facts: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+    images: bool | None = None
+
+
+def page_origin(target: Target, progress: RunProgress, summary: pd.DataFrame, request: PageRequest) -> PageOrigin:
+    """Collect what the page shows besides the tables; what is missing here is left out, and the page says so."""
+    confirmed = _confirmed(target.folder, progress)
+    dataset = _images_here(progress) if confirmed else None
+    vectors, unread = _vectors(target.folder, confirmed)
+    return PageOrigin(
+        target.definition.description,
+        request.notes,
+        tuple(_facts(target.folder, progress, request)),
+        tuple(_texts(read_starts(target.folder))),
+        vectors,
+        unread,
+        None if dataset is None or not vectors else _label_associations(dataset),
+        _examples(target, confirmed, dataset, summary, request.images),
+    )
+
+
+def _confirmed(folder: RunFolder, progress: RunProgress) -> list[TrialProgress]:
+    """Return the completed confirm trials whose weights are here."""
+    return [
+        trial
+        for trial in progress.trials
+        if trial.trial.stage == "confirm"
+        and trial.state == "completed"
+        and folder.trial(trial.trial.trial_id).weights.is_file()
+    ]
+
+
+def _images_here(progress: RunProgress) -> Dataset | None:
+    from trainables.diagnostics.retrieval_examples import prepared_here
+
+    return prepared_here(progress.plan.data_fingerprint, progress.plan.definition.data.tasks, dataset_cache())
+
+
+def _vectors(folder: RunFolder, confirmed: Sequence[TrialProgress]) -> tuple[tuple[TrialVectors, ...], tuple[str, ...]]:
+    """Return the vectors of the trials that have some, and a remark on each trial whose weights cannot be read."""
+    if not confirmed:
+        return (), ()
+    from trainables.diagnostics.task_vectors import UnreadableWeightsError, task_vectors
+
+    found, unread = [], []
+    for trial in confirmed:
+        planned = trial.trial
+        try:
+            points = task_vectors(planned.config, folder.trial(planned.trial_id).weights)
+        except UnreadableWeightsError as error:
+            unread.append(f"{planned.arm.name}: modulation vectors of trial {planned.trial_id} are missing: {error}")
+            continue
+        if points:
+            found.append(TrialVectors(planned.arm.arm_id, planned.config.train_seed, points))
+    return tuple(found), tuple(unread)
+
+
+def _label_associations(dataset: Dataset) -> Floats:
+    from trainables.diagnostics.retrieval_examples import label_associations
+
+    return label_associations(dataset)
+
+
+def _examples(
+    target: Target,
+    confirmed: Sequence[TrialProgress],
+    dataset: Dataset | None,
+    summary: pd.DataFrame,
+    images: bool | None,
+) -> FoundExamples:
+    """Return what a good and a bad arm retrieve for the same queries, where the images may be shown."""
+    drawn = target.definition.data.source.kind == _DRAWN
+    if images is False or (images is None and not drawn):
+        how = target.command("report", "--images")
+        return FoundExamples(note=f"Test images are not shown, because the page may be passed on. To show them: {how}")
+    if dataset is None:
+        return FoundExamples(note="The decoded images of the study are not on this machine.")
+    first = {trial.trial.arm.arm_id: trial for trial in reversed(confirmed)}
+    pair = _good_and_bad(summary[summary["arm_id"].isin(list(first))])
+    if pair is None:
+        return FoundExamples(note="There are not two arms with confirm results and weights yet.")
+    return _retrieved(target.folder, dataset, (first[pair[0]], first[pair[1]]))
+
+
+def _good_and_bad(summary: pd.DataFrame) -> tuple[str, str] | None:
+    """Return the ids of the best arm that is not a reference, and of shared: what modulation buys.
+
+    Where one of them lacks results, it is the best or the worst arm. None with fewer than two arms.
+    """
+    known = summary[summary["triplet_accuracy_mean"].notna()]
+    ranked = known.sort_values("triplet_accuracy_mean", ascending=False, kind="stable")
+    if len(ranked) < _GOOD_TO_BAD:
+        return None
+    modulated = ranked[~ranked["arm"].isin(REFERENCE_ARMS)]["arm_id"]
+    good = str(modulated.iloc[0] if len(modulated) else ranked["arm_id"].iloc[0])
+    others = ranked[ranked["arm_id"] != good]
+    shared = others[others["arm"] == REFERENCE_ARMS[0]]["arm_id"]
+    return good, str(shared.iloc[0] if len(shared) else others["arm_id"].iloc[-1])
+
+
+def _retrieved(folder: RunFolder, dataset: Dataset, trials: Sequence[TrialProgress]) -> FoundExamples:
+    from trainables.diagnostics.retrieval_examples import retrieval_examples
+    from trainables.diagnostics.task_vectors import UnreadableWeightsError
+
+    given = [(t.trial.trial_id, t.trial.config, folder.trial(t.trial.trial_id).weights) for t in trials]
+    try:
+        found = retrieval_examples(dataset, given)
+    except UnreadableWeightsError as error:
+        return FoundExamples(note=f"There are no examples: {error}")
+    names = [trial.trial.arm.name for trial in trials]
+    queries = tuple(
+        FoundQuery(
+            own[0].task,
+            own[0].label,
+            own[0].image,
+            {
+                name: tuple(FoundImage(one.image, one.right) for one in query.neighbours)
+                for name, query in zip(names, own, strict=True)
+            },
+        )
+        for own in zip(*found.queries, strict=True)
+    )
+    seeds = ", ".join(str(trial.trial.config.train_seed) for trial in trials)
+    note = (
+        f"the arms with the highest and the lowest mean, train seeds {seeds}; queries drawn with data_seed"
+        f" {trials[0].trial.config.data_seed}; gallery of {found.gallery:,} images"
+    )
+    return FoundExamples(queries, found.images, note)
+
+
+def _facts(folder: RunFolder, progress: RunProgress, request: PageRequest) -> Iterator[Fact]:
+    starts = read_starts(folder)
+    typed = list(dict.fromkeys(start.command for start in starts if start.command))
+    if typed:
+        yield Fact("Run as", tuple(typed))
+    yield Fact("To reproduce", request.commands)
+    if starts:
+        yield Fact("Code", tuple(dict.fromkeys(map(_code, starts))))
+        yield Fact("Packages", tuple(dict.fromkeys(f"{len(s.packages)} packages, lock {s.lock}" for s in starts)))
+        yield Fact("Driver", tuple(dict.fromkeys(map(_machine, starts))))
+    if workers := _workers(progress):
+        yield Fact("Workers", workers)
+    if request.data_facts:
+        yield Fact("Images", request.data_facts)
+
+
+def _code(start: Start) -> str:
+    if start.commit is None:
+        return f"modulation-study {start.version}, not from a git checkout"
+    files = start.diff.count("\ndiff --git ") + start.diff.startswith("diff --git ")
+    changed = f"{files} changed and {start.untracked} new files" if files or start.untracked else "no local changes"
+    return f"modulation-study {start.version}, commit {start.commit}, {changed}"
+
+
+def _machine(start: Start) -> str:
+    return f"{start.host}: {', '.join(f'{part} {named}' for part, named in start.machine.items())}"
+
+
+def _workers(progress: RunProgress) -> tuple[str, ...]:
+    """Return the machines of the trials, with their GPUs."""
+    found = dict[str, int]()
+    for trial in progress.trials:
+        if trial.history is not None and trial.history.host:
+            gpu = trial.history.software.get("gpu")
+            name = f"{trial.history.host} ({gpu})" if gpu else trial.history.host
+            found[name] = found.get(name, 0) + 1
+    return tuple(f"{name}: {number} trials" for name, number in sorted(found.items()))
+
+
+def _texts(starts: Sequence[Start]) -> Iterator[LongText]:
+    """Yield the packages of the last start, and every distinct diff."""
+    if starts:
+        last = starts[-1]
+        yield LongText("Packages of the last run", "\n".join(f"{n}=={v}" for n, v in last.packages.items()))
+    for diff, start in {start.diff: start for start in starts if start.diff}.items():
+        when = datetime.fromtimestamp(start.time, UTC)
+        yield LongText(f"Local changes to the code on {when:%Y-%m-%d %H:%M} UTC", diff)

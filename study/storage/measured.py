@@ -1,0 +1,152 @@
+"""Measuring the confirm trials of a run after storing them, and the record of it in one JSON file."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterable, Sequence
+from typing import TYPE_CHECKING
+
+from pydantic import BaseModel, ValidationError
+
+from study.errors import UserError
+from study.layout import RunFolder, dataset_cache
+from study.schedule.progress import TrialProgress
+from trainables.foundation.files import write_text_atomically
+
+if TYPE_CHECKING:
+    from trainables.storage.stored import Format, StoredResult
+
+_LOG = logging.getLogger(__name__)
+
+METRIC = "triplet_accuracy"
+
+Progress = Callable[[int, int, str], None]
+"""Told how many trials have been measured, of how many, and the arm of the next."""
+
+
+class MeasuredFormat(BaseModel):
+    """What a trial yielded in one format: bytes of the tensors in the files written, and accuracy by task."""
+
+    network_bytes: int
+    file_bytes: int
+    index_bytes: int
+    images: int
+    accuracy: dict[str, float]
+
+
+class MeasuredSeconds(BaseModel):
+    """See ``trainables.storage.seconds.Seconds``."""
+
+    image: float
+    query: float
+    search: float
+    device: str
+    threads: int
+
+
+class MeasuredTrial(BaseModel):
+    """What is known of one trial; formats by ``network/index``."""
+
+    formats: dict[str, MeasuredFormat] = {}
+    seconds: MeasuredSeconds | None = None
+
+
+class MeasuredRun(BaseModel):
+    """What is known of the trials of a run, by trial id."""
+
+    trials: dict[str, MeasuredTrial] = {}
+
+    def of(self, trial: TrialProgress) -> MeasuredTrial:
+        """Return what is known of a trial."""
+        return self.trials.get(trial.trial.trial_id, MeasuredTrial())
+
+
+def read_measured(folder: RunFolder) -> MeasuredRun:
+    """Return the record of a run; a damaged one is named and measured anew."""
+    if not folder.measured_storage.exists():
+        return MeasuredRun()
+    try:
+        return MeasuredRun.model_validate_json(folder.measured_storage.read_bytes())
+    except ValidationError:
+        _LOG.warning("%s: damaged; everything is measured again", folder.measured_storage)
+        return MeasuredRun()
+
+
+def format_key(form: Format) -> str:
+    """Return the key of a format in the record."""
+    return f"{form.network}/{form.index}"
+
+
+def measure_run(
+    folder: RunFolder, trials: Sequence[TrialProgress], formats: Sequence[Format], progress: Progress
+) -> MeasuredRun:
+    """Measure what is missing of the trials with kept weights, each in the formats that exist for its arm.
+
+    Seconds are measured once per arm, with its first trial.
+
+    Args:
+        folder: of the run.
+        trials: completed confirm trials with weights.
+        formats: to measure.
+        progress: told before each trial.
+
+    Raises:
+        UserError: the images are missing, or not those of the run.
+    """
+    record = read_measured(folder)
+    first = {trial.arm.arm.arm_id: trial for trial in reversed(trials)}
+    existing = {arm_id: _existing(trial, formats) for arm_id, trial in first.items()}
+    work = []
+    for trial in trials:
+        arm_id, known = trial.arm.arm.arm_id, record.of(trial)
+        missing = [form for form in existing[arm_id] if format_key(form) not in known.formats]
+        timed = first[arm_id] is trial and known.seconds is None
+        if missing or timed:
+            work.append((trial, missing, timed))
+    for done, (trial, missing, timed) in enumerate(work):
+        progress(done, len(work), trial.arm.arm.name)
+        _measure(record, folder, trial, missing, timed=timed)
+        write_text_atomically(folder.measured_storage, record.model_dump_json(indent=1) + "\n")
+    return record
+
+
+def _existing(trial: TrialProgress, formats: Iterable[Format]) -> list[Format]:
+    from trainables.networks.multi_task import assemble_model
+    from trainables.storage.forecast import network_bytes
+
+    known = network_bytes(assemble_model(trial.trial.config))
+    return [form for form in formats if form.network in known]
+
+
+def _measure(
+    record: MeasuredRun, folder: RunFolder, trial: TrialProgress, formats: Sequence[Format], *, timed: bool
+) -> None:
+    from trainables.storage.stored import StoredTrial, measure_stored
+
+    planned = trial.trial
+    stored = StoredTrial(
+        planned.trial_id,
+        planned.config,
+        planned.data_fingerprint,
+        folder.trial(planned.trial_id).weights,
+        dataset_cache(),
+    )
+    try:
+        results, seconds = measure_stored(stored, formats, timed=timed)
+    except ValueError as error:
+        raise UserError(f"{folder.path}: arm {trial.arm.arm.name} cannot be measured: {error}") from error
+    known = record.trials.setdefault(planned.trial_id, MeasuredTrial())
+    known.formats |= {format_key(result.form): _kept(result) for result in results}
+    if seconds is not None:
+        known.seconds = MeasuredSeconds.model_validate(seconds, from_attributes=True)
+
+
+def _kept(result: StoredResult) -> MeasuredFormat:
+    rows = (row for row in result.metrics if (row.metric, row.average) == (METRIC, "query"))
+    return MeasuredFormat(
+        network_bytes=result.network_bytes,
+        file_bytes=result.file_bytes,
+        index_bytes=result.index_bytes,
+        images=result.images,
+        accuracy={row.task: row.value for row in rows},
+    )

@@ -1,0 +1,62 @@
+"""What goes to MLflow as artifacts beside files of the run: tables, as its pages show them, and a small figure."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from PIL import Image
+
+from study.journal.events import Event
+from study.tracking.content import LEDGER_COLUMNS
+
+LOGGED = "mlflow.loggedArtifacts"
+"""The tag by which MLflow knows which artifacts are tables."""
+
+_NOTE_WIDTH = 640
+"""Pixels; a note shows pictures as large as they are."""
+
+_TASK_COLUMNS = ("split", "task", "metric", "average", "value", "chance", "queries")
+
+
+@dataclass(frozen=True)
+class TableArtifact:
+    """A table and the file it is stored in, in the form of ``mlflow.log_table``."""
+
+    file: str
+    columns: tuple[str, ...]
+    rows: tuple[tuple[Any, ...], ...]
+
+    @classmethod
+    def of(cls, file: str, columns: Sequence[str], rows: Iterable[Mapping[str, Any]]) -> TableArtifact:
+        """Return the named columns of rows; what a row lacks is empty."""
+        return cls(file, tuple(columns), tuple(tuple(row.get(column) for column in columns) for row in rows))
+
+    def document(self) -> dict[str, Any]:
+        """Return the content of the file."""
+        return {"columns": list(self.columns), "data": [list(row) for row in self.rows]}
+
+    def tag(self) -> tuple[str, str]:
+        """Return the tag, name and value, that makes MLflow show the file as a table."""
+        return LOGGED, json.dumps([{"path": self.file, "type": "table"}])
+
+
+def storage_table(storage: Iterable[Mapping[str, Any]]) -> TableArtifact:
+    """Return the ledger of an arm: a row for every stage and modulation point, and the total."""
+    return TableArtifact.of("storage.json", ("component", "kind", *LEDGER_COLUMNS), storage)
+
+
+def task_table(events: Iterable[Event]) -> TableArtifact | None:
+    """Return the results of a trial by task, with chance levels; None while it has not finished."""
+    finished = [event for event in events if event["event"] == "finished"]
+    return TableArtifact.of("tasks.json", _TASK_COLUMNS, finished[-1]["task_metrics"]) if finished else None
+
+
+def small_figure(path: Path) -> Image.Image:
+    """Return a picture as wide as a note."""
+    with Image.open(path) as picture:
+        height = round(picture.height * _NOTE_WIDTH / picture.width)
+        return picture.convert("RGB").resize((_NOTE_WIDTH, height), Image.Resampling.LANCZOS)

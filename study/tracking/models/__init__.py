@@ -1,0 +1,1 @@
+"""Packs as MLflow models: ``saving`` writes one, ``served`` is the code that MLflow runs to load and use it."""

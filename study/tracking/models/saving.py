@@ -1,0 +1,88 @@
+"""Writes a network of a folder of packs as an MLflow model, for ``mlflow.pyfunc`` and ``mlflow models serve``."""
+
+from __future__ import annotations
+
+import io
+import logging
+import os
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import numpy as np
+import pandas as pd
+from mlflow.models import ModelSignature
+from mlflow.types import ColSpec, DataType, ParamSchema, ParamSpec, Schema, TensorSpec
+from PIL import Image
+
+from study.tracking.models import __path__ as _here
+from trainables.packs import copy_tasks
+from trainables.packs.manifest import PackedModel, read_manifest
+
+os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
+
+with warnings.catch_warnings():
+    warnings.simplefilter("ignore", UserWarning)  # of MLflow, about type hints of its own
+    import mlflow.pyfunc
+
+
+def save_mlflow_model(packs: Path, name: str, place: Path) -> None:
+    """Write a network with all its tasks as an MLflow model; one that is there is replaced.
+
+    The model is a copy: it needs the package ``modulation-study``, but not the folder of packs.
+
+    Args:
+        packs: The folder of packs.
+        name: The network in it.
+        place: Folder of the MLflow model.
+    """
+    packed = read_manifest(packs).models[name]
+    place.parent.mkdir(parents=True, exist_ok=True)
+    with TemporaryDirectory(dir=place.parent, prefix=".") as temporary:
+        alone, written = Path(temporary, "packs"), Path(temporary, "model")
+        copy_tasks(packs, alone, packed.tasks, model=name)
+        (alone / ".lock").unlink(missing_ok=True)
+        with _quietly():
+            mlflow.pyfunc.save_model(
+                path=str(written),
+                python_model=str(Path(_here[0], "served.py")),
+                artifacts={"packs": str(alone)},
+                signature=_signature(packed),
+                input_example=pd.DataFrame({"image": [_grey_square(packed.images.size)]}),
+                pip_requirements=[f"modulation-study=={packed.provenance.version}"],
+            )
+        if place.exists():
+            place.rename(Path(temporary, "before"))
+        written.rename(place)
+
+
+def _signature(packed: PackedModel) -> ModelSignature:
+    return ModelSignature(
+        inputs=Schema([ColSpec(DataType.binary, "image")]),
+        outputs=Schema([TensorSpec(np.dtype(np.float32), (-1, packed.stages[-1].channels))]),
+        params=ParamSchema([ParamSpec("task", DataType.string, packed.tasks[0])]),
+    )
+
+
+def _grey_square(side: int) -> bytes:
+    """Return a PNG file, as an example of an input."""
+    file = io.BytesIO()
+    Image.new("RGB", (side, side), (127, 127, 127)).save(file, "png")
+    return file.getvalue()
+
+
+@contextmanager
+def _quietly() -> Iterator[None]:
+    """Silence MLflow's advice on type hints: the signature is given."""
+    logger = logging.getLogger("mlflow")
+    before = logger.level
+    logger.setLevel(logging.WARNING)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)
+            yield
+    finally:
+        logger.setLevel(before)

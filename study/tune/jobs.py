@@ -1,0 +1,58 @@
+"""Submits a run to a cluster as a Ray job, so that its driver lives there and outlasts this machine's connection."""
+
+from __future__ import annotations
+
+import shlex
+from dataclasses import dataclass
+from pathlib import Path
+
+from study.errors import UserError
+from study.tune.cluster import first_line, set_environment
+
+STUDY_FILE = "study.yaml"
+
+
+@dataclass(frozen=True)
+class Job:
+    """A run that a cluster is to drive.
+
+    Attributes:
+        folder: holds the study file, as ``study.yaml``, and nothing else; it is uploaded.
+        runs: the folder of the runs, an absolute path that all nodes share.
+        options: further options of ``modstudy run``.
+        wheel: of this project, which the nodes install for this job; None where they have it already.
+    """
+
+    folder: Path
+    runs: Path
+    options: tuple[str, ...] = ()
+    wheel: Path | None = None
+
+    @property
+    def entrypoint(self) -> str:
+        """The command that the cluster executes."""
+        command = ["python", "-m", "study", "run", STUDY_FILE, "--address", "auto", "--runs-dir", str(self.runs)]
+        return shlex.join([*command, *self.options])
+
+
+def submit_job(job: Job, address: str) -> str:
+    """Submit a run to the dashboard of a cluster's head; return the id of the job.
+
+    Raises:
+        UserError: the address is none of a dashboard, nothing answers there, or it does not take the job.
+    """
+    if not address.startswith(("http://", "https://")):
+        raise UserError(
+            f"--address {address}: jobs are submitted to the dashboard of the head, such as http://HEAD:8265"
+            " (HEAD:6379 is an address for modstudy run)"
+        )
+    set_environment(local=False)
+    from ray.exceptions import AuthenticationError
+    from ray.job_submission import JobSubmissionClient
+
+    wheels = {"py_modules": [str(job.wheel)]} if job.wheel is not None else {}
+    try:
+        client = JobSubmissionClient(address)
+        return client.submit_job(entrypoint=job.entrypoint, runtime_env={"working_dir": str(job.folder), **wheels})
+    except (AuthenticationError, ConnectionError, RuntimeError, ValueError) as error:  # whatever a server answers
+        raise UserError(f"--address {address}: the job was not taken: {first_line(error)}") from error

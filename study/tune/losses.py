@@ -1,0 +1,109 @@
+"""Finds out how a worker ended that could not say so: killed, out of memory, or gone with its node."""
+
+from __future__ import annotations
+
+import socket
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import ray
+from ray.exceptions import OutOfMemoryError, RayActorError
+from ray.tune.schedulers import FIFOScheduler
+
+from study.schedule.failures.lost_worker import KILLED, LOST, Loss
+
+if TYPE_CHECKING:
+    from ray.air.execution._internal import RayActorManager
+    from ray.tune.execution.tune_controller import TuneController
+    from ray.tune.experiment import Trial
+
+_NODE_IS_GONE = ("its node has died", "node was terminated", "Node Id")
+_NO_MEMORY = ("running low on memory", "memory pressure", "ran out of memory", "out of memory (OOM)")
+"""What Ray writes (src/ray/gcs, python/ray/exceptions.py) where it does not raise an error of its own."""
+
+_KNOCK_S = 1.0
+
+
+class LossesNoted(FIFOScheduler):
+    """Tune's order of trials as it is, and a note of how workers ended: Tune tells a scheduler before its searcher."""
+
+    def __init__(self) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self._losses: dict[str, Loss] = {}
+        self._hears_of_memory = False
+
+    def on_trial_add(self, tune_controller: TuneController, trial: Trial) -> None:
+        """See to it, before the first trial, that Tune outlives a worker that Ray ends for its memory."""
+        if not self._hears_of_memory:
+            _take_shortage_for_death(tune_controller._actor_manager)  # noqa: SLF001 - Tune has no other way in
+            self._hears_of_memory = True
+        super().on_trial_add(tune_controller, trial)
+
+    def on_trial_error(self, tune_controller: TuneController, trial: Trial) -> None:
+        """Note how the worker of a trial ended."""
+        error = _error_of(trial)
+        if error is None or isinstance(error, RayActorError):
+            self._losses[trial.trial_id] = _loss(error, _text_of(trial))
+            # What the worker still owes of itself: Tune's reporter would ask for it, and meet an OutOfMemoryError.
+            trial._default_result_or_future = None  # noqa: SLF001 - as in ``on_trial_add``
+        super().on_trial_error(tune_controller, trial)
+
+    def take(self, trial_id: str) -> Loss | None:
+        """Return and forget how the worker of a Tune trial ended; None if it raised an error of its own."""
+        return self._losses.pop(trial_id, None)
+
+
+def _take_shortage_for_death(manager: RayActorManager) -> None:
+    """Give Tune the end of a worker that Ray ended for its memory as that of any other: of its own, it ends the run.
+
+    ``RayActorManager._actor_task_failed`` knows errors of actors and of tasks only, and this one is neither.
+    """
+    failed = manager._actor_task_failed  # noqa: SLF001 - as above
+
+    def told(tracked_actor_task: Any, exception: Exception) -> None:
+        short = isinstance(exception, OutOfMemoryError)
+        failed(tracked_actor_task, RayActorError(error_msg=str(exception)) if short else exception)
+
+    manager._actor_task_failed = told  # type: ignore[method-assign]  # noqa: SLF001
+
+
+def _text_of(trial: Trial) -> str:
+    path = trial.error_file
+    return Path(path).read_text(encoding="utf-8", errors="replace") if path and Path(path).is_file() else ""
+
+
+def _error_of(trial: Trial) -> Exception | None:
+    """Return the error that Tune has just written beside its own files; None for one that is only text.
+
+    ``Trial.get_pickled_error`` looks for it in the storage, where it is not yet.
+    """
+    path = trial.pickled_error_file
+    if path is None or not Path(path).is_file():
+        return None
+    found = ray.cloudpickle.loads(Path(path).read_bytes())
+    return found if isinstance(found, Exception) else None
+
+
+def _loss(error: Exception | None, told: str) -> Loss:
+    if any(words in told for words in _NO_MEMORY):
+        return Loss("out_of_memory", "Ray ended the worker because its machine ran out of memory")
+    if getattr(error, "preempted", False) or any(words in told for words in _NODE_IS_GONE):
+        return LOST
+    if isinstance(error, RayActorError) and not _node_answers(error.actor_id):  # its end may be told before its node's
+        return LOST
+    return KILLED
+
+
+def _node_answers(actor_id: str | None) -> bool:
+    """Return whether the node of an actor is there: it takes Ray some fifteen seconds to declare one dead."""
+    from ray._private import state  # no public call tells the node of an actor without the dashboard
+
+    where = state.actors(actor_id).get("Address", {}) if actor_id else {}
+    node = next((node for node in ray.nodes() if node["NodeID"] == where.get("NodeID")), None)  # type: ignore[no-untyped-call]
+    if node is None:
+        return True
+    try:
+        socket.create_connection((node["NodeManagerAddress"], node["NodeManagerPort"]), timeout=_KNOCK_S).close()
+    except OSError:
+        return False
+    return bool(node["Alive"])

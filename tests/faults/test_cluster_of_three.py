@@ -1,0 +1,98 @@
+"""A cluster of three nodes that asks for a token: it loses nodes and its head while a study runs on it."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from benchmarks.loopback_cluster import LoopbackCluster
+from results.tables.store import read_table
+
+pytestmark = [pytest.mark.xdist_group("ray"), pytest.mark.long, pytest.mark.timeout(1500)]
+
+
+@pytest.fixture
+def patch(site) -> Iterator[pytest.MonkeyPatch]:
+    """The environment of all nodes and of the driver."""
+    patch = pytest.MonkeyPatch()
+    patch.setenv("MODSTUDY_CACHE", str(site.path / "cache"))
+    patch.setenv("OMP_NUM_THREADS", "1")
+    patch.setenv("PYTHONPATH", os.pathsep.join(filter(None, [str(Path.cwd()), os.environ.get("PYTHONPATH")])))
+    patch.setenv("RAY_AUTH_MODE", "token")
+    patch.setenv("RAY_AUTH_TOKEN", secrets.token_hex(32))
+    yield patch
+    patch.undo()
+
+
+def test_nodes_come_and_go_and_the_head_is_lost_to_the_same_tables(site, undisturbed, patch, wait_for, assert_same):
+    cluster = LoopbackCluster({})
+    try:
+        driver = site.start("three", "--address", cluster.address)
+        time.sleep(8)
+        assert driver.poll() is None, "it waits for nodes"
+        for _ in range(2):  # as in a cluster that scales from zero
+            cluster.add_node()
+        wait_for(lambda: site.epochs("three") >= 1 and any(node.trainers() for node in cluster.living()))
+        next(node for node in cluster.living() if node.trainers()).kill()
+        cluster.add_node()
+        before = site.epochs("three")
+        wait_for(lambda: site.epochs("three") >= before + 2)
+        begun = time.monotonic()
+        cluster.head.kill()
+        output, _ = driver.communicate(timeout=120)
+        assert time.monotonic() - begun < 60
+    finally:
+        cluster.end()
+    assert driver.returncode == 2, output
+    assert "waiting for nodes, up to 600 s: a trial needs cpus 1" in output
+    lines = output.splitlines()
+    gone = ("error: the head of the cluster at ", "error: this machine's node of the cluster")
+    assert lines[-1].startswith(gone), output
+    assert lines[-1].endswith("nothing is lost, and the same command resumes")
+    assert "Traceback" not in output
+    again = LoopbackCluster({}, head_cpus=1)
+    try:
+        again.add_node()
+        site.run("three", "--address", again.address)
+    finally:
+        again.end()
+    assert_same(site.tables("three"), undisturbed)
+    kinds = set(read_table(site.folder("three").tables, "failures")["kind"])
+    assert "lost" in kinds
+    assert kinds <= {"lost", "killed"}
+
+
+def test_a_cluster_that_cannot_be_used_is_refused_in_one_line(site, patch, tmp_path):
+    other = tmp_path / "other" / "torch-0.1.dist-info"
+    other.mkdir(parents=True)
+    (other / "METADATA").write_text("Metadata-Version: 2.1\nName: torch\nVersion: 0.1\n")
+    cluster = LoopbackCluster({})
+    try:
+        path = os.pathsep.join([str(other.parent), os.environ["PYTHONPATH"]])
+        cluster.add_node(PYTHONPATH=path)
+        answers = {
+            cluster.address: "has torch 0.1 (the driver has ",
+            "ray://127.0.0.1:10001": "modstudy submit STUDY --address http://HEAD:8265",
+        }
+        for address, told in answers.items():
+            assert told in refused(site, address)
+        patch.setenv("RAY_AUTH_TOKEN", secrets.token_hex(32))
+        refused(site, cluster.address)
+    finally:
+        cluster.end()
+    assert not site.folder("refused").trials.exists()
+
+
+def refused(site, address: str) -> str:
+    driver = site.start("refused", "--address", address)
+    output, _ = driver.communicate(timeout=300)
+    assert driver.returncode == 2, output
+    assert "Traceback" not in output
+    line = output.splitlines()[-1]
+    assert line.startswith("error: ")
+    return line

@@ -1,0 +1,93 @@
+"""What the page of a run shows besides its tables: weights, images where they may be shown, and provenance."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from results.analysis.summary import summarize
+from study.collect.collect import build_tables
+from study.layout import RunFolder
+from study.plan.plan import StudyPlan
+from study.run_folder.provenance import note_start
+from study.schedule.progress import RunProgress, read_progress
+from study.session.page import PageRequest, page_origin
+from study.session.target import Target, target_of
+from trainables.data import prepare_dataset
+from trainables.networks.multi_task import build_model
+from trainables.training.records import TrialRecords
+from trainables.training.weights import save_weights
+
+
+@pytest.fixture
+def progress(played: RunFolder) -> RunProgress:
+    return read_progress(played)
+
+
+@pytest.fixture
+def target(plan: StudyPlan, played: RunFolder) -> Target:
+    return target_of(plan.definition, played.path)
+
+
+@pytest.fixture
+def summary(played: RunFolder, progress: RunProgress) -> Any:
+    tables = build_tables(played, progress, {})
+    return summarize(tables["trials"], tables["task_metrics"], tables["storage"])
+
+
+@pytest.fixture
+def trained(plan: StudyPlan, progress: RunProgress, played: RunFolder, tmp_path: Path, monkeypatch: Any) -> RunFolder:
+    """The run with weights of its confirm trials, and its images decoded."""
+    monkeypatch.setenv("MODSTUDY_CACHE", str(tmp_path / "cache"))
+    for trial in (one.trial for one in progress.trials if one.trial.stage == "confirm"):
+        weights = played.trial(trial.trial_id).weights
+        save_weights(weights, build_model(trial.config), trial.config, trial.trial_id, TrialRecords())
+    data = plan.definition.data
+    prepare_dataset(data, plan.definition.seeds.data_seed, tmp_path / "cache")
+    return played
+
+
+def test_without_weights_the_page_says_so(target: Target, progress: RunProgress, summary: Any) -> None:
+    origin = page_origin(target, progress, summary, PageRequest())
+    assert origin.vectors == ()
+    assert origin.labels is None
+    assert origin.examples.queries == ()
+    assert origin.examples.note
+
+
+@pytest.mark.usefixtures("trained")
+def test_images_are_shown_where_they_may_be(target: Target, progress: RunProgress, summary: Any) -> None:
+    found = page_origin(target, progress, summary, PageRequest()).examples
+    assert [query.task for query in found.queries] == ["Smiling", "Glasses"]
+    assert all(len(images) == 8 for query in found.queries for images in query.arms.values())
+    kept = page_origin(target, progress, summary, PageRequest(images=False)).examples
+    assert (kept.queries, kept.images) == ((), {})
+    assert "images" in kept.note
+
+
+def test_vectors_are_read_and_damaged_weights_named(
+    trained: RunFolder, target: Target, progress: RunProgress, summary: Any
+) -> None:
+    late = [one.trial for one in progress.trials if one.trial.arm.name == "late" and one.trial.stage == "confirm"]
+    trained.trial(late[0].trial_id).weights.write_bytes(b"damaged")
+    origin = page_origin(target, progress, summary, PageRequest())
+    (found,) = origin.vectors
+    assert found.train_seed == late[1].config.train_seed
+    assert all(np.array_equal(factors, np.ones_like(factors)) for factors in found.points.values())
+    assert origin.labels is not None
+    (line,) = origin.unread
+    assert line.startswith(f"late: modulation vectors of trial {late[0].trial_id} are missing")
+
+
+def test_provenance_names_command_code_packages_and_machines(
+    target: Target, progress: RunProgress, summary: Any
+) -> None:
+    note_start(target.folder)
+    facts = {fact.label: fact.lines for fact in page_origin(target, progress, summary, PageRequest(("run it",))).facts}
+    assert facts["To reproduce"] == ("run it",)
+    assert facts["Code"][0].startswith("modulation-study ")
+    assert "lock" in facts["Packages"][0]
+    assert facts["Workers"] == (f"node1: {len(progress.trials)} trials",)

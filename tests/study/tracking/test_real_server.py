@@ -1,0 +1,124 @@
+"""A real MLflow server with SQLite: many syncs at once, a budget of requests, and one that is slow."""
+
+import logging
+import shutil
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+from mlflow.tracking import MlflowClient
+
+from study.definition.tracking_address import StoreAddress
+from study.layout import sqlite_uri
+from study.tracking.background_sync import BackgroundSync
+from study.tracking.server import LocalServer
+from tests.study.tracking.slow_proxy import proxy_to
+
+AT_ONCE, TRIALS = 8, 3
+pytestmark = pytest.mark.long
+
+
+@pytest.fixture(scope="module")
+def proxy(tmp_path_factory, empty_store):
+    store = shutil.copy(empty_store, tmp_path_factory.mktemp("server") / "mlflow.db")
+    server = LocalServer(StoreAddress(sqlite_uri(store), "a test", None))
+    with server, proxy_to(int(server.url.rpartition(":")[2])) as proxy:
+        yield proxy
+
+
+@pytest.fixture
+def finished(tmp_path, play):
+    """A run folder of finished trials, with as many as asked for."""
+
+    def make(name: str, trials: int):
+        folder = play.folder(tmp_path / name / "tiny")
+        for number in range(trials):
+            play.start(folder, f"t{number}")
+            play.finish(folder, f"t{number}")
+        return folder
+
+    return make
+
+
+def _content(uri: str, folder_key: str) -> dict[str, object]:
+    client = MlflowClient(uri)
+    experiment = client.get_experiment_by_name("tiny").experiment_id
+    runs = client.search_runs([experiment], f"tags.`modstudy.run_folder` = '{folder_key}'")
+    assert len({run.data.tags["modstudy.key"] for run in runs}) == len(runs)
+    return {
+        run.data.tags["modstudy.key"]: (
+            run.info.status,
+            run.data.params,
+            run.data.metrics,
+            len(client.get_metric_history(run.info.run_id, "train/loss")),
+            len(run.inputs.dataset_inputs),
+            [file.path for file in client.list_artifacts(run.info.run_id)],
+        )
+        for run in runs
+    }
+
+
+def test_eight_syncs_at_once_lose_nothing_and_double_nothing(proxy, play, finished):
+    folders = [finished(f"study{number}", TRIALS) for number in range(AT_ONCE)]
+    ready = threading.Barrier(AT_ONCE)
+
+    def sync(folder):
+        ready.wait()
+        return play.tracker(folder, proxy.uri).sync(folder)
+
+    with ThreadPoolExecutor(AT_ONCE) as threads:
+        reports = list(threads.map(sync, folders))
+    assert [note for report in reports for note in report.notes if "not mirrored" in note] == []
+    assert {report.runs_created for report in reports} == {TRIALS + 2}
+    keys = [play.identity(folder) for folder in folders]
+    first, *others = [_content(proxy.uri, key) for key in keys]
+    assert len(first) == TRIALS + 2
+    status, _, metrics, points, inputs, files = first["trial:t0"]
+    assert (status, metrics["epochs_run"], points, inputs, files) == ("FINISHED", 2, 2, 1, ["tasks.json"])
+    for other in others:
+        assert other == first
+
+
+def test_a_finished_trial_takes_at_most_six_requests_and_then_none(proxy, play, finished):
+    folder = finished("study", 1)
+    tracker = play.tracker(folder, proxy.uri)
+    tracker.sync(folder)
+    for number in range(1, 4):
+        play.start(folder, f"t{number}")
+        play.finish(folder, f"t{number}")
+    proxy.requests.clear()
+    assert tracker.sync(folder).trials_updated == 3
+    assert proxy.requests.total() <= 3 * 6
+    proxy.requests.clear()
+    tracker.sync(folder)
+    assert proxy.requests.total() == 0
+    play.start(folder, "t4")
+    tracker.sync(folder)
+    proxy.requests.clear()
+    play.epoch(folder, "t4", 2)
+    tracker.sync(folder)
+    assert proxy.requests.total() == 1
+
+
+def test_a_slow_server_holds_up_neither_the_end_nor_ctrl_c_and_what_it_lacks_is_named(proxy, play, finished, caplog):
+    folder = finished("study", 6)
+    proxy.delay_s = 0.5
+    background = BackgroundSync(play.tracker(folder, proxy.uri), folder, every_s=0.01, patience_s=1.5)
+    with caplog.at_level(logging.WARNING):
+        background.start()
+        begun = time.monotonic()
+        assert not background.catch_up()
+        assert not background.catch_up()
+        background.stop()
+        assert time.monotonic() - begun < 6
+    assert "it lacks 6 trials (t0, t1, t2, ...)" in caplog.text
+    at_ctrl_c = BackgroundSync(play.tracker(folder, proxy.uri), folder, every_s=0.01)
+    at_ctrl_c.start()
+    time.sleep(0.2)
+    begun = time.monotonic()
+    at_ctrl_c.stop()
+    assert time.monotonic() - begun < 3
+    proxy.delay_s = 0.0
+    play.tracker(folder, proxy.uri).sync(folder)
+    assert len(_content(proxy.uri, play.identity(folder))) == 6 + 2

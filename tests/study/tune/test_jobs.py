@@ -1,0 +1,129 @@
+"""A study submitted as a Ray job: what the dashboard of the head is sent, and what cannot be submitted."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import subprocess
+import sys
+import threading
+import zipfile
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import pytest
+import ray
+import yaml
+from typer.testing import CliRunner
+
+from study.cli import app
+
+pytestmark = pytest.mark.xdist_group("ray")
+
+
+class Dashboard(BaseHTTPRequestHandler):
+    """Speaks as much of Ray's job interface as a submission takes, and keeps what it is sent."""
+
+    jobs: list[dict[str, object]]
+    packages: list[bytes]
+    token = ""
+
+    def parse_request(self) -> bool:
+        known = super().parse_request()
+        if known and self.token and self.headers["Authorization"] != f"Bearer {self.token}":
+            self.rfile.read(int(self.headers["Content-Length"] or 0))
+            self.send_error(401)
+            return False
+        return known
+
+    def do_GET(self) -> None:
+        if self.path == "/api/version":
+            self._answer({"version": "4", "ray_version": ray.__version__, "ray_commit": "", "session_name": "s"})
+        else:  # no package is there yet
+            self.send_error(404)
+
+    def do_PUT(self) -> None:
+        self.packages.append(self.rfile.read(int(self.headers["Content-Length"])))
+        self._answer({})
+
+    def do_POST(self) -> None:
+        self.jobs.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
+        self._answer({"job_id": "job-1", "submission_id": "job-1"})
+
+    def _answer(self, content: dict[str, object]) -> None:
+        body = json.dumps(content).encode()
+        self.send_response(200)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+@pytest.fixture
+def dashboard() -> Iterator[tuple[str, type[Dashboard]]]:
+    """The address of a dashboard on this machine, and what it was sent."""
+    kept = type("Kept", (Dashboard,), {"jobs": [], "packages": []})
+    server = ThreadingHTTPServer(("127.0.0.1", 0), kept)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    yield f"http://127.0.0.1:{server.server_port}", kept
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+def submit(*options: str) -> tuple[int, str]:
+    result = CliRunner().invoke(app, ["submit", *options])
+    return result.exit_code, result.output + (result.stderr or "")
+
+
+def test_the_cluster_is_sent_the_study_and_the_command_that_runs_it(study_file, dashboard):
+    address, kept = dashboard
+    code, output = submit(
+        str(study_file), "--address", address, "--runs-dir", "/shared/runs", "--workers", "3", "--no-tracking"
+    )
+    assert code == 0, output
+    (job,) = kept.jobs
+    command = "python -m study run study.yaml --address auto --runs-dir /shared/runs --workers 3 --no-tracking"
+    assert job["entrypoint"] == command
+    assert str(job["runtime_env"]["working_dir"]).startswith("gcs://")
+    (package,) = kept.packages
+    with zipfile.ZipFile(io.BytesIO(package)) as files:
+        (name,) = [name for name in files.namelist() if name.endswith("study.yaml")]
+        assert yaml.safe_load(files.read(name))["name"] == "tiny"
+    assert "job-1" in output
+    assert f"ray job logs job-1 --address {address} --follow" in output
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        (["--address", "10.0.0.1:6379", "--runs-dir", "/shared/runs"], "such as http://HEAD:8265"),
+        (["--address", "http://127.0.0.1:9", "--runs-dir", "/shared/runs"], "the job was not taken: "),
+        (["--address", "http://127.0.0.1:9", "--runs-dir", "runs"], "must be an absolute path that all nodes"),
+        (["--address", "http://127.0.0.1:9", "--runs-dir", "/r", "--wheel", "no.whl"], "to build it: pip wheel"),
+    ],
+)
+def test_what_cannot_be_submitted_is_said_in_one_line(study_file, options, told):
+    code, output = submit(str(study_file), *options)
+    assert code == 2, output
+    assert output.startswith("error: ")
+    assert told in " ".join(output.split())
+
+
+def test_a_cluster_that_asks_for_a_token_takes_jobs_from_those_who_have_it(study_file, dashboard):
+    address, kept = dashboard
+    kept.token = "a" * 64
+    options = [str(study_file), "--address", address, "--runs-dir", "/shared/runs"]
+    code, output = submit(*options)
+    assert code == 2, output
+    assert " ".join(output.split()).startswith(f"error: --address {address}: the job was not taken: Authentication")
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("RAY_AUTH")}
+    command = [sys.executable, "-m", "study", "submit", *options]
+    environment["RAY_AUTH_TOKEN"] = kept.token
+    subprocess.run(command, env=environment, check=True, capture_output=True)  # noqa: S603 - our own command
+    assert len(kept.jobs) == 1

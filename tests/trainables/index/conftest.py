@@ -1,0 +1,79 @@
+"""Small indexes of networks with drawn weights, and what their search should find, by a plain loop."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from benchmarks.drawn_network import drawn_model, facts
+from trainables.config.trial import TrialConfig
+from trainables.index import ImageIndex, SourceImage
+from trainables.networks.multi_task import MultiTaskModel
+from trainables.packs.exporting import TrainedNetwork, export_network
+
+TASKS = ("Smiling", "Glasses", "Hat")
+EMBEDDING: dict[str, Any] = {"modulation": {"points": ("fc",)}}
+
+
+def configured(**sections: Any) -> TrialConfig:
+    network = {"backbone": "simplenet", "width": 0.0625}
+    return TrialConfig.model_validate({"data": {"tasks": TASKS, "image_size": 48}, "network": network, **sections})
+
+
+def drawn(config: TrialConfig) -> MultiTaskModel:
+    return drawn_model(config, spread=0.5)
+
+
+def export(folder: Path, sections: dict[str, Any]) -> Path:
+    config = configured(**sections)
+    export_network(folder, "faces/arm", TrainedNetwork(drawn(config), config), facts({"Smiling": ("no", "yes")}))
+    return folder
+
+
+def pictures(count: int, seed: int = 0) -> np.ndarray:
+    return np.random.default_rng(seed).integers(0, 256, (count, 48, 48, 3), dtype=np.uint8)
+
+
+@pytest.fixture(scope="session")
+def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of twenty images."""
+    folder = tmp_path_factory.mktemp("images") / "photos"
+    folder.mkdir()
+    for number, pixels in enumerate(pictures(20)):
+        Image.fromarray(pixels).save(folder / f"{number:02}.png")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def pack(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
+    """The folder of packs of an arm; without sections, its embedding alone is modulated."""
+    folder, known = tmp_path_factory.mktemp("packs"), {}
+
+    def made(arm: str = "embedding", sections: dict[str, Any] | None = None) -> Path:
+        if arm not in known:
+            known[arm] = export(folder / arm, sections or EMBEDDING)
+        return known[arm]
+
+    return made
+
+
+@pytest.fixture
+def made(tmp_path: Path, pack: Any, photos: Path) -> Callable[..., ImageIndex]:
+    """Index the photos with the network of an arm."""
+
+    def make(
+        arm: str = "embedding", sections: dict[str, Any] | None = None, folder: str = "index", **options: Any
+    ) -> ImageIndex:
+        index = ImageIndex.create(tmp_path / folder, pack(arm, sections), **options)
+        index.add(
+            SourceImage(path.name, path, labels={"even": str(int(path.stem) % 2 == 0)})
+            for path in sorted(photos.iterdir())
+        )
+        return index
+
+    return make
