@@ -71,6 +71,7 @@ def driver(root):
         assert process.stdout.readline() == b"started\n"
         yield process, place
         process.kill()
+        wait_for(lambda: not place.folder.exists())  # its watchdog removes it, and nobody else may do so meanwhile
 
 
 def test_the_daemon_starts_serves_and_ends_with_the_run(root):
