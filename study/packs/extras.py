@@ -9,7 +9,7 @@ from urllib.parse import quote
 
 from study.errors import UserError
 from study.packs.card import MARK, UNKNOWN_LICENCE, model_card
-from trainables.foundation.files import write_text_atomically
+from trainables.foundation.files import remove_leftovers, write_text_atomically
 
 LAYOUTS = ("packs", "huggingface", "mlflow")
 CARD = "README.md"
@@ -62,12 +62,14 @@ class Extras:
 
 def write_card(folder: Path, licence: str) -> Path:
     """Write the model card of all networks of a folder, and ``.gitattributes`` if there is none."""
-    from trainables.packs.manifest import read_manifest
+    from trainables.packs.manifest import locked, read_manifest
 
     attributes = folder / ".gitattributes"
-    if not attributes.exists():
-        write_text_atomically(attributes, _ATTRIBUTES)
-    write_text_atomically(folder / CARD, model_card(read_manifest(folder).models, licence))
+    with locked(folder):
+        remove_leftovers(folder, CARD, attributes.name)
+        if not attributes.exists():
+            write_text_atomically(attributes, _ATTRIBUTES)
+        write_text_atomically(folder / CARD, model_card(read_manifest(folder).models, licence))
     return folder / CARD
 
 
@@ -77,6 +79,7 @@ def _onnx_files(folder: Path, name: str, tasks: Sequence[str]) -> list[Path]:
     if not tasks:
         return []
     place = _place(folder, "onnx", name)
+    remove_leftovers(place, *(f"{_file_name(task)}.onnx" for task in tasks))
     try:
         model = RetrievalModel.load(folder, model=name, run_code=True)  # the study that trained it imported it too
         return [model.to_onnx(task, place / f"{_file_name(task)}.onnx") for task in tasks]

@@ -108,6 +108,18 @@ def temporary_path(path: Path, writer: str = "") -> Path:
     return path.with_name(f".{path.name}.{writer}.tmp" if writer else f".{path.name}.tmp")
 
 
+def remove_leftovers(folder: Path, *names: str) -> None:
+    """Delete what killed writers of files of these names left; nobody may be writing one of them.
+
+    Args:
+        folder: Where they are; need not exist.
+        names: Of the files, in which ``*`` stands for any text.
+    """
+    for name in names:
+        for path in folder.glob(f".{name}.*.tmp"):
+            path.unlink(missing_ok=True)
+
+
 @contextmanager
 def naming(path: Path) -> Iterator[None]:
     """Add the file to system errors: ``write`` and ``fsync`` do not report it."""

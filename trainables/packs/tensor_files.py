@@ -11,9 +11,9 @@ import safetensors.torch
 from safetensors import SafetensorError
 from torch import Tensor
 
-from trainables.foundation.files import write_atomically
+from trainables.foundation.files import remove_leftovers, write_atomically
 from trainables.packs.errors import PackError
-from trainables.packs.manifest import TensorFile
+from trainables.packs.manifest import MANIFEST, TensorFile
 
 TENSORS = "tensors"
 _ENDING = ".safetensors"
@@ -94,8 +94,8 @@ def sweep(folder: Path, named: Iterable[str]) -> None:
     for path in (folder / TENSORS).glob(f"*{_ENDING}"):
         if path.name not in kept and len(path.stem) == 64:
             path.unlink(missing_ok=True)
-    for path in (folder / TENSORS).glob(f".*{_ENDING}.*.tmp"):
-        path.unlink(missing_ok=True)
+    remove_leftovers(folder, MANIFEST)
+    remove_leftovers(folder / TENSORS, f"*{_ENDING}")
 
 
 def _path(folder: Path, file: TensorFile) -> Path:
