@@ -25,7 +25,7 @@ def show_indexing(request: IndexRequest) -> None:
 
     def show(done: Added) -> None:
         now = time.monotonic()
-        if now - last[0] >= _EVERY:
+        if done.added and now - last[0] >= _EVERY:
             last[0] = now
             rate = (done.added + len(done.skipped)) / (now - started)
             complain(f"indexed {done.added:,} images, {rate:.0f} a second; Ctrl-C stops, the same command goes on")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -65,6 +66,8 @@ def test_images_are_indexed_and_searched(home: Path, tmp_path: Path, monkeypatch
         assert picture.size == (4 * 136 + 8, 166 + 8)
     shown = run(home, "retrieve", "photos-index", "photos/right/1.png", "--task", "Hat", "--explain")
     assert "photos/left/2.png" in shown
+    assert "Hat: the channels that carry each match, the task's factor for each, and their share" in shown
+    assert re.search(r"^ +1 +\d+ x1\.00 \d+%, ", shown, re.MULTILINE)
     assert "of these 5, 5 are among the 5 nearest for Hat alone" in shown
     assert "lists for approximate search: 2 built" in run(home, "index", "photos-index", "--approximate", "--compact")
     assert "photos/left/2.png" in run(home, "retrieve", "photos-index", query, "--task", "Hat", "--approximate")
