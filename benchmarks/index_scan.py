@@ -13,7 +13,7 @@ from __future__ import annotations
 import argparse
 import resource
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from statistics import median
 from tempfile import TemporaryDirectory
@@ -30,26 +30,36 @@ from trainables.index.stored.segments import ImageRow, Segment, write_segment
 from trainables.index.vectors import Layout
 from trainables.index.views import TaskView
 from trainables.networks.multi_task import build_model
+from trainables.networks.precision import Precision
 
 TOP = 12
 
 
-def drawn(images: int, size: int, part: int) -> torch.Tensor:
-    """Return unit vectors ``(1, N, D)``."""
-    found = torch.randn(1, images, size, generator=torch.Generator().manual_seed(part))
-    return found / found.norm(dim=2, keepdim=True)
+Draw = Callable[[int, int], torch.Tensor]
+"""From a number N of vectors and the seed of their part to unit vectors ``(1, N, D)``."""
 
 
-def built(folder: Path, options: argparse.Namespace) -> IndexManifest:
-    """Write the index as ``modstudy index`` does, segment by segment, which are joined in the end."""
+def drawn(size: int) -> Draw:
+    """Return what draws unit vectors of all directions."""
+
+    def draw(count: int, part: int) -> torch.Tensor:
+        found = torch.randn(1, count, size, generator=torch.Generator().manual_seed(part))
+        return found / found.norm(dim=2, keepdim=True)
+
+    return draw
+
+
+def written(folder: Path, images: int, draw: Draw, precision: Precision = "fp32") -> IndexManifest:
+    """Write drawn vectors as ``modstudy index`` does, segment by segment, which are joined in the end."""
+    size = draw(1, 0).shape[2]
     manifest = IndexManifest(
-        model="drawn", tasks=("task",), vectors=1, size=options.size, precisions=(options.precision,), thumbnails=0
+        model="drawn", tasks=("task",), vectors=1, size=size, precisions=(precision,), thumbnails=0
     )
     segments = []
-    for number, start in enumerate(range(0, options.images, SEGMENT_IMAGES), start=1):
-        count = min(SEGMENT_IMAGES, options.images - start)
+    for number, start in enumerate(range(0, images, SEGMENT_IMAGES), start=1):
+        count = min(SEGMENT_IMAGES, images - start)
         rows = [ImageRow(f"{start + row}.jpg", f"{start + row}.jpg", "", {}) for row in range(count)]
-        segments.append(write_segment(folder, number, drawn(count, options.size, number), rows, manifest.precisions))
+        segments.append(write_segment(folder, number, draw(count, number), rows, manifest.precisions))
     manifest = manifest.model_copy(update={"segments": tuple(segments), "next": len(segments) + 1})
     write_index(folder, manifest)
     writer = IndexWriter(folder, manifest)
@@ -96,11 +106,11 @@ def main() -> None:
     options = parser.parse_args()
     with TemporaryDirectory() as folder:
         started = time.perf_counter()
-        manifest = built(Path(folder), options)
+        manifest = written(Path(folder), options.images, drawn(options.size), options.precision)
         print(f"built: {len(manifest):,} x {options.size}, {time.perf_counter() - started:.1f} s, {memory()}")
         segments = [Segment(Path(folder), facts, manifest) for facts in manifest.segments]
         views, size = {"task": view_of(options.size)}, options.size
-        queries = drawn(options.queries, size, -1)[0]
+        queries = drawn(size)(options.queries, -1)[0]
 
         def ours(query: torch.Tensor) -> list[Any]:
             return Scan(segments, views, Query({"task": query}, {"task": 1.0})).best(TOP)

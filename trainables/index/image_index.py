@@ -15,6 +15,7 @@ from trainables.index.adding.sources import SourceImage, read_images
 from trainables.index.adding.writing import Added, IndexWriter, Progress
 from trainables.index.errors import IndexFault
 from trainables.index.reader import IndexReader
+from trainables.index.snapshot import Snapshot
 from trainables.index.stored.manifest import PACK, IndexManifest, OneWriter, read_index, write_index
 from trainables.index.vectors import Layout
 from trainables.networks.precision import PRECISIONS, Precision
@@ -86,7 +87,7 @@ class ImageIndex(IndexReader):
                 thumbnails=thumbnails,
             )
             write_index(place, manifest)
-        return cls(place, manifest, loaded)
+        return cls(Snapshot(place, manifest), loaded)
 
     def add(self, images: Iterable[SourceImage], *, strict: bool = False, progress: Progress | None = None) -> Added:
         """Embed images and add them, committed in steps of at most 2,048; what a killed writer committed stays.
@@ -102,7 +103,7 @@ class ImageIndex(IndexReader):
         Raises:
             IndexFault: Another process is writing, two images have one id, or, if ``strict``, an image cannot be used.
         """
-        embedder = Embedder(self.model, self._layout, self._manifest.thumbnails)
+        embedder = Embedder(self.model, self._layout, self.manifest.thumbnails)
         return self._writing(lambda writer: writer.add(images, embedder, strict=strict, progress=progress))
 
     def delete(self, ids: Iterable[str]) -> int:
@@ -122,7 +123,7 @@ class ImageIndex(IndexReader):
             IndexFault: As ``add`` and ``read_images``.
         """
         source = str(Path(place).expanduser().resolve())
-        embedder = Embedder(self.model, self._layout, self._manifest.thumbnails)
+        embedder = Embedder(self.model, self._layout, self.manifest.thumbnails)
 
         def work(writer: IndexWriter) -> Added:
             writer.note_source(source)

@@ -35,7 +35,7 @@ STALE = 0.2
 
 _SAMPLE = 65_536
 _ROUNDS = 10
-_FIRST_PROBES = 1 / 16
+FIRST_PROBES = 1 / 16
 """Share of the lists that a search looks into first."""
 
 
@@ -55,11 +55,17 @@ class Lists:
     ends: NDArray[np.int64]
     total: int
 
-    def probed(self, query: Tensor, *, normalized: bool) -> Iterator[NDArray[np.int64]]:
-        """Yield the rows of the nearest lists in order, of twice as many lists each time, and at last of all."""
+    def probed(self, query: Tensor, *, normalized: bool, first: float = FIRST_PROBES) -> Iterator[NDArray[np.int64]]:
+        """Yield the rows of the nearest lists in order, of twice as many lists each time, and at last of all.
+
+        Args:
+            query: Its embedding for the task ``(D,)``.
+            normalized: Whether near means a large product, else a small distance.
+            first: Share of the lists to begin with.
+        """
         products = self.centres @ query.numpy()
         near = np.argsort(-products if normalized else np.square(self.centres).sum(axis=1) - 2 * products)
-        count = max(1, round(_FIRST_PROBES * len(near)))
+        count = max(1, round(first * len(near)))
         starts = np.concatenate([[0], self.ends[:-1]])
         rest = np.arange(len(self.order), self.total)
         while True:

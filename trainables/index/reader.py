@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import io
 import threading
 from collections.abc import Mapping, Sequence
@@ -10,19 +9,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Self, TypeAlias
 
-import pyarrow.compute as pc
 import torch
 from PIL import Image
 from torch import Tensor
 
 from trainables.foundation.registry import nearest
-from trainables.index.errors import IndexFault, UnknownImage
+from trainables.index.errors import IndexFault
 from trainables.index.explaining import Channel, explain
-from trainables.index.filters import Condition, Filters, check_columns, parse_filters
-from trainables.index.lists import Lists, is_stale, read_lists
+from trainables.index.filters import Filters, check_columns, parse_filters
+from trainables.index.lists import Lists
 from trainables.index.match import Match
 from trainables.index.searching import Found, Probe, Query, Ranking, Scan
-from trainables.index.stored.manifest import MANIFEST, PACK, IndexManifest, read_index
+from trainables.index.snapshot import Snapshot
+from trainables.index.stored.manifest import MANIFEST, PACK, IndexManifest
 from trainables.index.stored.segments import LABEL, Segment
 from trainables.index.vectors import Layout
 from trainables.index.views import TaskView
@@ -45,23 +44,26 @@ AnImage: TypeAlias = "OneImage | InIndex"
 
 
 class IndexReader:
-    """An index in a folder, as it was when it was opened or last refreshed. Searches may run in several threads.
+    """An index in a folder, as it was when it was opened or last refreshed.
+
+    Searches may run in several threads, also while one of them refreshes: each search is of one moment (``Snapshot``).
 
     Attributes:
         folder: Where it is.
         model: The network, from the pack in the index.
     """
 
-    def __init__(self, folder: Path, manifest: IndexManifest, model: RetrievalModel) -> None:
-        self.folder = folder
+    def __init__(self, now: Snapshot, model: RetrievalModel) -> None:
+        self.folder = now.folder
         self.model = model
-        self._manifest = manifest
-        self._layout = Layout(model.network, manifest.tasks)
-        if (self._layout.count, model.embedding_size) != (manifest.vectors, manifest.size):
-            raise IndexFault(f"{folder / MANIFEST}: vectors, size: are not those of its network; index the images anew")
-        self._segments = [Segment(folder, facts, manifest) for facts in manifest.segments]
+        self._now = now  # read once in whatever must be of one moment
+        self._layout = Layout(model.network, now.manifest.tasks)
+        if (self._layout.count, model.embedding_size) != (now.manifest.vectors, now.manifest.size):
+            raise IndexFault(
+                f"{self.folder / MANIFEST}: vectors, size: are not those of its network; index the images anew"
+            )
         self._views: dict[str, TaskView] = {}
-        self._embedding = threading.Lock()
+        self._embedding, self._refreshing = threading.Lock(), threading.Lock()
 
     @classmethod
     def open(cls, folder: str | Path, *, device: str | torch.device = "cpu") -> Self:
@@ -71,14 +73,13 @@ class IndexReader:
             IndexFault: The folder is no index, or a file of it is missing or damaged.
             PackError: Its network breaks a rule.
         """
-        place = Path(folder).expanduser()
-        manifest = read_index(place)
-        return cls(place, manifest, RetrievalModel.load(place / PACK, model=manifest.model, device=device))
+        now = Snapshot.current(Path(folder).expanduser())
+        return cls(now, RetrievalModel.load(now.folder / PACK, model=now.manifest.model, device=device))
 
     @property
     def tasks(self) -> tuple[str, ...]:
         """The tasks that can be searched by."""
-        return self._manifest.tasks
+        return self._now.manifest.tasks
 
     @property
     def packed(self) -> PackedModel:
@@ -88,24 +89,28 @@ class IndexReader:
     @property
     def segments(self) -> tuple[Segment, ...]:
         """The parts of the index, with their tables of images."""
-        return tuple(self._segments)
+        return self._now.segments
 
     @property
     def manifest(self) -> IndexManifest:
         """What the index says of itself."""
-        return self._manifest
+        return self._now.manifest
 
     def __len__(self) -> int:
         """Return the number of images."""
-        return len(self._manifest)
+        return len(self.manifest)
 
     def refresh(self) -> None:
-        """Show what another process has added or deleted since."""
-        found = read_index(self.folder)
-        known = {segment.facts.version: segment for segment in self._segments}
-        segments = [known.get(facts.version) or Segment(self.folder, facts, found) for facts in found.segments]
-        self._manifest, self._segments = found, segments
-        self.__dict__.pop("labels", None)
+        """Show what another process has added or deleted since; searches that are under way do not see it.
+
+        Raises:
+            IndexFault: A file is missing or damaged, or another index is there now.
+        """
+        with self._refreshing:
+            before, after = self._now, Snapshot.current(self.folder, self._now.segments)
+            if before.manifest.layout != after.manifest.layout:
+                raise IndexFault(f"{self.folder}: another index was written here since it was opened; open it again")
+            self._now = after
 
     def search(
         self, image: AnImage, task: Task, *, top: int = 12, where: Filters = None, approximate: bool = False
@@ -126,7 +131,7 @@ class IndexReader:
         """
         if top < 1:
             raise IndexFault(f"top: should be at least 1, got {top}")
-        return self._matches(self._ranking(image, task, where, approximate=approximate).best(top))
+        return self._matches(self._ranking(self._now, image, task, where, approximate=approximate).best(top))
 
     def explain(self, image: AnImage, name: str, task: str) -> tuple[Channel, ...]:
         """Return the channels of the embedding by what they add to the similarity of a query with an image.
@@ -141,7 +146,8 @@ class IndexReader:
             PackError: The query is no usable image.
         """
         self._weights(task)
-        query, match = (self._embedded(one, [task])[task] for one in (image, InIndex(name)))
+        now = self._now
+        query, match = (self._embedded(now, one, [task])[task] for one in (image, InIndex(name)))
         return explain(query, match, self._layout.places[task].factors, normalized=self.packed.normalize)
 
     def ranks(
@@ -160,9 +166,9 @@ class IndexReader:
             PackError: The query is no usable image.
         """
         weights = self._weights(dict.fromkeys(self.tasks if tasks is None else tasks, 1.0))
-        views = {name: self._view(name) for name in weights}
-        scan = Scan(tuple(self._segments), views, self._query(image, weights, where), exact=True)
-        return scan.ranks([self._find(name) for name in names])
+        now, views = self._now, {name: self._view(name) for name in weights}
+        scan = Scan(now.segments, views, self._query(now, image, weights, where), exact=True)
+        return scan.ranks([now.find(name) for name in names])
 
     def thumbnail(self, name: str) -> bytes:
         """Return the small copy of an image that the index keeps, a JPEG file.
@@ -170,7 +176,7 @@ class IndexReader:
         Raises:
             IndexFault: The id is unknown, or the index keeps no thumbnails.
         """
-        segment, row = self._find(name)
+        segment, row = self._now.find(name)
         content = segment.thumbnail(row)
         if not content:
             raise IndexFault(f"{self.folder}: keeps no thumbnails; create it with thumbnails of at least 1 pixel")
@@ -180,44 +186,44 @@ class IndexReader:
         """Return the thumbnail of an image, opened by Pillow; raises as ``thumbnail``."""
         return Image.open(io.BytesIO(self.thumbnail(name)), formats=("JPEG",))
 
-    @functools.cached_property
+    @property
     def labels(self) -> tuple[str, ...]:
         """Names of the labels that searches can be narrowed by."""
-        names = {name for segment in self._segments for name in segment.table.column_names if name.startswith(LABEL)}
-        return tuple(sorted(name.removeprefix(LABEL) for name in names))
+        return self._now.labels
 
     def sample(self, count: int) -> tuple[Match, ...]:
         """Return images spread over the index, to begin a search with; only id, source and labels say something."""
-        places = [(segment, int(row)) for segment in self._segments for row in segment.alive.nonzero()[0]]
+        places = [(segment, int(row)) for segment in self.segments for row in segment.alive.nonzero()[0]]
         return self._matches([Found(*place, 0.0, {}) for place in places[:: -(-len(places) // count) or 1]])
 
-    def _ranking(self, image: AnImage, task: Task, where: Filters, *, approximate: bool) -> Ranking:
+    def _ranking(self, now: Snapshot, image: AnImage, task: Task, where: Filters, *, approximate: bool) -> Ranking:
         weights = self._weights(task)
-        segments, query = tuple(self._segments), self._query(image, weights, where)
-        views = {name: self._view(name) for name in weights}
+        query, views = self._query(now, image, weights, where), {name: self._view(name) for name in weights}
         if approximate and len(weights) == 1:
             ((name, weight),) = weights.items()
-            lists = self._lists(name) if weight > 0 else None
+            lists = self._lists(now, name) if weight > 0 else None
             if lists is not None:
                 probed = lists.probed(query.embeddings[name], normalized=self.packed.normalize)
-                return Probe(segments, views, query, probed)
-        return Scan(segments, views, query)
+                return Probe(now.segments, views, query, probed)
+        return Scan(now.segments, views, query)
 
-    def _query(self, image: AnImage, weights: Mapping[str, float], where: Filters) -> Query:
-        conditions = self._conditions(where)
-        excluded = self._find(image.id) if isinstance(image, InIndex) else None
-        return Query(self._embedded(image, tuple(weights)), weights, conditions, excluded)
+    def _query(self, now: Snapshot, image: AnImage, weights: Mapping[str, float], where: Filters) -> Query:
+        conditions = parse_filters(where)
+        if conditions:
+            check_columns(conditions, set(now.labels))
+        excluded = now.find(image.id) if isinstance(image, InIndex) else None
+        return Query(self._embedded(now, image, tuple(weights)), weights, conditions, excluded)
 
-    def _lists(self, task: str) -> Lists | None:
-        """Return the lists of a task, None if there are none or they are stale.
+    def _lists(self, now: Snapshot, task: str) -> Lists | None:
+        """Return the lists of a task, None if there are none that can be used.
 
         Raises:
             IndexFault: None were ever built, or a file is damaged.
         """
-        facts = self._manifest.lists.get(self._layout.places[task].key)
-        if facts is None:
+        key = self._layout.places[task].key
+        if key not in now.manifest.lists:
             raise IndexFault(f"{self.folder}: has no lists for {task}; build them: modstudy index INDEX --approximate")
-        return None if is_stale(facts, self._manifest) else read_lists(self.folder, facts, self._manifest)
+        return now.lists(key)
 
     def _weights(self, task: Task) -> dict[str, float]:
         weights = {task: 1.0} if isinstance(task, str) else {name: float(weight) for name, weight in task.items()}
@@ -230,16 +236,10 @@ class IndexReader:
             raise IndexFault(f"task: name at least one; known: {', '.join(self.tasks)}")
         return weights
 
-    def _conditions(self, where: Filters) -> tuple[Condition, ...]:
-        conditions = parse_filters(where)
-        if conditions:
-            check_columns(conditions, set(self.labels))
-        return conditions
-
-    def _embedded(self, image: AnImage, tasks: Sequence[str]) -> dict[str, Tensor]:
+    def _embedded(self, now: Snapshot, image: AnImage, tasks: Sequence[str]) -> dict[str, Tensor]:
         """Return the query's embedding for each task."""
         if isinstance(image, InIndex):
-            segment, row = self._find(image.id)
+            segment, row = now.find(image.id)
             rows = slice(row, row + 1)
             stored = {name: segment.decoded(self._layout.places[name].row, rows) for name in tasks}
             return {name: self._view(name).embeddings(stored[name])[0] for name in tasks}
@@ -253,16 +253,8 @@ class IndexReader:
     def _view(self, task: str) -> TaskView:
         if task not in self._views:
             place = self._layout.places[task]
-            self._views[task] = TaskView(place, self._manifest.size, normalized=self.packed.normalize)
+            self._views[task] = TaskView(place, self.manifest.size, normalized=self.packed.normalize)
         return self._views[task]
-
-    def _find(self, name: str) -> tuple[Segment, int]:
-        """Return segment and row of an image."""
-        for segment in self._segments:
-            for row in pc.indices_nonzero(pc.equal(segment.table.column("id"), name)).to_pylist():
-                if segment.alive[row]:
-                    return segment, int(row)
-        raise UnknownImage(f"{self.folder}: holds no image {name!r}; ids are those that a search prints")
 
     def _matches(self, found: Sequence[Found]) -> tuple[Match, ...]:
         matches = []

@@ -78,14 +78,13 @@ class Ranking(ABC):
         """Return the similarities of some places from the finest copy of their vectors."""
         by_task = {task: np.empty(len(places), dtype=np.float32) for task in self._query.weights}
         bounds = np.searchsorted(places, self._starts)
-        with torch.inference_mode():
-            for index, segment in enumerate(self._segments):
-                inside = slice(bounds[index], bounds[index + 1])
-                if inside.start < inside.stop:
-                    rows = places[inside] - self._starts[index]
-                    for task, found in by_task.items():
-                        query = self._query.embeddings[task]
-                        found[inside] = self._views[task].similarities_of(segment, query, rows).numpy()
+        for index, segment in enumerate(self._segments):
+            inside = slice(bounds[index], bounds[index + 1])
+            if inside.start < inside.stop:
+                rows = places[inside] - self._starts[index]
+                for task, found in by_task.items():
+                    query = self._query.embeddings[task]
+                    found[inside] = self._views[task].similarities_of(segment, query, rows)
         return by_task
 
     def _narrowed(self) -> Mask:
@@ -107,8 +106,9 @@ class Ranking(ABC):
 class Scan(Ranking):
     """Compares every row: exact.
 
-    Where only bounds of similarities are known, every row that could be among the best is scored again. Where what is
-    scanned is not fp32, more rows than are wanted are scored again, and the best of them returned.
+    The best are scored again by themselves, so that a score does not depend on what is near a row in memory. Where only
+    bounds of similarities are known, these are all rows that could be among the best; where what is scanned is not
+    fp32, more than are wanted.
     """
 
     def __init__(
@@ -119,14 +119,13 @@ class Scan(Ranking):
         total = int(self._starts[-1])
         self._by_task = {task: np.empty(total, dtype=np.float32) for task in query.weights}
         self._off: Floats | None = None
-        with torch.inference_mode():
-            for task, similarities in self._by_task.items():
-                for index, segment in enumerate(segments):
-                    rows = slice(self._starts[index], self._starts[index + 1])
-                    off = views[task].similarities(segment, query.embeddings[task], similarities[rows], exact=exact)
-                    if off is not None:
-                        self._off = np.zeros(total, dtype=np.float32) if self._off is None else self._off
-                        self._off[rows] += np.float32(abs(query.weights[task])) * off
+        for task, similarities in self._by_task.items():
+            for index, segment in enumerate(segments):
+                rows = slice(self._starts[index], self._starts[index + 1])
+                off = views[task].similarities(segment, query.embeddings[task], similarities[rows], exact=exact)
+                if off is not None:
+                    self._off = np.zeros(total, dtype=np.float32) if self._off is None else self._off
+                    self._off[rows] += np.float32(abs(query.weights[task])) * off
 
     def ranks(self, images: Sequence[tuple[Segment, int]]) -> dict[str, list[int]]:
         """Return by task the ranks, from 1, that rows would have for this task alone, by what was scanned."""
@@ -139,13 +138,9 @@ class Scan(Ranking):
         return ranks
 
     def _candidates(self, count: int) -> tuple[Places, ByTask]:
-        if self._off is not None:
-            places = self._highest(count, self._off)
-            return places, self._again(places)
-        if all(segment.scanned == "fp32" for segment in self._segments):
-            places = self._highest(count)
-            return places, {task: similarities[places] for task, similarities in self._by_task.items()}
-        places = self._highest(max(OVERFETCH * count, FEWEST_FETCHED))
+        if not all(segment.scanned == "fp32" for segment in self._segments):
+            count = max(OVERFETCH * count, FEWEST_FETCHED)
+        places = self._highest(count, self._off)
         return places, self._again(places)
 
     def _highest(self, count: int, off: Floats | None = None) -> Places:

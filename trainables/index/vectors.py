@@ -35,9 +35,9 @@ class Place:
 
     @property
     def factors(self) -> Tensor | None:
-        """The factors ``(D,)`` by which the task multiplies the embedding, if that is what it does to it."""
+        """The factors ``(D,)`` by which the task multiplies the embedding, on the host, if that is what it does."""
         form = self.network.points().get(self.network.backbone.shapes[-1].name)
-        return form.factors()[self.branch].detach() if type(form) is Scale else None
+        return form.factors()[self.branch].detach().cpu() if type(form) is Scale else None
 
 
 class Layout:

@@ -28,26 +28,45 @@ _AFFINE_TOLERANCE = 1e-4
 
 @dataclass(frozen=True)
 class Affine:
-    """y(e) = matrix e + offset."""
+    """y(e) = matrix e + offset, or factors * e + offset where the matrix is diagonal.
 
-    matrix: Tensor
-    offset: Tensor
+    In NumPy: torch would start its threads for the entries of a few thousand vectors, and wait for the last of them.
+    """
+
+    matrix: Floats
+    offset: Floats
+    factors: Floats | None
+
+    def of(self, vectors: Floats) -> Floats:
+        """Return y(e) of vectors ``(N, D)``."""
+        found: Floats = vectors @ self.matrix.T if self.factors is None else vectors * self.factors
+        found += self.offset
+        return found
+
+    def weights(self, query: Floats) -> Floats:
+        """Return A^T q of a query ``(D,)``."""
+        return self.matrix.T @ query if self.factors is None else self.factors * query
 
 
 def affine_of(place: Place, size: int) -> Affine | None:
     """Return what a task does to stored vectors (D = ``size``), None if it is not affine on drawn vectors."""
     generator = torch.Generator().manual_seed(0)
-    with torch.inference_mode():
-        offset = _modulated(place, torch.zeros(1, size))[0]
-        matrix = (_modulated(place, torch.eye(size)) - offset).T
-        drawn = torch.randn(_PROBES, size, generator=generator)
-        found, expected = _modulated(place, drawn), drawn @ matrix.T + offset
+    offset = _modulated(place, torch.zeros(1, size))[0]
+    matrix = (_modulated(place, torch.eye(size)) - offset).T
+    diagonal = matrix.diagonal()
+    factors = diagonal.clone().numpy() if torch.equal(matrix, torch.diag(diagonal)) else None
+    affine = Affine(matrix.clone().numpy(), offset.clone().numpy(), factors)
+    drawn = torch.randn(_PROBES, size, generator=generator)
+    found, expected = _modulated(place, drawn), torch.from_numpy(affine.of(drawn.numpy()))
     close = torch.allclose(found, expected, rtol=_AFFINE_TOLERANCE, atol=_AFFINE_TOLERANCE * float(found.abs().max()))
-    return Affine(matrix.clone(), offset.clone()) if close else None
+    return affine if close else None
 
 
 def _modulated(place: Place, vectors: Tensor) -> Tensor:
-    return place.network.modulated(vectors, place.branch)
+    """Return what the network does to vectors of the host ``(N, D)``, on the host again, wherever the network is."""
+    with torch.inference_mode():
+        device = next(place.network.parameters()).device
+        return place.network.modulated(vectors.to(device), place.branch).float().cpu()
 
 
 class TaskView:
@@ -65,9 +84,8 @@ class TaskView:
 
     def embeddings(self, vectors: Tensor) -> Tensor:
         """Return the task's embeddings ``(N, D)`` of stored vectors ``(N, D)``."""
-        with torch.inference_mode():
-            found = self._before_norm(vectors)
-            return found / _length(found)[:, None] if self.normalized else found
+        found = self._before_norm(vectors)
+        return torch.from_numpy(found / _length(found)[:, None] if self.normalized else found)
 
     def similarities(self, segment: Segment, query: Tensor, out: Floats, *, exact: bool = False) -> Floats | None:
         """Write the similarity of every row of a segment with a query's embedding ``(D,)`` into ``out`` ``(N,)``.
@@ -76,23 +94,22 @@ class TaskView:
             The most that each can be off, if they were computed from a shadow. Otherwise None: they are exact at fp32,
             and else as exact as what is scanned. ``exact`` asks for no shadow.
         """
-        off = None
+        off, wanted = None, query.numpy()
         if self.place.modulated and self.affine is None:
             for rows in blocks(len(segment)):
-                vectors = self._before_norm(segment.decoded(self.place.row, rows, segment.scanned))
-                out[rows] = (vectors @ query).numpy()
+                np.matmul(self._before_norm(segment.decoded(self.place.row, rows, segment.scanned)), wanted, out[rows])
         else:
-            weights = query if self.affine is None else self.affine.matrix.T @ query
+            weights = query if self.affine is None else torch.from_numpy(self.affine.weights(wanted))
             shadow = None if exact else segment.shadow(self.place.row)
             if shadow is None:
                 products(segment.stored(self.place.row), segment.scanned, weights, out)
             else:
                 off = shadow.products(weights, out)
             if self.affine is not None:
-                out += float(self.affine.offset @ query)
+                out += self.affine.offset @ wanted
         if not self.normalized:
             out *= 2
-            out -= np.square(self.lengths(segment)) + np.float32(query.square().sum())
+            out -= np.square(self.lengths(segment)) + wanted @ wanted
             return None if off is None else 2 * off
         if self.place.modulated:
             out /= self.lengths(segment)
@@ -101,13 +118,15 @@ class TaskView:
             out /= len(query) ** 0.5
         return off
 
-    def similarities_of(self, segment: Segment, query: Tensor, rows: NDArray[np.int64]) -> Tensor:
-        """Return the similarity of some rows, from the finest copy of their vectors."""
-        vectors = self._before_norm(segment.decoded(self.place.row, rows))
-        products_of = vectors @ query
+    def similarities_of(self, segment: Segment, query: Tensor, rows: NDArray[np.int64]) -> Floats:
+        """Return the similarity of some rows, from the finest copy of their vectors; equal rows get equal numbers."""
+        vectors, wanted = self._before_norm(segment.decoded(self.place.row, rows)), query.numpy()
+        found: Floats = np.einsum("ij,j->i", vectors, wanted)  # BLAS would round a row by where it is
         if self.normalized:
-            return products_of / _length(vectors)
-        return 2 * products_of - vectors.square().sum(dim=1) - query.square().sum()
+            found /= _length(vectors)
+        else:
+            found = 2 * found - _squares(vectors) - wanted @ wanted
+        return found
 
     def lengths(self, segment: Segment) -> Floats:
         """Return the length of each scanned row's embedding before normalisation ``(N,)``, computed once."""
@@ -115,13 +134,21 @@ class TaskView:
         if key not in segment.norms:
             found = np.empty(len(segment), dtype=np.float32)
             for rows in blocks(len(segment)):
-                found[rows] = _length(self._before_norm(segment.decoded(self.place.row, rows, segment.scanned))).numpy()
+                found[rows] = _length(self._before_norm(segment.decoded(self.place.row, rows, segment.scanned)))
             segment.norms[key] = found
         return segment.norms[key]
 
-    def _before_norm(self, vectors: Tensor) -> Tensor:
-        return _modulated(self.place, vectors) if self.place.modulated else vectors
+    def _before_norm(self, vectors: Tensor) -> Floats:
+        if not self.place.modulated:
+            return vectors.numpy()
+        return _modulated(self.place, vectors).numpy() if self.affine is None else self.affine.of(vectors.numpy())
 
 
-def _length(vectors: Tensor) -> Tensor:
-    return vectors.square().sum(dim=1).clamp_min(NORM_EPSILON).sqrt()
+def _squares(vectors: Floats) -> Floats:
+    found: Floats = np.einsum("ij,ij->i", vectors, vectors)
+    return found
+
+
+def _length(vectors: Floats) -> Floats:
+    found: Floats = np.sqrt(np.maximum(_squares(vectors), np.float32(NORM_EPSILON)))
+    return found

@@ -78,6 +78,11 @@ class IndexManifest(Section):
     segments: tuple[SegmentFacts, ...] = ()
 
     @property
+    def layout(self) -> tuple[object, ...]:
+        """What stays as long as it is the same index."""
+        return self.model, self.tasks, self.vectors, self.size, self.precisions, self.thumbnails
+
+    @property
     def vector_bytes(self) -> int:
         """Bytes of all stored vectors of an image."""
         return self.vectors * sum(vector_bytes(self.size, precision) for precision in self.precisions)

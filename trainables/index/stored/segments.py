@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import os
+import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -100,6 +101,11 @@ class SegmentWriter:
         self.facts[name] = FileFacts(bytes=path.stat().st_size, crc32=file_checksum(path))
 
 
+def _bytes_of(path: Path) -> NDArray[np.uint8]:
+    """Return the bytes of a file, mapped; an empty one cannot be."""
+    return np.memmap(path, dtype=np.uint8, mode="r") if path.stat().st_size else np.empty(0, dtype=np.uint8)
+
+
 def _table(rows: Sequence[ImageRow], ends: NDArray[np.int64]) -> Any:
     labels = sorted({name for row in rows for name in row.labels})
     text = pa.string()
@@ -115,6 +121,8 @@ def _table(rows: Sequence[ImageRow], ends: NDArray[np.int64]) -> Any:
 
 class Segment:
     """A segment of an index, opened for reading; its vectors stay on disk until they are scanned.
+
+    All of its files are mapped, so that it can be read to its end when a writer has deleted them. Threads may share it.
 
     Attributes:
         facts: What the manifest says.
@@ -133,10 +141,16 @@ class Segment:
         for name, file in facts.files.items():
             self._check_size(self._folder / name, file.bytes)
         self._arrays = {precision: self._mapped(precision) for precision in manifest.precisions}
+        try:
+            self._table_file = pa.memory_map(str(self._path(TABLE)))
+            self._thumbnails = _bytes_of(self._path(THUMBNAILS))
+        except OSError as error:
+            raise IndexFault(f"{self._folder}: cannot be opened ({error}); copy the folder again") from error
         self.alive = np.ones(facts.images, dtype=np.bool_) if facts.tombstones is None else ~self._deleted(folder)
         self.norms: dict[str, NDArray[np.float32]] = {}
         self._shadows: dict[int, Shadow] = {}
         self._searches: dict[int, int] = {}
+        self._counting = threading.Lock()
 
     def __len__(self) -> int:
         """Return the number of rows, deleted ones included."""
@@ -164,9 +178,12 @@ class Segment:
         """Return the copy of fp32 vectors by which searches are quick; None for the first few, and if it is small."""
         if self.scanned != "fp32" or len(self) < FEWEST_ROWS:
             return None
-        self._searches[row] = self._searches.get(row, 0) + 1
-        if row not in self._shadows and self._searches[row] > SEARCHES:
-            self._shadows[row] = Shadow(self.stored(row)["vectors"])
+        if row not in self._shadows:
+            with self._counting:
+                self._searches[row] = self._searches.get(row, 0) + 1
+                due = self._searches[row] == SEARCHES + 1
+            if due:  # in one thread; others go without it until it is there
+                self._shadows[row] = Shadow(self.stored(row)["vectors"])
         return self._shadows.get(row)
 
     def decoded(self, row: int, rows: Any = slice(None), precision: Precision | None = None) -> Tensor:
@@ -180,7 +197,7 @@ class Segment:
     def table(self) -> Any:
         """The table of images, read when it is first needed."""
         try:
-            return pq.read_table(self._folder / TABLE)
+            return pq.read_table(self._table_file)
         except (pa.ArrowException, *DAMAGE) as error:
             raise IndexFault(f"{self._folder / TABLE}: cannot be read ({error}); copy the folder again") from error
 
@@ -193,9 +210,7 @@ class Segment:
         """Return the thumbnail of an image, JPEG; empty if none is kept."""
         ends = self.table.column("thumbnail_end")
         start, end = (ends[row - 1].as_py() if row else 0), ends[row].as_py()
-        with (self._folder / THUMBNAILS).open("rb") as file:
-            file.seek(start)
-            return file.read(end - start)
+        return bytes(self._thumbnails[start:end])
 
     def damaged(self) -> list[Path]:
         """Return the files whose checksum is not that of the manifest."""
@@ -206,11 +221,20 @@ class Segment:
         ]
 
     def _check_size(self, path: Path, expected: int) -> None:
-        if not path.is_file():
-            raise IndexFault(f"{path}: missing, and the index names it; copy the folder again, or index anew")
-        size = path.stat().st_size
+        try:
+            size = path.stat().st_size
+        except OSError as error:
+            raise IndexFault(
+                f"{path}: missing, and the index names it; copy the folder again, or index anew"
+            ) from error
         if size != expected:
             raise IndexFault(f"{path}: {size} bytes, and the index says {expected}; copy the folder again")
+
+    def _path(self, name: str) -> Path:
+        path = self._folder / name
+        if name not in self.facts.files:
+            raise IndexFault(f"{path}: not named by the index; copy the folder again, or index anew")
+        return path
 
     def _mapped(self, precision: Precision) -> dict[str, Tensor]:
         shape = (self._manifest.vectors, len(self), self._manifest.size)
@@ -218,9 +242,7 @@ class Segment:
         return {name: self._map(array_name(precision, name), tensor) for name, tensor in like.items()}
 
     def _map(self, name: str, like: Tensor) -> Tensor:
-        path = self._folder / name
-        if name not in self.facts.files:
-            raise IndexFault(f"{path}: not named by the index; copy the folder again, or index anew")
+        path = self._path(name)
         try:
             # "c": a tensor needs memory that may be written to, and such pages are never written back
             found = torch.from_numpy(np.load(path, mmap_mode="c", allow_pickle=False))
