@@ -63,6 +63,9 @@ class Ranking(ABC):
         """Return the rows of the highest scores, best first; fewer if fewer are allowed."""
         places, by_task = self._candidates(count)
         scores = sum((weight * by_task[task] for task, weight in self._query.weights.items()), np.zeros(len(places)))
+        if len(scores) > count:  # sorting thousands would take longer than comparing them
+            near = np.flatnonzero(scores >= np.partition(scores, -count)[-count])
+            places, scores, by_task = places[near], scores[near], {task: found[near] for task, found in by_task.items()}
         return [
             self._found(
                 int(places[one]), float(scores[one]), {task: float(found[one]) for task, found in by_task.items()}

@@ -101,6 +101,11 @@ class SegmentWriter:
         self.facts[name] = FileFacts(bytes=path.stat().st_size, crc32=file_checksum(path))
 
 
+def _rows_of(array: NDArray[Any], rows: Any) -> NDArray[Any]:
+    """Return rows of an array; ``take`` is quicker than an index of numbers."""
+    return array[rows] if isinstance(rows, slice) else np.take(array, rows, axis=0)
+
+
 def _bytes_of(path: Path) -> NDArray[np.uint8]:
     """Return the bytes of a file, mapped; an empty one cannot be."""
     return np.memmap(path, dtype=np.uint8, mode="r") if path.stat().st_size else np.empty(0, dtype=np.uint8)
@@ -190,7 +195,7 @@ class Segment:
         """Return stored vectors as fp32 ``(N, D)``, those of the finest copy by default."""
         wanted = precision or self._manifest.precisions[-1]
         arrays = self._arrays[wanted]
-        parts = {name: torch.from_numpy(arrays[name][row].numpy()[rows])[None] for name in arrays}
+        parts = {name: torch.from_numpy(_rows_of(arrays[name][row].numpy(), rows))[None] for name in arrays}
         return decode_vectors(parts, wanted, self._manifest.size)[0]
 
     @functools.cached_property
