@@ -35,6 +35,7 @@ class IndexRequest:
         approximate: Whether to build lists for approximate search.
         compact: Whether to free the space of deleted images.
         device: On which the network computes.
+        run_code: Whether a network that a study imported may be imported.
     """
 
     pack: Path
@@ -52,6 +53,7 @@ class IndexRequest:
     approximate: bool = False
     compact: bool = False
     device: str = "cpu"
+    run_code: bool = False
 
 
 @dataclass(frozen=True)
@@ -127,7 +129,7 @@ def _found(request: IndexRequest) -> ImageIndex:
         if request.images is None:
             raise UserError(f"{request.pack}: not an index; name the images to index: modstudy index PACK IMAGES")
         return ImageIndex.create(place, request.pack, **_settings(request))
-    index = ImageIndex.open(place, device=request.device)
+    index = ImageIndex.open(place, device=request.device, run_code=request.run_code)
     _check_same(index, request)
     return index
 
@@ -139,7 +141,13 @@ def _title(images: Path | None) -> str:
 def _settings(request: IndexRequest) -> dict[str, Any]:
     given = {"model": request.network, "tasks": request.tasks or None, "rescore": request.rescore}
     sizes = {} if request.thumbnails is None else {"thumbnails": request.thumbnails}
-    return {**given, **sizes, "precision": request.precision, "device": request.device}
+    return {
+        **given,
+        **sizes,
+        "precision": request.precision,
+        "device": request.device,
+        "run_code": request.run_code,
+    }
 
 
 def _check_same(index: ImageIndex, request: IndexRequest) -> None:

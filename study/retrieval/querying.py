@@ -23,6 +23,7 @@ class SearchRequest:
     """What to search for: the options of ``modstudy retrieve``.
 
     ``query``: the path of an image, or the id of one in the index. ``tasks``: ``NAME`` or ``NAME=WEIGHT``.
+    ``run_code``: whether a network that a study imported may be imported.
     """
 
     index: Path
@@ -33,6 +34,7 @@ class SearchRequest:
     explain: bool = False
     approximate: bool = False
     device: str = "cpu"
+    run_code: bool = False
 
 
 @dataclass(frozen=True)
@@ -84,7 +86,7 @@ def retrieve(request: SearchRequest) -> Retrieved:
     from trainables.index import ImageIndex
 
     with told_to_the_user():
-        index = ImageIndex.open(request.index, device=request.device)
+        index = ImageIndex.open(request.index, device=request.device, run_code=request.run_code)
         query, weights = _query(index, request.query), _weights(index, request.tasks)
         matches = index.search(query, weights, top=request.top, where=request.where, approximate=request.approximate)
         channels: dict[str, list[Sequence[Channel]]] = {}

@@ -51,6 +51,7 @@ class ImageIndex(IndexReader):
         rescore: Precision | Literal["none"] | None = None,
         thumbnails: int = THUMBNAIL,
         device: str | torch.device = "cpu",
+        run_code: bool = False,
     ) -> Self:
         """Return a new, empty index; it keeps a copy of the network, so it can be moved and needs nothing else.
 
@@ -64,6 +65,7 @@ class ImageIndex(IndexReader):
                 for ``1bit``, else ``none``.
             thumbnails: Longest side of the small copies of images that the index keeps, in pixels; 0 keeps none.
             device: On which the network computes.
+            run_code: Whether a network that a study imported may be imported, as for ``RetrievalModel.load``.
 
         Raises:
             IndexFault: The folder is not empty, or a value breaks a rule.
@@ -77,7 +79,7 @@ class ImageIndex(IndexReader):
                 raise IndexFault(f"{place}: is not empty; choose another folder, or open the index that is there")
             shutil.rmtree(place / PACK, ignore_errors=True)
             copy_tasks(packs, place / PACK, packed.tasks if tasks is None else tasks, model=name)
-            loaded = RetrievalModel.load(place / PACK, device=device)
+            loaded = RetrievalModel.load(place / PACK, device=device, run_code=run_code)
             manifest = IndexManifest(
                 model=name,
                 tasks=loaded.tasks,

@@ -66,15 +66,21 @@ class IndexReader:
         self._embedding, self._refreshing = threading.Lock(), threading.Lock()
 
     @classmethod
-    def open(cls, folder: str | Path, *, device: str | torch.device = "cpu") -> Self:
+    def open(cls, folder: str | Path, *, device: str | torch.device = "cpu", run_code: bool = False) -> Self:
         """Return an index that exists. Vectors are mapped, not read.
+
+        Args:
+            folder: The folder.
+            device: On which the network computes.
+            run_code: Whether a network that a study imported may be imported, as for ``RetrievalModel.load``.
 
         Raises:
             IndexFault: The folder is no index, or a file of it is missing or damaged.
             PackError: Its network breaks a rule.
         """
         now = Snapshot.current(Path(folder).expanduser())
-        return cls(now, RetrievalModel.load(now.folder / PACK, model=now.manifest.model, device=device))
+        place, name = now.folder / PACK, now.manifest.model
+        return cls(now, RetrievalModel.load(place, model=name, device=device, run_code=run_code))
 
     @property
     def tasks(self) -> tuple[str, ...]:

@@ -63,7 +63,7 @@ class RetrievalModel:
         if packed.network.imported and not run_code:
             raise PackError(
                 f"{place / MANIFEST}: network.backbone: {packed.network.backbone!r} is code to be imported; if you"
-                " trust it, and it is installed: load(..., run_code=True)"
+                " trust it, and it is installed: run_code=True, or --run-code with modstudy index and retrieve"
             )
         chosen = only(packed, packed.tasks if tasks is None else tasks, place)
         return cls(restored(chosen, place).to(device), chosen, place)

@@ -10,6 +10,7 @@ import typer
 from study.commands.arguments import JsonOption
 
 _DEVICE = typer.Option(help="Where the network computes: cpu, cuda, mps.")
+_RUN_CODE = typer.Option("--run-code", help="Import a network of your own (module:function), which runs its code.")
 
 
 def add_retrieval(app: typer.Typer) -> None:
@@ -43,6 +44,7 @@ def index(  # noqa: PLR0913, PLR0917 - a parameter for each option of the comman
     ] = False,
     compact: Annotated[bool, typer.Option("--compact", help="Free the space of deleted images.")] = False,
     device: Annotated[str, _DEVICE] = "cpu",
+    run_code: Annotated[bool, _RUN_CODE] = False,
 ) -> None:
     """Embed images with an exported network into an index that can be searched. Repeat the command to resume."""
     from study.commands.retrieval.index import show_indexing
@@ -65,6 +67,7 @@ def index(  # noqa: PLR0913, PLR0917 - a parameter for each option of the comman
             approximate=approximate,
             compact=compact,
             device=device,
+            run_code=run_code,
         )
     )
 
@@ -90,10 +93,12 @@ def retrieve(  # noqa: PLR0913, PLR0917 - a parameter for each option of the com
     ] = False,
     as_json: JsonOption = False,
     device: Annotated[str, _DEVICE] = "cpu",
+    run_code: Annotated[bool, _RUN_CODE] = False,
 ) -> None:
     """Find the images of an index that are most like a query in one respect, or in several with weights."""
     from study.commands.retrieval.retrieve import show_retrieved
     from study.retrieval.querying import SearchRequest
 
-    request = SearchRequest(index, query, tuple(task or ()), top, tuple(where or ()), explain, approximate, device)
+    tasks, conditions = tuple(task or ()), tuple(where or ())
+    request = SearchRequest(index, query, tasks, top, conditions, explain, approximate, device, run_code)
     show_retrieved(request, grid, as_json=as_json)

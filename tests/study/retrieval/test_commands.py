@@ -20,26 +20,25 @@ TASKS = ("Smiling", "Hat")
 @pytest.fixture(scope="module")
 def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with packs of a network with drawn weights, and images of which one is damaged."""
-    from benchmarks.drawn_network import facts
-    from trainables.config.trial import TrialConfig
-    from trainables.networks.multi_task import build_model
-    from trainables.packs.exporting import TrainedNetwork, export_network
-
     home = tmp_path_factory.mktemp("home")
-    config = TrialConfig.model_validate(
-        {
-            "data": {"tasks": TASKS, "image_size": 48},
-            "network": {"backbone": "simplenet", "width": 0.0625},
-            "modulation": {"points": ("fc",)},
-        }
-    )
-    export_network(home / "packs", "x", TrainedNetwork(build_model(config).eval(), config), facts())
+    export(home / "packs", {"backbone": "simplenet", "width": 0.0625}, "fc")
     for number, pixels in enumerate(np.random.default_rng(0).integers(0, 256, (6, 48, 48, 3), dtype=np.uint8)):
         place = home / "photos" / ("left", "right")[number % 2]
         place.mkdir(parents=True, exist_ok=True)
         Image.fromarray(pixels).save(place / f"{number}.png")
     (home / "photos" / "broken.png").write_bytes(b"no image")
     return home
+
+
+def export(packs: Path, network: dict[str, Any], point: str) -> None:
+    from benchmarks.drawn_network import facts
+    from trainables.config.trial import TrialConfig
+    from trainables.networks.multi_task import build_model
+    from trainables.packs.exporting import TrainedNetwork, export_network
+
+    settings = {"data": {"tasks": TASKS, "image_size": 48}, "network": network, "modulation": {"points": (point,)}}
+    config = TrialConfig.model_validate(settings)
+    export_network(packs, "x", TrainedNetwork(build_model(config).eval(), config), facts())
 
 
 def run(home: Path, *args: Any, code: int = 0) -> str:
@@ -98,3 +97,24 @@ def test_what_a_user_can_mend_is_one_line(home: Path, tmp_path: Path, monkeypatc
         output = run(home, *args, code=2)
         assert message in output
         assert output.count("\n") == 1, output
+
+
+def test_a_network_of_ones_own_is_imported_by_who_says_so(
+    home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    code = "lambda: nn.Sequential(nn.Conv2d(3, 4, 3), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(4, 4))"
+    (tmp_path / "code").mkdir()
+    (tmp_path / "code" / "my_network_to_index.py").write_text(f"from torch import nn\nsmall = {code}\n")
+    monkeypatch.syspath_prepend(tmp_path / "code")
+    export(tmp_path / "packs", {"backbone": "my_network_to_index:small", "points": ("0", "3")}, "3")
+    commands: dict[str, tuple[Any, ...]] = {
+        "left-index: 3 images": ("index", tmp_path / "packs", home / "photos/left"),
+        "left/2.png": ("retrieve", "left-index", "left/0.png", "--task", "Hat"),
+    }
+    for expected, args in commands.items():
+        refused = run(home, *args, code=2)
+        assert "is code to be imported" in refused
+        assert "--run-code" in refused
+        assert refused.count("\n") == 1
+        assert expected in run(home, *args, "--run-code")
