@@ -25,20 +25,29 @@ _FORMATS = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG", ".webp": "WEBP"}
 
 
 def save_grid(found: Retrieved, path: Path) -> None:
-    """Draw the query and its matches, nearest first, with their similarity and id.
+    """Draw the query and its matches into a file.
 
     Raises:
         UserError: The file name has no known ending, or the index keeps no thumbnails.
     """
     if path.suffix.lower() not in _FORMATS:
         raise UserError(f"--grid {path}: should end in {', '.join(_FORMATS)}")
+    picture = draw_grid(found)
+    with replacing(path) as temporary:
+        picture.save(temporary, _FORMATS[path.suffix.lower()])
+
+
+def draw_grid(found: Retrieved) -> Image.Image:
+    """Return a picture of the query and its matches, nearest first, with their similarity and id.
+
+    Raises:
+        UserError: The index keeps no thumbnails.
+    """
     with told_to_the_user():
         tasks = ", ".join(f"{task} {weight:g}" for task, weight in found.weights.items())
         tiles = [(_query_image(found), "query", tasks)]
         tiles += [(found.index.image(one.id), f"{one.rank}: {one.similarity:.3f}", one.id) for one in found.matches]
-    picture = _drawn(tiles)
-    with replacing(path) as temporary:
-        picture.save(temporary, _FORMATS[path.suffix.lower()])
+    return _drawn(tiles)
 
 
 def _query_image(found: Retrieved) -> Image.Image:

@@ -22,10 +22,14 @@ def replace_folder(place: Path, written: Path, leading: str) -> None:
     for name in sorted(names, key=lambda one: (one == Path(leading), one)):
         content, target = (written / name).read_bytes(), place / name
         if not target.is_file() or target.read_bytes() != content:
-            write_atomically(target, lambda file, content=content: file.write(content))
+            _put(target, content)
     for path in sorted(place.rglob("*"), reverse=True):  # what is in a folder before the folder
         if path.is_dir() and not path.is_symlink():
             if not any(path.iterdir()):
                 path.rmdir()
         elif path.relative_to(place) not in names:
             path.unlink()
+
+
+def _put(target: Path, content: bytes) -> None:
+    write_atomically(target, lambda file: file.write(content))
