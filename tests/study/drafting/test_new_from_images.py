@@ -157,6 +157,7 @@ def test_a_study_of_a_folder_plans_and_prepares(home: Path, case: str) -> None:
     assert definition.data.source.model_dump().items() >= keys.items()
     assert definition.data.tasks == tasks
     assert definition.data.image_size == 64  # of 70 x 90
+    assert (definition.optimization.epochs, definition.optimization.steps_per_epoch) == (10, 20)  # a pass has 2 steps
     planned = modstudy("plan", "mine.yaml")
     assert planned.exit_code == 0, planned.stderr
     plan = compile_plan(definition)
@@ -167,7 +168,7 @@ def test_a_study_of_a_folder_plans_and_prepares(home: Path, case: str) -> None:
 def test_a_trial_of_a_written_study_trains(home: Path) -> None:
     assert modstudy("new", "mine.yaml", "--data", csv_folder(home, ALL)).exit_code == 0
     config = compile_plan(load_study(Path("mine.yaml"))).arms[-1].config
-    short = config.optimization.model_copy(update={"epochs": 1})
+    short = config.optimization.model_copy(update={"epochs": 1, "steps_per_epoch": 2})
     outcome = run_trial(
         config.model_copy(update={"optimization": short}),
         report=lambda _: None,
