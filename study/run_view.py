@@ -111,15 +111,19 @@ class RunView:
 
         Args:
             name: ``tradeoff`` (accuracy against added parameters), ``arms`` (the arms ranked), ``tasks`` (accuracy by
-                task), ``factors`` (by placement, initialization and grouping), ``curves`` (training of every arm) or
-                ``agreement`` (cosines of the tasks' gradients, where they were measured).
+                task), ``gains`` (over separate networks, by task), ``task_map`` (every arm on every task), ``factors``
+                (by placement, initialization and grouping), ``curves`` (training of every arm), ``importance`` (what
+                matters), ``performance`` (profiles and probability of improvement), ``storage`` (accuracy against
+                bytes), ``agreement`` (cosines of the tasks' gradients, where they were measured), ``modulation``
+                (vectors and the tree of tasks) or ``examples`` (what a good and a bad arm retrieve, where the images
+                may be shown).
 
         Raises:
             UserError: there is no such figure, or nothing to draw yet.
         """
         from study.session.reading import draw
 
-        return draw(self._read(), name)
+        return draw(self._ran(), self._read(), name)
 
     def storage(
         self,

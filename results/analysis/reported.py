@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from results.analysis.agreement import StudyAgreement, study_agreement
 from results.analysis.answer.answer import METRIC, Answer, answer_of
 from results.analysis.chance import chance_levels, mean_chance
 from results.analysis.confirmed import ConfirmedResults, confirmed_results, validation_means
+from results.analysis.figure_data.networks import Networks
 from results.analysis.front.costed import CostedArms, costed_arms
 from results.analysis.front.uncertainty import FrontUncertainty, front_uncertainty
 from results.analysis.importance.of_study import Importances, importances_of
@@ -43,6 +45,7 @@ class Results:
         curves: The table, if there is one.
         collected: The ``summary`` table of the same trials, where it was made before.
         measured: Confirm trials that were stored and evaluated at some precision.
+        networks: What is known of the trained networks themselves.
     """
 
     trials: pd.DataFrame
@@ -52,6 +55,7 @@ class Results:
     curves: pd.DataFrame | None = None
     collected: pd.DataFrame | None = None
     measured: tuple[MeasuredStorage, ...] = ()
+    networks: Networks = field(default_factory=Networks)
 
     @classmethod
     def of(cls, tables: Mapping[str, pd.DataFrame]) -> Results:
@@ -63,6 +67,11 @@ class Results:
     def study(self) -> str:
         """The name of the study."""
         return str(self.trials["study"].iloc[0]) if len(self.trials) else "without trials"
+
+    @property
+    def task_names(self) -> tuple[str, ...]:
+        """The tasks in the order of the configuration, which is that of modulation vectors."""
+        return tuple(json.loads(str(self.trials["config"].iloc[0]))["data"]["tasks"]) if len(self.trials) else ()
 
     @cached_property
     def confirmed(self) -> ConfirmedResults:

@@ -57,7 +57,7 @@ def write_head(figure: Figure, caption: Caption, left: float, share: float = 1.0
     width, height = figure.get_size_inches()
     room = (share - left) * width
     title = textwrap.fill(figure_text(caption.title), int(9.5 * room))
-    note = textwrap.fill(figure_text(caption.note), int(15.2 * room))
+    note = "\n".join(textwrap.fill(figure_text(line), int(15.2 * room)) for line in caption.note.split("\n"))
     below = 0.41 + 0.22 * title.count("\n")  # inches, of the title's last line
     figure.text(left, 1 - 0.15 / height, title, fontsize=12.5, fontweight="bold", va="top")
     figure.text(left, 1 - below / height, note, fontsize=8, color="#444444", va="top", linespacing=1.35)

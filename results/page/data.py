@@ -9,7 +9,6 @@ from results.page.model import (
     AgreementShown,
     Arm,
     BandStep,
-    Basis,
     ExamplesShown,
     Fact,
     FailureShown,
@@ -19,6 +18,7 @@ from results.page.model import (
     Pairs,
     TaskShown,
 )
+from results.report.captions.record import Part
 
 
 @dataclass(frozen=True)
@@ -29,7 +29,7 @@ class PageData:
         study, description: name of the study and what it is about.
         answer: sentences.
         cautions: what a reader must know before believing the rest.
-        basis: what every figure says about its numbers.
+        captions: what each figure says about its numbers, by name.
         metrics, tasks: in the order of the tables.
         factors: levels by factor, of those that differ between arms.
         arms: in the order of the study.
@@ -46,7 +46,7 @@ class PageData:
     description: str
     answer: tuple[str, ...]
     cautions: tuple[str, ...]
-    basis: Basis
+    captions: dict[str, tuple[Part, ...]]
     metrics: tuple[MetricShown, ...]
     tasks: tuple[TaskShown, ...]
     factors: dict[str, tuple[str, ...]]

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from results.report.captions.record import Part
+
 
 @dataclass(frozen=True)
 class Estimate:
@@ -89,29 +91,6 @@ class Arm:
 
 
 @dataclass(frozen=True)
-class Basis:
-    """What every figure says about its numbers.
-
-    Attributes:
-        split: on which metrics were measured.
-        rule: short name of the selection rule.
-        statement: the rule in one sentence.
-        seeds: of the confirm trials, as text.
-        n: their number for an arm, as text.
-        interval: the kind of interval.
-        objective: what tune trials are compared by, in words.
-    """
-
-    split: str
-    rule: str
-    statement: str
-    seeds: str
-    n: str
-    interval: str
-    objective: str
-
-
-@dataclass(frozen=True)
 class BandStep:
     """The 95 % band of the highest accuracy of an arm that costs at most so much, up to the next step."""
 
@@ -176,6 +155,7 @@ class VectorsShown:
         tree: that the similarity implies.
         correlation: Spearman's, over pairs of tasks, of similarity and the association of labels.
         seeds: number of seeds behind the similarity.
+        caption: what the figure says about its numbers.
     """
 
     seed: int
@@ -184,6 +164,7 @@ class VectorsShown:
     tree: Tree | None
     correlation: float | None
     seeds: int
+    caption: tuple[Part, ...]
 
 
 @dataclass(frozen=True)

@@ -12,9 +12,11 @@ from numpy.typing import NDArray
 from results.analysis.agreement import SHARED, StudyAgreement
 from results.analysis.agreement_correlation import Coefficient, Correlation, over_cells, over_units
 from results.analysis.agreement_tables import Changes, changes_of, mean_of, pair_table, stage_table
+from results.analysis.reported import Results
 from results.analysis.statistics import student_mean
 from results.figures.agreement import agreement_figure, shown_arm
-from results.figures.canvas import Caption, save_figure
+from results.figures.canvas import save_figure
+from results.report.captions.of_study import captioned, captions_of
 from results.report.markdown import bullets, table
 from results.report.wording import estimate, listed, share
 from results.tables.files import replacing
@@ -64,21 +66,18 @@ def correlations(changes: Changes) -> dict[str, Correlation]:
     }
 
 
-def captioned_agreement(report: AgreementReport, study: str) -> Figure:
+def captioned_agreement(report: AgreementReport, results: Results) -> Figure:
     """Draw the heat maps of a study."""
     own = report.agreement
-    caption = Caption(
-        "Cosine between the gradients of two tasks, by stage",
-        f"Study {study}. Mean over filters and train seeds {listed(own.seeds)}, "
-        f"at the start of epoch {listed(own.epochs['last'])}. "
-        f"Above: {SHARED}; below: {own.arms[shown_arm(own)]}. Blue: the tasks agree; red: they conflict.",
-    )
+    basis = captions_of(results)["agreement"]
+    extra = f"Above: {SHARED}; below: {own.arms[shown_arm(own)]}."
+    caption = captioned(results, "Cosine between the gradients of two tasks, by stage", basis, extra=extra)
     return agreement_figure(own, report.changes, report.correlations[CELLS], caption)
 
 
-def write_agreement_files(report: AgreementReport, study: str, folder: Path) -> tuple[Path, ...]:
+def write_agreement_files(report: AgreementReport, results: Results, folder: Path) -> tuple[Path, ...]:
     """Write figure and table of pairs; return the figures."""
-    figure = captioned_agreement(report, study)
+    figure = captioned_agreement(report, results)
     figures = tuple(folder / name for name in FILES if not name.endswith(".csv"))
     for path in figures:
         save_figure(figure, path)

@@ -2,50 +2,46 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import NamedTuple
 
-import pandas as pd
 from matplotlib.figure import Figure
 
-from results.analysis.answer.answer import METRIC
 from results.analysis.chance import mean_chance
-from results.analysis.figure_data.curves import ACCURACY, arm_curves
+from results.analysis.figure_data.curves import arm_curves
 from results.analysis.figure_data.factor_grid import factor_grids
 from results.analysis.figure_data.ranked_arms import ranked_arms
 from results.analysis.reported import Results
 from results.figures.arms import MOST_ARMS, CurveAxis, curve_figure, ranked_figure
-from results.figures.canvas import Caption
 from results.figures.heat_map import factor_figure
 from results.figures.tasks import task_figure
 from results.figures.tradeoff import tradeoff_figure
 from results.plain_text import nearest
 from results.report.agreement_section import agreement_report, captioned_agreement
 from results.report.analyses.figures import importance_drawn, performance_drawn, storage_drawn
-from results.report.wording import seeds_of
-
-Tables = Mapping[str, pd.DataFrame]
+from results.report.captions.of_study import captioned, captions_of, metric_label
 
 _TEST_ACCURACY = "triplet accuracy on test images"
 
 
-def report_figure(name: str, tables: Tables) -> Figure:
+def report_figure(name: str, results: Results) -> Figure:
     """Draw a figure of the report.
 
     Args:
         name: ``tradeoff`` (accuracy against added parameters), ``arms`` (the arms ranked), ``tasks`` (accuracy by
-            task), ``factors`` (accuracy by placement, initialization and grouping), ``curves`` (training of every arm),
-            ``importance`` (what matters), ``performance`` (profiles and probability of improvement), ``storage``
-            (accuracy against bytes), or ``agreement`` (cosines of the tasks' gradients, where
-            ``agreement.every_epochs`` was set).
-        tables: All but ``summary``, by name; ``curves`` is needed for ``curves`` and ``agreement`` only.
+            task), ``gains`` (over separate networks, by task), ``task_map`` (every arm on every task), ``factors``
+            (accuracy by placement, initialization and grouping), ``curves`` (training of every arm), ``importance``
+            (what matters), ``performance`` (profiles and probability of improvement), ``storage`` (accuracy against
+            bytes), ``agreement`` (cosines of the tasks' gradients, where ``agreement.every_epochs`` was set),
+            ``modulation`` (vectors and the tree of tasks) or ``examples`` (what a good and a bad arm retrieve).
+        results: The study; ``modulation`` and ``examples`` need its ``networks``, ``curves`` and ``agreement`` its
+            curves.
 
     Raises:
-        ValueError: There is no such figure, or the tables hold nothing to draw in it yet.
+        ValueError: There is no such figure, or the results hold nothing to draw in it yet.
     """
     if name not in _FIGURES:
         raise ValueError(f"no figure {name!r}{nearest(name, _FIGURES)}")
-    results = Results.of(tables)
     if results.points.empty:
         raise ValueError("there is nothing to draw yet: no confirm trial has been completed")
     drawn = _FIGURES[name].draw(results)
@@ -62,74 +58,60 @@ def drawn_figures(results: Results) -> dict[str, Figure]:
     return {name: figure for name, figure in found.items() if figure is not None}
 
 
-def _basis(results: Results) -> str:
-    seeds = seeds_of(results.summary)
-    return f"Study {results.study}. Means and 95 % Student t intervals over train seeds {seeds}"
-
-
-def _rule(results: Results) -> str:
-    return str(results.summary["selection_rule"].iloc[0])
-
-
 def _tradeoff(results: Results) -> Figure:
-    caption = Caption(
+    caption = captioned(
+        results,
         "Test triplet accuracy against added parameters",
-        f"{_basis(results)}, each the mean over {results.tasks['task'].nunique()} tasks. Shaded: 95 % band of the"
-        " front, for joint draws of all means. Arms of nearly equal cost are drawn side by side; the grey band at the"
-        f" left is zero throughout. Selection: {_rule(results)}.",
+        captions_of(results)["tradeoff"],
+        extra="Arms of nearly equal cost are drawn side by side; the grey band at the left is zero throughout.",
     )
     return tradeoff_figure(results.points, caption, f"{_TEST_ACCURACY}, mean over tasks", results.front.band)
 
 
+def _best_of(arms: int) -> str:
+    return f"The best {MOST_ARMS} of {arms} arms." if arms > MOST_ARMS else ""
+
+
 def _arms(results: Results) -> Figure:
     ranked = ranked_arms(results.summary)
-    best = results.best
-    cut = f" The best {MOST_ARMS} of {len(ranked)} arms." if len(ranked) > MOST_ARMS else ""
-    how = "Filled: cannot be told from the best by one-sided paired t tests, corrected for the number of rivals."
-    note = f"{_basis(results)}, each the mean over {len(results.scores.tasks)} tasks.{cut} {how} {_rule(results)}."
-    equals = frozenset(best.tied) if best else frozenset()
-    return ranked_figure(ranked, equals, results.chance, Caption("Arms by test triplet accuracy", note))
+    basis = captions_of(results)["arms"]
+    caption = captioned(results, "Arms by test triplet accuracy", basis, extra=_best_of(len(ranked)))
+    equals = frozenset(results.best.tied) if results.best else frozenset()
+    return ranked_figure(ranked, equals, results.chance, caption)
 
 
 def _tasks(results: Results) -> Figure:
-    lines = "One scale for all tasks. In panels, dotted line: shared; dashed line: separate; orange line: chance."
-    note = f"{_basis(results)}. {lines} Selection: {_rule(results)}."
-    return task_figure(results.tasks, Caption("Test triplet accuracy by task", note), _TEST_ACCURACY)
+    lines = "In panels, dotted line: shared; dashed line: separate; orange line: chance."
+    caption = captioned(results, "Test triplet accuracy by task", captions_of(results)["tasks"], extra=lines)
+    return task_figure(results.tasks, caption, _TEST_ACCURACY)
 
 
 def _factors(results: Results) -> Figure | None:
     grids = factor_grids(results.summary)
     if not grids:
         return None
-    note = (
-        f"Study {results.study}. Means over train seeds {seeds_of(results.summary)} and over the arms of a cell, where"
-        f" they differ in another factor too. Intervals are in the table. Selection: {_rule(results)}."
-    )
-    caption = Caption("Test triplet accuracy by placement, initialization and grouping", note)
-    return factor_figure(grids, caption, _TEST_ACCURACY)
+    title = "Test triplet accuracy by placement, initialization and grouping"
+    return factor_figure(grids, captioned(results, title, captions_of(results)["factors"]), _TEST_ACCURACY)
 
 
 def _curves(results: Results) -> Figure | None:
     if results.curves is None:
         return None
-    ranked = ranked_arms(results.summary)["arm"]
-    found = arm_curves(results.curves, results.confirmed.trials, ACCURACY)
+    ranked, metric = ranked_arms(results.summary)["arm"], results.confirmed.rule.metric
+    found = arm_curves(results.curves, results.confirmed.trials, f"validation/{metric}")
     if found.empty:
         return None
     order = {arm: place for place, arm in enumerate(ranked)}
     found = found.sort_values("arm", key=lambda arms: arms.map(order), kind="stable")
-    cut = f" The best {MOST_ARMS} of {len(order)} arms." if len(order) > MOST_ARMS else ""
-    note = (
-        f"Study {results.study}. Confirm trials, train seeds {seeds_of(results.summary)}; validation images, mean over"
-        f" tasks. Line: mean over seeds; shaded: lowest to highest seed; grey: the other arms; orange: chance.{cut}"
-    )
-    axis = CurveAxis("triplet accuracy on validation images", mean_chance(results.confirmed, METRIC))
-    return curve_figure(found, axis, Caption("Validation triplet accuracy by epoch", note))
+    extra = f"Grey: the other arms; orange: chance. {_best_of(len(order))}"
+    title = f"Validation {metric_label(metric)} by epoch"
+    axis = CurveAxis(f"{metric_label(metric)} on validation images", mean_chance(results.confirmed, metric))
+    return curve_figure(found, axis, captioned(results, title, captions_of(results)["curves"], extra=extra))
 
 
 def _agreement(results: Results) -> Figure | None:
     found = results.agreement
-    return captioned_agreement(agreement_report(found), results.study) if found else None
+    return captioned_agreement(agreement_report(found), results) if found else None
 
 
 class _Figure(NamedTuple):

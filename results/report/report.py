@@ -77,7 +77,7 @@ def write_report(tables: Path | Results, folder: Path, origin: Origin | None = N
     agreement = _agreement(results)
     figures = _write_figures(folder, results)
     if agreement:
-        figures += agreement_section.write_agreement_files(agreement, results.study, folder)
+        figures += agreement_section.write_agreement_files(agreement, results, folder)
     else:
         for file in agreement_section.FILES:
             (folder / file).unlink(missing_ok=True)

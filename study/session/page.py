@@ -1,4 +1,4 @@
-"""What the page of a run shows that is not in its tables: its starts, the weights of its confirm trials, and images."""
+"""What a report shows that is not in the tables: starts of the run, the weights of its confirm trials, and images."""
 
 from __future__ import annotations
 
@@ -7,9 +7,17 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+from results.analysis.figure_data.networks import (
+    Floats,
+    FoundExamples,
+    FoundImage,
+    FoundQuery,
+    Networks,
+    TrialVectors,
+)
 from results.analysis.summary import REFERENCE_ARMS
 from results.page.model import Fact, LongText
-from results.page.origin import Floats, FoundExamples, FoundImage, FoundQuery, PageOrigin, TrialVectors
+from results.page.origin import PageOrigin
 from study.layout import RunFolder, dataset_cache
 from study.run_folder.provenance import Start, read_starts
 from study.schedule.progress import RunProgress, TrialProgress
@@ -34,30 +42,37 @@ class PageRequest:
         commands: that reproduce the results.
         data_facts: findings about the images, one sentence each.
         notes: remarks on the trials, one sentence each.
-        images: whether to show test images; None shows only generated ones.
     """
 
     commands: tuple[str, ...] = ()
     data_facts: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
-    images: bool | None = None
 
 
-def page_origin(target: Target, progress: RunProgress, summary: pd.DataFrame, request: PageRequest) -> PageOrigin:
-    """Collect what the page shows besides the tables; what is missing here is left out, and the page says so."""
-    confirmed = _confirmed(target.folder, progress)
-    dataset = _images_here(progress) if confirmed else None
-    vectors, unread = _vectors(target.folder, confirmed)
+def page_origin(target: Target, progress: RunProgress, request: PageRequest) -> PageOrigin:
+    """Collect what the page shows besides the results; what is missing here is left out, and the page says so."""
     return PageOrigin(
         target.definition.description,
         request.notes,
         tuple(_facts(target.folder, progress, request)),
         tuple(_texts(read_starts(target.folder))),
-        vectors,
-        unread,
-        None if dataset is None or not vectors else _label_associations(dataset),
-        _examples(target, confirmed, dataset, summary, request.images),
     )
+
+
+def networks_of(target: Target, progress: RunProgress, summary: pd.DataFrame, *, images: bool | None) -> Networks:
+    """Read what weights and images show, as far as they are here.
+
+    Args:
+        target: the study.
+        progress: its trials.
+        summary: the ``summary`` table, which tells a good arm from a bad one.
+        images: whether test images may be shown; None allows only generated ones.
+    """
+    confirmed = _confirmed(target.folder, progress)
+    dataset = _images_here(progress) if confirmed else None
+    vectors, unread = _vectors(target.folder, confirmed)
+    labels = None if dataset is None or not vectors else _label_associations(dataset)
+    return Networks(vectors, labels, _examples(target, confirmed, dataset, summary, images), unread)
 
 
 def _confirmed(folder: RunFolder, progress: RunProgress) -> list[TrialProgress]:

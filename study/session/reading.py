@@ -86,16 +86,18 @@ def _shared(target: Target, progress: RunProgress) -> tuple[tuple[ProbedArm, Pac
     return tuple(chosen(progress.plan, record)) if record.probed else ()
 
 
-def draw(tables: dict[str, pd.DataFrame], name: str) -> Figure:
+def draw(target: Target, tables: dict[str, pd.DataFrame], name: str) -> Figure:
     """Draw one of the report's figures.
 
     Raises:
         UserError: there is no such figure, or no data to draw yet.
     """
+    from results.analysis.reported import Results
     from results.report.figures import report_figure
 
+    results = replace(Results.of(tables), measured=_measured(target))
     try:
-        return report_figure(name, tables)
+        return report_figure(name, results)
     except ValueError as error:
         raise UserError(str(error)) from None
 
@@ -116,15 +118,18 @@ def report_run(target: Target, *, images: bool | None = None) -> ReportFiles:
 
     Args:
         target: the study.
-        images: whether the page shows test images; None shows only those that this project generated.
+        images: whether page and figures show test images; None shows only those that this project generated.
     """
     from results.analysis.reported import Results
+    from study.session.page import networks_of
 
     progress = read_progress(target.folder)
     tables = collect_progress(target.folder, progress)
-    results = replace(Results.of(tables), measured=_measured(target))
+    found = Results.of(tables)
+    networks = networks_of(target, progress, found.summary, images=images)
+    results = replace(found, measured=_measured(target), networks=networks)
     files = write_study_report(target, progress, results)
-    return replace(files, page=write_study_page(target, progress, results, images=images))
+    return replace(files, page=write_study_page(target, progress, results))
 
 
 def _measured(target: Target) -> tuple[MeasuredStorage, ...]:
@@ -141,7 +146,7 @@ def _measured(target: Target) -> tuple[MeasuredStorage, ...]:
     return tuple(measured)
 
 
-def write_study_page(target: Target, progress: RunProgress, results: Results, *, images: bool | None = None) -> Path:
+def write_study_page(target: Target, progress: RunProgress, results: Results) -> Path:
     """Write the HTML page of results that reflect ``progress``."""
     from results.page.writing import write_page
     from study.session.page import PageRequest, page_origin
@@ -150,9 +155,8 @@ def write_study_page(target: Target, progress: RunProgress, results: Results, *,
         reproducing(target),
         data_facts(target.folder, progress.plan.data_fingerprint),
         tuple(notes_on(target, progress)),
-        images,
     )
-    origin = page_origin(target, progress, results.summary, request)
+    origin = page_origin(target, progress, request)
     with naming(target.folder.report):
         return write_page(results, target.folder.report, origin)
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import base64
 
+from results.analysis.figure_data.networks import FoundExamples
 from results.page.model import ExamplesShown, QueryShown, RetrievedImage
-from results.page.origin import FoundExamples
 
 
 def examples_shown(found: FoundExamples) -> ExamplesShown:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +13,10 @@ import pytest
 from playwright.sync_api import Browser as Chromium
 from playwright.sync_api import ConsoleMessage, Page
 
+from results.analysis.figure_data.networks import FoundExamples, FoundImage, FoundQuery, Networks, TrialVectors
 from results.analysis.reported import Results
 from results.analysis.summary import summarize
-from results.page.origin import FoundExamples, FoundImage, FoundQuery, PageOrigin, TrialVectors
+from results.page.origin import PageOrigin
 from results.page.writing import write_page
 
 Tables = dict[str, pd.DataFrame]
@@ -35,7 +37,7 @@ def tables_of() -> Callable[..., Tables]:
 @pytest.fixture(scope="session")
 def write_rich() -> Callable[[Tables, Path], Path]:
     """Writes a page with vectors, labels and examples, as a run with weights and images has them."""
-    return lambda tables, folder: write_page(Results.of(tables), folder, _rich_origin(tables))
+    return lambda tables, folder: write_page(_rich(tables), folder, PageOrigin("What pays?"))
 
 
 def _tables_of(study) -> Tables:
@@ -71,7 +73,11 @@ def _curves(study) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def _rich_origin(tables: Tables) -> PageOrigin:
+def _rich(tables: Tables) -> Results:
+    return replace(Results.of(tables), networks=_networks(tables))
+
+
+def _networks(tables: Tables) -> Networks:
     generator = np.random.default_rng(7)
     tasks = list(tables["task_metrics"]["task"].unique())
     confirm = tables["trials"][tables["trials"]["stage"] == "confirm"].to_dict("records")
@@ -91,7 +97,7 @@ def _rich_origin(tables: Tables) -> PageOrigin:
     found = {arm: tuple(FoundImage(n, right=n % 2 == 0) for n in range(1, 9)) for arm in ("late", "shared")}
     queries = tuple(FoundQuery(task, "yes", 0, found) for task in tasks[:2])
     examples = FoundExamples(queries, dict.fromkeys(range(9), _PIXEL), "made up")
-    return PageOrigin("What pays?", vectors=tuple(vectors), labels=(labels + labels.T) / 2, examples=examples)
+    return Networks(tuple(vectors), (labels + labels.T) / 2, examples)
 
 
 _PIXEL = bytes.fromhex(
@@ -107,7 +113,9 @@ def write(tmp_path: Path) -> Callable[..., Path]:
     """Writes a page of tables."""
 
     def written(tables: Tables, origin: PageOrigin | None = None) -> Path:
-        return write_page(Results.of(tables), tmp_path / "report", origin or _rich_origin(tables))
+        if origin is None:
+            return write_page(_rich(tables), tmp_path / "report", PageOrigin("What pays?"))
+        return write_page(Results.of(tables), tmp_path / "report", origin)
 
     return written
 

@@ -80,7 +80,7 @@ def test_the_table_shows_chance_levels_and_every_arm(html: str, tables) -> None:
     assert rows == tables["summary"]["arm_id"].tolist()
     for row in tables["summary"].to_dict("records"):
         assert f"{row['triplet_accuracy_mean']:.3f}" in page.text
-    for part in ("test split", "best_trial_per_arm", "seeds 1, 2, 3", "n = 3 per arm"):
+    for part in ("test images", "best_trial_per_arm", "train seeds 1, 2, 3 (n = 3 trials per arm)"):
         assert part in page.text
 
 

@@ -14,7 +14,7 @@ from study.layout import RunFolder
 from study.plan.plan import StudyPlan
 from study.run_folder.provenance import note_start
 from study.schedule.progress import RunProgress, read_progress
-from study.session.page import PageRequest, page_origin
+from study.session.page import PageRequest, networks_of, page_origin
 from study.session.target import Target, target_of
 from trainables.data import prepare_dataset
 from trainables.networks.multi_task import build_model
@@ -51,19 +51,19 @@ def trained(plan: StudyPlan, progress: RunProgress, played: RunFolder, tmp_path:
 
 
 def test_without_weights_the_page_says_so(target: Target, progress: RunProgress, summary: Any) -> None:
-    origin = page_origin(target, progress, summary, PageRequest())
-    assert origin.vectors == ()
-    assert origin.labels is None
-    assert origin.examples.queries == ()
-    assert origin.examples.note
+    networks = networks_of(target, progress, summary, images=None)
+    assert networks.vectors == ()
+    assert networks.labels is None
+    assert networks.examples.queries == ()
+    assert networks.examples.note
 
 
 @pytest.mark.usefixtures("trained")
 def test_images_are_shown_where_they_may_be(target: Target, progress: RunProgress, summary: Any) -> None:
-    found = page_origin(target, progress, summary, PageRequest()).examples
+    found = networks_of(target, progress, summary, images=None).examples
     assert [query.task for query in found.queries] == ["Smiling", "Glasses"]
     assert all(len(images) == 8 for query in found.queries for images in query.arms.values())
-    kept = page_origin(target, progress, summary, PageRequest(images=False)).examples
+    kept = networks_of(target, progress, summary, images=False).examples
     assert (kept.queries, kept.images) == ((), {})
     assert "images" in kept.note
 
@@ -73,20 +73,18 @@ def test_vectors_are_read_and_damaged_weights_named(
 ) -> None:
     late = [one.trial for one in progress.trials if one.trial.arm.name == "late" and one.trial.stage == "confirm"]
     trained.trial(late[0].trial_id).weights.write_bytes(b"damaged")
-    origin = page_origin(target, progress, summary, PageRequest())
-    (found,) = origin.vectors
+    networks = networks_of(target, progress, summary, images=None)
+    (found,) = networks.vectors
     assert found.train_seed == late[1].config.train_seed
     assert all(np.array_equal(factors, np.ones_like(factors)) for factors in found.points.values())
-    assert origin.labels is not None
-    (line,) = origin.unread
+    assert networks.labels is not None
+    (line,) = networks.unread
     assert line.startswith(f"late: modulation vectors of trial {late[0].trial_id} are missing")
 
 
-def test_provenance_names_command_code_packages_and_machines(
-    target: Target, progress: RunProgress, summary: Any
-) -> None:
+def test_provenance_names_command_code_packages_and_machines(target: Target, progress: RunProgress) -> None:
     note_start(target.folder)
-    facts = {fact.label: fact.lines for fact in page_origin(target, progress, summary, PageRequest(("run it",))).facts}
+    facts = {fact.label: fact.lines for fact in page_origin(target, progress, PageRequest(("run it",))).facts}
     assert facts["To reproduce"] == ("run it",)
     assert facts["Code"][0].startswith("modulation-study ")
     assert "lock" in facts["Packages"][0]

@@ -81,12 +81,13 @@ function buildModulation() {
   const place = document.querySelector('#modulation .pick');
   if (!place) return;
   const note = document.querySelector('#modulation .fit');
+  const caption = document.querySelector('#modulation .of-arm');
   addPicker(place, 'Arm', () => named(vectorArms()), vectorArm, pick);
   addPicker(place, 'Modulation point', () => points().map((name) => [name, name]), point, (name) => choose('point', name));
   onChange(() => {
-    const { correlation, tree, seed } = vectors();
+    const { correlation, tree } = vectors();
+    caption.textContent = vectors().caption.map(([, text]) => text).join(' \u00b7 ');
     note.textContent = [
-      `Factors of train seed ${seed}; tree and similarity over all modulation points.`,
       !tree && 'No tree: the factors do not differ between tasks, or there are fewer than three tasks.',
       present(correlation) && `Over pairs of tasks, similarity and association of labels correlate with Spearman\u2019s \u03c1 = ${signed(correlation).slice(0, 5)}.`,
     ].filter(Boolean).join(' ');

@@ -1,0 +1,202 @@
+"""The record of every figure of a study."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from results.analysis.confirmed import SPLIT
+from results.analysis.figure_data.networks import ArmVectors
+from results.analysis.reported import Results
+from results.analysis.summary import REFERENCE_ARMS
+from results.figures.canvas import Caption
+from results.report.captions.record import Basis, caption_line
+from results.report.wording import listed, seeds_of, share, span
+from results.tables.metrics import HEADLINE_METRICS
+
+_LABELS = {"map_at_r": "MAP@R", "recall_at_1": "Recall@1", "mean_average_precision": "mean average precision"}
+_SEPARATE = REFERENCE_ARMS[1]
+_TEST = f"{SPLIT} images"
+_INTERVAL = "95 % Student t interval over seeds"
+
+
+def metric_label(name: str) -> str:
+    """Return a metric in words."""
+    return _LABELS.get(name, name.replace("_", " "))
+
+
+def captions_of(results: Results) -> dict[str, Basis]:
+    """Return the record of every figure that the study may have, by name of the figure or of its panel."""
+    accuracy, over_tasks = metric_label(HEADLINE_METRICS[0]), _over_tasks(results)
+    mean = _basis(results)
+    by_task = replace(mean, metric=accuracy, over="by task")
+    gain = replace(
+        by_task,
+        metric=f"{accuracy} minus separate networks",
+        over="by task, paired by seed",
+        reading="0: as good as a network of its own",
+    )
+    reference = results.reference or ""
+    return {
+        "table": replace(mean, reading="bold: on the front of accuracy against added parameters"),
+        "tradeoff": replace(
+            mean,
+            reading="line: the front; shaded: 95 % band of the highest true mean at a cost; square: shared, diamond:"
+            " separate",
+        ),
+        "arms": replace(
+            mean,
+            reading="hollow: the seeds show that another arm is better; filled: none of one-sided paired t tests,"
+            " corrected for the number of rivals, shows it",
+        ),
+        "factors": replace(
+            mean,
+            interval="intervals are in the table",
+            reading="mean over the arms of a cell; a panel for each level of the other factor; blank: no such arm",
+        ),
+        "tasks": replace(by_task, reading="one scale for all tasks"),
+        "gains": gain,
+        "task_map": replace(
+            gain if _SEPARATE in results.scores.arms else by_task,
+            interval="intervals are in the figures by task",
+        ),
+        "curves": _curves(results),
+        "performance": replace(
+            by_task,
+            over=f"by task and seed, {results.tasks['task'].nunique()} tasks",
+            interval="shaded: pointwise 95 % Student t interval over seeds",
+            reading="share of an arm's runs (seed, task) above a score",
+        ),
+        "improvement": replace(
+            by_task,
+            over="by task, paired by seed",
+            interval="95 % interval of the jackknife over seeds",
+            reading=f"probability that a run of the arm beats one of {reference} on a task drawn at random; hollow: the"
+            " interval includes no difference",
+        ),
+        "relative": replace(
+            by_task,
+            over=f"{over_tasks}, paired by seed",
+            reading=f"gain over {reference} as a share of it; hollow: the interval includes no difference",
+        ),
+        **_importances(results),
+        "storage": replace(
+            mean,
+            metric=accuracy,
+            reading="filled, or coloured lines: no arm is as good in accuracy, bytes and multiply-adds and better in"
+            " one; dashed lines: below fp32",
+        ),
+        "agreement": _agreement(results),
+        "examples": Basis(
+            "nearest other images",
+            _TEST,
+            "one query per task",
+            "no interval",
+            "",
+            "8 neighbours per query and arm",
+            results.confirmed.rule.name,
+            results.confirmed.rule.statement,
+            "first the query, then its neighbours, the nearest first; solid green: same label, dashed red: another",
+        ),
+    }
+
+
+def modulation_basis(results: Results, shown: ArmVectors) -> Basis:
+    """Return the record of the modulation vectors of one arm."""
+    rule, seeds = results.confirmed.rule, listed(shown.seeds)
+    return Basis(
+        f"factors after the activation, train seed {shown.seeds[0]}",
+        "from the weights of confirm trials",
+        "similarity: correlation of two tasks' factors over all points, each channel centred over tasks; mean over"
+        " seeds",
+        "no interval",
+        seeds,
+        trials(len(shown.seeds)),
+        rule.name,
+        rule.statement,
+        f"tree: average linkage; association: Cramér's V of labels on {_TEST}",
+    )
+
+
+def _basis(results: Results) -> Basis:
+    """Return what most figures say."""
+    summary, rule = results.summary, results.confirmed.rule
+    reported = summary[summary["n_seeds"] > 0]
+    accuracy, chance = metric_label(HEADLINE_METRICS[0]), results.chance
+    metric = accuracy if chance is None else f"{accuracy} (chance {share(chance)})"
+    n = trials(span(reported["n_seeds"]))
+    return Basis(metric, _TEST, _over_tasks(results), _INTERVAL, seeds_of(summary), n, rule.name, rule.statement)
+
+
+def _over_tasks(results: Results) -> str:
+    tasks = len(results.scores.tasks)
+    return f"mean over {tasks} task{'' if tasks == 1 else 's'}"
+
+
+def trials(n: object) -> str:
+    """Return the number of trials of an arm in words."""
+    return f"{n} {'trial' if str(n) == '1' else 'trials'} per arm"
+
+
+def _curves(results: Results) -> Basis:
+    rule = results.confirmed.rule
+    return replace(
+        _basis(results),
+        metric=metric_label(rule.metric),
+        split="validation images",
+        interval="no interval",
+        reading="line: mean over seeds; shaded: lowest to highest seed",
+    )
+
+
+def _importances(results: Results) -> dict[str, Basis]:
+    """Return the records of importances over tune trials, and of shares of variance between confirm trials."""
+    found, rule = results.importances, results.confirmed.rule
+    return {
+        "importance": Basis(
+            f"importance for {metric_label(rule.metric)}, worst task and bytes (PED-ANOVA: what decides whether a trial"
+            " is in the best quarter; sums to 1)",
+            "validation images",
+            "mean over tasks",
+            "95 % Student t interval of the jackknife over trials",
+            "",
+            f"{found.trials} completed tune trials",
+            "",
+            "",
+            "blue: factors, grey: nuisance values",
+        ),
+        "variance": Basis(
+            f"share of the variance of {metric_label(HEADLINE_METRICS[0])}, worst task and bytes (type II, seeds as"
+            " blocks)",
+            _TEST,
+            "mean over tasks",
+            "95 % Student t interval of the jackknife over seeds",
+            listed(found.seeds),
+            f"{found.runs} confirm trials",
+            rule.name,
+            rule.statement,
+            "blue: p < 0.05 by F test",
+        ),
+    }
+
+
+def _agreement(results: Results) -> Basis:
+    found, rule = results.agreement, results.confirmed.rule
+    seeds = () if found is None else found.seeds
+    epochs = () if found is None else found.epochs["last"]
+    return Basis(
+        "cosine between the loss gradients of two tasks",
+        "training images",
+        f"mean over filters and seeds, at the start of epoch {listed(epochs)}",
+        "no interval",
+        listed(seeds),
+        trials(len(seeds)),
+        rule.name,
+        rule.statement,
+        "blue: the tasks agree; red: they conflict",
+    )
+
+
+def captioned(results: Results, title: str, *bases: Basis, extra: str = "") -> Caption:
+    """Return the head of an image file: the records of its panels from left to right, and what else it must say."""
+    lines = [f"Study {results.study} · {caption_line(bases[0])}", *map(caption_line, bases[1:]), extra]
+    return Caption(title, "\n".join(filter(None, lines)))
