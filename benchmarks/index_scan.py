@@ -4,8 +4,11 @@
 
 Peer: ``vectors @ query`` on one array in memory, ``argpartition`` for the best twelve, sorted. Ours: ``IndexReader``'s
 scan of the memory-mapped segments, with deletions and conditions looked at, and the twelve rows found; neither side
-embeds the query or reads ids. Unit vectors are drawn; both answer the same queries in turn, so that what else the
-machine does falls on both. Each round gives a median and a 99th percentile; printed are medians and ranges over rounds.
+embeds the query or reads ids. Unit vectors are drawn. The sides take turns of a few queries, so that what else the
+machine does falls on both, with a pause between: the threads of either library spin for a while after their work, and
+would take the other's cores. Each round opens the index anew: its first searches, before a thread copies the vectors
+(docs/retrieval.md), are told apart from later ones, which begin when the copy is there. Each round gives a median and a
+99th percentile; printed are medians and ranges over rounds.
 """
 
 from __future__ import annotations
@@ -13,11 +16,10 @@ from __future__ import annotations
 import argparse
 import resource
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from statistics import median
 from tempfile import TemporaryDirectory
-from typing import Any
 
 import numpy as np
 import torch
@@ -27,12 +29,15 @@ from trainables.index.adding.writing import SEGMENT_IMAGES, IndexWriter
 from trainables.index.searching import Query, Scan
 from trainables.index.stored.manifest import IndexManifest, write_index
 from trainables.index.stored.segments import ImageRow, Segment, write_segment
+from trainables.index.stored.shadow import FEWEST_ROWS, SEARCHES
 from trainables.index.vectors import Layout
 from trainables.index.views import TaskView
 from trainables.networks.multi_task import build_model
 from trainables.networks.precision import Precision
 
 TOP = 12
+TURN, PAUSE = 20, 0.2
+"""Queries of a turn, and seconds before it."""
 
 
 Draw = Callable[[int, int], torch.Tensor]
@@ -108,29 +113,53 @@ def main() -> None:
         started = time.perf_counter()
         manifest = written(Path(folder), options.images, drawn(options.size), options.precision)
         print(f"built: {len(manifest):,} x {options.size}, {time.perf_counter() - started:.1f} s, {memory()}")
-        segments = [Segment(Path(folder), facts, manifest) for facts in manifest.segments]
-        views, size = {"task": view_of(options.size)}, options.size
+        view, size = view_of(options.size), options.size
         queries = drawn(size)(options.queries, -1)[0]
-
-        def ours(query: torch.Tensor) -> list[Any]:
-            return Scan(segments, views, Query({"task": query}, {"task": 1.0})).best(TOP)
-
-        ours(queries[0])
-        print(f"queried: {len(segments)} segments, {memory()}")
-        peer_vectors = np.concatenate([segment.decoded(0).numpy() for segment in segments])
-        pairs: list[tuple[list[float], list[float]]] = []
-        for _ in range(options.rounds):
-            pairs.append(([], []))
-            for query in queries:
-                for side, ask in enumerate((ours, lambda query: scanned(peer_vectors, query.numpy()))):
-                    begun = time.perf_counter()
-                    ask(query)
-                    pairs[-1][side].append(time.perf_counter() - begun)
-        mine, peer = (np.array([pair[side] for pair in pairs]) for side in (0, 1))
-        print(summary("ours", mine), summary("NumPy", peer), sep="\n")
+        peer_vectors = np.concatenate([segment.decoded(0).numpy() for segment in opened(Path(folder), manifest)])
+        first, later = [], []
+        for number in range(options.rounds):
+            segments = opened(Path(folder), manifest)
+            first.append(seconds(segments, view, queries[:SEARCHES], peer_vectors))
+            while any(segment.shadow(0) is None for segment in segments if has_shadow(segment)):
+                time.sleep(0.01)
+            later.append(seconds(segments, view, queries, peer_vectors))
+            if not number:
+                print(f"queried: {len(segments)} segments, {memory()} with the peer's vectors")
+    for name, found in ((f"first {SEARCHES}", first), ("later", later)):
+        mine, peer = (np.array([pair[side] for pair in found]) for side in (0, 1))
+        print(summary(f"{name}, ours", mine), summary(f"{name}, NumPy", peer), sep="\n")
         for label, share in (("median", 50), ("p99", 99)):
             ratios = np.percentile(peer, share, axis=1) / np.percentile(mine, share, axis=1)
-            print(f"NumPy / ours, {label}: {np.median(ratios):.2f} x [{ratios.min():.2f}, {ratios.max():.2f}]")
+            print(f"{name}, NumPy / ours, {label}: {np.median(ratios):.2f} x [{ratios.min():.2f}, {ratios.max():.2f}]")
+
+
+def opened(folder: Path, manifest: IndexManifest) -> list[Segment]:
+    """Return the segments, opened anew."""
+    return [Segment(folder, facts, manifest) for facts in manifest.segments]
+
+
+def has_shadow(segment: Segment) -> bool:
+    """Return whether searches of a segment are to be by a copy of its vectors."""
+    return segment.scanned == "fp32" and len(segment) >= FEWEST_ROWS
+
+
+def seconds(
+    segments: Sequence[Segment], view: TaskView, queries: torch.Tensor, peer: np.ndarray
+) -> tuple[list[float], list[float]]:
+    """Return the seconds of each query, ours and the peer's."""
+
+    def ours(query: torch.Tensor) -> None:
+        Scan(segments, {"task": view}, Query({"task": query}, {"task": 1.0})).best(TOP)
+
+    found: tuple[list[float], list[float]] = ([], [])
+    for start in range(0, len(queries), TURN):
+        for side, ask in enumerate((ours, lambda query: scanned(peer, query.numpy()))):
+            time.sleep(PAUSE)
+            for query in queries[start : start + TURN]:
+                begun = time.perf_counter()
+                ask(query)
+                found[side].append(time.perf_counter() - begun)
+    return found
 
 
 def memory() -> str:

@@ -12,7 +12,7 @@ import torch
 from trainables.foundation.registry import nearest
 from trainables.index.adding.embedding import Embedder
 from trainables.index.adding.sources import SourceImage, read_images
-from trainables.index.adding.writing import Added, IndexWriter, Progress
+from trainables.index.adding.writing import Added, IndexWriter, Progress, sweep_temporary
 from trainables.index.errors import IndexFault
 from trainables.index.reader import IndexReader
 from trainables.index.snapshot import Snapshot
@@ -75,6 +75,7 @@ class ImageIndex(IndexReader):
         name, packed = read_manifest(packs).model(model, packs)
         precisions = _precisions(precision, rescore, normalized=packed.normalize)
         with OneWriter(place):
+            sweep_temporary(place)  # of a creation that was killed
             if any(path.name not in (".lock", PACK) for path in place.iterdir()):
                 raise IndexFault(f"{place}: is not empty; choose another folder, or open the index that is there")
             shutil.rmtree(place / PACK, ignore_errors=True)

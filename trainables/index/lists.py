@@ -35,8 +35,6 @@ STALE = 0.2
 
 _SAMPLE = 65_536
 _ROUNDS = 10
-FIRST_PROBES = 1 / 16
-"""Share of the lists that a search looks into first."""
 
 
 @dataclass(frozen=True)
@@ -55,17 +53,22 @@ class Lists:
     ends: NDArray[np.int64]
     total: int
 
-    def probed(self, query: Tensor, *, normalized: bool, first: float = FIRST_PROBES) -> Iterator[NDArray[np.int64]]:
+    @property
+    def usual(self) -> int:
+        """How many lists a search looks into first: the root of their number, so a smaller share the more there are."""
+        return max(1, round(len(self.ends) ** 0.5))
+
+    def probed(self, query: Tensor, *, normalized: bool, first: int | None = None) -> Iterator[NDArray[np.int64]]:
         """Yield the rows of the nearest lists in order, of twice as many lists each time, and at last of all.
 
         Args:
             query: Its embedding for the task ``(D,)``.
             normalized: Whether near means a large product, else a small distance.
-            first: Share of the lists to begin with.
+            first: Number of lists to begin with; None means ``usual``.
         """
         products = self.centres @ query.numpy()
         near = np.argsort(-products if normalized else np.square(self.centres).sum(axis=1) - 2 * products)
-        count = max(1, round(first * len(near)))
+        count = first or self.usual
         starts = np.concatenate([[0], self.ends[:-1]])
         rest = np.arange(len(self.order), self.total)
         while True:

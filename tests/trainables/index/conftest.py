@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -62,18 +63,34 @@ def pack(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
     return made
 
 
+@pytest.fixture(scope="session")
+def written(tmp_path_factory: pytest.TempPathFactory, pack: Any, photos: Path) -> Callable[..., Path]:
+    """The folder of an index of the photos by the network of an arm, written once; to be copied, not changed."""
+    folder, known = tmp_path_factory.mktemp("written"), {}
+
+    def write(arm: str, sections: dict[str, Any] | None, **options: Any) -> Path:
+        key = (arm, *sorted(options.items()))
+        if key not in known:
+            index = ImageIndex.create(folder / str(len(known)), pack(arm, sections), **options)
+            index.add(
+                SourceImage(path.name, path, labels={"even": str(int(path.stem) % 2 == 0)})
+                for path in sorted(photos.iterdir())
+            )
+            known[key] = index.folder
+        return known[key]
+
+    return write
+
+
 @pytest.fixture
-def made(tmp_path: Path, pack: Any, photos: Path) -> Callable[..., ImageIndex]:
-    """Index the photos with the network of an arm."""
+def made(tmp_path: Path, written: Callable[..., Path]) -> Callable[..., ImageIndex]:
+    """Open an index of the photos by the network of an arm, which the test may change."""
 
     def make(
         arm: str = "embedding", sections: dict[str, Any] | None = None, folder: str = "index", **options: Any
     ) -> ImageIndex:
-        index = ImageIndex.create(tmp_path / folder, pack(arm, sections), **options)
-        index.add(
-            SourceImage(path.name, path, labels={"even": str(int(path.stem) % 2 == 0)})
-            for path in sorted(photos.iterdir())
-        )
-        return index
+        shutil.copytree(written(arm, sections, **options), tmp_path / folder)
+        opening = {key: value for key, value in options.items() if key in {"device", "run_code"}}
+        return ImageIndex.open(tmp_path / folder, **opening)
 
     return make

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ import pytest
 import torch
 
 from trainables.index import ImageIndex, IndexFault, InIndex, SourceImage
-from trainables.index.stored.shadow import Shadow
+from trainables.index.stored.shadow import BUILDING, Shadow
 
 TASKS = ("Smiling", "Glasses", "Hat")
 ARMS: dict[str, dict[str, Any]] = {
@@ -153,8 +154,12 @@ def test_a_shadow_finds_exactly_what_comparing_every_vector_finds(
     before = index.search(photos / "03.png", tasks, top=7, where=["id!=04.png"])
     monkeypatch.setattr("trainables.index.stored.segments.FEWEST_ROWS", 1)
     monkeypatch.setattr("trainables.index.stored.segments.SEARCHES", 0)
-    after = index.search(photos / "03.png", tasks, top=7, where=["id!=04.png"])
+    index.segments[0].shadow(0)  # a thread makes it
+    for thread in threading.enumerate():
+        if thread.name == BUILDING:
+            thread.join()
     assert index.segments[0].shadow(0) is not None
+    after = index.search(photos / "03.png", tasks, top=7, where=["id!=04.png"])
     assert [match.id for match in after] == [match.id for match in before]
     assert [match.similarity for match in after] == pytest.approx([match.similarity for match in before], abs=1e-5)
 

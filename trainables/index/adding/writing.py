@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -21,7 +22,7 @@ from trainables.index.adding.sources import SourceImage
 from trainables.index.errors import IndexFault
 from trainables.index.lists import LISTS, is_stale, lists_folder, write_lists
 from trainables.index.stored.compacting import joined, small_ones
-from trainables.index.stored.manifest import IndexManifest, SegmentFacts, write_index
+from trainables.index.stored.manifest import MANIFEST, IndexManifest, SegmentFacts, write_index
 from trainables.index.stored.segments import (
     SEGMENTS,
     TOMBSTONES,
@@ -167,15 +168,14 @@ class IndexWriter:
 
     def compact(self) -> None:
         """Rewrite the index in few segments without what was deleted; readers that are open keep what they have."""
-        self._put(self.manifest.model_copy(update={"lists": {}}))
-        self._join(len(self.manifest.segments))
+        self._join(len(self.manifest.segments), lists={})  # their rows move
 
-    def _join(self, count: int) -> None:
-        """Join the last segments, so that a search has few to look through."""
+    def _join(self, count: int, **changes: Any) -> None:
+        """Join the last segments, so that a search has few to look through, and change the manifest with them."""
         if count:
             last = self.manifest.segments[-count:]
             segments = [Segment(self._folder, facts, self.manifest) for facts in last]
-            self._put(joined(self._folder, self.manifest, segments))
+            self._put(joined(self._folder, self.manifest, segments).model_copy(update=changes))
             self._open()
 
     def build_lists(self, views: Mapping[str, TaskView]) -> int:
@@ -254,5 +254,10 @@ def sweep(folder: Path, manifest: IndexManifest) -> None:
     for path in (folder / LISTS).glob("*"):
         if path not in lists:
             shutil.rmtree(path)
-    for path in folder.glob(".*.tmp"):
+    sweep_temporary(folder)
+
+
+def sweep_temporary(folder: Path) -> None:
+    """Delete the manifest that a killed writer did not complete."""
+    for path in folder.glob(f".{MANIFEST}.*.tmp"):
         path.unlink()

@@ -21,7 +21,7 @@ from trainables.foundation.damage import DAMAGE
 from trainables.foundation.files import file_checksum, write_atomically
 from trainables.index.errors import IndexFault
 from trainables.index.stored.manifest import FileFacts, IndexManifest, SegmentFacts
-from trainables.index.stored.shadow import FEWEST_ROWS, SEARCHES, Shadow
+from trainables.index.stored.shadow import BUILDING, FEWEST_ROWS, SEARCHES, Shadow
 from trainables.networks.precision import Precision, decode_vectors, encode_vectors
 
 SEGMENTS = "segments"
@@ -180,16 +180,19 @@ class Segment:
         return {name: tensor[row] for name, tensor in self._arrays[self.scanned].items()}
 
     def shadow(self, row: int) -> Shadow | None:
-        """Return the copy of fp32 vectors by which searches are quick; None for the first few, and if it is small."""
+        """Return the copy of fp32 vectors by which searches are quick; None until it is made, and if it is small."""
         if self.scanned != "fp32" or len(self) < FEWEST_ROWS:
             return None
         if row not in self._shadows:
             with self._counting:
                 self._searches[row] = self._searches.get(row, 0) + 1
                 due = self._searches[row] == SEARCHES + 1
-            if due:  # in one thread; others go without it until it is there
-                self._shadows[row] = Shadow(self.stored(row)["vectors"])
+            if due:
+                threading.Thread(target=self._add_shadow, args=(row,), name=BUILDING, daemon=True).start()
         return self._shadows.get(row)
+
+    def _add_shadow(self, row: int) -> None:
+        self._shadows[row] = Shadow(self.stored(row)["vectors"])
 
     def decoded(self, row: int, rows: Any = slice(None), precision: Precision | None = None) -> Tensor:
         """Return stored vectors as fp32 ``(N, D)``, those of the finest copy by default."""
