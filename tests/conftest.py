@@ -57,8 +57,9 @@ def _real_images(name: str) -> Path:
 @pytest.fixture(scope="session")
 def chromium() -> Iterator[Browser]:
     """Start a browser; skip the test where there is none, except in continuous integration, which installs one."""
-    from playwright.sync_api import sync_playwright
+    from playwright.sync_api import expect, sync_playwright
 
+    expect.set_options(timeout=60_000)  # what is awaited comes at once, except on a machine that is busy
     program = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
     if program is None:
         if os.environ.get("MODSTUDY_CI"):

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from playwright.sync_api import expect
 
 from results.analysis.comparison.studies import ComparedStudy, compare_studies
 from results.analysis.reported import Results
@@ -51,8 +52,12 @@ def tooltip(browser: Any, chart: str, arm: str) -> str:
     x, y = point_of(browser, chart, arm)
     for step in (-4, 0):
         browser.page.mouse.move(x + step, y)
-    browser.wait("document.querySelector('.tip') && document.querySelector('.tip').offsetParent")
-    return browser.value("document.querySelector('.tip').innerText")
+    tip = browser.page.locator(f"[data-chart={chart}] .tip")
+    expect(tip).to_be_visible()
+    expect(tip).to_contain_text(
+        re.compile(rf"^\s*{re.escape(arm)}\n"), use_inner_text=True
+    )  # not that of another point
+    return tip.inner_text()
 
 
 @pytest.mark.parametrize(("width", "dark"), [(1400, False), (1400, True), (390, False)], ids=["wide", "dark", "narrow"])
@@ -107,10 +112,10 @@ def test_the_keyboard_sorts_the_table_and_picks_an_arm(browser: Any, page: Path)
     browser.open(page)
     browser.value("document.querySelector('th[data-key=added] button').focus()")
     browser.page.keyboard.press("Enter")
-    assert browser.value("document.querySelector('th[data-key=added]').getAttribute('aria-sort')") == "descending"
+    expect(browser.page.locator("th[data-key=added]")).to_have_attribute("aria-sort", "descending")
     browser.value("document.querySelector('tr[data-arm] button').focus()")
     browser.page.keyboard.press("Enter")
-    assert browser.value("document.querySelectorAll('tr[aria-selected=true]').length") == 1
+    expect(browser.page.locator("tr[aria-selected=true]")).to_have_count(1)
 
 
 def test_any_two_arms_are_compared_in_a_sentence(browser: Any, page: Path) -> None:

@@ -20,7 +20,7 @@ from urllib.request import Request, urlopen
 import pytest
 import requests
 from hypothesis import HealthCheck, given, settings
-from playwright.sync_api import Browser, Page
+from playwright.sync_api import Browser, Page, expect
 
 from benchmarks.drawn_index import TASKS, drawn_image
 from study.serve.settings import TOKEN_VARIABLE
@@ -82,20 +82,24 @@ class Watched:
         self.page.on("dialog", lambda shown: self.complaints.append(f"dialog {shown.message}"))
 
     def neighbours(self, side: str) -> list[str]:
+        """Return the ids of a side, once all of them are there."""
         found = self.page.locator(f"[data-side={side}] .neighbours li")
-        found.first.wait_for()
+        expect(found).to_have_count(12)
         return [str(one.get_attribute("data-id")) for one in found.all()]
 
     def settled(self) -> None:
-        self.gone(".panels.busy")
+        """Wait until the search under way has been answered."""
+        expect(self.page.locator(".panels.busy")).to_have_count(0)
 
-    def gone(self, selector: str) -> None:
-        self.page.locator(selector).first.wait_for(state="detached")
+    def named(self, name: str) -> None:
+        """Wait until the query is shown under a name."""
+        expect(self.page.locator("#shown-name")).to_have_text(name)
 
 
 @pytest.mark.long
 def test_the_page_shows_two_tasks_side_by_side(running: Running, chromium: Browser) -> None:
     context = chromium.new_context(viewport={"width": 360, "height": 800}, color_scheme="dark")
+    context.set_default_timeout(60_000)
     seen = Watched(context.new_page())
     page = seen.page
     page.goto(running.address)
@@ -113,36 +117,37 @@ def test_the_page_shows_two_tasks_side_by_side(running: Running, chromium: Brows
         dropped,
     )
     left, right = seen.neighbours("left"), seen.neighbours("right")
-    assert len(left) == len(right) == 12
     assert left != right
-    assert page.locator("#shown-name").inner_text() == "<b id=broken>\\u{202e}query.png"
+    seen.named("<b id=broken>\\u{202e}query.png")
 
     page.locator("[data-side=right] [data-control=task]").select_option(TASKS[0])
-    seen.gone("[data-side=right] .only")
+    expect(page.locator("[data-side=right] .only")).to_have_count(0)
+    seen.settled()
     assert seen.neighbours("left") == seen.neighbours("right") == left
     page.locator("[data-side=right] [data-control=unlike]").select_option(TASKS[2])
-    page.locator("[data-side=right] .only").first.wait_for()
+    expect(page.locator("[data-side=right] .only")).not_to_have_count(0)
+    seen.settled()
 
-    page.locator(f"[data-side=left] li[data-id='{left[2]}'] .pick").focus()
-    page.keyboard.press("Enter")  # the third neighbour becomes the query
-    seen.gone(f"[data-side=left] li[data-id='{left[2]}']")
+    page.locator(f"[data-side=left] li[data-id='{left[2]}'] .pick").press("Enter")  # makes it the query
+    expect(page.locator(f"[data-side=left] li[data-id='{left[2]}']")).to_have_count(0)
+    seen.settled()
     page.locator(".why").first.click()
-    assert page.locator("dialog[open] tbody tr").count() == 12
+    expect(page.locator("dialog[open] tbody tr")).to_have_count(12)
     page.keyboard.press("Escape")
-    seen.gone("dialog")
+    expect(page.locator("dialog")).to_have_count(0)
 
     page.locator("#samples button").first.click()  # of the image with a hostile name
+    seen.named("<img src=x onerror=alert(1)>.png")
     seen.settled()
-    assert page.locator("#shown-name").inner_text() == "<img src=x onerror=alert(1)>.png"
     page.locator("#samples button").nth(1).click()
     seen.settled()
     names = " ".join(page.locator(".name").all_inner_texts())
     assert "/srv/private" not in page.content()
     assert "\u202e" not in names
-    assert page.locator("#broken, .neighbours img[src=x]").count() == 0
+    expect(page.locator("#broken, .neighbours img[src=x]")).to_have_count(0)
     page.locator("#file").set_input_files({"name": "no.png", "mimeType": "image/png", "buffer": b"no image"})
-    page.locator("#alert").wait_for()
-    assert "not a readable image" in page.locator("#alert").inner_text()
+    expect(page.locator("#alert")).to_be_visible()
+    expect(page.locator("#alert")).to_contain_text("not a readable image")
     assert page.evaluate("document.documentElement.scrollWidth") <= 360
     assert [one for one in seen.complaints if "415" not in one] == []
     assert {address for address in seen.asked if not address.startswith((running.address, "blob:"))} == set()
