@@ -8,6 +8,7 @@ derived file: an index without them, or with stale ones, is searched exactly.
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -56,7 +57,7 @@ class Lists:
     @property
     def usual(self) -> int:
         """How many lists a search looks into first: the root of their number, so a smaller share the more there are."""
-        return max(1, round(len(self.ends) ** 0.5))
+        return max(1, round(math.sqrt(len(self.ends))))
 
     def probed(self, query: Tensor, *, normalized: bool, first: int | None = None) -> Iterator[NDArray[np.int64]]:
         """Yield the rows of the nearest lists in order, of twice as many lists each time, and at last of all.

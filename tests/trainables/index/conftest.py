@@ -40,6 +40,12 @@ def pictures(count: int, seed: int = 0) -> np.ndarray:
     return np.random.default_rng(seed).integers(0, 256, (count, 48, 48, 3), dtype=np.uint8)
 
 
+@pytest.fixture(scope="session", name="configured")
+def _configured() -> Callable[..., TrialConfig]:
+    """Make the configuration of a network, with some sections of its own."""
+    return configured
+
+
 @pytest.fixture(scope="session")
 def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder of twenty images."""

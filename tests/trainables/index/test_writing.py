@@ -52,12 +52,6 @@ def test_the_second_writer_is_refused(made: Make) -> None:
         index.delete(["03.png"])
 
 
-def test_vectors_take_the_forecast_bytes(made: Make) -> None:
-    index = made("late", {"modulation": {"points": ("res5", "fc"), "groups": (("Smiling", "Hat"), ("Glasses",))}})
-    stored = (index.folder / "segments/000001/fp32.vectors.npy").stat().st_size - 128  # the header of an array
-    assert stored == 20 * index.manifest.vectors * 4 * index.manifest.size
-
-
 def test_compaction_keeps_what_is_not_deleted(made: Make, photos: Path) -> None:
     index = made(precision="1bit")
     index.add([SourceImage("new.png", photos / "03.png", labels={"colour": "red"})])

@@ -44,7 +44,8 @@ class Shadow:
             rows = slice(start, start + _PIECE)
             exact = every[rows]
             scale = np.maximum(exact.max(axis=1), -exact.min(axis=1)) / np.float32(_MOST)
-            decoded = exact / np.where(scale > 0, scale, np.float32(1))[:, None]
+            divisor: Floats = np.where(scale > 0, scale, 1).astype(np.float32)
+            decoded: Floats = exact / divisor[:, None]
             np.rint(decoded, out=decoded)
             integers[rows], self._scale[rows] = decoded, scale
             decoded *= scale[:, None]
