@@ -181,7 +181,7 @@ def storage(  # noqa: PLR0913, PLR0917 - a parameter for each option of the comm
     images: Annotated[
         str | None, typer.Option(help="Gallery sizes, separated by commas. Default: 1e4,1e6,1e9.", show_default=False)
     ] = None,
-    tasks: Annotated[int | None, typer.Option(min=1, help="Number of tasks. Default: those of the study.")] = None,
+    tasks: Annotated[int | None, typer.Option(help="Number of tasks. Default: those of the study.")] = None,
     precision: Annotated[
         str, typer.Option(help="How network and index are stored: fp32, fp16, int8 or 1bit, or several with commas.")
     ] = "fp32",
@@ -195,11 +195,11 @@ def storage(  # noqa: PLR0913, PLR0917 - a parameter for each option of the comm
     runs_dir: RunsOption = RUNS,
 ) -> None:
     """Compare what the arms take to store and to run, network and gallery index, with accuracy measured as stored."""
-    from results.analysis.storage.efficient import Limits
     from study.commands.storage import StorageCommand, show_storage
 
-    limits = Limits(max_bytes, max_multiply_adds)
-    show_storage(StorageCommand(study, runs_dir, images, tasks, precision, index_precision, limits))
+    show_storage(
+        StorageCommand(study, runs_dir, images, tasks, precision, index_precision, max_bytes, max_multiply_adds)
+    )
 
 
 app.command(epilog="Example: modstudy export runs/default --arm late --out packs")(export)

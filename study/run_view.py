@@ -6,7 +6,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
+from study.arguments import flag, optional, place, several, text, whole
 from study.definition.model import StudyDefinition
+from study.errors import UserError
 from study.session.target import Target, require_run
 
 if TYPE_CHECKING:  # pandas, matplotlib and MLflow come with these; each method loads what it needs
@@ -123,7 +125,8 @@ class RunView:
         """
         from study.session.reading import draw
 
-        return draw(self._ran(), self._read(), name)
+        wanted = text("name", name)
+        return draw(self._ran(), self._read(), wanted)
 
     def storage(
         self,
@@ -140,7 +143,7 @@ class RunView:
 
         Args:
             images: gallery sizes.
-            tasks: number of tasks; by default those of the study.
+            tasks: number of tasks, up to 1,000,000,000; by default those of the study.
             precision: ``fp32``, ``fp16``, ``int8`` or ``1bit``, or several of them.
             index_precision: that of the index; by default as the network.
             budget: ``bytes``, the most that network and index may take, and ``multiply_adds``, the most to embed a
@@ -150,10 +153,9 @@ class RunView:
             UserError: the study has not been run, a value breaks a rule, or the images are missing.
         """
         from study.session.storage import storage
-        from study.storage.request import StorageRequest, limits_of
+        from study.storage.request import request_of
 
-        precisions = (precision,) if isinstance(precision, str) else tuple(precision)
-        request = StorageRequest(tuple(images), tasks, precisions, index_precision, limits_of(budget or {}))
+        request = request_of(images, tasks, precision, index_precision, budget)
         return storage(self._ran(), request)
 
     def export(  # noqa: PLR0913 - keyword-only, one for each option of the command
@@ -191,10 +193,17 @@ class RunView:
         from study.packs.exporting import export_run
         from study.packs.extras import Extras
 
-        extras = Extras(layout, licence, tuple(onnx))
-        request = ExportRequest(arm, rule, seed, precision, data_licence, extras)
-        place = None if out is None else Path(out)
-        return export_run(self._ran().folder, request, place, lambda _done, _total, _arm: None)
+        extras = Extras(text("layout", layout), text("licence", licence), several("onnx", onnx, text))
+        request = ExportRequest(
+            optional(text, "arm", arm),
+            optional(text, "rule", rule),
+            None if seed is None else whole("seed", seed, 0),
+            text("precision", precision),
+            optional(text, "data_licence", data_licence),
+            extras,
+        )
+        to = optional(place, "out", out)
+        return export_run(self._ran().folder, request, to, lambda _done, _total, _arm: None)
 
     def tables(self) -> dict[str, pd.DataFrame]:
         """Return every table of the current journals by name; writes no file.
@@ -212,15 +221,20 @@ class RunView:
         """
         from study.session.comparing import arms_compared
 
-        return arms_compared(self._read(), ours, theirs)
+        pair = text("ours", ours), text("theirs", theirs)
+        return arms_compared(self._read(), *pair)
 
     def beside(self, *others: Self) -> StudiesComparison:
         """Compare this study with others on the tasks that all have, with what differs in their definitions.
 
         Raises:
-            UserError: a study has not been run or has no results, or they share no task.
+            UserError: an argument is no study, one has not been run or has no results, or they share no task.
         """
         from study.session.comparing import studies_compared
+
+        for number, other in enumerate(others, start=1):
+            if not isinstance(other, RunView):
+                raise UserError(f"others: study {number} should be a Study, got {other!r}")
 
         return studies_compared([(study.target, study.tables()) for study in (self, *others)])
 
@@ -238,7 +252,8 @@ class RunView:
         """
         from study.session.reading import report_run
 
-        return report_run(self._ran(), images=images)
+        shown = optional(flag, "images", images)
+        return report_run(self._ran(), images=shown)
 
     def collect(self) -> dict[str, pd.DataFrame]:
         """Write the Parquet tables into the run folder, and return them by name; also while the study runs.

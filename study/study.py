@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from study.arguments import flag, mapping, optional, place, text, whole
 from study.definition.model import StudyDefinition
 from study.layout import RUNS
 from study.run_view import RunView
@@ -48,14 +49,14 @@ class Study(RunView):
     def __init__(
         self, study: str | Path | StudyDefinition, *, folder: str | Path | None = None, runs: str | Path = RUNS
     ) -> None:
-        place = None if folder is None else Path(folder)
+        own, parent = optional(place, "folder", folder), place("runs", runs)
         if isinstance(study, StudyDefinition):
             from study.session.defining import located
 
             definition = located(study)
-            target = target_of(definition, place or Path(runs) / definition.name)
+            target = target_of(definition, own or parent / definition.name)
         else:
-            target = find_target(Path(study), Path(runs), place)
+            target = find_target(place("study", study), parent, own)
         super().__init__(target)
 
     @classmethod
@@ -75,7 +76,8 @@ class Study(RunView):
         """
         from study.session.defining import defined
 
-        return cls(defined(values), folder=folder)
+        own = optional(place, "folder", folder)
+        return cls(defined(mapping("values", values)), folder=own)
 
     @classmethod
     def from_images(
@@ -108,8 +110,9 @@ class Study(RunView):
         """
         from study.session.images import drafted
 
-        definition, place = drafted(Path(images), name, None if folder is None else Path(folder), changes)
-        return cls(definition, folder=place)
+        own = optional(place, "folder", folder)
+        definition, home = drafted(place("images", images), optional(text, "name", name), own, changes)
+        return cls(definition, folder=home)
 
     def plan(self, *, probe: bool = False) -> Preview:
         """Return arms, added parameters, trials, disk space and expected time; trains nothing. Notebooks show a table.
@@ -122,7 +125,7 @@ class Study(RunView):
         """
         from study.session.preview import preview
 
-        return preview(self.target, probe=probe)
+        return preview(self.target, probe=flag("probe", probe))
 
     def run(
         self,
@@ -153,7 +156,13 @@ class Study(RunView):
         from study.session.progress import chosen_progress
         from study.session.running import RunRequest, run_target
 
-        return run_target(self.target, RunRequest(address, workers, tracking, retrain), chosen_progress(progress))
+        request = RunRequest(
+            optional(text, "address", address),
+            None if workers is None else whole("workers", workers, 1),
+            flag("tracking", tracking),
+            flag("retrain", retrain),
+        )
+        return run_target(self.target, request, chosen_progress(progress))
 
     def check_data(self) -> DatasetCheck:
         """Decode the images, and return their counts, those left out and what must be fixed (``modstudy data check``).

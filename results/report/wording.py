@@ -32,12 +32,14 @@ def count(value: float | None) -> str:
 
 
 def size(value: float | None) -> str:
-    """Return bytes in decimal units (1 MB = 1,000,000 bytes)."""
+    """Return bytes in decimal units (1 MB = 1,000,000 bytes), from 1,000 EB on as a power of ten."""
     if value is None or _absent(value):
         return ABSENT
-    for unit, factor in (("TB", 1e12), ("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
+    if value >= 1e21:
+        return f"{value:.2e} B"
+    for unit, factor in (("EB", 1e18), ("PB", 1e15), ("TB", 1e12), ("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
         if value >= factor:
-            return f"{value / factor:.3g} {unit}" if value < 1e3 * factor else f"{value / factor:,.0f} {unit}"
+            return f"{value / factor:.3g} {unit}"
     return f"{value:.0f} B"
 
 

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
-from results.analysis.storage.efficient import Limits
 from results.figures.canvas import save_figure
 from results.tables.files import replacing
 from study.errors import UserError
 from study.session.storage import StorageView, storage
 from study.session.target import find_run
-from study.storage.request import IMAGES, StorageRequest
+from study.storage.request import IMAGES, StorageRequest, request_of
 from study.terminal.display import Heading, open_console, print_table, say
 
 _SPARE_COLUMNS = (
@@ -37,17 +36,19 @@ class StorageCommand:
     tasks: int | None = None
     precision: str = "fp32"
     index_precision: str | None = None
-    limits: Limits = field(default_factory=Limits)
+    max_bytes: float | None = None
+    max_multiply_adds: float | None = None
 
     def request(self) -> StorageRequest:
         """Return what is asked.
 
         Raises:
-            UserError: a gallery size is no number.
+            UserError: a value breaks a rule.
         """
         images = IMAGES if self.images is None else tuple(_number(text) for text in self.images.split(","))
         precisions = tuple(text.strip() for text in self.precision.split(","))
-        return StorageRequest(images, self.tasks, precisions, self.index_precision, self.limits)
+        budget = {"bytes": self.max_bytes, "multiply_adds": self.max_multiply_adds}
+        return request_of(images, self.tasks, precisions, self.index_precision, budget)
 
 
 def show_storage(command: StorageCommand) -> None:

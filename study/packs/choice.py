@@ -44,12 +44,12 @@ def chosen_arm(results: Results, request: ExportRequest) -> tuple[str, str]:
         UserError: Both an arm and a rule are given, one of them is unknown, or no arm has results.
     """
     if request.arm is not None and request.rule is not None:
-        raise UserError(f"--arm {request.arm} --rule {request.rule}: name an arm or a rule, not both")
+        raise UserError(f"arm {request.arm}, rule {request.rule}: name an arm or a rule, not both")
     if request.arm is not None:
         try:
             results.scores.of(request.arm)
         except ValueError as error:
-            raise UserError(f"--arm: {error}") from None
+            raise UserError(f"arm: {error}") from None
         return request.arm, "named by the user"
     points = _points(request.rule or DEFAULT_RULE)
     arm = _cheapest_within(results, points)
@@ -83,7 +83,7 @@ def chosen_seed(seeds: tuple[int, ...], request: ExportRequest) -> int:
         return min(seeds)
     if request.seed not in seeds:
         known = ", ".join(map(str, sorted(seeds))) or "none; to train the trials again: modstudy run"
-        raise UserError(f"--seed: no confirm trial of seed {request.seed} has kept weights; known: {known}")
+        raise UserError(f"seed: no confirm trial of seed {request.seed} has kept weights; known: {known}")
     return request.seed
 
 
@@ -94,7 +94,5 @@ def _points(rule: str) -> float:
     except ValueError:
         points = -1.0
     if name != _RULE or not 0 <= points <= 1:
-        raise UserError(
-            f"--rule: should be {_RULE}:POINTS with points from 0 to 1, such as {DEFAULT_RULE}; got {rule!r}"
-        )
+        raise UserError(f"rule: should be {_RULE}:POINTS with points from 0 to 1, such as {DEFAULT_RULE}; got {rule!r}")
     return points

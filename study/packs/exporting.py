@@ -42,7 +42,7 @@ class Exported:
         """Return what was written, how to use it, and what is not known."""
         packed, task = self.packed, self.packed.tasks[0]
         unknown = (
-            (packed.data.licence is not None, "the licence of the images is not known; name it with --data-licence"),
+            (packed.data.licence is not None, "the licence of the images is not known; name it (data_licence)"),
             (any(packed.classes.values()), "the images are not here: classes have no names"),
         )
         return (
@@ -121,7 +121,7 @@ def _precision(given: str) -> Precision:
     for precision in PRECISIONS:
         if precision == given:
             return precision
-    raise UserError(f"--precision: unknown {given!r}; known: {', '.join(PRECISIONS)}")
+    raise UserError(f"precision: unknown {given!r}; known: {', '.join(PRECISIONS)}")
 
 
 def _trials(folder: RunFolder, progress: RunProgress, results: Results, arm: str) -> dict[int, TrialProgress]:

@@ -38,10 +38,12 @@ class Extras:
             UserError: The layout is unknown, or the folder has a README of somebody else.
         """
         if self.layout not in LAYOUTS:
-            raise UserError(f"--layout: unknown {self.layout!r}; known: {', '.join(LAYOUTS)}")
+            raise UserError(f"layout: unknown {self.layout!r}; known: {', '.join(LAYOUTS)}")
         card = folder / CARD
         if self.layout == "huggingface" and card.exists() and MARK not in card.read_text("utf-8", "replace"):
-            raise UserError(f"{card}: not written by modstudy export, so it stays; move it away, or name another --out")
+            raise UserError(
+                f"{card}: not written by modstudy export, so it stays; move it away, or name another folder"
+            )
 
     def write(self, folder: Path, name: str) -> list[Path]:
         """Write them for a network of a folder; return the files.
@@ -84,7 +86,7 @@ def _onnx_files(folder: Path, name: str, tasks: Sequence[str]) -> list[Path]:
         model = RetrievalModel.load(folder, model=name, run_code=True)  # the study that trained it imported it too
         return [model.to_onnx(task, place / f"{_file_name(task)}.onnx") for task in tasks]
     except PackError as error:
-        raise UserError(f"--onnx: {error}") from error
+        raise UserError(f"onnx: {error}") from error
 
 
 def _place(folder: Path, kind: str, name: str) -> Path:

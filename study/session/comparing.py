@@ -29,7 +29,7 @@ def arms_compared(tables: dict[str, pd.DataFrame], ours: str, theirs: str) -> Co
     from results.analysis.reported import Results
 
     if ours == theirs:
-        raise UserError(f"--arms {ours} {theirs}: an arm cannot be compared with itself; name two arms")
+        raise UserError(f"{ours} and {theirs}: an arm cannot be compared with itself; name two arms")
     try:
         return compare_arms(Results.of(tables).scores, ours, theirs)
     except ValueError as error:
@@ -46,7 +46,7 @@ def studies_compared(studies: Sequence[tuple[Target, dict[str, pd.DataFrame]]]) 
     from results.analysis.reported import Results
 
     if len(studies) < 2:
-        raise UserError("one study was named; name two or more, or two of its arms with --arms A B")
+        raise UserError("one study was named; name two or more, or compare two of its arms")
     folders = [str(target.folder.path) for target, _ in studies]
     for folder in folders:
         if folders.count(folder) > 1:

@@ -11,6 +11,7 @@ from typing import Any, Protocol, runtime_checkable
 
 from rich.console import Console
 
+from study.arguments import refused
 from study.schedule.workload import Workload
 from study.status.status import StudyStatus, study_status
 from study.terminal.display import open_console, say
@@ -53,11 +54,16 @@ def chosen_progress(chosen: Chosen) -> Progress:
     Args:
         chosen: None shows progress in notebooks and on terminals, True everywhere, False nowhere. A function is called
             with the status of the study whenever a trial starts or ends. A custom ``Progress`` is returned unchanged.
+
+    Raises:
+        UserError: it is none of these.
     """
     if isinstance(chosen, Progress):
         return chosen
     if callable(chosen):
         return Told(chosen)
+    if not (chosen is None or isinstance(chosen, bool)):
+        raise refused("progress", chosen, "None, True, False, or a function that takes a status")
     if chosen is not False and (show := _notebook()) is not None:
         return NotebookProgress(show)
     console = open_console()

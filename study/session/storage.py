@@ -16,7 +16,7 @@ from study.html import html_table
 from study.schedule.progress import read_progress
 from study.session.target import Target
 from study.storage.arms import StoredRun, stored_run
-from study.storage.request import StorageRequest, check_request, formats_of
+from study.storage.request import StorageRequest, formats_of
 from study.terminal.display import duration, scaled
 from study.terminal.plan_table import plan_text
 
@@ -101,7 +101,7 @@ class StorageView:
             **({"change": ABSENT if change is None else f"{change.mean:+.4f}"} if self._changes() else {}),
             "added": count(arm.added_parameters),
             "network": size(arm.network_bytes),
-            "index/image": f"{arm.vectors_per_image} x {arm.index_bytes_per_image // arm.vectors_per_image} B",
+            "index/image": f"{count(arm.vectors_per_image)} x {arm.index_bytes_per_image // arm.vectors_per_image} B",
             **totals,
             "index > network": f"{count(math.ceil(index_outweighs_network(arm)))}",
             "multiply-adds": scaled(arm.multiply_adds.image),
@@ -131,15 +131,19 @@ class StorageView:
         base, forms = self.arms[0].shared_parameters, ", ".join(dict.fromkeys(arm.form for arm in self.arms))
         other = self.tasks != self.trained_tasks
         columns = (
-            f"{self.tasks} tasks, stored at {forms} (network/index); added to {count(base)} parameters of one network;"
-            " at N: bytes of network and index of N images, * efficient; index > network: from so many images;"
+            f"{count(self.tasks)} tasks, stored at {forms} (network/index); added to {count(base)} parameters of one"
+            " network; at N: bytes of network and index of N images, * efficient; index > network: from so many images;"
             " multiply-adds, ms: to embed one gallery image for all tasks, query: one image for one task"
         )
         accuracy = (
             "accuracy: triplet accuracy on test images, mean over tasks, with its 95 % Student t interval over seeds;"
             + (" change: against fp32, mean of the differences by seed;" if self._changes() else "")
             + f" of the {self.trained_tasks} tasks of the study"
-            + (f", and not known for {self.tasks}: bytes and multiply-adds are forecast for them" if other else "")
+            + (
+                f", and not known for {count(self.tasks)}: bytes and multiply-adds are forecast for them"
+                if other
+                else ""
+            )
         )
         return (columns, accuracy, self._search_line())
 
@@ -229,9 +233,8 @@ def storage(target: Target, request: StorageRequest, shown: Progress | None = No
         shown: told before each trial that is measured.
 
     Raises:
-        UserError: a value breaks a rule, or the images are missing or not those of the run.
+        UserError: the images are missing or not those of the run, or no arm can be stored as asked.
     """
-    check_request(request)
     progress = read_progress(target.folder)
     trained = len(progress.plan.definition.data.tasks)
     run = stored_run(target.folder, progress, request.tasks or trained, formats_of(request), shown or _silent)
@@ -246,8 +249,9 @@ def _silent(done: int, total: int, arm: str) -> None:
 
 def _images(images: float) -> str:
     """Return a gallery size in short form: 1e4, 1e6, or 25,000."""
-    power = math.log10(images)
-    return f"1e{power:.0f}" if power >= 4 and power == round(power) else count(images)
+    whole = str(round(images))
+    zeros = len(whole) - 1
+    return f"1e{zeros}" if zeros >= 4 and whole == f"1{'0' * zeros}" else count(images)
 
 
 def _duration(seconds: float) -> str:

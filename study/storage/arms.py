@@ -17,7 +17,7 @@ from study.schedule.progress import RunProgress, TrialProgress
 from study.storage.measured import MeasuredRun, MeasuredTrial, Progress, format_key, measure_run
 
 if TYPE_CHECKING:
-    from trainables.storage.forecast import Forecast
+    from trainables.storage.built import Forecast
     from trainables.storage.stored import Format
 
 

@@ -112,7 +112,7 @@ def measure_run(
 
 def _existing(trial: TrialProgress, formats: Iterable[Format]) -> list[Format]:
     from trainables.networks.multi_task import assemble_model
-    from trainables.storage.forecast import network_bytes
+    from trainables.storage.built import network_bytes
 
     known = network_bytes(assemble_model(trial.trial.config))
     return [form for form in formats if form.network in known]

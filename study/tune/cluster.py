@@ -132,7 +132,7 @@ def _join(address: str, options: dict[str, Any]) -> None:
 
     if address.startswith("ray://"):
         raise UserError(
-            f"--address {address}: a run cannot drive a cluster through Ray's client, whose connection it would have to"
+            f"address {address}: a run cannot drive a cluster through Ray's client, whose connection it would have to"
             " outlive; submit it as a job (modstudy submit STUDY --address http://HEAD:8265), or run the command on a"
             " node of the cluster with --address auto"
         )
@@ -143,12 +143,12 @@ def _join(address: str, options: dict[str, Any]) -> None:
     except OSError as error:
         if answers:
             raise UserError(
-                f"--address {address}: this Ray cluster cannot be joined: {first_line(error)}; if it asks for a token,"
+                f"address {address}: this Ray cluster cannot be joined: {first_line(error)}; if it asks for a token,"
                 " set RAY_AUTH_MODE=token and RAY_AUTH_TOKEN"
             ) from error
-        raise UserError(f"--address {address}: no Ray cluster answers there ({first_line(error)})") from error
+        raise UserError(f"address {address}: no Ray cluster answers there ({first_line(error)})") from error
     except Exception as error:  # Ray raises bare ones where a node does not answer in time (ray/_private/node.py)
-        raise UserError(f"--address {address}: this Ray cluster cannot be joined: {first_line(error)}") from error
+        raise UserError(f"address {address}: this Ray cluster cannot be joined: {first_line(error)}") from error
 
 
 def _knock(address: str) -> bool:

@@ -32,7 +32,7 @@ from trainables.packs.manifest import (
 )
 from trainables.packs.parts import NetworkParts, split_state, two_values
 from trainables.packs.tensor_files import sweep, write_tensors
-from trainables.storage.forecast import network_bytes
+from trainables.storage.built import network_bytes
 
 
 @dataclass(frozen=True)

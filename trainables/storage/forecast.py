@@ -1,116 +1,95 @@
-"""Bytes and multiply-adds of an arm for any number of tasks, at any precision; nothing is allocated or trained."""
+"""Bytes and multiply-adds of an arm for any number of tasks, at any precision; nothing is allocated or trained.
+
+Up to ``MOST_BUILT`` tasks the networks are assembled, without memory. Beyond, figures are extended exactly: they depend
+on the numbers of networks and of their branches alone, and grow by the same amount with every ``PERIOD`` branches of
+one network, and with every network of equally many branches. (32 bits of masks count as one parameter, and bits are
+packed eight a byte, so that the period is not 1; over networks it is 1 where no masks are stored.)
+"""
 
 from __future__ import annotations
 
-import itertools
-from dataclasses import dataclass
+from collections import Counter
+from dataclasses import replace
 
-from trainables.config.modulation import Partition
 from trainables.config.trial import TrialConfig
-from trainables.networks.ledger import storage_ledger
-from trainables.networks.multi_task import MultiTaskModel, assemble_model
-from trainables.networks.precision import PRECISIONS, Precision, encode_state, vector_bytes
+from trainables.networks.backbones import stage_shapes
+from trainables.networks.modulation.initialization import disjoint_blocks
+from trainables.networks.multi_task import assemble_model
+from trainables.storage.built import Forecast, forecast_of
+from trainables.storage.growth import branches_of_networks, with_branches, with_tasks
 
+PERIOD = 32
 
-@dataclass(frozen=True)
-class Forecast:
-    """What an arm takes to store and to run.
+MOST_BUILT = 2 * PERIOD
 
-    Attributes:
-        tasks: Number of tasks T.
-        shared_parameters: Of one network without modulation.
-        added_parameters: In excess of it, over all tasks.
-        network_bytes: Of the tensors in the stored file, by precision; ``1bit`` only where modulation takes two values.
-        vectors_per_image: Vectors that the index stores for an image and all tasks.
-        vector_bytes: Of one such vector, by precision.
-        image_multiply_adds: To embed one gallery image for all tasks.
-        query_multiply_adds: To embed one query for one task.
-        search_multiply_adds: To compare a query with one stored vector: D, and the matrix products of a modulation that
-            is applied to stored vectors.
-    """
-
-    tasks: int
-    shared_parameters: int
-    added_parameters: int
-    network_bytes: dict[Precision, int]
-    vectors_per_image: int
-    vector_bytes: dict[Precision, int]
-    image_multiply_adds: int
-    query_multiply_adds: int
-    search_multiply_adds: int
+MOST_TASKS = 10**9
 
 
 def forecast(config: TrialConfig, tasks: int | None = None) -> Forecast:
     """Return what an arm takes for a number of tasks, None for its own.
 
     Raises:
-        ValueError: The arm does not exist for so many tasks, such as disjoint blocks of too few channels.
+        ValueError: The arm does not exist for so many tasks, such as disjoint blocks of too few channels; there are
+            more than ``MOST_TASKS``; or a form of another package does not grow evenly.
     """
-    wanted = config if tasks is None else with_tasks(config, tasks)
-    ledger, model = storage_ledger(wanted), assemble_model(wanted)
-    size = model.embedding_size
-    return Forecast(
-        tasks=len(wanted.data.tasks),
-        shared_parameters=ledger.base_parameters,
-        added_parameters=ledger.added_parameters,
-        network_bytes=network_bytes(model),
-        vectors_per_image=ledger.embeddings_per_image,
-        vector_bytes={precision: vector_bytes(size, precision) for precision in PRECISIONS},
-        image_multiply_adds=ledger.multiply_adds_per_image,
-        query_multiply_adds=storage_ledger(with_tasks(config, 1)).multiply_adds_per_image,
-        search_multiply_adds=size + model.members[0].index_multiply_adds(),
+    if tasks is None or tasks <= max(MOST_BUILT, len(config.data.tasks)):
+        return forecast_of(config if tasks is None else with_tasks(config, tasks))
+    if tasks > MOST_TASKS:
+        raise ValueError(f"tasks must be at most {MOST_TASKS:,}, got {tasks}")
+    wanted = branches_of_networks(config, tasks)
+    _check_blocks(config, max(wanted))
+    if wanted.total() == 1:
+        return replace(_of_one_network(config, max(wanted)), tasks=tasks)
+    return replace(_of_networks(config, wanted), tasks=tasks)
+
+
+def _check_blocks(config: TrialConfig, groups: int) -> None:
+    """Refuse more disjoint blocks than channels, which no small network shows."""
+    if config.modulation.initialization.kind == "disjoint":
+        for shape in stage_shapes(config.network, config.data.image_size):
+            if shape.name in config.modulation.points:
+                disjoint_blocks(groups, shape.channels)
+
+
+def _of_one_network(config: TrialConfig, branches: int) -> Forecast:
+    small = _reduced(branches, PERIOD)
+    first, second, third = (
+        forecast_of(with_branches(config, Counter({small + step * PERIOD: 1}))) for step in range(3)
     )
+    if _combined((-1, first), (2, second)) != replace(third, tasks=first.tasks):
+        raise ValueError(f"form {config.modulation.form!r} does not grow evenly with its groups")
+    times = (branches - small) // PERIOD
+    return _combined((1 - times, first), (times, second))
 
 
-def network_bytes(model: MultiTaskModel) -> dict[Precision, int]:
-    """Return the bytes of the stored tensors of a model, which may be on the meta device, by precision."""
-    state, two_valued = model.stored_shapes(), model.two_valued()
-    return {
-        precision: sum(tensor.nbytes for tensor in encode_state(state, precision, two_valued).values())
-        for precision in PRECISIONS
-        if precision != "1bit" or two_valued or model.has_masks()
-    }
+def _of_networks(config: TrialConfig, wanted: Counter[int]) -> Forecast:
+    period = PERIOD if assemble_model(config).has_masks() else 1
+    small = Counter({branches: _reduced(networks, period) for branches, networks in wanted.items()})
+    first = forecast_of(with_branches(config, small))
+    times = {branches: (networks - small[branches]) // period for branches, networks in wanted.items()}
+    more = [
+        (steps, forecast_of(with_branches(config, small + Counter({branches: period}))))
+        for branches, steps in times.items()
+        if steps
+    ]
+    return _combined((1 - sum(times.values()), first), *more)
 
 
-def with_tasks(config: TrialConfig, tasks: int) -> TrialConfig:
-    """Return an arm as it would be for another number of tasks.
+def _reduced(number: int, period: int) -> int:
+    """Return the number, or a small one that differs from it by a multiple of the period."""
+    return number if number < 2 * period else number % period + period
 
-    One group of all tasks stays one group (of a single task: vectors of each task, one network). Otherwise groups keep
-    their mean size, rounded, so that vectors or networks of each task stay those of each task. With its own number of
-    tasks the arm stays as it is.
 
-    Raises:
-        ValueError: There is no task.
-    """
-    if tasks < 1:
-        raise ValueError(f"tasks must be at least 1, got {tasks}")
-    before = len(config.data.tasks)
-    if tasks == before:
-        return config
-    names = tuple(f"task-{number}" for number in range(1, tasks + 1))
-    networks = _partition(names, _scaled(len(config.network_groups), before, tasks))
-    alone = tasks if before == 1 else _scaled(len(config.modulation.groups), before, tasks)
-    groups = _partition(names, alone)
-    return config.model_copy(
-        update={
-            "data": config.data.model_copy(update={"tasks": names}),
-            "network_groups": networks,
-            "modulation": config.modulation.model_copy(update={"groups": _refined(groups, networks)}),
-        }
+def _combined(*weighted: tuple[int, Forecast]) -> Forecast:
+    """Return the weighted sum of the figures that grow; the weights sum to 1. All others are those of the first."""
+    first = weighted[0][1]
+    return replace(
+        first,
+        added_parameters=sum(weight * found.added_parameters for weight, found in weighted),
+        network_bytes={
+            precision: sum(weight * found.network_bytes[precision] for weight, found in weighted)
+            for precision in first.network_bytes
+        },
+        vectors_per_image=sum(weight * found.vectors_per_image for weight, found in weighted),
+        image_multiply_adds=sum(weight * found.image_multiply_adds for weight, found in weighted),
     )
-
-
-def _scaled(groups: int, before: int, tasks: int) -> int:
-    return 1 if groups == 1 else max(1, round(groups * tasks / before))
-
-
-def _partition(names: tuple[str, ...], count: int) -> Partition:
-    """Return contiguous groups of nearly equal size."""
-    bounds = [index * len(names) // count for index in range(count + 1)]
-    return tuple(names[start:end] for start, end in itertools.pairwise(bounds))
-
-
-def _refined(groups: Partition, networks: Partition) -> Partition:
-    """Return the groups cut at the networks' borders, since no group spans two networks."""
-    cut = (tuple(task for task in group if task in network) for network in map(set, networks) for group in groups)
-    return tuple(group for group in cut if group)

@@ -30,7 +30,7 @@ from trainables.networks.precision import (
     vector_bytes,
 )
 from trainables.outcome import TaskMetric
-from trainables.storage.forecast import network_bytes
+from trainables.storage.built import network_bytes
 from trainables.storage.seconds import Seconds, measure_seconds
 from trainables.training.runtime import Runtime, choose_device, trial_runtime
 from trainables.training.weights import restored_model

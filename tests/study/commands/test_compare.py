@@ -71,7 +71,7 @@ def test_what_cannot_be_compared_is_refused_in_a_line(played: RunFolder) -> None
         study.compare("lat", "shared")
     with pytest.raises(UserError, match="an arm cannot be compared with itself"):
         study.compare("late", "late")
-    with pytest.raises(UserError, match="name two or more, or two of its arms with --arms A B"):
+    with pytest.raises(UserError, match="name two or more, or compare two of its arms"):
         study.beside()
     with pytest.raises(UserError, match="was named twice"):
         study.beside(study)

@@ -170,13 +170,13 @@ def test_a_rule_picks_the_arm_on_validation_images(trained: RunFolder, points: f
 @pytest.mark.parametrize(
     ("options", "expected"),
     [
-        ({"arm": "lat"}, "--arm: no arm 'lat' with test results; did you mean 'late'?"),
+        ({"arm": "lat"}, "arm: no arm 'lat' with test results; did you mean 'late'?"),
         ({"arm": "late", "rule": "cheapest-within:0"}, "name an arm or a rule, not both"),
-        ({"rule": "best"}, "--rule: should be cheapest-within:POINTS with points from 0 to 1"),
+        ({"rule": "best"}, "rule: should be cheapest-within:POINTS with points from 0 to 1"),
         ({"rule": "cheapest-within:-1"}, "got 'cheapest-within:-1'"),
-        ({"seed": 9}, "--seed: no confirm trial of seed 9 has kept weights; known: 1, 2"),
-        ({"precision": "fp8"}, "--precision: unknown 'fp8'; known: fp32, fp16, int8, 1bit"),
-        ({"layout": "hugging"}, "--layout: unknown 'hugging'; known: packs, huggingface, mlflow"),
+        ({"seed": 9}, "seed: no confirm trial of seed 9 has kept weights; known: 1, 2"),
+        ({"precision": "fp8"}, "precision: unknown 'fp8'; known: fp32, fp16, int8, 1bit"),
+        ({"layout": "hugging"}, "layout: unknown 'hugging'; known: packs, huggingface, mlflow"),
         ({"precision": "1bit", "arm": "late"}, "precision: no modulation takes two values, so there is no 1bit"),
     ],
 )

@@ -115,10 +115,13 @@ def test_the_command_prints_and_draws(trained: RunFolder, table: pd.DataFrame) -
     ("options", "problem"),
     [
         (("--images", "many"), "images: should be numbers separated by commas, such as 1e4,1e6, got 'many'"),
-        (("--images", "0"), "images: should be a number of at least 1, got 0.0"),
+        (("--images", "0"), "images: should be a whole number from 1 to 1,000,000,000,000,000, got 0.0"),
         (("--precision", "fp8"), "precision: unknown 'fp8'; known: fp32, fp16, int8, 1bit"),
         (("--index-precision", "2bit"), "index_precision: unknown '2bit'; known: fp32, fp16, int8, 1bit"),
-        (("--max-bytes", "-1"), "bytes: should be a number of at least 1, got -1.0"),
+        (("--images", "1.5"), "images: should be a whole number from 1 to 1,000,000,000,000,000, got 1.5"),
+        (("--images", "1e30"), "images: should be a whole number from 1 to 1,000,000,000,000,000, got 1e+30"),
+        (("--tasks", "2000000000"), "tasks: should be a whole number from 1 to 1,000,000,000, got 2000000000"),
+        (("--max-bytes", "-1"), "budget: bytes: should be a number from 1 to 1e+30, got -1.0"),
     ],
 )
 def test_options_that_break_a_rule_are_named(trained: RunFolder, options: tuple[str, ...], problem: str) -> None:

@@ -23,7 +23,7 @@ from trainables.networks.multi_task import MultiTaskModel
 from trainables.packs import RetrievalModel, copy_tasks, remove_tasks
 from trainables.packs.manifest import PackedModel, read_manifest
 from trainables.sources.reading.pixels import decode_image
-from trainables.storage.forecast import network_bytes
+from trainables.storage.built import network_bytes
 
 REPOSITORY = Path(__file__).resolve().parents[3]
 TASKS = ("Smiling", "Glasses", "Hat")

@@ -15,7 +15,9 @@ from trainables.config.trial import TrialConfig
 from trainables.networks.ledger import storage_ledger
 from trainables.networks.multi_task import build_model
 from trainables.networks.precision import PRECISIONS, encode_state, encode_vectors
-from trainables.storage.forecast import forecast, network_bytes, with_tasks
+from trainables.storage.built import forecast_of, network_bytes
+from trainables.storage.forecast import MOST_TASKS, forecast
+from trainables.storage.growth import with_tasks
 
 TASKS = ("a", "b", "c", "d")
 EACH = tuple((task,) for task in TASKS)
@@ -26,7 +28,7 @@ BINARY = InitializationConfig(kind="binary", trainable=False)
 
 def arm(points: tuple[str, ...] = LATE, network_groups: Any = (TASKS,), groups: Any = EACH, **form: Any) -> TrialConfig:
     return TrialConfig(
-        data=DataConfig(tasks=TASKS, image_size=48),
+        data=DataConfig(tasks=sum(network_groups, ()), image_size=48),
         network=NetworkConfig(width=0.0625),
         modulation=ModulationConfig(points=points, groups=groups, **form),
         network_groups=network_groups,
@@ -113,9 +115,40 @@ def test_a_linear_forecast_for_more_tasks_agrees_with_the_ledger() -> None:
         assert more.added_parameters == ledger.added_parameters + 36 * ledger.added_parameters_per_task
 
 
+SIX = tuple("abcdef")
+TRIPLES = (SIX[:3], SIX[3:])
+UNEVEN = arm(LATE, TRIPLES, (("a", "b"), ("c",), ("d",), ("e", "f")))
+
+
+@pytest.mark.parametrize(
+    ("config", "tasks"),
+    [
+        *((config, 67) for name, config in ARMS.items() if name != "separate"),
+        (ARMS["masks"], 131),
+        (UNEVEN, 67),
+        pytest.param(arm(("fc",), EACH, EACH, form="weight_mask"), 67, marks=pytest.mark.long),
+        (arm(("fc",), form="own"), 99),
+    ],
+)
+def test_figures_of_more_tasks_than_are_built_are_those_of_the_network_built(config: TrialConfig, tasks: int) -> None:
+    assert forecast(config, tasks) == forecast_of(with_tasks(config, tasks))
+
+
+def test_a_billion_tasks_are_forecast() -> None:
+    late, separate = (forecast(ARMS[name], MOST_TASKS) for name in ("late", "separate"))
+    ledger = storage_ledger(ARMS["late"])
+    assert late.added_parameters == MOST_TASKS * ledger.added_parameters_per_task
+    assert late.vectors_per_image == separate.vectors_per_image == MOST_TASKS
+    assert separate.added_parameters == (MOST_TASKS - 1) * separate.shared_parameters
+    with pytest.raises(ValueError, match="tasks must be at most 1,000,000,000, got 1000000001"):
+        forecast(ARMS["late"], MOST_TASKS + 1)
+
+
 def test_an_arm_that_does_not_exist_for_so_many_tasks_is_refused() -> None:
     disjoint = arm(("fc",), initialization=InitializationConfig(kind="disjoint", trainable=False))
     with pytest.raises(ValueError, match="disjoint blocks need a channel for every group, got 40 groups"):
         forecast(disjoint, 40)
+    with pytest.raises(ValueError, match="got 100000 groups for 16 channels"):
+        forecast(disjoint, 100_000)
     with pytest.raises(ValueError, match="tasks must be at least 1, got 0"):
         forecast(disjoint, 0)
