@@ -42,9 +42,9 @@ class Shadow:
         every, integers = vectors.numpy(), self._integers.numpy()
         for start in range(0, count, _PIECE):
             rows = slice(start, start + _PIECE)
-            exact = every[rows]
+            exact: Floats = every[rows]
             scale = np.maximum(exact.max(axis=1), -exact.min(axis=1)) / np.float32(_MOST)
-            divisor: Floats = np.where(scale > 0, scale, 1).astype(np.float32)
+            divisor: Floats = np.where(scale > 0, scale, np.float32(1))
             decoded: Floats = exact / divisor[:, None]
             np.rint(decoded, out=decoded)
             integers[rows], self._scale[rows] = decoded, scale
