@@ -4,8 +4,8 @@ An index is a folder: the network's pack, immutable numbered segments of vectors
 manifest that is replaced in one step. ``manifest`` describes it; ``sources`` reads images from folders, lists and
 Parquet files; ``vectors`` says which vectors an image needs; ``writing`` embeds images into segments (``segments``);
 ``views`` turns stored vectors into a task's similarity, and ``searching`` ranks by it; ``filters`` narrows what is
-searched. ``image_index`` joins them. Imports torch and pyarrow, but neither pandas nor what a study is run with. May
-import ``trainables.packs`` and below; nothing inside ``trainables`` imports it.
+searched. A reader holds a ``snapshot``; ``image_index`` joins all. Imports torch and pyarrow, but neither pandas nor
+what a study is run with. May import ``trainables.packs`` and below; nothing inside ``trainables`` imports it.
 """
 
 from trainables.index.adding.sources import SourceImage, read_images
