@@ -13,22 +13,19 @@ from matplotlib.font_manager import FontProperties, findfont, fontManager, get_f
 
 from results.plain_text import escaped, short_names, visible
 
-_FAMILIES = (
-    "DejaVu Sans",  # comes with matplotlib
-    "Noto Sans CJK SC",
-    "Noto Sans CJK JP",
-    "Source Han Sans SC",
-    "WenQuanYi Zen Hei",
-    "Microsoft YaHei",
-    "PingFang SC",
-    "Hiragino Sans",
-    "Malgun Gothic",
-    "Noto Sans Devanagari",
-    "Noto Sans Thai",
-    "Noto Emoji",
-    "Unifont",
+_OWN = "DejaVu Sans"
+"""Comes with matplotlib."""
+
+_FALLBACKS = (
+    *("Noto Sans CJK SC", "Noto Sans CJK JP", "Noto Sans CJK KR", "Noto Sans CJK TC"),
+    *("Noto Sans SC", "Noto Sans JP", "Noto Sans KR", "Noto Sans TC", "Source Han Sans SC", "Source Han Sans"),
+    *("WenQuanYi Zen Hei", "WenQuanYi Micro Hei", "Droid Sans Fallback", "IPAGothic", "TakaoGothic", "VL Gothic"),
+    *("NanumGothic", "Microsoft YaHei", "SimHei", "Yu Gothic", "Meiryo", "MS Gothic", "Malgun Gothic"),
+    *("PingFang SC", "Hiragino Sans", "Hiragino Sans GB", "Heiti TC", "Apple SD Gothic Neo", "Arial Unicode MS"),
+    *("Noto Sans Devanagari", "Noto Sans Thai", "Noto Sans Bengali", "Noto Sans Tamil", "FreeSans", "FreeSerif"),
+    *("Noto Emoji", "Segoe UI Emoji", "Symbola", "Noto Sans Symbols", "Noto Sans Symbols2", "Unifont"),
 )
-"""Fonts searched for a character, if they are installed."""
+"""Fonts searched for a character that matplotlib's own lacks, if they are installed: outlines, not bitmaps."""
 
 LONGEST_NAME = 48
 """Largest number of characters of a name in a figure; longer names show both ends."""
@@ -80,14 +77,15 @@ def figure_names(names: Iterable[str], longest: int = LONGEST_NAME) -> dict[str,
 @cache
 def _families() -> tuple[str, ...]:
     installed = {entry.name for entry in fontManager.ttflist}
-    return tuple(family for family in _FAMILIES if family in installed)
+    return (_OWN, *(family for family in _FALLBACKS if family in installed))
 
 
 @cache
 def _known_characters() -> frozenset[int]:
     """Return the code points that a font family has in both its regular and its bold face."""
-    known: set[int] = set()
-    for family in _families():
-        faces = (findfont(FontProperties(family=family, weight=weight)) for weight in ("normal", "bold"))
-        known.update(set.intersection(*(set(get_font(face).get_charmap()) for face in faces)))
-    return frozenset(known)
+    return frozenset[int]().union(*map(_characters_of, _families()))
+
+
+def _characters_of(family: str) -> frozenset[int]:
+    faces = (findfont(FontProperties(family=family, weight=weight)) for weight in ("normal", "bold"))
+    return frozenset.intersection(*(frozenset(get_font(face).get_charmap()) for face in faces))

@@ -22,7 +22,7 @@ from results.figures.canvas import (
     write_head,
 )
 from results.figures.drawing import NotebookFigure, drawing, figure_names
-from results.figures.heat_map import Cells, heat_map
+from results.figures.gains import task_map
 
 _LONGEST_PANEL_TITLE = 28
 _COLUMNS = range(4, 9)
@@ -46,7 +46,8 @@ def task_figure(values: pd.DataFrame, caption: Caption, accuracy_name: str) -> F
     arms, tasks = figure_names(values["arm"]), figure_names(values["task"], _LONGEST_PANEL_TITLE)
     columns = _columns(len(tasks), len(arms))
     if columns is None:
-        return _heat_map(values, caption, accuracy_name)
+        means = values.pivot_table(index="arm", columns="task", values="mean", sort=False)
+        return task_map(means.reindex(list(arms), columns=list(tasks)), caption, accuracy_name, around_zero=False)
     rows = -(-len(tasks) // columns)
     width = min(_LABELS + 2.1 * columns, SCREEN[0])
     figure = NotebookFigure(figsize=(width, _HEAD + rows * _panel_height(len(arms))), dpi=160)
@@ -92,16 +93,3 @@ def _draw_task(panel: Axes, rows: pd.DataFrame, arms: Mapping[str, str]) -> None
     panel.spines["left"].set_visible(False)
     panel.tick_params(length=0, axis="y")
     panel.locator_params(axis="x", nbins=4)
-
-
-def _heat_map(values: pd.DataFrame, caption: Caption, accuracy_name: str) -> Figure:
-    arms, tasks = figure_names(values["arm"]), figure_names(values["task"], _LONGEST_PANEL_TITLE)
-    means = values.pivot_table(index="arm", columns="task", values="mean", sort=False)
-    means = means.reindex(list(arms), columns=list(tasks))
-    size = (min(3.2 + 0.56 * len(tasks), SCREEN[0]), min(2.4 + 0.2 * len(arms), SCREEN[1]))
-    figure = NotebookFigure(figsize=size, dpi=160)
-    top = write_head(figure, caption, left=0.015)
-    figure.set_layout_engine(ConstrainedLayoutEngine(rect=(0, 0, 1, top)))
-    cells = Cells(means.to_numpy(dtype=np.float64), list(arms.values()), list(tasks.values()), accuracy_name)
-    heat_map(figure, figure.subplots(), cells)
-    return figure

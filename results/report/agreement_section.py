@@ -14,8 +14,8 @@ from results.analysis.agreement_correlation import Coefficient, Correlation, ove
 from results.analysis.agreement_tables import Changes, changes_of, mean_of, pair_table, stage_table
 from results.analysis.reported import Results
 from results.analysis.statistics import student_mean
-from results.figures.agreement import agreement_figure, shown_arm
 from results.figures.canvas import save_figure
+from results.figures.networks.agreement import agreement_figure, shown_arm
 from results.report.captions.of_study import captioned, captions_of
 from results.report.markdown import bullets, table
 from results.report.wording import estimate, listed, share

@@ -19,6 +19,8 @@ from results.figures.tradeoff import tradeoff_figure
 from results.plain_text import nearest
 from results.report.agreement_section import agreement_report, captioned_agreement
 from results.report.analyses.figures import importance_drawn, performance_drawn, storage_drawn
+from results.report.analyses.network_figures import examples_drawn, modulation_drawn
+from results.report.analyses.task_figures import gains_drawn, task_map_drawn
 from results.report.captions.of_study import captioned, captions_of, metric_label
 
 _TEST_ACCURACY = "triplet accuracy on test images"
@@ -125,6 +127,8 @@ _FIGURES: dict[str, _Figure] = {
     "tradeoff": _Figure(_tradeoff),
     "arms": _Figure(_arms),
     "tasks": _Figure(_tasks),
+    "gains": _Figure(gains_drawn, "there are no separate networks with confirm results"),
+    "task_map": _Figure(task_map_drawn),
     "factors": _Figure(_factors, "fewer than two of placement, initialization and grouping differ between arms"),
     "curves": _Figure(_curves, "there are no curves of confirm trials on validation images"),
     "importance": _Figure(importance_drawn, "there are fewer than 20 tune trials, and no factor differs between arms"),
@@ -134,7 +138,12 @@ _FIGURES: dict[str, _Figure] = {
         _agreement,
         "gradients were not measured (agreement.every_epochs), or no arm can be compared with shared",
     ),
+    "modulation": _Figure(modulation_drawn, "no confirm trial has its weights here and modulation made of vectors"),
+    "examples": _Figure(examples_drawn, "weights or decoded images are not here, or the images may not be shown"),
 }
 
 FIGURES = tuple(_FIGURES)
 """Every figure by name."""
+
+OF_NETWORKS = ("modulation", "examples")
+"""Those that are drawn from weights and images, which are not in the tables."""

@@ -143,7 +143,15 @@ def _analyses(results: Results, figures: tuple[Path, ...]) -> dict[str, str]:
 
 def _further(figures: tuple[Path, ...]) -> dict[str, str]:
     """Return the figures without a section of their own, by title."""
-    titles = {"arms": "Arms ranked", "factors": "Placement, initialization and grouping", "curves": "Training"}
+    titles = {
+        "arms": "Arms ranked",
+        "gains": "Gain over separate networks",
+        "task_map": "Every arm on every task",
+        "factors": "Placement, initialization and grouping",
+        "curves": "Training",
+        "modulation": "Modulation vectors",
+        "examples": "Retrieval examples",
+    }
     drawn = {path.name for path in figures}
     return {title: embedded(figures, f"{n}.png", title) for n, title in titles.items() if f"{n}.png" in drawn}
 

@@ -154,6 +154,13 @@ def _good_and_bad(summary: pd.DataFrame) -> tuple[str, str] | None:
     return good, str(shared.iloc[0] if len(shared) else others["arm_id"].iloc[-1])
 
 
+def _why(arm: str, *, best: bool) -> str:
+    """Return why ``_good_and_bad`` chose an arm."""
+    if best:
+        return "the highest mean" if arm in REFERENCE_ARMS else "the highest mean of arms that are no reference"
+    return "one network without modulation" if arm == REFERENCE_ARMS[0] else "the lowest mean"
+
+
 def _retrieved(folder: RunFolder, dataset: Dataset, trials: Sequence[TrialProgress]) -> FoundExamples:
     from trainables.diagnostics.retrieval_examples import retrieval_examples
     from trainables.diagnostics.task_vectors import UnreadableWeightsError
@@ -178,8 +185,8 @@ def _retrieved(folder: RunFolder, dataset: Dataset, trials: Sequence[TrialProgre
     )
     seeds = ", ".join(str(trial.trial.config.train_seed) for trial in trials)
     note = (
-        f"the arms with the highest and the lowest mean, train seeds {seeds}; queries drawn with data_seed"
-        f" {trials[0].trial.config.data_seed}; gallery of {found.gallery:,} images"
+        f"{names[0]}: {_why(names[0], best=True)}; {names[1]}: {_why(names[1], best=False)}; train seeds {seeds};"
+        f" queries drawn with data_seed {trials[0].trial.config.data_seed}; gallery of {found.gallery:,} images"
     )
     return FoundExamples(queries, found.images, note)
 

@@ -87,15 +87,19 @@ def _shared(target: Target, progress: RunProgress) -> tuple[tuple[ProbedArm, Pac
 
 
 def draw(target: Target, tables: dict[str, pd.DataFrame], name: str) -> Figure:
-    """Draw one of the report's figures.
+    """Draw one of the report's figures; those of networks read weights and images.
 
     Raises:
         UserError: there is no such figure, or no data to draw yet.
     """
     from results.analysis.reported import Results
-    from results.report.figures import report_figure
+    from results.report.figures import OF_NETWORKS, report_figure
+    from study.session.page import networks_of
 
     results = replace(Results.of(tables), measured=_measured(target))
+    if name in OF_NETWORKS:
+        progress = read_progress(target.folder)
+        results = replace(results, networks=networks_of(target, progress, results.summary, images=None))
     try:
         return report_figure(name, results)
     except ValueError as error:

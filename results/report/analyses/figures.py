@@ -13,7 +13,7 @@ from results.figures.performance import MOST_NAMED, MOST_RANKED, Performance, pe
 from results.figures.storage import StoragePanels, storage_figure
 from results.report.analyses.importance import estimable, left_out
 from results.report.analyses.storage import measured_note
-from results.report.captions.of_study import captioned, captions_of
+from results.report.captions.of_study import at, captioned, captions_of
 
 _COLUMNS = ["response", "name", "value", "low", "high", "strong"]
 _SIGNIFICANT = 0.05
@@ -33,10 +33,11 @@ def importance_drawn(results: Results) -> Figure | None:
     if not effects:
         return None
     captions = captions_of(results)
-    shown = [name for name, rows in (("importance", found.main), ("variance", terms)) if len(rows)]
+    shown = {"importance": "Tuning", "variance": "Confirm trials"}
+    bases = [at(title, captions[name]) for name, title in shown.items() if title in effects]
     cut = any(own.rows["name"].nunique() > MOST_BARS for own in effects.values())
     extra = " ".join([*left_out(results), *([f"The first {MOST_BARS} by accuracy."] if cut else ())])
-    caption = captioned(results, "What matters", *(captions[name] for name in shown), extra=extra)
+    caption = captioned(results, "What matters", *bases, extra=extra)
     return importance_figure(effects, caption)
 
 
@@ -58,9 +59,11 @@ def performance_drawn(results: Results) -> Figure | None:
     cut = f"In colour: the references and the best arms of {len(ranked)}." if len(ranked) > MOST_NAMED else ""
     cut += f" Right: the best {MOST_RANKED}." if len(improvements) > MOST_RANKED else ""
     captions = captions_of(results)
-    shown = ("performance", "improvement") if len(improvements) else ("performance",)
+    bases = [captions["performance"]]
+    if len(improvements):
+        bases = [at("Left", captions["performance"]), at("right", captions["improvement"])]
     title = "Performance profiles and probability of improvement"
-    caption = captioned(results, title, *(captions[name] for name in shown), extra=cut)
+    caption = captioned(results, title, *bases, extra=cut)
     return performance_figure(Performance(results.profiles, named, improvements, results.reference or ""), caption)
 
 

@@ -197,6 +197,11 @@ def _agreement(results: Results) -> Basis:
 
 
 def captioned(results: Results, title: str, *bases: Basis, extra: str = "") -> Caption:
-    """Return the head of an image file: the records of its panels from left to right, and what else it must say."""
+    """Return the head of an image file: the record of its panels, or of each group, and what else it must say."""
     lines = [f"Study {results.study} · {caption_line(bases[0])}", *map(caption_line, bases[1:]), extra]
     return Caption(title, "\n".join(filter(None, lines)))
+
+
+def at(place: str, basis: Basis) -> Basis:
+    """Return the record of some panels of an image file, with their place before it."""
+    return replace(basis, metric=f"{place}: {basis.metric}")

@@ -15,8 +15,8 @@ from results.analysis.agreement_tables import changes_of, mean_of, pair_table, s
 from results.analysis.confirmed import confirmed_results
 from results.analysis.selection import rule_of
 from results.analysis.summary import summarize
-from results.figures.agreement import agreement_figure, scatter_title, shown_arm
 from results.figures.canvas import Caption
+from results.figures.networks.agreement import agreement_figure, scatter_title, shown_arm
 from results.report.agreement_section import agreement_report, agreement_section, sentence
 from results.report.report import write_report
 from results.tables.writing import write_tables

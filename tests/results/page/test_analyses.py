@@ -16,6 +16,7 @@ from results.page.origin import PageOrigin
 from results.report.analyses.importance import importance_section
 from results.report.analyses.performance import performance_section
 from results.report.analyses.storage import storage_at_precisions
+from results.report.analyses.task_figures import gains_drawn
 from results.report.figures import drawn_figures
 
 
@@ -66,6 +67,18 @@ def test_page_markdown_and_figures_show_the_same_numbers(results: Results) -> No
     shares = page.performance.profiles[late].share
     assert math.isclose(shares[-1], 0.0)
     assert list(shares) == sorted(shares, reverse=True)
+
+
+def test_page_and_figure_show_the_same_gains(results: Results) -> None:
+    gains = {
+        arm.name: [one.mean for one in arm.gains] for arm in build_page(results, PageOrigin()).arms if any(arm.gains)
+    }
+    drawn = gains_drawn(results)
+    panels = {
+        axes.get_title(loc="left"): [bar.get_width() for bar in axes.patches] for axes in drawn.axes if axes.patches
+    }
+    assert panels == {arm: pytest.approx(gains[arm]) for arm in panels}
+    assert {"shared", "late"} <= set(panels)
 
 
 def test_a_study_without_data_for_an_analysis_shows_none(tables) -> None:

@@ -125,9 +125,9 @@ def test_the_details_say_what_they_must(tmp_path, study):
         assert words in text, words
     assert text.count("best_trial_per_arm") >= 4
     assert sorted(path.name for path in (tmp_path / "report").iterdir()) == [
-        "arms.png", "arms.svg", "details.md", "factors.png", "factors.svg", "importance.png",
+        "arms.png", "arms.svg", "details.md", "factors.png", "factors.svg", "gains.png", "gains.svg", "importance.png",
         "importance.svg", "performance.png", "performance.svg", "report.md", "storage.png", "storage.svg",
-        "summary.csv", "tasks.png", "tasks.svg", "tradeoff.png", "tradeoff.svg",
+        "summary.csv", "task_map.png", "task_map.svg", "tasks.png", "tasks.svg", "tradeoff.png", "tradeoff.svg",
     ]  # fmt: skip
     csv = pd.read_csv(files.summary_csv)
     assert csv["triplet_accuracy_mean"].tolist() == files.summary["triplet_accuracy_mean"].tolist()

@@ -1,0 +1,1 @@
+"""What trained networks show of themselves: gradients of tasks, modulation vectors, and what they retrieve."""
