@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import io
 import json
 from collections.abc import Callable, Coroutine, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -33,28 +34,40 @@ def index(tmp_path_factory: pytest.TempPathFactory) -> ImageIndex:
     return drawn_index(tmp_path_factory.mktemp("served") / "index", 30, HOSTILE_NAMES)
 
 
-@pytest.fixture
-def log() -> io.StringIO:
+@pytest.fixture(scope="session")
+def _journal() -> io.StringIO:
+    """What all services write to."""
     return io.StringIO()
 
 
 @pytest.fixture
-def serving(index: ImageIndex, log: io.StringIO) -> Callable[..., Any]:
-    """Makes clients; a bug of the service is an answer for them, as for everybody."""
+def log(_journal: io.StringIO) -> io.StringIO:
+    """What the services say during a test."""
+    _journal.seek(0)
+    _journal.truncate()
+    return _journal
 
-    @contextmanager
-    def client(settings: ServeSettings | None = None, **headers: str) -> Iterator[TestClient]:
-        app = create_app(index, settings or ServeSettings(), log)
-        with TestClient(app, base_url="http://127.0.0.1:8321", headers=headers, raise_server_exceptions=False) as made:
-            yield made
 
-    return client
+@pytest.fixture(scope="module")
+def serving(index: ImageIndex, _journal: io.StringIO) -> Iterator[Callable[..., TestClient]]:
+    """Gives a client of the service with these settings; a bug of the service is an answer for it, as for everybody.
+
+    A service is started once and runs while the tests of a file do: it sets Pillow's limit for the whole process.
+    """
+    with ExitStack() as running:
+
+        @functools.cache
+        def client(settings: ServeSettings) -> TestClient:
+            app = create_app(index, settings, _journal)
+            made = TestClient(app, base_url="http://127.0.0.1:8321", raise_server_exceptions=False)
+            return running.enter_context(made)
+
+        yield lambda settings=ServeSettings(): client(settings)  # noqa: B008 - frozen
 
 
 @pytest.fixture
-def client(serving: Callable[..., Any]) -> Iterator[TestClient]:
-    with serving() as made:
-        yield made
+def client(serving: Callable[..., TestClient]) -> TestClient:
+    return serving()
 
 
 @pytest.fixture

@@ -62,13 +62,15 @@ BAD_UPLOADS: dict[str, tuple[dict[str, Any], int, str]] = {
 }
 
 
+# The running service silences this warning; pytest restores the filters after the test in which it was started.
+@pytest.mark.filterwarnings("ignore::PIL.Image.DecompressionBombWarning")
 @pytest.mark.parametrize("case", BAD_UPLOADS)
 def test_a_bad_upload_is_refused_in_one_line(
     serving: Callable[..., Any], log: io.StringIO, upload: Upload, index_folder: Path, case: str
 ) -> None:
     given, status, line = BAD_UPLOADS[case]
-    with serving(ServeSettings(limits=Limits(upload_bytes=100_000))) as client:
-        reply = client.post("/api/search", **upload(name="../../secret.png", **given))
+    client = serving(ServeSettings(limits=Limits(upload_bytes=100_000)))
+    reply = client.post("/api/search", **upload(name="../../secret.png", **given))
     assert (reply.status_code, set(reply.json())) == (status, {"error"}), reply.text
     assert reply.json()["error"].startswith(line), reply.text
     assert "\n" not in reply.json()["error"]
@@ -124,20 +126,20 @@ def test_a_token_is_asked_for_and_a_browser_gets_a_cookie_instead(
     serving: Callable[..., Any], log: io.StringIO
 ) -> None:
     bearer = {"authorization": f"Bearer {TOKEN}"}
-    with serving(ServeSettings("0.0.0.0", token=TOKEN, names=("search.example",))) as client:  # noqa: S104
-        for address in ("/", "/page.js", "/healthz", "/readyz"):
-            assert client.get(address).status_code == 200, address
-        for address in ("/api/index", "/api/image?id=photos/1", "/metrics", "/openapi.json", "/nowhere"):
-            refused = client.get(address)
-            assert (refused.status_code, refused.headers["www-authenticate"]) == (401, "Bearer"), address
-        for wrong in ("", "Bearer", "Bearer x", f"Basic {TOKEN}", f"Bearer {TOKEN}x", b"Bearer \xe9"):
-            assert client.get("/api/index", headers={"authorization": wrong}).status_code == 401, wrong
-        assert client.get("/api/index", headers={**bearer, "host": "search.example"}).status_code == 200
-        assert client.post("/api/session").status_code == 401
-        cookie = client.post("/api/session", headers=bearer).headers["set-cookie"]
-        assert {"HttpOnly", "SameSite=strict"} <= set(cookie.split("; "))
-        assert TOKEN not in cookie
-        assert client.get("/api/index").status_code == 200  # with the cookie
+    client = serving(ServeSettings("0.0.0.0", token=TOKEN, names=("search.example",)))  # noqa: S104
+    for address in ("/", "/page.js", "/healthz", "/readyz"):
+        assert client.get(address).status_code == 200, address
+    for address in ("/api/index", "/api/image?id=photos/1", "/metrics", "/openapi.json", "/nowhere"):
+        refused = client.get(address)
+        assert (refused.status_code, refused.headers["www-authenticate"]) == (401, "Bearer"), address
+    for wrong in ("", "Bearer", "Bearer x", f"Basic {TOKEN}", f"Bearer {TOKEN}x", b"Bearer \xe9"):
+        assert client.get("/api/index", headers={"authorization": wrong}).status_code == 401, wrong
+    assert client.get("/api/index", headers={**bearer, "host": "search.example"}).status_code == 200
+    assert client.post("/api/session").status_code == 401
+    cookie = client.post("/api/session", headers=bearer).headers["set-cookie"]
+    assert {"HttpOnly", "SameSite=strict"} <= set(cookie.split("; "))
+    assert TOKEN not in cookie
+    assert client.get("/api/index").status_code == 200  # with the cookie
     assert TOKEN not in log.getvalue()
     assert TOKEN not in repr(ServeSettings(token=TOKEN))
 

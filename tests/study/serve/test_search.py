@@ -72,10 +72,8 @@ def test_beyond_the_bound_searches_are_sent_away_while_the_service_stays_answera
         return search(*given, **named)
 
     monkeypatch.setattr(index, "search", slow)
-    with (
-        serving(ServeSettings(limits=Limits(searches=1, waiting=0))) as client,
-        ThreadPoolExecutor(1) as beside,
-    ):
+    client = serving(ServeSettings(limits=Limits(searches=1, waiting=0)))
+    with ThreadPoolExecutor(1) as beside:
         first = beside.submit(client.post, "/api/search", **upload())
         assert begun.wait(20)
         second = client.post("/api/search", **upload())
