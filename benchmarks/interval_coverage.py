@@ -25,6 +25,7 @@ from results.analysis.inference.intervals import jackknife, student_bounds
 from results.analysis.inference.power import seeds_needed
 from results.analysis.inference.scores import Scores
 from results.analysis.inference.variation import crossed_mean
+from results.analysis.inference.verdicts import verdicts_on
 from results.analysis.statistics import Floats, bootstrap_mean, student_quantile
 
 SEEDS = (2, 3, 4, 5, 8, 10)
@@ -107,7 +108,7 @@ def band_coverage(repeats: int) -> pd.DataFrame:
 def _tied(array: Floats) -> tuple[str, ...]:
     names = tuple(map(str, range(len(array))))
     scores = Scores("m", "query", names, names, tuple(range(array.shape[1])), ("t",), array, np.zeros(1), np.ones(1))
-    found = best_arms(scores)
+    found = best_arms(verdicts_on(scores))
     return found.tied if found else ()
 
 

@@ -12,6 +12,7 @@ import pandas as pd
 
 from results.analysis.agreement import StudyAgreement, study_agreement
 from results.analysis.answer.answer import METRIC, Answer, answer_of
+from results.analysis.answer.missing import MissingArm, missing_arms
 from results.analysis.chance import chance_levels, mean_chance
 from results.analysis.confirmed import ConfirmedResults, confirmed_results, validation_means
 from results.analysis.figure_data.networks import Networks
@@ -24,6 +25,7 @@ from results.analysis.inference.comparison import improvements
 from results.analysis.inference.gain import worst_gains
 from results.analysis.inference.scores import Scores, scores_of
 from results.analysis.inference.task_remarks import TaskRemark, task_remarks
+from results.analysis.inference.verdicts import Verdicts, verdicts_on
 from results.analysis.selection import rule_of
 from results.analysis.storage.arms import StoredArm
 from results.analysis.storage.efficient import Limits, efficient_set
@@ -98,7 +100,12 @@ class Results:
     @cached_property
     def answer(self) -> Answer | None:
         """The answer of the study; None until there is one."""
-        return answer_of(self.summary, self.confirmed, self.validation)
+        return answer_of(self.summary, self.confirmed, self.validation, self.verdicts)
+
+    @cached_property
+    def missing(self) -> tuple[MissingArm, ...]:
+        """The arms without a test result."""
+        return missing_arms(self.summary, self.trials, self.failures)
 
     @cached_property
     def validation(self) -> dict[str, float]:
@@ -138,9 +145,14 @@ class Results:
         return study_agreement(self.curves, self.confirmed, self.summary, self.storage)
 
     @cached_property
+    def verdicts(self) -> Verdicts:
+        """Which of any two arms is better."""
+        return verdicts_on(self.scores)
+
+    @cached_property
     def best(self) -> BestArms | None:
         """The arms that cannot be told from the best; None without results."""
-        return best_arms(self.scores)
+        return best_arms(self.verdicts)
 
     @property
     def reference(self) -> str | None:
@@ -151,6 +163,15 @@ class Results:
     def improvements(self) -> pd.DataFrame:
         """The probability of improvement over ``reference``, as ``improvements`` returns it; empty without one."""
         return improvements(self.scores, self.reference) if self.reference else pd.DataFrame(columns=["arm"])
+
+    @cached_property
+    def told_from_reference(self) -> frozenset[str]:
+        """The arms that the seeds tell apart from ``reference``."""
+        if self.reference is None:
+            return frozenset()
+        others = [arm for arm in self.scores.arms if arm != self.reference]
+        found = {arm: self.verdicts.of(arm, self.reference) for arm in others}
+        return frozenset(arm for arm, verdict in found.items() if verdict is not None and verdict.told_apart)
 
     @cached_property
     def relative_gains(self) -> pd.DataFrame:

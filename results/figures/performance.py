@@ -29,12 +29,14 @@ class Performance:
         profiles: As ``performance_profiles`` returns it.
         named: Arms in colour, at most ``MOST_NAMED``.
         improvements: As ``improvements`` returns it, best first; empty without a reference arm.
+        told: Arms that are told apart from the reference; they are filled.
         reference: Name of that arm.
     """
 
     profiles: pd.DataFrame
     named: Sequence[str]
     improvements: pd.DataFrame
+    told: frozenset[str]
     reference: str
 
 
@@ -50,7 +52,7 @@ def performance_figure(found: Performance, caption: Caption) -> Figure:
     panels = figure.subplots(1, 2 if beside else 1, squeeze=False)[0]
     _draw_profiles(panels[0], found)
     if beside:
-        _draw_improvements(panels[1], ranked, found.reference)
+        _draw_improvements(panels[1], ranked, found)
     figure.legend(loc="outside lower left", ncol=4, fontsize=8, frameon=False)
     return figure
 
@@ -72,9 +74,9 @@ def _draw_profiles(panel: Axes, found: Performance) -> None:
     plain_axes(panel)
 
 
-def _draw_improvements(panel: Axes, ranked: pd.DataFrame, reference: str) -> None:
+def _draw_improvements(panel: Axes, ranked: pd.DataFrame, found: Performance) -> None:
     for place, row in enumerate(ranked.to_dict("records")):
-        told = row["low"] > 0.5 or row["high"] < 0.5
+        told = row["arm"] in found.told
         color = FRONT_COLOR if told else BEATEN_COLOR
         panel.hlines(place, row["low"], row["high"], color=color, linewidth=1.6)
         panel.plot([row["mean"]], [place], "o", color=color, markerfacecolor=color if told else "white", markersize=5)
@@ -82,7 +84,7 @@ def _draw_improvements(panel: Axes, ranked: pd.DataFrame, reference: str) -> Non
     panel.set_yticks(range(len(ranked)), list(figure_names(ranked["arm"], 36).values()))
     panel.set_ylim(len(ranked) - 0.5, -0.5)
     panel.set_xlim(-0.02, 1.02)
-    (name,) = figure_names([reference], 24).values()
+    (name,) = figure_names([found.reference], 24).values()
     panel.set_xlabel(f"probability that a run beats one of {name}, on a task drawn at random", fontsize=9)
     panel.tick_params(length=0, axis="y")
     panel.grid(axis="y", color="#e6e6e6", linewidth=0.6)

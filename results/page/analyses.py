@@ -59,6 +59,7 @@ class PerformanceShown:
         profiles: by ``arm_id``.
         improvement: by ``arm_id``, the probability of improvement over the reference.
         relative: by ``arm_id``, the mean over tasks of the relative gain over it.
+        told: ``arm_id`` of the arms that are told apart from it.
         left_out: number of arms of lower accuracy that have no profile here, to keep the page small.
     """
 
@@ -67,6 +68,7 @@ class PerformanceShown:
     profiles: dict[str, Profile]
     improvement: dict[str, Estimate]
     relative: dict[str, Estimate]
+    told: tuple[str, ...]
     left_out: int
 
 

@@ -27,6 +27,7 @@ from results.report.answer import answer_sentences
 from results.report.captions.of_study import captions_of, metric_label
 from results.report.captions.record import Part, caption_parts
 from results.report.cautions import cautions
+from results.report.failure_section import failed_arms
 from results.report.wording import seeds_of
 from results.tables.metrics import HEADLINE_METRICS, TASK_METRICS
 from results.tables.schema import FACTORS
@@ -48,7 +49,7 @@ def build_page(results: Results, origin: PageOrigin) -> PageData:
     return PageData(
         study=results.study,
         description=origin.description,
-        answer=answer_sentences(results.answer),
+        answer=answer_sentences(results),
         cautions=(*cautions(results, "the section Failures"), *origin.notes, *results.networks.unread),
         captions=_captions(results),
         metrics=metrics,
@@ -58,13 +59,14 @@ def build_page(results: Results, origin: PageOrigin) -> PageData:
         references=tuple(name for name in REFERENCE_ARMS if (summary["arm"] == name).any()),
         tied=() if results.best is None else results.best.tied,
         band=front_band(results),
-        pairs=pairs_of(scores),
+        pairs=pairs_of(results.verdicts),
         importance=importance_shown(results),
         performance=performance_shown(results),
         storage=storage_shown(results),
         agreement=agreement_shown(results.agreement),
         modulation=modulation_shown(results, [str(arm_id) for arm_id in ranked]),
         examples=examples_shown(results.networks.examples),
+        failed=tuple(failed_arms(results)),
         failures=failures_shown(results.failures),
         facts=(*origin.facts, *facts_of(results.trials, seeds, rule.statement)),
         texts=origin.texts,

@@ -38,6 +38,7 @@ class PageData:
         band: of the front; empty without intervals.
         pairs: differences of any two arms.
         importance, performance, storage, agreement, modulation, examples: None or empty where they were not measured.
+        failed: of every arm that has no result because its trials failed, a sentence.
         failures: in order of their number.
         facts, texts: provenance.
     """
@@ -61,6 +62,7 @@ class PageData:
     agreement: AgreementShown | None
     modulation: ModulationShown | None
     examples: ExamplesShown
+    failed: tuple[str, ...]
     failures: tuple[FailureShown, ...]
     facts: tuple[Fact, ...]
     texts: tuple[LongText, ...]

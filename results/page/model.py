@@ -106,8 +106,10 @@ class Pairs:
     Attributes:
         arms: ids; the other values are the upper triangle of the arms x arms matrix, row by row.
         mean, low, high: of the difference of the first metric, mean over tasks; 95 % Student t.
-        p_holm: p value corrected over all pairs by Holm's method.
+        p_holm: p value corrected over all pairs of the study, also those that are not on the page.
+        told: whether the seeds tell the two arms apart.
         n: number of common seeds.
+        rule: how that is decided, in words.
     """
 
     arms: tuple[str, ...]
@@ -115,7 +117,9 @@ class Pairs:
     low: tuple[float | None, ...]
     high: tuple[float | None, ...]
     p_holm: tuple[float | None, ...]
+    told: tuple[bool, ...]
     n: tuple[int, ...]
+    rule: str
 
 
 @dataclass(frozen=True)

@@ -5,21 +5,24 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from results.analysis.answer.answer import Answer, Standing
-from results.analysis.statistics import Interval
+from results.analysis.answer.missing import MissingArm
+from results.analysis.reported import Results
 from results.report.wording import count, estimate, percent, reading, share
 
 _NAMED = 3
 """Number of arms named in a sentence; the rest are counted."""
 
 
-def answer_sentences(answer: Answer | None) -> tuple[str, ...]:
+def answer_sentences(results: Results) -> tuple[str, ...]:
     """Return three sentences of plain text, or one that says why there is no answer yet."""
+    answer = results.answer
     if answer is None:
-        return ("There is no answer yet: no arm other than shared and separate has confirm results.",)
-    return (_gain(answer), _certainty(answer), _cost(answer))
+        known = f" {with_results(results)}." if results.missing else ""
+        return (f"There is no answer yet: no arm other than shared and separate has confirm results.{known}",)
+    return (_gain(results, answer), _certainty(results, answer), _cost(answer))
 
 
-def _gain(answer: Answer) -> str:
+def _gain(results: Results, answer: Answer) -> str:
     chosen = answer.chosen
     basis = [f"chance {share(answer.chance)}"] if answer.chance is not None else []
     basis += [f"mean of {counted(answer.tasks, 'task')}", f"train {_seeds(answer.seeds)}"]
@@ -27,21 +30,58 @@ def _gain(answer: Answer) -> str:
         f"reaches {estimate(chosen.mean, chosen.low, chosen.high)} triplet accuracy on test images ({'; '.join(basis)})"
     )
     cheaper = " that add less than separate networks" if answer.separate is not None else ""
+    opening = f"{with_results(results)}: " if results.missing else ""
     if answer.candidates == 1:
-        who = f"{chosen.arm} {reaches}"
+        who = f"{opening}{chosen.arm} {reaches}"
     else:
-        among = f"Of {counted(answer.candidates, 'arm')}{cheaper}"
-        who = f"{among}, {chosen.arm} is best on validation images and {reaches}"
+        among = f"{'of' if opening else 'Of'} {counted(answer.candidates, 'arm')}{cheaper}"
+        who = f"{opening}{among}, {chosen.arm} is best on validation images and {reaches}"
     if answer.gain is None:
-        return f"{who}; there is no shared network to compare it with."
-    return f"{who}: {_reading(chosen.arm, 'shared', answer.gain)}."
+        return f"{who}; {_lacking(results, 'shared', 'there is no shared network to compare it with')}."
+    return f"{who}: {reading(answer.gain)}."
 
 
-def _certainty(answer: Answer) -> str:
-    told = _among_others(answer)
-    if answer.gap is None:
-        return f"{told[0].upper()}{told[1:]}; there are no separate networks to compare with."
-    return f"Beside separate networks, {_reading(answer.chosen.arm, 'separate', answer.gap)}; {told}."
+def _certainty(results: Results, answer: Answer) -> str:
+    others = _among_others(answer)
+    if answer.gap is not None:
+        parts = [f"Beside separate networks, {reading(answer.gap)}"]
+        parts.append(f"of the other arms, {others}" if others else _no_others(results))
+    else:
+        told = f"of the other arms, {others}" if others else _no_others(results)
+        lacking = _lacking(results, "separate", "there are no separate networks to compare with")
+        parts = [f"{told[0].upper()}{told[1:]}", lacking]  # begins with our words, never with a name
+    rule = f" ({results.verdicts.rule})" if results.verdicts.pairs else ""
+    return f"{'; '.join(parts)}{rule}."
+
+
+def _no_others(results: Results) -> str:
+    return "no other arm has results" if results.missing else "there is no other arm to choose"
+
+
+def with_results(results: Results) -> str:
+    """Return how many arms have results: ``2 of 11 arms have results``."""
+    arms = len(results.summary)
+    found = arms - len(results.missing)
+    return f"{found} of {counted(arms, 'arm')} {'has' if found == 1 else 'have'} results"
+
+
+def _lacking(results: Results, reference: str, absent: str) -> str:
+    """Return why an arm is not compared with a reference: it has no result, nothing pairs them, or it is not there."""
+    if reference in results.scores.arms:
+        return f"no seed pairs it with {reference}"
+    found = next((arm for arm in results.missing if arm.arm == reference), None)
+    return absent if found is None else without_result(found)
+
+
+def without_result(missing: MissingArm) -> str:
+    """Return in words why an arm has no result: it is unfinished, or its trials failed, and how."""
+    if missing.stage is None:
+        return f"{missing.arm} is unfinished, so it has no result yet"
+    kinds = ", ".join(kind.replace("_", " ") for kind in missing.kinds) or "cause unknown"
+    trials = (
+        f"its only {missing.stage} trial" if missing.failed == 1 else f"all its {missing.failed} {missing.stage} trials"
+    )
+    return f"{missing.arm} has no result, because {trials} failed ({kinds})"
 
 
 def _among_others(answer: Answer) -> str:
@@ -53,8 +93,8 @@ def _among_others(answer: Answer) -> str:
     if answer.equals:
         parts.append(f"{named(standing.arm for standing in answer.equals)} cannot be told from it by these seeds")
     if below:
-        parts.append(f"{below} of the other arms {'stays' if below == 1 else 'stay'} below it")
-    return "; ".join(parts) or "there is no other arm to choose"
+        parts.append(f"{below} {'stays' if below == 1 else 'stay'} below it")
+    return "; ".join(parts)
 
 
 def _cost(answer: Answer) -> str:
@@ -84,10 +124,6 @@ def _cheaper(answer: Answer) -> Standing | None:
 def _added(standing: Standing) -> str:
     text = f"{count(standing.added_parameters)} parameters"
     return text if standing.added_share is None else f"{text} ({percent(standing.added_share)})"
-
-
-def _reading(arm: str, reference: str, found: Interval) -> str:
-    return reading(arm, reference, found.mean, found.low, found.high)
 
 
 def named(names: Iterable[str]) -> str:

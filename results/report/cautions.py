@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from results.analysis.answer.answer import METRIC
 from results.analysis.reported import Results
-from results.report.answer import counted, named
-from results.report.failure_section import infeasible_arms
+from results.report.answer import counted, named, with_results
+from results.report.failure_section import failed_arms
 from results.report.wording import share
 
 _FEW_SEEDS = 3
@@ -13,7 +13,16 @@ _FEW_SEEDS = 3
 
 def cautions(results: Results, causes: str = "details.md") -> list[str]:
     """Return one sentence of plain text per caution; ``causes``: where the reader finds those of failures."""
-    return [*_tasks(results), *_seeds(results), *_failures(results, causes)]
+    return [*_arms(results), *_tasks(results), *_seeds(results), *_failures(results, causes)]
+
+
+def _arms(results: Results) -> list[str]:
+    """Return how many arms have results, the failed arms one by one, and the unfinished ones together."""
+    if not results.missing:
+        return []
+    unfinished = [arm.arm for arm in results.missing if arm.stage is None]
+    lines = [f"{with_results(results)}; what the report says is about these", *failed_arms(results)]
+    return [*lines, f"not finished: {named(unfinished)}"] if unfinished else lines
 
 
 def _tasks(results: Results) -> list[str]:
@@ -56,6 +65,4 @@ def _failures(results: Results, causes: str) -> list[str]:
     if failures.empty:
         return []
     trials = counted(failures["trial_id"].nunique(), "trial")
-    lines = [f"{counted(len(failures), 'attempt')} of {trials} failed; causes are in {causes}"]
-    infeasible = infeasible_arms(failures, results.trials)
-    return [*lines, *(f"{arm}: none of its trials can finish here: all are infeasible" for arm in infeasible)]
+    return [f"{counted(len(failures), 'attempt')} of {trials} failed; causes are in {causes}"]

@@ -7,9 +7,10 @@ from typing import Any
 
 from results.analysis.comparison.studies import StudiesComparison
 from results.analysis.inference.comparison import Comparison
+from results.analysis.statistics import Interval
 from results.report.answer import counted
 from results.report.markdown import bullets, escape, table
-from results.report.wording import ABSENT, count, estimate, reading, settings, with_chance
+from results.report.wording import ABSENT, count, estimate, p_value, reading, settings, with_chance
 
 
 @dataclass(frozen=True)
@@ -24,36 +25,31 @@ class Shown:
 
 def shown_arms(study: str, found: Comparison) -> Shown:
     """Return the comparison of two arms: over all tasks, then by task."""
-    rows = [("all tasks", *_interval(found), p_value(found.p), ABSENT)]
-    for task in found.tasks:
-        difference = estimate(task.difference.mean, task.difference.low, task.difference.high, signed=True)
-        rows.append((task.task, difference, p_value(task.p), p_value(task.p_holm)))
-    improvement = found.improvement
+    verdict, improvement = found.verdict, found.improvement
+    rows = [("all tasks", _difference(verdict.difference), p_value(verdict.p), p_value(verdict.p_holm))]
+    rows += [(task.task, _difference(task.difference), p_value(task.p), p_value(task.p_holm)) for task in found.tasks]
     basis = (
-        f"Triplet accuracy on test images, {found.ours} minus {found.theirs}, paired by train seed"
-        f" ({', '.join(map(str, found.seeds))}), with 95 % Student t intervals. p: two-sided paired t test; p (Holm):"
-        " corrected for the number of tasks."
+        f"Triplet accuracy on test images, {verdict.ours} minus {verdict.theirs}, paired by train seed"
+        f" ({', '.join(map(str, found.seeds))}), with 95 % Student t intervals of each row alone. p: two-sided paired t"
+        f" test, not corrected. p (Holm): corrected over {_family(verdict.pairs, 'pair of arms', 'pairs of arms')} of"
+        f" the study in the first row, which decides, and over {_family(len(found.tasks), 'task', 'tasks')} in the"
+        " others."
     )
-    better = (
-        f"Probability that a run of {found.ours} beats one of {found.theirs} on a task drawn at random:"
+    chance = (
+        f"Probability that a run of {verdict.ours} beats one of {verdict.theirs} on a task drawn at random:"
         f" {estimate(improvement.mean, improvement.low, improvement.high)}."
     )
-    notes = (
-        reading(found.ours, found.theirs, found.difference.mean, found.difference.low, found.difference.high) + ".",
-        basis,
-        better,
-    )
-    title = f"Study {study}: {found.ours} against {found.theirs}"
-    return Shown(title, ("task", "difference", "p", "p (Holm)"), tuple(rows), notes)
+    notes = (f"{reading(verdict)}.", basis, chance)
+    title = f"Study {study}: {verdict.ours} against {verdict.theirs}"
+    return Shown(title, ("task", "difference", "p, uncorrected", "p (Holm)"), tuple(rows), notes)
 
 
-def _interval(found: Comparison) -> tuple[str]:
-    return (estimate(found.difference.mean, found.difference.low, found.difference.high, signed=True),)
+def _difference(found: Interval) -> str:
+    return estimate(found.mean, found.low, found.high, signed=True)
 
 
-def p_value(value: float | None) -> str:
-    """Return a p value with two significant digits."""
-    return ABSENT if value is None or value != value else f"{value:.2g}"  # noqa: PLR0124 - NaN
+def _family(size: int, one: str, many: str) -> str:
+    return f"the 1 {one}" if size == 1 else f"all {size:,} {many}"
 
 
 def shown_studies(found: StudiesComparison) -> tuple[Shown, Shown]:

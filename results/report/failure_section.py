@@ -5,6 +5,8 @@ from __future__ import annotations
 import pandas as pd
 
 from results.analysis.importance.failure_rates import failure_rates
+from results.analysis.reported import Results
+from results.report.answer import without_result
 from results.report.markdown import bullets, table
 from results.report.wording import count, percent
 from results.tables.schema import INFEASIBLE
@@ -17,8 +19,9 @@ _NOTE = (
 )
 
 
-def failure_section(failures: pd.DataFrame, trials: pd.DataFrame) -> str:
-    """Failed attempts by arm and kind with their messages, or a sentence if there were none."""
+def failure_section(results: Results) -> str:
+    """Failed arms, failed attempts by arm and kind with their messages, or a sentence if there were none."""
+    failures, trials = results.failures, results.trials
     if failures.empty:
         return "No attempt of any trial failed."
     counts = failures.groupby(["arm", "kind"], sort=False).size().rename("failed").reset_index().to_dict("records")
@@ -28,11 +31,20 @@ def failure_section(failures: pd.DataFrame, trials: pd.DataFrame) -> str:
     lines = [f"{r['arm']}, {r['stage']} trial {r['trial_id']}, attempt {r['attempt']}: {r['message']}" for r in shown]
     hidden = len(failures) - len(shown)
     lines += [f"and {hidden} more, in the failures table"] if hidden else []
-    lines += [
-        f"{arm}: none of its trials can finish here: all are infeasible" for arm in infeasible_arms(failures, trials)
-    ]
+    failed = failed_arms(results)
     by_kind = table(["arm", "kind", "failed attempts", "of attempts"], rows)
-    return "\n\n".join([by_kind, bullets(lines), *_by_level(failures, trials)])
+    return "\n\n".join([*([bullets(failed)] if failed else []), by_kind, bullets(lines), *_by_level(failures, trials)])
+
+
+def failed_arms(results: Results) -> list[str]:
+    """Return one sentence per arm that has no result because its trials failed."""
+    infeasible = set(infeasible_arms(results.failures, results.trials))
+    return [
+        f"{without_result(arm)}"
+        + ("; none of them can finish here: all are infeasible" if arm.arm in infeasible else "")
+        for arm in results.missing
+        if arm.stage is not None
+    ]
 
 
 def _by_level(failures: pd.DataFrame, trials: pd.DataFrame) -> list[str]:

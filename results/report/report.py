@@ -81,7 +81,7 @@ def write_report(tables: Path | Results, folder: Path, origin: Origin | None = N
     else:
         for file in agreement_section.FILES:
             (folder / file).unlink(missing_ok=True)
-    answer = answer_sentences(results.answer)
+    answer = answer_sentences(results)
     report = _write(folder / "report.md", opening(results, answer, origin, figures))
     details = _write(folder / "details.md", _details(results, agreement, origin, figures))
     csv = folder / "summary.csv"
@@ -106,7 +106,7 @@ def _details(
         "Summary": sections.summary_section(summary, results.chances),
         "Accuracy against added parameters": embedded(figures, "tradeoff.png", "trade-off")
         + (f"\n\n{sections.front_sentence(results.points)}" if len(results.points) else ""),
-        "Differences, paired by seed": sections.difference_section(summary),
+        "Differences, paired by seed": sections.difference_section(results),
         "What seeds can tell": statistics_section(results),
         "Tasks": sections.task_section(results.tasks, results.chances, results.confirmed.rule.statement)
         + "\n\n"
@@ -119,7 +119,7 @@ def _details(
         "Storage": sections.storage_section(summary, results.storage),
         "Effort": sections.effort_section(trials),
         **({"Trials on one GPU": sharing_section(origin.shared_gpus)} if origin.shared_gpus else {}),
-        "Failures": failure_section(results.failures, trials),
+        "Failures": failure_section(results),
         "How to reproduce": code_block(origin.commands),
     }
     head = [f"# Study {escape(results.study)}: details", "The answer is in [report.md](report.md)."]

@@ -8,6 +8,7 @@ from typing import Any
 
 import pandas as pd
 
+from results.analysis.reported import Results
 from results.analysis.summary import REFERENCE_ARMS
 from results.report.markdown import bullets, escape, table
 from results.report.wording import (
@@ -18,6 +19,7 @@ from results.report.wording import (
     format_summary,
     listed,
     number,
+    p_value,
     percent,
     reading,
     seeds_of,
@@ -104,33 +106,45 @@ def front_sentence(points: pd.DataFrame) -> str:
     return escape(f"On the front, with their added parameters: {', '.join(named)}.")
 
 
-def difference_section(summary: pd.DataFrame) -> str:
-    """Differences against each reference arm, paired by seed, with both intervals and one sentence each."""
+def difference_section(results: Results) -> str:
+    """Differences against each reference arm, paired by seed, with both intervals, p values and one sentence each."""
+    summary = results.summary
     known = [name for name in REFERENCE_ARMS if summary[f"delta_{name}_mean"].notna().any()]
     if not known:
         return f"No reference arm ({' or '.join(REFERENCE_ARMS)}) has results to compare with."
-    parts = [_HOW_TO_READ, f"*{escape(summary['selection_rule'].iloc[0])}*"]
+    rule = results.verdicts.rule
+    parts = [_HOW_TO_READ.format(rule=rule[0].upper() + rule[1:]), f"*{escape(summary['selection_rule'].iloc[0])}*"]
     for reference in known:
         name = f"delta_{reference}"
-        compared = summary[summary[f"{name}_mean"].notna()].to_dict("records")
         rows, sentences = [], []
-        for row in compared:
-            mean, low, high = row[f"{name}_mean"], row[f"{name}_low"], row[f"{name}_high"]
+        for row in summary[summary[f"{name}_mean"].notna()].to_dict("records"):
+            found = results.verdicts.of(row["arm"], reference)
+            if found is None:
+                continue
+            mean, low, high = found.difference.mean, found.difference.low, found.difference.high
             bootstrap = estimate(mean, row[f"{name}_bootstrap_low"], row[f"{name}_bootstrap_high"], signed=True)
-            rows.append([row["arm"], estimate(mean, low, high, signed=True), bootstrap])
-            sentences.append(reading(row["arm"], reference, mean, low, high) + ".")
-        header = ["arm", f"minus {reference} [Student t]", f"minus {reference} [bootstrap]"]
+            intervals = estimate(mean, low, high, signed=True), bootstrap
+            rows.append([row["arm"], *intervals, p_value(found.p), p_value(found.p_holm)])
+            sentences.append(f"{reading(found)}.")
+        header = [
+            "arm",
+            f"minus {reference} [Student t]",
+            f"minus {reference} [bootstrap]",
+            "p, uncorrected",
+            "p (Holm)",
+        ]
         parts += [f"### Against {escape(reference)}", table(header, rows), bullets(sentences)]
     return "\n\n".join(parts)
 
 
 _HOW_TO_READ = (
     "Test triplet accuracy (mean over tasks) minus that of the reference arm with the same train seed, so that effects "
-    "of a seed on both arms cancel. Two 95 % intervals: **Student's t** assumes normal differences and is wide when "
-    "seeds are few; the sentences are based on it. The **percentile bootstrap** assumes no distribution but cannot "
-    "extend beyond the observed values: over three seeds it excludes zero whenever all three differences have the same "
-    "sign, which happens by chance one time in four. Both cover other seeds with the same images and the same selected "
-    "nuisance values, and neither is corrected for the number of arms compared."
+    "of a seed on both arms cancel. {rule} decide whether two arms are told apart, here and everywhere in the report. "
+    "Two 95 % intervals, each of one pair alone and not corrected: **Student's t** assumes normal differences and is "
+    "wide when seeds are few. The **percentile bootstrap** assumes no distribution but cannot extend beyond the "
+    "observed values: over three seeds it excludes zero whenever all three differences have the same sign, which "
+    "happens by chance one time in four. Both cover other seeds with the same images and the same selected nuisance "
+    "values."
 )
 
 

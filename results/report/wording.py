@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:  # a plan is worded without pandas, which takes half a second to load
     import pandas as pd
 
+    from results.analysis.inference.verdicts import Verdict
+
 ABSENT = "-"
 """Shown for a number that does not exist, such as an interval over one seed."""
 
@@ -57,15 +59,23 @@ def estimate(mean: float | None, low: float | None, high: float | None, *, signe
     return f"{mean:{form}} [{bounds}]"
 
 
-def reading(arm: str, reference: str, mean: float, low: float | None, high: float | None) -> str:
-    """Return the statement that a paired difference ``arm - reference`` with its Student-t interval supports."""
-    if low is None or high is None or _absent(low) or _absent(high):
+def reading(found: Verdict) -> str:
+    """Return the statement that the seeds support about two arms."""
+    arm, reference = found.ours, found.theirs
+    mean, low, high = found.difference.mean, found.difference.low, found.difference.high
+    if low is None or high is None:
         return f"{arm} differs from {reference} by {mean:+.3f} over one common seed: no interval, so no conclusion"
-    if low > 0:
+    if found.better:
         return f"{arm} beats {reference} by {mean:.3f} [{low:.3f}, {high:.3f}]"
-    if high < 0:
+    if found.worse:
         return f"{arm} stays below {reference} by {-mean:.3f} [{-high:.3f}, {-low:.3f}]"
-    return f"{arm} and {reference} cannot be told apart: {mean:+.3f} [{low:+.3f}, {high:+.3f}]"
+    alone = f"; zero lies outside, but not after the correction for {found.pairs:,} pairs" if found.only_alone else ""
+    return f"{arm} and {reference} cannot be told apart: {mean:+.3f} [{low:+.3f}, {high:+.3f}]{alone}"
+
+
+def p_value(value: float | None) -> str:
+    """Return a p value with two significant digits."""
+    return ABSENT if _absent(value) else f"{value:.2g}"
 
 
 def with_chance(title: str, chance: float | None) -> str:

@@ -27,11 +27,16 @@ def arms_compared(tables: dict[str, pd.DataFrame], ours: str, theirs: str) -> Co
     """
     from results.analysis.inference.comparison import compare_arms
     from results.analysis.reported import Results
+    from results.report.answer import without_result
 
     if ours == theirs:
         raise UserError(f"{ours} and {theirs}: an arm cannot be compared with itself; name two arms")
+    results = Results.of(tables)
+    for missing in results.missing:
+        if missing.arm in (ours, theirs):
+            raise UserError(f"{without_result(missing)}; arms with results: {', '.join(results.scores.arms) or 'none'}")
     try:
-        return compare_arms(Results.of(tables).scores, ours, theirs)
+        return compare_arms(results.verdicts, ours, theirs)
     except ValueError as error:
         raise UserError(str(error)) from None
 

@@ -9,8 +9,8 @@ from typing import Any
 import pandas as pd
 
 from results.analysis.chance import known, mean_chance
-from results.analysis.confirmed import ConfirmedResults, seed_values
-from results.analysis.statistics import Interval, paired_difference
+from results.analysis.confirmed import ConfirmedResults
+from results.analysis.inference.verdicts import Verdict, Verdicts
 from results.analysis.summary import REFERENCE_ARMS
 from results.tables.metrics import HEADLINE_METRICS
 
@@ -42,10 +42,9 @@ class Answer:
         chosen: The candidate with the highest mean over its confirm trials of validation accuracy.
         candidates: Number of candidates with results.
         shared, separate: The reference arms with results.
-        gain, gap: ``chosen`` minus shared and minus separate, paired by seed.
-        equals: Candidates that the seeds cannot tell from ``chosen``, by ascending cost: by intervals of paired
-            differences that are not corrected for the number of arms.
-        better: Candidates that are better than ``chosen`` on test images by such an interval.
+        gain, gap: The verdicts on ``chosen`` and shared, and on ``chosen`` and separate.
+        equals: Candidates that the seeds cannot tell from ``chosen``, by ascending cost.
+        better: Candidates that they show to be better than ``chosen`` on test images.
         seeds: Train seeds of all arms.
         tasks: Number of tasks behind a mean.
         chance: Mean chance level of the tasks.
@@ -55,8 +54,8 @@ class Answer:
     candidates: int
     shared: Standing | None
     separate: Standing | None
-    gain: Interval | None
-    gap: Interval | None
+    gain: Verdict | None
+    gap: Verdict | None
     equals: tuple[Standing, ...]
     better: tuple[Standing, ...]
     seeds: tuple[int, ...]
@@ -64,13 +63,16 @@ class Answer:
     chance: float | None
 
 
-def answer_of(summary: pd.DataFrame, confirmed: ConfirmedResults, validation: Mapping[str, float]) -> Answer | None:
+def answer_of(
+    summary: pd.DataFrame, confirmed: ConfirmedResults, validation: Mapping[str, float], verdicts: Verdicts
+) -> Answer | None:
     """Return the answer of a study; None until an arm other than the references has confirm results.
 
     Args:
         summary: The ``summary`` table.
         confirmed: The confirm trials that are reported.
         validation: The validation accuracy of those trials by ``arm_id``, see ``validation_means``.
+        verdicts: On all pairs of arms with results.
     """
     reported = summary[summary[f"{METRIC}_mean"].notna()]
     rows = {str(row["arm"]): row for row in reported.to_dict("records")}
@@ -79,10 +81,9 @@ def answer_of(summary: pd.DataFrame, confirmed: ConfirmedResults, validation: Ma
     if not candidates:
         return None
     chosen = max(candidates, key=lambda arm: validation.get(rows[arm]["arm_id"], float("-inf")))
-    by_seed = confirmed.by_seed()
-    values = {arm: seed_values(by_seed, str(row["arm_id"])) for arm, row in rows.items()}
-    against = {arm: _minus(values[chosen], values[arm]) for arm in rows if arm != chosen}
-    equals = [_standing(rows[arm]) for arm in candidates if arm != chosen and _cannot_be_told(against[arm])]
+    against = {arm: verdicts.of(chosen, arm) for arm in rows if arm != chosen}
+    others = {arm: found for arm, found in against.items() if arm in candidates}
+    equals = [_standing(rows[arm]) for arm, found in others.items() if found is None or not found.told_apart]
     return Answer(
         _standing(rows[chosen]),
         len(candidates),
@@ -91,28 +92,11 @@ def answer_of(summary: pd.DataFrame, confirmed: ConfirmedResults, validation: Ma
         against.get("shared"),
         against.get("separate"),
         tuple(sorted(equals, key=_cost)),
-        tuple(_standing(rows[arm]) for arm in candidates if arm != chosen and _is_better(against[arm])),
-        tuple(int(seed) for seed in by_seed.columns),
+        tuple(_standing(rows[arm]) for arm, found in others.items() if found is not None and found.worse),
+        verdicts.scores.seeds,
         confirmed.by_task().shape[1],
         mean_chance(confirmed, METRIC),
     )
-
-
-def _minus(ours: dict[int, float], theirs: dict[int, float]) -> Interval | None:
-    found = paired_difference(ours, theirs)
-    return found.student if found else None
-
-
-def _cannot_be_told(difference: Interval | None) -> bool:
-    """Return whether the seeds leave open which of two arms is better."""
-    if difference is None or difference.low is None or difference.high is None:
-        return True
-    return difference.low <= 0 <= difference.high
-
-
-def _is_better(difference: Interval | None) -> bool:
-    """Return whether the other arm is better; the difference is the chosen arm minus it."""
-    return difference is not None and difference.high is not None and difference.high < 0
 
 
 def _candidates(rows: dict[str, dict[Any, Any]], separate: Standing | None) -> list[str]:

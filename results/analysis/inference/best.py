@@ -6,9 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from results.analysis.inference.intervals import student_bounds
-from results.analysis.inference.scores import Scores
-from results.analysis.statistics import LEVEL
+from results.analysis.inference.verdicts import Verdicts
 
 
 @dataclass(frozen=True)
@@ -18,41 +16,31 @@ class BestArms:
     Attributes:
         best: the arm with the highest mean.
         tied: the arms that cannot be told from the best, by descending mean; includes ``best``.
-        beaten: of every other arm, the arm that shows it not to be the best.
-        level: probability, over seeds, with which the truly best arm is in ``tied``; at least.
+        beaten: of every other arm, the best arm that is shown to be better.
     """
 
     best: str
     tied: tuple[str, ...]
     beaten: dict[str, str]
-    level: float
 
 
-def best_arms(scores: Scores, level: float = LEVEL) -> BestArms | None:
-    """Return the arms that cannot be told from the best; None if no arm has a mean.
+def best_arms(verdicts: Verdicts) -> BestArms | None:
+    """Return the arms that no arm is shown to beat; None if no arm has a mean.
 
-    An arm is excluded if some rival is better by a one-sided paired t test at ``(1 - level) / rivals``. The truly best
-    arm is then excluded with at most probability ``1 - level``, however many arms there are and however their variances
-    differ: subset selection by pairwise tests (Hsu, Multiple Comparisons, 1996, chapter 4), with Bonferroni's bound.
+    Holm's method keeps the probability of any wrong rejection at 5 % or less, so the truly best arm is in the set with
+    95 % or more, however many arms there are and however their variances differ.
     """
-    from scipy import special
-
-    means = scores.means()
+    means = verdicts.scores.means()
     known = np.flatnonzero(~np.isnan(means).all(axis=1))
     if not len(known):
         return None
-    names = [scores.arms[i] for i in known]
-    overall = np.nanmean(means[known], axis=1)
-    order = np.argsort(-overall, kind="stable")
-    beaten = {}
-    for arm in order:
-        found = student_bounds(means[known] - means[known[arm]])  # rivals minus the arm
-        testable = (found.n > 1) & (np.arange(len(known)) != arm)
-        if not testable.any():
-            continue
-        p = np.where(testable, special.stdtr(np.maximum(found.n - 1, 1), -np.nan_to_num(found.t)), 1.0)
-        rival = int(np.argmin(p))
-        if p[rival] * testable.sum() < 1 - level:
-            beaten[names[arm]] = names[rival]
+    names = verdicts.scores.arms
+    order = known[np.argsort(-np.nanmean(means[known], axis=1), kind="stable")]
+    better = verdicts.told_apart()[np.ix_(order, order)] > 0  # rival x arm, both from the best on
+    beaten = {
+        names[arm]: names[order[int(np.argmax(better[:, place]))]]
+        for place, arm in enumerate(order)
+        if better[:, place].any()
+    }
     tied = tuple(names[arm] for arm in order if names[arm] not in beaten)
-    return BestArms(names[order[0]], tied, beaten, level)
+    return BestArms(names[order[0]], tied, beaten)

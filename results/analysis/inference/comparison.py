@@ -1,4 +1,4 @@
-"""Any two arms compared, paired by seed: differences, tests, and the probability of improvement."""
+"""Any two arms compared, paired by seed: the verdict, differences by task, and the probability of improvement."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import pandas as pd
 
 from results.analysis.inference.intervals import holm, jackknife, student_bounds, within
 from results.analysis.inference.scores import Scores
+from results.analysis.inference.verdicts import Verdict, Verdicts
 from results.analysis.statistics import Floats, Interval
 
 
@@ -27,36 +28,30 @@ class Comparison:
     """One arm minus another.
 
     Attributes:
-        ours: the arm.
-        theirs: the arm subtracted.
+        verdict: on both, over all tasks.
         seeds: train seeds that both have.
-        difference: of their means over tasks, paired by seed, with its Student-t interval.
-        p: two-sided p value of that difference, not corrected; None with fewer than two common seeds.
         tasks: the differences by task.
-        improvement: probability that a run of ``ours`` beats one of ``theirs`` on a task drawn at random.
+        improvement: probability that a run of the arm beats one of the other on a task drawn at random.
     """
 
-    ours: str
-    theirs: str
+    verdict: Verdict
     seeds: tuple[int, ...]
-    difference: Interval
-    p: float | None
     tasks: tuple[TaskDifference, ...]
     improvement: Interval
 
 
-def compare_arms(scores: Scores, ours: str, theirs: str) -> Comparison:
-    """Compare two arms by name on their common seeds.
+def compare_arms(verdicts: Verdicts, ours: str, theirs: str) -> Comparison:
+    """Compare two different arms of a study by name on their common seeds.
 
     Raises:
         ValueError: An arm has no test results, or the two have no seed with all tasks in common.
     """
+    scores, verdict = verdicts.scores, verdicts.of(ours, theirs)
     pair = np.stack([scores.of(ours), scores.of(theirs)])
     common = np.asarray(~np.isnan(pair).any(axis=(0, 2)))
-    if not common.any():
+    if verdict is None:
         raise ValueError(f"arms {ours!r} and {theirs!r} have no seed with all tasks in common")
     pair = pair[:, common]
-    whole = student_bounds((pair[0] - pair[1]).mean(axis=1)[None])
     by_task = student_bounds((pair[0] - pair[1]).T)
     corrected = holm(by_task.p)
     tasks = tuple(
@@ -64,8 +59,7 @@ def compare_arms(scores: Scores, ours: str, theirs: str) -> Comparison:
         for i, task in enumerate(scores.tasks)
     )
     seeds = tuple(seed for seed, kept in zip(scores.seeds, common.tolist(), strict=True) if kept)
-    improvement = within(jackknife(_improvement, pair.transpose(1, 0, 2)), 0.0, 1.0)
-    return Comparison(ours, theirs, seeds, whole.at(0), _known(whole.p[0]), tasks, improvement)
+    return Comparison(verdict, seeds, tasks, _improved(pair))
 
 
 def probability_of_improvement(ours: Floats, theirs: Floats) -> float:
@@ -82,46 +76,13 @@ def probability_of_improvement(ours: Floats, theirs: Floats) -> float:
     return float(((gap > 0) + 0.5 * (gap == 0)).mean())
 
 
-def compare_all(scores: Scores, reference: str | None = None) -> pd.DataFrame:
-    """Return all pairs of arms, or every arm against one, with p values corrected over the rows by Holm's method.
-
-    Returns:
-        Columns ``ours``, ``theirs``, ``mean`` (ours minus theirs, mean over tasks, paired by seed), ``low``, ``high``
-        (95 % Student t, not corrected), ``n`` (common seeds), ``p`` and ``p_holm``. Pairs without a common seed have
-        n 0 and NaN.
-
-    Raises:
-        ValueError: ``reference`` has no test results.
-    """
-    count = len(scores.arms)
-    if reference is None:
-        first, second = np.triu_indices(count, 1)
-    else:
-        scores.of(reference)
-        second = np.full(count - 1, scores.arms.index(reference))
-        first = np.delete(np.arange(count), second[:1] if count > 1 else [])
-    means = scores.means()
-    found = student_bounds(means[first] - means[second])
-    return pd.DataFrame(
-        {
-            "ours": [scores.arms[i] for i in first],
-            "theirs": [scores.arms[i] for i in second],
-            "mean": found.mean,
-            "low": found.low,
-            "high": found.high,
-            "n": found.n.astype(np.int64),
-            "p": found.p,
-            "p_holm": holm(found.p),
-        }
-    )
-
-
 def improvements(scores: Scores, reference: str) -> pd.DataFrame:
     """Return the probability of improvement of every other arm over a reference, on their common seeds.
 
     Returns:
         Columns ``arm``, ``mean``, ``low``, ``high`` (95 %, Student t of the jackknife over seeds, within 0 and 1; NaN
-        with fewer than two common seeds) and ``n`` (common seeds). Arms without a common seed are absent.
+        with fewer than two common seeds, and where leaving out a seed changes nothing) and ``n`` (common seeds). Arms
+        without a common seed are absent.
 
     Raises:
         ValueError: The reference has no test results.
@@ -133,10 +94,20 @@ def improvements(scores: Scores, reference: str) -> pd.DataFrame:
         common = ~np.isnan(pair).any(axis=(0, 2))
         if arm == reference or not common.any():
             continue
-        found = within(jackknife(_improvement, pair[:, common].transpose(1, 0, 2)), 0.0, 1.0)
+        found = _improved(pair[:, common])
         rows.append((arm, found.mean, found.low, found.high, found.n))
     frame = pd.DataFrame(rows, columns=["arm", "mean", "low", "high", "n"])
     return frame.astype(dict.fromkeys(("mean", "low", "high"), "float64"))
+
+
+def _improved(pair: Floats) -> Interval:
+    """Return the probability of improvement from values of shape (2, seeds, tasks).
+
+    Where every seed left out gives the same probability, as 0.5 or 1 over few seeds does, the jackknife sees no spread.
+    That is no certainty, so there is no interval.
+    """
+    found = within(jackknife(_improvement, pair.transpose(1, 0, 2)), 0.0, 1.0)
+    return found if found.low != found.high or found.low is None else Interval(found.mean, None, None, found.n)
 
 
 def _improvement(pair: Floats) -> float:

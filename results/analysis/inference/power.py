@@ -31,6 +31,14 @@ def power(seeds: int, effect: float, level: float = LEVEL) -> float:
     return float(right + wrong_sign)
 
 
-def seeds_needed(effect: float, wanted: float = 0.8) -> int | None:
-    """Return the fewest seeds whose power is at least ``wanted``; None if that takes more than ``MOST_SEEDS``."""
-    return next((seeds for seeds in range(2, MOST_SEEDS + 1) if power(seeds, effect) >= wanted), None)
+def seeds_needed(effect: float, wanted: float = 0.8, pairs: int = 1) -> int | None:
+    """Return the fewest seeds whose power is at least ``wanted``; None if that takes more than ``MOST_SEEDS``.
+
+    Args:
+        effect: As for ``power``.
+        wanted: The power.
+        pairs: Number of pairs of arms over which the test is corrected, at the first and strictest step of Holm's
+            method; later steps need fewer seeds.
+    """
+    level = 1 - (1 - LEVEL) / pairs
+    return next((seeds for seeds in range(2, MOST_SEEDS + 1) if power(seeds, effect, level) >= wanted), None)

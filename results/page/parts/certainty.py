@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import numpy as np
 import pandas as pd
 
-from results.analysis.inference.comparison import compare_all
-from results.analysis.inference.scores import Scores
+from results.analysis.inference.verdicts import ALPHA, Verdicts
 from results.analysis.reported import Results
 from results.page.model import BandStep, Pairs
 from results.page.parts.arms import number
@@ -26,16 +23,14 @@ def front_band(results: Results) -> tuple[BandStep, ...]:
     return tuple(BandStep(float(row["cost"]), float(row["low"]), float(row["high"])) for row in rows)
 
 
-def pairs_of(scores: Scores) -> Pairs:
-    """Return the paired differences of the arms, the best first where there are too many."""
+def pairs_of(verdicts: Verdicts) -> Pairs:
+    """Return the verdicts on the pairs of the arms, of the best ones where there are too many."""
+    scores = verdicts.scores
     means = pd.DataFrame(scores.means()).mean(axis=1).fillna(-np.inf).to_numpy(dtype=np.float64)
-    kept = sorted(int(arm) for arm in np.argsort(-means, kind="stable")[:MOST_PAIRED])
-    few = replace(
-        scores,
-        arm_ids=tuple(scores.arm_ids[i] for i in kept),
-        arms=tuple(scores.arms[i] for i in kept),
-        array=scores.array[kept],
-    )
-    found = compare_all(few)
+    kept = np.sort(np.argsort(-means, kind="stable")[:MOST_PAIRED])
+    first, second = np.triu_indices(len(scores.arms), 1)
+    found = verdicts.table[np.isin(first, kept) & np.isin(second, kept)]
     columns = {name: tuple(number(value) for value in found[name]) for name in ("mean", "low", "high", "p_holm")}
-    return Pairs(few.arm_ids, **columns, n=tuple(int(n) for n in found["n"]))
+    told = tuple(bool(p < ALPHA) for p in found["p_holm"])
+    ids = tuple(scores.arm_ids[arm] for arm in kept)
+    return Pairs(ids, **columns, told=told, n=tuple(int(n) for n in found["n"]), rule=verdicts.rule)

@@ -29,6 +29,7 @@ def performance_shown(results: Results) -> PerformanceShown | None:
         {ids[arm]: _profile(own[arm]) for arm in kept},
         _estimates(results.improvements, ids, ""),
         _estimates(results.relative_gains, ids, "delta_"),
+        tuple(ids[arm] for arm in scores.arms if arm in results.told_from_reference),
         len(own) - len(kept),
     )
 

@@ -64,7 +64,8 @@ def performance_drawn(results: Results) -> Figure | None:
         bases = [at("Left", captions["performance"]), at("right", captions["improvement"])]
     title = "Performance profiles and probability of improvement"
     caption = captioned(results, title, *bases, extra=cut)
-    return performance_figure(Performance(results.profiles, named, improvements, results.reference or ""), caption)
+    found = Performance(results.profiles, named, improvements, results.told_from_reference, results.reference or "")
+    return performance_figure(found, caption)
 
 
 def storage_drawn(results: Results) -> Figure | None:

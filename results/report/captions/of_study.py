@@ -35,7 +35,8 @@ def captions_of(results: Results) -> dict[str, Basis]:
         over="by task, paired by seed",
         reading="0: as good as a network of its own",
     )
-    reference = results.reference or ""
+    reference, rule = results.reference or "", results.verdicts.rule
+    told = f"filled: told apart from {reference} by mean accuracy ({rule})"
     return {
         "table": replace(mean, reading="bold: on the front of accuracy against added parameters"),
         "tradeoff": replace(
@@ -45,8 +46,7 @@ def captions_of(results: Results) -> dict[str, Basis]:
         ),
         "arms": replace(
             mean,
-            reading="hollow: the seeds show that another arm is better; filled: none of one-sided paired t tests,"
-            " corrected for the number of rivals, shows it",
+            reading=f"hollow: another arm is shown to be better; filled: cannot be told from the best ({rule})",
         ),
         "factors": replace(
             mean,
@@ -70,13 +70,12 @@ def captions_of(results: Results) -> dict[str, Basis]:
             by_task,
             over="by task, paired by seed",
             interval="95 % interval of the jackknife over seeds",
-            reading=f"probability that a run of the arm beats one of {reference} on a task drawn at random; hollow: the"
-            " interval includes no difference",
+            reading=f"probability that a run of the arm beats one of {reference} on a task drawn at random; {told}",
         ),
         "relative": replace(
             by_task,
             over=f"{over_tasks}, paired by seed",
-            reading=f"gain over {reference} as a share of it; hollow: the interval includes no difference",
+            reading=f"gain over {reference} as a share of it; {told}",
         ),
         **_importances(results),
         "storage": replace(

@@ -6,7 +6,9 @@ import pytest
 from scipy import stats
 
 from results.analysis.confirmed import confirmed_results
+from results.analysis.inference.verdicts import Verdict
 from results.analysis.selection import BestTrialPerArm
+from results.analysis.statistics import Interval
 from results.analysis.summary import summarize
 from results.analysis.task_estimates import task_estimates
 from results.report.wording import estimate, format_summary, percent, reading, size, summary_note
@@ -200,12 +202,18 @@ def test_summary_in_words(study):
     assert "seeds 1, 2, 3" in summary_note(summary_of(study))
 
 
-def test_readings_follow_the_interval():
-    assert reading("late", "shared", 0.1, 0.05, 0.15) == "late beats shared by 0.100 [0.050, 0.150]"
-    assert reading("late", "shared", -0.1, -0.15, -0.05) == "late stays below shared by 0.100 [0.050, 0.150]"
-    assert "cannot be told apart: +0.100 [-0.010, +0.210]" in reading("late", "shared", 0.1, -0.01, 0.21)
-    assert "no conclusion" in reading("late", "shared", 0.1, None, None)
-    assert "no conclusion" in reading("late", "shared", 0.1, math.nan, math.nan)
+def test_readings_follow_the_corrected_test():
+    def read(mean, low, high, p, p_holm):
+        return reading(Verdict("late", "shared", Interval(mean, low, high, 3), p, p_holm, 15))
+
+    assert read(0.1, 0.05, 0.15, 0.001, 0.01) == "late beats shared by 0.100 [0.050, 0.150]"
+    assert read(-0.1, -0.15, -0.05, 0.001, 0.01) == "late stays below shared by 0.100 [0.050, 0.150]"
+    assert read(0.1, -0.01, 0.21, 0.06, 0.9).endswith("cannot be told apart: +0.100 [-0.010, +0.210]")
+    assert read(0.1, 0.01, 0.19, 0.04, 0.6) == (
+        "late and shared cannot be told apart: +0.100 [+0.010, +0.190]; zero lies outside, but not after the correction"
+        " for 15 pairs"
+    )
+    assert "no conclusion" in read(0.1, None, None, None, None)
 
 
 @pytest.mark.parametrize(

@@ -18,6 +18,7 @@ from results.report.analyses.performance import performance_section
 from results.report.analyses.storage import storage_at_precisions
 from results.report.analyses.task_figures import gains_drawn
 from results.report.figures import drawn_figures
+from results.report.wording import estimate
 
 
 @pytest.fixture(scope="module")
@@ -36,7 +37,8 @@ def test_improvements_are_those_of_each_pair(results: Results) -> None:
     for arm, row in rows.iterrows():
         expected = probability_of_improvement(results.scores.of(str(arm)), results.scores.of("separate"))
         assert row["mean"] == pytest.approx(expected)
-        assert row["low"] == pytest.approx(compare_arms(results.scores, str(arm), "separate").improvement.low)
+        low = compare_arms(results.verdicts, str(arm), "separate").improvement.low
+        assert row["low"] == pytest.approx(math.nan if low is None else low, nan_ok=True)
 
 
 def test_an_arm_is_shown_at_the_precisions_that_are_known_of_it(results: Results) -> None:
@@ -58,9 +60,12 @@ def test_page_markdown_and_figures_show_the_same_numbers(results: Results) -> No
     assert page.performance.reference == "separate"
     late = next(arm.id for arm in page.arms if arm.name == "late")
     improvement = page.performance.improvement[late]
-    assert f"| late | {improvement.mean:.3f} [{improvement.low:.3f}, {improvement.high:.3f}] | 3 |" in (
+    assert f"| late | {estimate(improvement.mean, improvement.low, improvement.high)} | 3 |" in (
         performance_section(results)
     )
+    assert set(page.performance.told) == {
+        arm.id for arm in page.arms if arm.name != "separate" and results.verdicts.of(arm.name, "separate").told_apart
+    }
     effects = {effect.name: effect for effect in page.importance.confirm["accuracy"]}
     assert f"| placement | {effects['placement'].value:.3f} [" in importance_section(results)
     assert {"importance", "performance", "storage"} <= set(drawn_figures(results))

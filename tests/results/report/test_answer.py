@@ -8,8 +8,11 @@ import numpy as np
 import pytest
 
 from results.analysis.reported import Results
+from results.page.build import build_page
+from results.page.origin import PageOrigin
 from results.report.answer import answer_sentences, named
 from results.report.cautions import cautions
+from results.report.failure_section import failure_section
 
 
 def results_of(study) -> Results:
@@ -29,43 +32,74 @@ def test_the_answer_names_the_arm_that_validation_images_choose(study):
         best = {"test": "late", "validation": "all"}[row["split"]]
         return min(row["value"] + 0.1 * (row["arm"] == best), 1.0)
 
-    gain, certainty, cost = answer_sentences(changed(study, value).answer)
+    gain, certainty, cost = answer_sentences(changed(study, value))
     assert gain.startswith("Of 4 arms that add less than separate networks, all is best on validation images")
     assert "(chance 0.500; mean of 7 tasks; train seeds 1, 2, 3)" in gain
     assert "all beats shared by 0.09" in gain
     assert certainty.startswith("Beside separate networks, all stays below separate by 0.02")
-    assert certainty.endswith("; late is better on test images; 2 of the other arms stay below it.")
+    assert certainty.endswith(
+        "; of the other arms, late is better on test images; 2 stay below it"
+        " (paired t tests over seeds at 5 %, Holm's correction over all 21 pairs of arms)."
+    )
     assert "all adds 9,408 parameters (0.32 %) where separate networks add 17,721,984 parameters (600 %)" in cost
     assert "stores 7 vectors per image for all tasks and takes 7 times the multiply-adds of shared" in cost
 
 
-def test_the_cheapest_arm_that_cannot_be_told_from_the_chosen_is_named(study):
+def test_the_cheapest_arm_that_cannot_be_told_from_the_chosen_is_named(make_study):
     def value(row):
         return row["value"] + 0.003 * (row["split"] == "test" and row["arm"] == "late")
 
-    answer = changed(study, value).answer
+    results = changed(make_study(seeds=(1, 2, 3, 4, 5)), value)
+    answer = results.answer
     assert answer.chosen.arm == "all"
     assert [standing.arm for standing in answer.equals] == ["late"]
-    _, certainty, cost = answer_sentences(answer)
-    assert "late cannot be told from it by these seeds; 2 of the other arms stay below it" in certainty
+    _, certainty, cost = answer_sentences(results)
+    assert "of the other arms, late cannot be told from it by these seeds; 2 stay below it (paired" in certainty
     assert cost.endswith("late, which cannot be told from it, adds 6,272 parameters (0.21 %).")
 
 
 def test_without_references_or_results_the_answer_says_so(study):
-    alone = results_of(study.without(arm="shared").without(arm="separate")).answer
-    gain, certainty, _ = answer_sentences(alone)
+    begun = study.without(arm="shared").without(arm="separate")
+    storage = study.storage[~study.storage["arm"].isin(["shared", "separate"])]
+    gain, certainty, _ = answer_sentences(results_of(dataclasses.replace(begun, storage=storage)))
     assert gain.endswith("there is no shared network to compare it with.")
-    assert certainty.endswith("there are no separate networks to compare with.")
+    assert "there are no separate networks to compare with (paired t tests" in certainty
+
+
+def test_unfinished_arms_are_counted_and_never_said_to_be_absent(study):
+    begun = study.without(arm="shared", stage="confirm").without(arm="separate")
+    gain, certainty, _ = answer_sentences(results_of(begun))
+    assert gain.startswith("5 of 7 arms have results: of 5 arms, late+network_per_task is best")
+    assert gain.endswith("; shared is unfinished, so it has no result yet.")
+    assert "; separate is unfinished, so it has no result yet (paired t tests" in certainty
     nothing = results_of(study.without(stage="confirm"))
-    assert answer_sentences(nothing.answer) == (
-        "There is no answer yet: no arm other than shared and separate has confirm results.",
+    assert answer_sentences(nothing) == (
+        "There is no answer yet: no arm other than shared and separate has confirm results. 0 of 7 arms have results.",
     )
-    assert cautions(nothing) == ["1 attempt of 1 trial failed; causes are in details.md"]
+    assert cautions(nothing) == [
+        "0 of 7 arms have results; what the report says is about these",
+        "not finished: separate, shared, embedding+disjoint(0)-frozen and 4 more",
+        "1 attempt of 1 trial failed; causes are in details.md",
+    ]
+
+
+def test_an_arm_all_of_whose_trials_failed_is_named_with_the_kind(study):
+    tuned = study.without(arm="late", stage="confirm").trials
+    trials = tuned.assign(state=tuned["state"].mask(tuned["arm"] == "late", "failed"))
+    failed = trials[trials["arm"] == "late"].assign(kind="diverged", message="the loss is not finite", attempt=1)
+    failures = failed[["arm_id", "arm", "stage", "trial_id", "kind", "message", "attempt"]]
+    results = Results(trials, study.without(arm="late").task_metrics, study.storage, failures)
+    gain, *_ = answer_sentences(results)
+    assert gain.startswith("6 of 7 arms have results: of 3 arms that add less than separate networks, ")
+    reason = "late has no result, because all its 4 tune trials failed (diverged)"
+    assert reason in cautions(results)
+    assert failure_section(results).startswith(f"- {reason}\n")
+    assert build_page(results, PageOrigin()).failed == (reason,)
 
 
 def test_one_seed_gives_no_conclusion(study):
     one = study.without(train_seed=2).without(train_seed=3)
-    gain, *_ = answer_sentences(results_of(one).answer)
+    gain, *_ = answer_sentences(results_of(one))
     assert "no interval, so no conclusion" in gain
     assert "1 seed per arm: intervals are very wide or absent" in cautions(results_of(one))
 

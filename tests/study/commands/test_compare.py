@@ -41,7 +41,9 @@ def test_two_arms_are_compared_in_words_and_from_python(played: RunFolder, tmp_p
     assert "paired by train seed" in text
     assert page.read_text().startswith("# Comparison\n\n## Study tiny: late against shared\n\n| task | difference |")
     found = Study(played.path).compare("late", "shared")
-    assert found.difference.mean == pytest.approx(-Study(played.path).compare("shared", "late").difference.mean)
+    turned = Study(played.path).compare("shared", "late")
+    assert found.verdict.difference.mean == pytest.approx(-turned.verdict.difference.mean)
+    assert found.verdict.p_holm == turned.verdict.p_holm
 
 
 def test_studies_are_put_side_by_side_with_what_differs(played: RunFolder, other: Path) -> None:
@@ -69,7 +71,7 @@ def test_what_cannot_be_compared_is_refused_in_a_line(played: RunFolder) -> None
     study = Study(played.path)
     with pytest.raises(UserError, match="no arm 'lat' with test results; did you mean 'late'"):
         study.compare("lat", "shared")
-    with pytest.raises(UserError, match="an arm cannot be compared with itself"):
+    with pytest.raises(UserError, match="late and late: an arm cannot be compared with itself"):
         study.compare("late", "late")
     with pytest.raises(UserError, match="name two or more, or compare two of its arms"):
         study.beside()

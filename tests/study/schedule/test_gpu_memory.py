@@ -95,8 +95,8 @@ def test_an_arm_without_a_feasible_trial_says_so_everywhere(infeasible):
     assert list(failed["kind"]) == ["out_of_memory"] * 4
     assert sum(failed["message"].str.startswith(INFEASIBLE)) == 2
     report = write_report(infeasible.folder.tables, infeasible.folder.report).report.read_text()
-    assert "late: none of its trials can finish here: all are infeasible" in report
-    assert "shared: none of its trials" not in report
+    assert "late has no result, because all its 2 tune trials failed (out of memory); none of them can finish" in report
+    assert "shared has no result" not in report
 
 
 def test_the_run_ends_complete_and_names_the_arm_and_the_way_out(infeasible, tmp_path):

@@ -44,7 +44,7 @@ function againstReference(chart, values, options) {
       const arms = shownArms().filter((arm) => found[arm.id] && present(found[arm.id].mean)).sort((one, other) => found[one.id].mean - found[other.id].mean);
       if (!arms.length) return null;
       const names = arms.map((arm) => shortened(arm.name, width < 420 ? 16 : 28));
-      const told = (arm) => found[arm.id].low > options.even || (present(found[arm.id].high) && found[arm.id].high < options.even);
+      const told = (arm) => data.performance.told.includes(arm.id);
       const bounded = arms.filter((arm) => present(found[arm.id].low));
       return {
         grid: { left: leftOf(names), right: 24, top: 8, bottom: 40 },

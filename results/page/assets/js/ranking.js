@@ -33,7 +33,7 @@ define('ranking', {
 
 // Any two arms, paired by seed.
 function pairOf(one, other) {
-  const { arms, ...columns } = data.pairs;
+  const { arms, rule, ...columns } = data.pairs;
   const [i, j] = [arms.indexOf(one), arms.indexOf(other)];
   if (i < 0 || j < 0 || i === j) return null;
   const [row, column] = [Math.min(i, j), Math.max(i, j)];
@@ -46,13 +46,11 @@ function pairOf(one, other) {
 function pairSentence(one, other) {
   const found = pairOf(one.id, other.id);
   if (!found || !present(found.mean)) return 'Choose two arms that have a seed in common.';
-  const size = `${estimate(found, signed)}, n = ${found.n} common seeds, p = ${present(found.p_holm) ? Number(found.p_holm.toPrecision(2)) : '-'} after Holm over ${data.pairs.arms.length < data.arms.filter((arm) => present(arm.metrics[data.metrics[0].name].mean)).length ? 'the pairs of the best ' + data.pairs.arms.length + ' arms' : 'all pairs'}`;
-  const open = present(found.p_holm) && found.p_holm >= 0.05;
   if (!present(found.low)) return `${one.name} minus ${other.name}: ${signed(found.mean)} over one common seed; no interval, so no conclusion.`;
-  if (open && (found.low > 0 || found.high < 0)) return `${one.name} is ${found.low > 0 ? 'above' : 'below'} ${other.name} by the interval of this pair alone, which does not stand after the correction for all pairs: ${size}.`;
-  if (found.low > 0) return `${one.name} beats ${other.name}: ${size}.`;
-  if (found.high < 0) return `${one.name} stays below ${other.name}: ${size}.`;
-  return `${one.name} and ${other.name} cannot be told apart at this number of seeds: ${size}.`;
+  const size = `${estimate(found, signed)}, n = ${found.n} common seeds, p = ${Number(found.p_holm.toPrecision(2))} (${data.pairs.rule})`;
+  if (found.told) return `${one.name} ${found.mean > 0 ? 'beats' : 'stays below'} ${other.name}: ${size}.`;
+  const alone = found.low > 0 || found.high < 0 ? '; zero lies outside the interval of this pair alone, but not after the correction' : '';
+  return `${one.name} and ${other.name} cannot be told apart at this number of seeds: ${size}${alone}.`;
 }
 
 function buildPairs() {

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pandas as pd
 
 from results.analysis.importance.failure_rates import failure_rates
+from results.analysis.reported import Results
 from results.report.failure_section import failure_section
 from results.tables.schema import INFEASIBLE
 
@@ -63,7 +64,7 @@ def test_what_does_not_vary_has_no_rows(study):
 
 def test_the_report_shows_every_level(study):
     trials, failures = failing(study)
-    section = failure_section(failures, trials)
+    section = failure_section(Results(trials, study.task_metrics, study.storage, failures))
     for level in trials["placement"].unique():
         assert f"| placement: {level} |" in section
     assert "its means are over the trials that remain" in section

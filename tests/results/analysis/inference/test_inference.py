@@ -13,13 +13,14 @@ from scipy import stats
 from results.analysis.confirmed import confirmed_results
 from results.analysis.inference.aggregate import interquartile_mean, interquartile_means, performance_profiles
 from results.analysis.inference.best import best_arms
-from results.analysis.inference.comparison import compare_all, compare_arms, probability_of_improvement
+from results.analysis.inference.comparison import compare_arms, improvements, probability_of_improvement
 from results.analysis.inference.gain import gains, worst_gains
 from results.analysis.inference.intervals import holm, jackknife, student_bounds
 from results.analysis.inference.scores import Scores, scores_of
 from results.analysis.inference.selection_bias import selection_bias
 from results.analysis.inference.task_remarks import task_remarks
 from results.analysis.inference.variation import crossed_mean, variation
+from results.analysis.inference.verdicts import compare_all, verdicts_on
 from results.analysis.selection import rule_of
 from results.analysis.statistics import student_mean
 from results.analysis.summary import summarize
@@ -53,7 +54,7 @@ def test_scores_are_those_of_the_summary_and_the_comparison_is_its_delta(study):
     assert scores.means().mean(axis=1) == pytest.approx(summary["triplet_accuracy_mean"].to_numpy(), rel=1e-12)
     assert (scores.chance == 0.5).all()
     assert (scores.queries == 2000).all()
-    found = compare_arms(scores, "late", "shared").difference
+    found = verdicts_on(scores).of("late", "shared").difference
     expected = summary.loc["late", [f"delta_shared_{name}" for name in ("mean", "low", "high")]]
     assert (found.mean, found.low, found.high) == pytest.approx(tuple(expected), rel=1e-9)
     seeds = variation(scores).query("source == 'seeds' and arm == 'late'").iloc[0]
@@ -117,64 +118,96 @@ def test_any_two_arms_are_compared_on_their_common_seeds():
     array = RNG.normal(0.7, 0.02, size=(3, 5, 4))
     array[1, 2, 0] = np.nan  # arm b lacks a task of seed 3
     scores = made(array)
-    found = compare_arms(scores, "a", "b")
+    verdicts = verdicts_on(scores)
+    found, verdict = compare_arms(verdicts, "a", "b"), verdicts.of("a", "b")
+    assert found.verdict == verdict
     assert found.seeds == (1, 2, 4, 5)
     kept = [0, 1, 3, 4]
     test = stats.ttest_rel(array[0, kept].mean(axis=1), array[1, kept].mean(axis=1))
-    assert found.p == pytest.approx(test.pvalue)
-    assert (found.difference.low, found.difference.high) == pytest.approx(tuple(test.confidence_interval()))
+    assert verdict.p == pytest.approx(test.pvalue)
+    assert (verdict.difference.low, verdict.difference.high) == pytest.approx(tuple(test.confidence_interval()))
     by_task = [stats.ttest_rel(array[0, kept, t], array[1, kept, t]).pvalue for t in range(4)]
     assert [task.p for task in found.tasks] == pytest.approx(by_task)
     assert [task.p_holm for task in found.tasks] == pytest.approx(holm(np.array(by_task)))
     assert 0 <= found.improvement.low <= found.improvement.mean <= found.improvement.high <= 1
-    assert compare_arms(scores, "b", "a").difference.mean == pytest.approx(-found.difference.mean)
+    turned = verdicts.of("b", "a")
+    assert (turned.difference.low, turned.difference.high) == (-verdict.difference.high, -verdict.difference.low)
+    assert turned.difference.mean == -verdict.difference.mean
+    assert (turned.p, turned.p_holm) == (verdict.p, verdict.p_holm)
     table = compare_all(scores).set_index(["ours", "theirs"])
     assert list(table.index) == [("a", "b"), ("a", "c"), ("b", "c")]
-    assert table.loc[("a", "b"), "p"] == pytest.approx(found.p)
+    assert table.loc[("a", "b"), "p"] == pytest.approx(verdict.p)
     assert table["p_holm"].to_numpy() == pytest.approx(holm(table["p"].to_numpy()))
-    against = compare_all(scores, "b")
-    assert against["ours"].tolist() == ["a", "c"]
-    assert set(against["theirs"]) == {"b"}
 
 
 def test_an_unknown_arm_is_named_with_the_nearest():
     with pytest.raises(ValueError, match="no arm 'A' with test results"):
-        compare_arms(made(np.ones((2, 2, 2))), "A", "b")
+        compare_arms(verdicts_on(made(np.ones((2, 2, 2)))), "A", "b")
 
 
-def slow_best(means, level):
-    kept = []
-    for i in range(len(means)):
-        rivals = [j for j in range(len(means)) if j != i]
-        p = [stats.ttest_rel(means[j], means[i], alternative="greater").pvalue for j in rivals]
-        if min(p) * len(rivals) >= 1 - level:
-            kept.append(i)
-    return kept
+def slow_beaten(means):
+    """Return (better, worse) of every pair that Holm's method rejects, by its definition."""
+    pairs = list(itertools.combinations(range(len(means)), 2))
+    p = {pair: stats.ttest_rel(means[pair[0]], means[pair[1]]).pvalue for pair in pairs}
+    beaten = set()
+    for rank, pair in enumerate(sorted(pairs, key=p.get)):
+        if p[pair] > 0.05 / (len(pairs) - rank):
+            break
+        beaten.add(pair if means[pair[0]].mean() > means[pair[1]].mean() else pair[::-1])
+    return beaten
 
 
-def test_the_set_of_best_arms_equals_a_slow_loop():
+def test_verdicts_and_the_set_of_best_arms_equal_a_slow_loop():
     means = RNG.normal(0, 0.01, size=(6, 5)) + np.array([0.8, 0.79, 0.7, 0.801, 0.6, 0.5])[:, None]
-    found = best_arms(made(means[..., None]))
-    expected = {"abcdef"[i] for i in slow_best(means, 0.95)}
+    beaten = slow_beaten(means)
+    verdicts = verdicts_on(made(means[..., None]))
+    assert verdicts.pairs == 15
+    for i, j in itertools.permutations(range(6), 2):
+        verdict = verdicts.of("abcdef"[i], "abcdef"[j])
+        assert (verdict.better, verdict.worse) == ((i, j) in beaten, (j, i) in beaten)
+        assert verdict.only_alone == (stats.ttest_rel(means[i], means[j]).pvalue < 0.05 and not verdict.told_apart)
+    found = best_arms(verdicts)
+    expected = set("abcdef") - {"abcdef"[j] for _, j in beaten}
     assert set(found.tied) == expected
     assert set(found.beaten) == set("abcdef") - expected
+    assert all(verdicts.of(rival, arm).better for arm, rival in found.beaten.items())
     assert found.best == found.tied[0]
     assert 2 <= len(expected) < 5
 
 
-def test_the_best_arm_is_kept_as_often_as_promised():
-    """Eight equal arms with unequal spread: whichever is called the best, it is excluded in at most 5 % of studies."""
+def test_no_two_equal_arms_are_told_apart_more_often_than_promised():
+    """Eight equal arms with unequal spread: any two are told apart in at most 5 % of studies."""
     rng = np.random.default_rng(8)
     spread = np.linspace(0.2, 3, 8)[:, None, None]
-    kept = [best_arms(made(rng.normal(size=(8, 4, 1)) * spread)).tied for _ in range(300)]
-    assert np.mean(["a" in tied for tied in kept]) > 0.93
-    assert np.mean(["h" in tied for tied in kept]) > 0.93
+    told = [verdicts_on(made(rng.normal(size=(8, 4, 1)) * spread)).told_apart().any() for _ in range(300)]
+    assert np.mean(told) < 0.07
 
 
 def test_one_seed_excludes_no_arm():
-    found = best_arms(made(np.array([[[0.5]], [[0.9]]])))
+    verdicts = verdicts_on(made(np.array([[[0.5]], [[0.9]]])))
+    found = best_arms(verdicts)
     assert (found.best, found.tied, found.beaten) == ("b", ("b", "a"), {})
-    assert best_arms(made(np.empty((0, 0, 0)))) is None
+    alone = verdicts.of("a", "b")
+    assert (alone.told_apart, alone.only_alone, alone.p, alone.difference.low) == (False, False, None, None)
+    assert best_arms(verdicts_on(made(np.empty((0, 0, 0))))) is None
+
+
+def test_arms_without_a_common_seed_have_no_verdict():
+    array = np.full((2, 2, 1), np.nan)
+    array[0, 0], array[1, 1] = 0.5, 0.6
+    verdicts = verdicts_on(made(array))
+    assert verdicts.of("a", "b") is None
+    with pytest.raises(ValueError, match="no seed with all tasks in common"):
+        compare_arms(verdicts, "a", "b")
+
+
+def test_an_improvement_without_spread_over_seeds_claims_no_certainty():
+    """Over three seeds, ours wins one run in two whichever seed is left out."""
+    ours, theirs = [[0.5, 0.7]] * 3, [[0.6, 0.6]] * 3
+    (row,) = improvements(made([ours, theirs]), "b").to_dict("records")
+    assert row["mean"] == 0.5
+    assert math.isnan(row["low"])
+    assert math.isnan(row["high"])
 
 
 def test_gains_by_task_and_on_the_worst_task():
@@ -277,7 +310,7 @@ def test_an_arm_or_a_study_without_results_is_no_error(study):
     ):
         assert isinstance(frame, pd.DataFrame)
         assert frame.empty
-    assert best_arms(scores) is None
+    assert best_arms(verdicts_on(scores)) is None
     assert task_remarks(scores) == ()
 
 
