@@ -1,4 +1,5 @@
 import re
+import shutil
 
 import pandas as pd
 import pytest
@@ -10,6 +11,7 @@ from results.analysis.reported import Results
 from results.report.markdown import bullets, code_block, escape, table
 from results.report.opening import Origin, opening
 from results.report.report import write_report
+from results.report.sections import what_was_run
 from results.tables.writing import write_tables
 
 NASTY = [
@@ -84,15 +86,23 @@ def tables_of(study):
     }
 
 
-def test_the_report_opens_with_the_answer_and_stays_short(tmp_path, study):
-    write_tables(tmp_path / "tables", tables_of(study))
-    origin = Origin("Where does modulation pay?", ("modstudy run my.yaml", "modstudy report runs/made-up"), (), ("N.",))
-    files = write_report(tmp_path / "tables", tmp_path / "report", origin)
-    text = files.report.read_text()
+@pytest.fixture(scope="module")
+def written(make_study, tmp_path_factory):
+    """The files of the made-up study's report; drawing its figures takes seconds."""
+    folder = tmp_path_factory.mktemp("written")
+    write_tables(folder / "tables", tables_of(make_study()))
+    commands = ("modstudy run my.yaml", "modstudy report runs/made-up")
+    return write_report(
+        folder / "tables", folder / "report", Origin("Where does modulation pay?", commands, ("F.",), ("N.",))
+    )
+
+
+def test_the_report_opens_with_the_answer_and_stays_short(written):
+    text = written.report.read_text()
     title, description, answer, table_, *_ = text.split("\n\n")
     assert (title, description) == ("# Study made-up", "Where does modulation pay?")
-    assert answer == escape(" ".join(files.answer))
-    assert len(files.answer) == 3
+    assert answer == escape(" ".join(written.answer))
+    assert len(written.answer) == 3
     head = "| arm | triplet accuracy (chance 0.500) | recall_at_1 (chance 0.500) | worst task | added parameters |"
     assert table_.startswith(head)
     for words in ("![trade-off](tradeoff.png)", "- N.", "1 attempt of 1 trial failed", "modstudy run my.yaml"):
@@ -100,13 +110,12 @@ def test_the_report_opens_with_the_answer_and_stays_short(tmp_path, study):
     assert len(text.split("\n")) < 50
 
 
-def test_the_details_say_what_they_must(tmp_path, study):
-    write_tables(tmp_path / "tables", tables_of(study))
-    files = write_report(tmp_path / "tables", tmp_path / "report", Origin(commands=("modstudy run my.yaml",)))
-    text = files.details.read_text()
+def test_the_details_say_what_they_must(written):
+    text = written.details.read_text()
     for words in (
         "# Study made-up",
         "Tasks (7): smiling, mouth_open, glasses, hat, blond_hair, beard, male",
+        "- F.",
         "4 tune and 3 confirm trials per arm, 5 epochs each",
         "training 0 in tuning and 1, 2, 3 in the reported results",
         "python 3.11.9, torch 2.13.0",
@@ -124,19 +133,18 @@ def test_the_details_say_what_they_must(tmp_path, study):
     ):
         assert words in text, words
     assert text.count("best_trial_per_arm") >= 4
-    assert sorted(path.name for path in (tmp_path / "report").iterdir()) == [
+    assert sorted(path.name for path in written.report.parent.iterdir()) == [
         "arms.png", "arms.svg", "details.md", "factors.png", "factors.svg", "gains.png", "gains.svg", "importance.png",
         "importance.svg", "performance.png", "performance.svg", "report.md", "storage.png", "storage.svg",
         "summary.csv", "task_map.png", "task_map.svg", "tasks.png", "tasks.svg", "tradeoff.png", "tradeoff.svg",
     ]  # fmt: skip
-    csv = pd.read_csv(files.summary_csv)
-    assert csv["triplet_accuracy_mean"].tolist() == files.summary["triplet_accuracy_mean"].tolist()
+    csv = pd.read_csv(written.summary_csv)
+    assert csv["triplet_accuracy_mean"].tolist() == written.summary["triplet_accuracy_mean"].tolist()
 
 
-def test_report_before_any_confirm_trial(tmp_path, study):
+def test_report_before_any_confirm_trial(tmp_path, written, study):
     """An earlier report's figures must not stand beside a report without results."""
-    write_tables(tmp_path, tables_of(study))
-    write_report(tmp_path, tmp_path / "report")
+    shutil.copytree(written.report.parent, tmp_path / "report")
     begun = study.without(stage="confirm")
     write_tables(tmp_path, tables_of(begun) | {"failures": []})
     files = write_report(tmp_path, tmp_path / "report")
@@ -156,11 +164,11 @@ def test_report_of_a_study_without_trials(tmp_path, study):
     assert "No trial was started." in write_report(tmp_path, tmp_path / "report").details.read_text()
 
 
-def test_settings_that_differ_between_trials_are_not_shown_as_fixed(tmp_path, study):
+def test_settings_that_differ_between_trials_are_not_shown_as_fixed(study):
     configs = study.trials["config"].copy()
     configs.iloc[3] = configs.iloc[3].replace('"schedule": "cosine"', '"schedule": "constant"')
-    write_tables(tmp_path, tables_of(study) | {"trials": study.trials.assign(config=configs)})
-    text = write_report(tmp_path, tmp_path / "report").details.read_text()
+    results = Results.of(tables_of(study) | {"trials": study.trials.assign(config=configs)})
+    text = what_was_run(results.trials, results.summary, ())
     assert "Optimization: optimizer adam, epochs 5" in text
 
 
