@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 
     from results.analysis.reported import Results
     from results.analysis.storage.of_study import MeasuredStorage
+    from results.report.opening import Origin
     from results.report.report import ReportFiles
 
 _LOG = logging.getLogger(__name__)
@@ -173,12 +174,17 @@ def reproducing(target: Target) -> tuple[str, ...]:
 
 def write_study_report(target: Target, progress: RunProgress, results: Results) -> ReportFiles:
     """Write the report of results that reflect ``progress``."""
-    from results.report.opening import Origin  # loads matplotlib, which a status does without
-    from results.report.report import write_report
+    from results.report.report import write_report  # loads matplotlib, which a status does without
+
+    with naming(target.folder.report):
+        return write_report(results, target.folder.report, report_origin(target, progress))
+
+
+def report_origin(target: Target, progress: RunProgress) -> Origin:
+    """Collect what the report shows besides the tables."""
+    from results.report.opening import Origin
     from results.report.sharing_section import SharedGpu
 
-    commands = reproducing(target)
-    facts = data_facts(target.folder, progress.plan.data_fingerprint)
     shared = tuple(
         SharedGpu(
             probed.arm,
@@ -191,6 +197,6 @@ def write_study_report(target: Target, progress: RunProgress, results: Results) 
         )
         for probed, packing in _shared(target, progress)
     )
-    origin = Origin(target.definition.description, commands, facts, tuple(notes_on(target, progress)), shared)
-    with naming(target.folder.report):
-        return write_report(results, target.folder.report, origin)
+    facts = data_facts(target.folder, progress.plan.data_fingerprint)
+    notes = tuple(notes_on(target, progress))
+    return Origin(target.definition.description, reproducing(target), facts, notes, shared)

@@ -9,6 +9,8 @@ from study.packing.decision import shape_of
 from study.packing.measurement import Measurement
 from study.packing.probe import Probe
 from study.packing.record import ProbedArm, recover_packing
+from study.schedule.progress import read_progress
+from study.session.reading import report_origin
 
 GAIN = {1: 100.0, 4: 320.0}
 
@@ -22,7 +24,7 @@ def note(folder: RunFolder, arm_id: str, arm: str, shape: str) -> None:
 def test_status_and_report_of_a_run(played, plan):
     study = Study(played.path)
     assert not any("on H100" in line for line in study.notes())
-    assert "Trials on one GPU" not in study.report().details.read_text()
+    assert report_origin(study.target, read_progress(played)).shared_gpus == ()
     first, second, third = plan.arms
     for arm in (first, third):
         note(played, arm.arm.arm_id, arm.arm.name, shape_of(plan, arm))
