@@ -13,7 +13,7 @@ from typing import Any, Literal, Union, get_args, get_origin
 
 import yaml
 from generate_forms import count_rows, form_names, form_rows
-from generate_study import RANKING, ranking
+from generate_study import RANKING, SHARES, gap_shares, ranking
 from pydantic.fields import FieldInfo
 
 from results.tables.metrics import HEADLINE_METRICS, TASK_METRICS
@@ -255,7 +255,11 @@ BLOCKS: dict[str, Callable[[], str]] = {
 
 def page_text(path: Path) -> str:
     """Return a page with its generated parts regenerated; a study's come from the files beside it."""
-    blocks = BLOCKS | {"ranking": lambda: table(RANKING, ranking(path.parent))}
+    own = {
+        "ranking": lambda: table(RANKING, ranking(path.parent)),
+        "gap-shares": lambda: table(SHARES, gap_shares(path.parent)),
+    }
+    blocks = BLOCKS | own
     text = path.read_text(encoding="utf-8")
     return _BLOCK.sub(lambda found: f"{found[1]}\n{blocks[found['name']]()}\n{found[3]}", text)
 

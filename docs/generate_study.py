@@ -7,6 +7,12 @@ from pathlib import Path
 import pandas as pd
 
 Rows = list[list[str]]
+_METRICS = (
+    ("triplet_accuracy", "triplet accuracy"),
+    ("recall_at_1", "Recall@1"),
+    ("map_at_r", "MAP@R"),
+    ("mean_average_precision", "mean average precision"),
+)
 RANKING = (
     "rank",
     "arm",
@@ -22,10 +28,30 @@ RANKING = (
 )
 
 
+SHARES = ("arm", *(title for _, title in _METRICS))
+
+
+def reported(folder: Path) -> pd.DataFrame:
+    """Return the rows of a study's summary that have test results."""
+    summary = pd.read_csv(folder / "summary.csv")
+    return summary[summary["n_seeds"] > 0]
+
+
 def ranking(folder: Path) -> Rows:
-    """Return every arm of a study by its mean test triplet accuracy, with what it stores."""
-    summary = pd.read_csv(folder / "summary.csv").sort_values("triplet_accuracy_mean", ascending=False, kind="stable")
+    """Return every arm with test results by its mean test triplet accuracy, with what it stores."""
+    summary = reported(folder).sort_values("triplet_accuracy_mean", ascending=False, kind="stable")
     return [[str(rank), *_cells(row)] for rank, row in enumerate(summary.to_dict("records"), start=1)]
+
+
+def gap_shares(folder: Path) -> Rows:
+    """Return, for every arm but the references, the share of the gap from shared to separate that it closes."""
+    summary = reported(folder).set_index("arm")
+    means = summary[[f"{name}_mean" for name, _ in _METRICS]]
+    shares = (means - means.loc["shared"]) / (means.loc["separate"] - means.loc["shared"])
+    rows = shares.drop(index=["shared", "separate"])
+    return [
+        [f"`{arm}`", *(f"{share:.2f}" for share in row)] for arm, row in zip(rows.index, rows.to_numpy(), strict=True)
+    ]
 
 
 def _cells(row: dict[str, float | str]) -> list[str]:

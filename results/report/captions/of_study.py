@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import pandas as pd
+
 from results.analysis.confirmed import SPLIT
 from results.analysis.figure_data.networks import ArmVectors
 from results.analysis.reported import Results
+from results.analysis.selection import BestTrialPerArm
 from results.analysis.summary import REFERENCE_ARMS
 from results.figures.canvas import Caption
 from results.report.captions.record import Basis, caption_line
@@ -26,8 +29,8 @@ def metric_label(name: str) -> str:
 
 def captions_of(results: Results) -> dict[str, Basis]:
     """Return the record of every figure that the study may have, by name of the figure or of its panel."""
-    accuracy, over_tasks = metric_label(HEADLINE_METRICS[0]), _over_tasks(results)
-    mean = _basis(results)
+    accuracy = metric_label(HEADLINE_METRICS[0])
+    mean = summary_basis(results.summary, results.chance, len(results.scores.tasks))
     by_task = replace(mean, metric=accuracy, over="by task")
     gain = replace(
         by_task,
@@ -59,7 +62,7 @@ def captions_of(results: Results) -> dict[str, Basis]:
             gain if _SEPARATE in results.scores.arms else by_task,
             interval="intervals are in the figures by task",
         ),
-        "curves": _curves(results),
+        "curves": _curves(mean, results.confirmed.rule),
         "performance": replace(
             by_task,
             over=f"by task and seed, {results.tasks['task'].nunique()} tasks",
@@ -74,7 +77,7 @@ def captions_of(results: Results) -> dict[str, Basis]:
         ),
         "relative": replace(
             by_task,
-            over=f"{over_tasks}, paired by seed",
+            over=f"{mean.over}, paired by seed",
             reading=f"gain over {reference} as a share of it; {told}",
         ),
         **_importances(results),
@@ -116,19 +119,27 @@ def modulation_basis(results: Results, shown: ArmVectors) -> Basis:
     )
 
 
-def _basis(results: Results) -> Basis:
-    """Return what most figures say."""
-    summary, rule = results.summary, results.confirmed.rule
+def summary_basis(summary: pd.DataFrame, chance: float | None, tasks: int) -> Basis:
+    """Return the record of a figure of means over tasks.
+
+    Args:
+        summary: The ``summary`` table.
+        chance: Mean chance level of triplet accuracy, if known.
+        tasks: Their number.
+    """
     reported = summary[summary["n_seeds"] > 0]
-    accuracy, chance = metric_label(HEADLINE_METRICS[0]), results.chance
-    metric = accuracy if chance is None else f"{accuracy} (chance {share(chance)})"
-    n = trials(span(reported["n_seeds"]))
-    return Basis(metric, _TEST, _over_tasks(results), _INTERVAL, seeds_of(summary), n, rule.name, rule.statement)
-
-
-def _over_tasks(results: Results) -> str:
-    tasks = len(results.scores.tasks)
-    return f"mean over {tasks} task{'' if tasks == 1 else 's'}"
+    statement = str(summary["selection_rule"].iloc[0]) if len(summary) else ""
+    accuracy = metric_label(HEADLINE_METRICS[0])
+    return Basis(
+        accuracy if chance is None else f"{accuracy} (chance {share(chance)})",
+        _TEST,
+        f"mean over {tasks} task{'' if tasks == 1 else 's'}",
+        _INTERVAL,
+        seeds_of(summary),
+        trials(span(reported["n_seeds"])),
+        statement.partition(":")[0],
+        statement,
+    )
 
 
 def trials(n: object) -> str:
@@ -136,10 +147,9 @@ def trials(n: object) -> str:
     return f"{n} {'trial' if str(n) == '1' else 'trials'} per arm"
 
 
-def _curves(results: Results) -> Basis:
-    rule = results.confirmed.rule
+def _curves(mean: Basis, rule: BestTrialPerArm) -> Basis:
     return replace(
-        _basis(results),
+        mean,
         metric=metric_label(rule.metric),
         split="validation images",
         interval="no interval",
