@@ -7,7 +7,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -148,12 +147,12 @@ class Scan(Ranking):
 
     def _highest(self, count: int, off: Floats | None = None) -> Places:
         """Return the places of the highest scores and of all that may equal the last of them, in order."""
-        count = min(count, int(self._allowed.sum()))
+        count = min(count, int(np.count_nonzero(self._allowed)))
         if not count:
             return np.zeros(0, dtype=np.int64)
         scores = self._summed()
         least = scores if off is None else scores - off
-        cut = torch.topk(torch.from_numpy(least), count, sorted=False).values.min().item()
+        cut = np.partition(least, -count)[-count]
         most = scores if off is None else scores + off
         return np.flatnonzero((most >= cut) & self._allowed)
 
@@ -177,7 +176,7 @@ class Probe(Ranking):
         self._lists = lists
 
     def _candidates(self, count: int) -> tuple[Places, ByTask]:
-        wanted = min(count, int(self._allowed.sum()))
+        wanted = min(count, int(np.count_nonzero(self._allowed)))
         for places in self._lists:
             allowed = places[self._allowed[places]]
             if len(allowed) >= wanted:
