@@ -6,7 +6,7 @@ Peer: ``vectors @ query`` on one array in memory, ``argpartition`` for the best 
 scan of the memory-mapped segments, with deletions and conditions looked at, and the twelve rows found; neither side
 embeds the query or reads ids. Unit vectors are drawn. The sides take turns of a few queries, so that what else the
 machine does falls on both, with a pause between: the threads of either library spin for a while after their work, and
-would take the other's cores. Each round opens the index anew: its first searches, before a thread copies the vectors
+would take the other's cores. The first searches of an opened index, before a thread copies the vectors
 (docs/retrieval.md), are told apart from later ones, which begin when the copy is there. Each round gives a median and a
 99th percentile; printed are medians and ranges over rounds.
 """
@@ -36,6 +36,9 @@ from trainables.networks.multi_task import build_model
 from trainables.networks.precision import Precision
 
 TOP = 12
+OPENS = 4
+"""Times that an index is opened for its first searches, for each round of later ones: they are few."""
+
 TURN, PAUSE = 20, 0.2
 """Queries of a turn, and seconds before it."""
 
@@ -116,10 +119,13 @@ def main() -> None:
         view, size = view_of(options.size), options.size
         queries = drawn(size)(options.queries, -1)[0]
         peer_vectors = np.concatenate([segment.decoded(0).numpy() for segment in opened(Path(folder), manifest)])
-        first, later = [], []
+        first = [
+            seconds(opened(Path(folder), manifest), view, queries[:SEARCHES], peer_vectors)
+            for _ in range(OPENS * options.rounds)
+        ]
+        later = []
         for number in range(options.rounds):
             segments = opened(Path(folder), manifest)
-            first.append(seconds(segments, view, queries[:SEARCHES], peer_vectors))
             while any(segment.shadow(0) is None for segment in segments if has_shadow(segment)):
                 time.sleep(0.01)
             later.append(seconds(segments, view, queries, peer_vectors))
