@@ -29,7 +29,7 @@ from results.analysis.inference.verdicts import Verdicts, verdicts_on
 from results.analysis.selection import rule_of
 from results.analysis.storage.arms import StoredArm
 from results.analysis.storage.efficient import Limits, efficient_set
-from results.analysis.storage.of_study import GALLERIES, MeasuredStorage, stored_arms
+from results.analysis.storage.of_study import GALLERIES, StorageKnown, stored_arms
 from results.analysis.summary import REFERENCE_ARMS, summarize
 from results.analysis.task_estimates import task_estimates
 from results.analysis.tradeoff import tradeoff_points
@@ -46,7 +46,7 @@ class Results:
         trials, task_metrics, storage, failures: The tables.
         curves: The table, if there is one.
         collected: The ``summary`` table of the same trials, where it was made before.
-        measured: Confirm trials that were stored and evaluated at some precision.
+        stored_networks: What is known of the networks as stored, beside the tables.
         networks: What is known of the trained networks themselves.
     """
 
@@ -56,7 +56,7 @@ class Results:
     failures: pd.DataFrame
     curves: pd.DataFrame | None = None
     collected: pd.DataFrame | None = None
-    measured: tuple[MeasuredStorage, ...] = ()
+    stored_networks: StorageKnown = field(default_factory=StorageKnown)
     networks: Networks = field(default_factory=Networks)
 
     @classmethod
@@ -192,7 +192,7 @@ class Results:
     @cached_property
     def stored(self) -> tuple[StoredArm, ...]:
         """The arms at every precision that is known of them."""
-        return stored_arms(self.summary, self.confirmed, self.measured, len(self.scores.tasks))
+        return stored_arms(self.summary, self.confirmed, self.stored_networks, len(self.scores.tasks))
 
     @cached_property
     def efficient(self) -> dict[float, tuple[StoredArm, ...]]:

@@ -84,7 +84,9 @@ class StoredShown:
         network: bytes of the network.
         index: bytes of an image in the index, for all tasks.
         vectors: that the index stores per image.
-        multiply_adds: to embed one gallery image for all tasks.
+        shared, added: parameters of one network without modulation, and beyond it.
+        multiply_adds, query: to embed one gallery image for all tasks, and one query for one task; None if unknown.
+        image_seconds, query_seconds: the same, measured; None if they were not.
         outweighs: number of images from which the index takes more bytes than the network.
         efficient: gallery sizes at which no other arm is as good in accuracy, bytes and multiply-adds.
     """
@@ -96,7 +98,12 @@ class StoredShown:
     network: int
     index: int
     vectors: int
+    shared: int
+    added: int
     multiply_adds: float
+    query: float | None
+    image_seconds: float | None
+    query_seconds: float | None
     outweighs: float
     efficient: tuple[float, ...]
 

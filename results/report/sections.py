@@ -205,7 +205,8 @@ def effort_section(trials: pd.DataFrame) -> str:
 
 def storage_section(summary: pd.DataFrame, storage: pd.DataFrame) -> str:
     """Storage and computation of every arm, and where it adds parameters."""
-    header = ["arm", "parameters", "added", "added per task", "share", "fp32", "fp16", "vectors per image"]
+    header = ["arm", "shared", "added", "total parameters", "added per task", "share", "fp32", "fp16"]
+    header += ["vectors per image"]
     header += ["index per image fp32", "multiply-adds per image", "added at"]
     totals = storage[storage["kind"] == "total"].set_index("arm_id")
     rows = []
@@ -216,8 +217,9 @@ def storage_section(summary: pd.DataFrame, storage: pd.DataFrame) -> str:
         rows.append(
             [
                 row["arm"],
-                count(row["parameters"]),
+                count(row["parameters"] - row["added_parameters"]),
                 count(row["added_parameters"]),
+                count(row["parameters"]),
                 count(row["added_parameters_per_task"]),
                 percent(row["added_share"]),
                 size(row["bytes_fp32"]),
@@ -228,5 +230,8 @@ def storage_section(summary: pd.DataFrame, storage: pd.DataFrame) -> str:
                 ", ".join(f"{name} {count(added)}" for name, added in where) or "-",
             ]
         )
-    note = "Multiply-adds are for one image and all tasks. Vectors: distinct embeddings to store per image."
+    note = (
+        "Shared: parameters of one network without modulation; added: beyond it. Multiply-adds are for one image and"
+        " all tasks. Vectors: distinct embeddings to store per image."
+    )
     return f"{table(header, rows)}\n\n{note}"

@@ -60,7 +60,7 @@ def show_storage(command: StorageCommand) -> None:
     request, target, console = command.request(), find_run(command.given, command.runs), open_console()
 
     def show(done: int, total: int, arm: str) -> None:
-        say(console, f"measuring trial {done + 1} of {total} ({arm})")
+        say(console, f"measuring {done + 1} of {total} ({arm})")
 
     view = storage(target, request, show)
     titles = list(view.rows()[0])

@@ -34,7 +34,6 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from results.analysis.reported import Results
-    from results.analysis.storage.of_study import MeasuredStorage
     from results.report.opening import Origin
     from results.report.report import ReportFiles
 
@@ -96,10 +95,11 @@ def draw(target: Target, tables: dict[str, pd.DataFrame], name: str) -> Figure:
     from results.analysis.reported import Results
     from results.report.figures import OF_NETWORKS, report_figure
     from study.session.page import networks_of
+    from study.storage.known import storage_known
 
-    results = replace(Results.of(tables), measured=_measured(target))
+    progress = read_progress(target.folder)
+    results = replace(Results.of(tables), stored_networks=storage_known(target.folder, progress))
     if name in OF_NETWORKS:
-        progress = read_progress(target.folder)
         results = replace(results, networks=networks_of(target, progress, results.summary, images=None))
     try:
         return report_figure(name, results)
@@ -127,28 +127,15 @@ def report_run(target: Target, *, images: bool | None = None) -> ReportFiles:
     """
     from results.analysis.reported import Results
     from study.session.page import networks_of
+    from study.storage.known import storage_known
 
     progress = read_progress(target.folder)
     tables = collect_progress(target.folder, progress)
     found = Results.of(tables)
     networks = networks_of(target, progress, found.summary, images=images)
-    results = replace(found, measured=_measured(target), networks=networks)
+    results = replace(found, stored_networks=storage_known(target.folder, progress), networks=networks)
     files = write_study_report(target, progress, results)
     return replace(files, page=write_study_page(target, progress, results))
-
-
-def _measured(target: Target) -> tuple[MeasuredStorage, ...]:
-    """Return what ``modstudy storage`` has measured of the run's trials; nothing is measured here."""
-    from results.analysis.storage.of_study import MeasuredStorage
-    from study.storage.measured import read_measured
-
-    measured = []
-    for trial_id, trial in read_measured(target.folder).trials.items():
-        for key, found in trial.formats.items():
-            network, index = key.split("/")
-            per_image = found.index_bytes // found.images
-            measured.append(MeasuredStorage(trial_id, network, index, found.network_bytes, per_image, found.accuracy))
-    return tuple(measured)
 
 
 def write_study_page(target: Target, progress: RunProgress, results: Results) -> Path:

@@ -14,7 +14,7 @@ from study.collect.collect import build_results
 from study.layout import RunFolder
 from study.plan.plan import PlannedArm
 from study.schedule.progress import RunProgress, TrialProgress
-from study.storage.measured import MeasuredRun, MeasuredTrial, Progress, format_key, measure_run
+from study.storage.measured import MeasuredRun, MeasuredTrial, Progress, format_key, measure_run, time_run
 
 if TYPE_CHECKING:
     from trainables.storage.built import Forecast
@@ -49,6 +49,7 @@ def stored_run(
     confirmed, at_fp32 = _confirmed(folder, progress)
     kept = [trial for trial in confirmed if folder.trial(trial.trial.trial_id).weights.is_file()]
     record = measure_run(folder, kept, formats, shown)
+    time_run(folder, kept, record, shown)
     arms: list[StoredArm] = []
     notes = list(_without_weights(confirmed, kept))
     for planned in progress.plan.arms:

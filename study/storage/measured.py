@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 from pydantic import BaseModel, ValidationError
@@ -14,7 +15,7 @@ from study.schedule.progress import TrialProgress
 from trainables.foundation.files import write_text_atomically
 
 if TYPE_CHECKING:
-    from trainables.storage.stored import Format, StoredResult
+    from trainables.storage.stored import Format, StoredResult, StoredTrial
 
 _LOG = logging.getLogger(__name__)
 
@@ -35,13 +36,14 @@ class MeasuredFormat(BaseModel):
 
 
 class MeasuredSeconds(BaseModel):
-    """See ``trainables.storage.seconds.Seconds``."""
+    """See ``trainables.storage.seconds.Seconds``; ``in_turn``: with the other arms, round by round."""
 
     image: float
     query: float
     search: float
     device: str
     threads: int
+    in_turn: bool = False
 
 
 class MeasuredTrial(BaseModel):
@@ -82,8 +84,6 @@ def measure_run(
 ) -> MeasuredRun:
     """Measure what is missing of the trials with kept weights, each in the formats that exist for its arm.
 
-    Seconds are measured once per arm, with its first trial.
-
     Args:
         folder: of the run.
         trials: completed confirm trials with weights.
@@ -94,20 +94,56 @@ def measure_run(
         UserError: the images are missing, or not those of the run.
     """
     record = read_measured(folder)
-    first = {trial.arm.arm.arm_id: trial for trial in reversed(trials)}
+    first = _first_of_arms(trials)
     existing = {arm_id: _existing(trial, formats) for arm_id, trial in first.items()}
     work = []
     for trial in trials:
         arm_id, known = trial.arm.arm.arm_id, record.of(trial)
         missing = [form for form in existing[arm_id] if format_key(form) not in known.formats]
-        timed = first[arm_id] is trial and known.seconds is None
-        if missing or timed:
-            work.append((trial, missing, timed))
-    for done, (trial, missing, timed) in enumerate(work):
+        if missing:
+            work.append((trial, missing))
+    for done, (trial, missing) in enumerate(work):
         progress(done, len(work), trial.arm.arm.name)
-        _measure(record, folder, trial, missing, timed=timed)
-        write_text_atomically(folder.measured_storage, record.model_dump_json(indent=1) + "\n")
+        _measure(record, folder, trial, missing)
+        _write(record, folder)
     return record
+
+
+def time_run(folder: RunFolder, trials: Sequence[TrialProgress], record: MeasuredRun, progress: Progress) -> None:
+    """Measure the seconds of every arm with its first trial, all arms in turn, if those of one are missing.
+
+    Args:
+        folder: of the run.
+        trials: completed confirm trials with weights.
+        record: what is known; changed in place and written.
+        progress: told once before.
+
+    Raises:
+        UserError: weights are damaged.
+    """
+    from trainables.storage.together import seconds_of
+
+    first = list(_first_of_arms(trials).values())
+    known = [record.of(trial).seconds for trial in first]
+    if all(seconds is not None and seconds.in_turn for seconds in known):
+        return
+    progress(0, 1, f"seconds of {len(first)} arms, in turn")
+    try:
+        found = seconds_of([_stored(folder, trial) for trial in first])
+    except ValueError as error:
+        raise UserError(f"{folder.path}: seconds cannot be measured: {error}") from error
+    for trial, seconds in zip(first, found, strict=True):
+        measured = MeasuredSeconds(**asdict(seconds), in_turn=True)
+        record.trials.setdefault(trial.trial.trial_id, MeasuredTrial()).seconds = measured
+    _write(record, folder)
+
+
+def _first_of_arms(trials: Sequence[TrialProgress]) -> dict[str, TrialProgress]:
+    return {trial.arm.arm.arm_id: trial for trial in reversed(trials)}
+
+
+def _write(record: MeasuredRun, folder: RunFolder) -> None:
+    write_text_atomically(folder.measured_storage, record.model_dump_json(indent=1) + "\n")
 
 
 def _existing(trial: TrialProgress, formats: Iterable[Format]) -> list[Format]:
@@ -118,27 +154,28 @@ def _existing(trial: TrialProgress, formats: Iterable[Format]) -> list[Format]:
     return [form for form in formats if form.network in known]
 
 
-def _measure(
-    record: MeasuredRun, folder: RunFolder, trial: TrialProgress, formats: Sequence[Format], *, timed: bool
-) -> None:
-    from trainables.storage.stored import StoredTrial, measure_stored
+def _stored(folder: RunFolder, trial: TrialProgress) -> StoredTrial:
+    from trainables.storage.stored import StoredTrial
 
     planned = trial.trial
-    stored = StoredTrial(
+    return StoredTrial(
         planned.trial_id,
         planned.config,
         planned.data_fingerprint,
         folder.trial(planned.trial_id).weights,
         dataset_cache(),
     )
+
+
+def _measure(record: MeasuredRun, folder: RunFolder, trial: TrialProgress, formats: Sequence[Format]) -> None:
+    from trainables.storage.stored import measure_stored
+
     try:
-        results, seconds = measure_stored(stored, formats, timed=timed)
+        results = measure_stored(_stored(folder, trial), formats)
     except ValueError as error:
         raise UserError(f"{folder.path}: arm {trial.arm.arm.name} cannot be measured: {error}") from error
-    known = record.trials.setdefault(planned.trial_id, MeasuredTrial())
+    known = record.trials.setdefault(trial.trial.trial_id, MeasuredTrial())
     known.formats |= {format_key(result.form): _kept(result) for result in results}
-    if seconds is not None:
-        known.seconds = MeasuredSeconds.model_validate(seconds, from_attributes=True)
 
 
 def _kept(result: StoredResult) -> MeasuredFormat:

@@ -1,8 +1,8 @@
 """Bytes and multiply-adds of an arm for any number of tasks, at any precision; nothing is allocated or trained.
 
-Up to ``MOST_BUILT`` tasks the networks are assembled, without memory. Beyond, figures are extended exactly: they depend
-on the numbers of networks and of their branches alone, and grow by the same amount with every ``PERIOD`` branches of
-one network, and with every network of equally many branches. (32 bits of masks count as one parameter, and bits are
+Small networks are assembled, without memory, and figures of more are extended exactly: they depend on the numbers of
+networks and of their branches alone, and grow by the same amount with every ``PERIOD`` branches of one network, and
+with every network of equally many branches. (32 bits of masks count as one parameter, and bits are
 packed eight a byte, so that the period is not 1; over networks it is 1 where no masks are stored.)
 """
 
@@ -16,11 +16,12 @@ from trainables.networks.backbones import stage_shapes
 from trainables.networks.modulation.initialization import disjoint_blocks
 from trainables.networks.multi_task import assemble_model
 from trainables.storage.built import Forecast, forecast_of
-from trainables.storage.growth import branches_of_networks, with_branches, with_tasks
+from trainables.storage.growth import branches_of, branches_of_networks, with_branches, with_tasks
 
 PERIOD = 32
 
 MOST_BUILT = 2 * PERIOD
+"""Tasks up to which groups are listed; beyond, they are counted."""
 
 MOST_TASKS = 10**9
 
@@ -32,15 +33,13 @@ def forecast(config: TrialConfig, tasks: int | None = None) -> Forecast:
         ValueError: The arm does not exist for so many tasks, such as disjoint blocks of too few channels; there are
             more than ``MOST_TASKS``; or a form of another package does not grow evenly.
     """
-    if tasks is None or tasks <= max(MOST_BUILT, len(config.data.tasks)):
-        return forecast_of(config if tasks is None else with_tasks(config, tasks))
-    if tasks > MOST_TASKS:
+    if tasks is not None and tasks > MOST_TASKS:
         raise ValueError(f"tasks must be at most {MOST_TASKS:,}, got {tasks}")
-    wanted = branches_of_networks(config, tasks)
+    few = config if tasks is None else None if tasks > MOST_BUILT else with_tasks(config, tasks)
+    wanted = branches_of_networks(config, tasks or 0) if few is None else branches_of(few)
     _check_blocks(config, max(wanted))
-    if wanted.total() == 1:
-        return replace(_of_one_network(config, max(wanted)), tasks=tasks)
-    return replace(_of_networks(config, wanted), tasks=tasks)
+    found = _of_one_network(config, max(wanted)) if wanted.total() == 1 else _of_networks(config, wanted)
+    return replace(found, tasks=tasks or len(config.data.tasks))
 
 
 def _check_blocks(config: TrialConfig, groups: int) -> None:
@@ -53,6 +52,8 @@ def _check_blocks(config: TrialConfig, groups: int) -> None:
 
 def _of_one_network(config: TrialConfig, branches: int) -> Forecast:
     small = _reduced(branches, PERIOD)
+    if small == branches:
+        return forecast_of(with_branches(config, Counter({branches: 1})))
     first, second, third = (
         forecast_of(with_branches(config, Counter({small + step * PERIOD: 1}))) for step in range(3)
     )

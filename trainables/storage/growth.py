@@ -58,6 +58,14 @@ def _refined(groups: Partition, networks: Partition) -> Partition:
     return tuple(group for group in cut if group)
 
 
+def branches_of(config: TrialConfig) -> Counter[int]:
+    """Return the numbers of networks by their number of branches."""
+    groups = config.modulation.groups if config.modulation.points else config.network_groups
+    return Counter(
+        sum(not network.isdisjoint(group) for group in groups) for network in map(set, config.network_groups)
+    )
+
+
 def branches_of_networks(config: TrialConfig, tasks: int) -> Counter[int]:
     """Return the numbers of networks by their number of branches, as ``with_tasks`` makes them; counts, makes no group.
 

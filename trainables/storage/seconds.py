@@ -1,8 +1,7 @@
-"""Measured seconds of a trained arm on this machine: to embed a gallery image and a query, and to search."""
+"""Seconds of a trained arm on this machine: to embed a gallery image and a query, and to search."""
 
 from __future__ import annotations
 
-import statistics
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -17,7 +16,7 @@ BATCH = 16
 """Gallery images embedded at once."""
 
 REPEATS = 7
-"""Of which the median counts; one more goes before."""
+"""Rounds, of which the median counts."""
 
 SEARCHED_BYTES = 32_000_000
 """Of the stored vectors that a query is compared with: more than the caches of a CPU hold."""
@@ -25,7 +24,7 @@ SEARCHED_BYTES = 32_000_000
 
 @dataclass(frozen=True)
 class Seconds:
-    """Medians of several repeats.
+    """Of one call each, or medians of several.
 
     Attributes:
         image: To embed one gallery image for all tasks, in batches of ``BATCH``.
@@ -42,8 +41,8 @@ class Seconds:
     threads: int
 
 
-def measure_seconds(model: MultiTaskModel, config: TrialConfig, runtime: Runtime) -> Seconds:
-    """Time a trained model, fp32 weights, in the precision and memory layout of its trial."""
+def time_once(model: MultiTaskModel, config: TrialConfig, runtime: Runtime) -> Seconds:
+    """Time a trained model, fp32 weights, in the precision and memory layout of its trial; a call goes before."""
     size = config.data.image_size
     images = torch.rand(BATCH, 3, size, size, device=runtime.device).to(memory_format=runtime.memory_format)
     placed = runtime.place(model).eval()
@@ -51,20 +50,18 @@ def measure_seconds(model: MultiTaskModel, config: TrialConfig, runtime: Runtime
     stored = torch.rand(max(1, SEARCHED_BYTES // (4 * model.embedding_size)), model.embedding_size)
     there, query = stored.to(runtime.device), torch.rand(model.embedding_size, device=runtime.device)
     with torch.inference_mode(), runtime.autocast():
-        embedded = _median(lambda: placed.index_vectors(images), runtime)
-        alone = _median(lambda: placed.embed_tasks(images[:1], (task,)), runtime)
+        embedded = _second_call(lambda: placed.index_vectors(images), runtime)
+        alone = _second_call(lambda: placed.embed_tasks(images[:1], (task,)), runtime)
     with torch.inference_mode():
-        searched = _median(lambda: torch.mv(there, query), runtime)
+        searched = _second_call(lambda: torch.mv(there, query), runtime)
     device = computed_by(runtime.device.type).get("gpu", runtime.device.type)
     return Seconds(embedded / BATCH, alone, searched / len(stored), device, torch.get_num_threads())
 
 
-def _median(work: Callable[[], object], runtime: Runtime) -> float:
-    found = []
-    for _ in range(REPEATS + 1):
-        runtime.synchronize()
-        started = time.perf_counter()
-        work()
-        runtime.synchronize()
-        found.append(time.perf_counter() - started)
-    return statistics.median(found[1:])
+def _second_call(work: Callable[[], object], runtime: Runtime) -> float:
+    work()
+    runtime.synchronize()
+    started = time.perf_counter()
+    work()
+    runtime.synchronize()
+    return time.perf_counter() - started

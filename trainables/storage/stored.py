@@ -31,7 +31,6 @@ from trainables.networks.precision import (
 )
 from trainables.outcome import TaskMetric
 from trainables.storage.built import network_bytes
-from trainables.storage.seconds import Seconds, measure_seconds
 from trainables.training.runtime import Runtime, choose_device, trial_runtime
 from trainables.training.weights import restored_model
 from trainables.trial import Surroundings
@@ -96,9 +95,7 @@ class _IndexEmbedder:
         return self.model.parameters()
 
 
-def measure_stored(
-    trial: StoredTrial, formats: Sequence[Format], *, timed: bool = False
-) -> tuple[tuple[StoredResult, ...], Seconds | None]:
+def measure_stored(trial: StoredTrial, formats: Sequence[Format]) -> tuple[StoredResult, ...]:
     """Store a trained network and the index of the test images in each format, and measure what was read back.
 
     Queries are stored like the gallery, leave-one-out among the test images as in the trial itself.
@@ -106,20 +103,19 @@ def measure_stored(
     Args:
         trial: The finished trial.
         formats: What to measure.
-        timed: Whether its seconds are measured too, in fp32.
 
     Raises:
         ValueError: The weights are missing, damaged or of another trial, the images cannot be read or are others, or a
             format does not exist for the arm.
     """
-    config = _here(trial.config)
+    config = on_this_machine(trial.config)
     with trial_runtime(config.compute) as runtime, TemporaryDirectory() as folder:
         around = Surroundings.of(config, trial.cache, runtime)
         model, state = _trained(trial, around.dataset.fingerprint)
         frozen = around.evaluator.freeze(SPLIT)
         gallery = _Gallery(frozen, config.compute, config.data.preprocessing, runtime)
         stored = _Stored(model, state, gallery, Path(folder))
-        return tuple(map(stored.measure, formats)), measure_seconds(model, config, runtime) if timed else None
+        return tuple(map(stored.measure, formats))
 
 
 @dataclass(frozen=True)
@@ -144,7 +140,7 @@ def _trained(trial: StoredTrial, fingerprint: str) -> tuple[MultiTaskModel, dict
     return model, kept.tensors
 
 
-def _here(config: TrialConfig) -> TrialConfig:
+def on_this_machine(config: TrialConfig) -> TrialConfig:
     """Return the configuration on a device of this machine, which may not be the one that trained it."""
     try:
         choose_device(config.compute.device)

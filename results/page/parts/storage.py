@@ -9,6 +9,7 @@ from results.analysis.storage.break_even import index_outweighs_network
 from results.analysis.storage.of_study import GALLERIES
 from results.page.analyses import StorageShown, StoredShown
 from results.page.model import Estimate
+from results.page.parts.arms import number
 from results.report.analyses.storage import break_even_sentences, measured_note
 
 
@@ -34,7 +35,12 @@ def _shown(arm: StoredArm, arm_id: str, efficient: tuple[float, ...]) -> StoredS
         arm.network_bytes,
         arm.index_bytes_per_image,
         arm.vectors_per_image,
+        arm.shared_parameters,
+        arm.added_parameters,
         arm.multiply_adds.image,
+        number(arm.multiply_adds.query),
+        arm.seconds.image if arm.seconds else None,
+        arm.seconds.query if arm.seconds else None,
         index_outweighs_network(arm),
         efficient,
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 
 from results.analysis.reported import Results
+from results.analysis.storage.arms import StoredArm
 from results.analysis.storage.break_even import break_evens, index_outweighs_network
 from results.analysis.storage.of_study import GALLERIES
 from results.report.markdown import bullets, escape, table
@@ -35,12 +36,20 @@ def measured_note(results: Results) -> str:
     return f"Accuracy at {', '.join(forms)} was measured again on what was stored and read back, up to {seeds} seeds."
 
 
+def _milliseconds(arm: StoredArm) -> list[str]:
+    if arm.seconds is None:
+        return [ABSENT, ABSENT]
+    return [f"{1e3 * seconds:.3g}" for seconds in (arm.seconds.image, arm.seconds.query)]
+
+
 def storage_at_precisions(results: Results) -> str:
     """Return a table of arms and formats, and the break-even sizes; empty without storage figures."""
     if not results.stored:
         return ""
+    timed = any(arm.seconds is not None for arm in results.stored)
     header = ["arm", "precision", "accuracy", "change", "network", "index per image"]
     header += [*(f"at {images:,.0f} images" for images in GALLERIES), "index outweighs network from"]
+    header += ["multiply-adds of an image", "of a query", *(["ms an image", "ms a query"] if timed else [])]
     chosen = {images: {arm.name for arm in found} for images, found in results.efficient.items()}
     rows = [
         [
@@ -52,12 +61,16 @@ def storage_at_precisions(results: Results) -> str:
             f"{arm.vectors_per_image} x {size(arm.index_bytes_per_image / arm.vectors_per_image)}",
             *(size(arm.total_bytes(images)) + (" *" if arm.name in chosen[images] else "") for images in GALLERIES),
             f"{count(math.ceil(index_outweighs_network(arm)))} images",
+            *map(count, (arm.multiply_adds.image, arm.multiply_adds.query)),
+            *(_milliseconds(arm) if timed else []),
         ]
         for arm in results.stored
     ]
     note = (
         f"{measured_note(results)} Bytes: network and index of so many images for all tasks of the study. "
-        "*: no arm is as good in accuracy, bytes and multiply-adds, and better in one."
+        "*: no arm is as good in accuracy, bytes and multiply-adds, and better in one. Work: to embed one gallery image"
+        " for all tasks, and one query for one task"
+        + (", seconds measured with fp32 numbers, all arms in turn." if timed else "; seconds were not measured.")
     )
     parts = [table(header, rows), escape(note), bullets(break_even_sentences(results))]
     return "\n\n".join(filter(None, parts))

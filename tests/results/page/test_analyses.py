@@ -10,7 +10,8 @@ import pytest
 from results.analysis.importance import of_study
 from results.analysis.inference.comparison import compare_arms, improvements, probability_of_improvement
 from results.analysis.reported import Results
-from results.analysis.storage.of_study import MeasuredStorage
+from results.analysis.storage.arms import Work
+from results.analysis.storage.of_study import ArmForecast, MeasuredStorage, StorageKnown
 from results.page.build import build_page
 from results.page.origin import PageOrigin
 from results.report.analyses.importance import importance_section
@@ -28,7 +29,11 @@ def results(tables) -> Results:
     late = found.confirmed.trials.query("arm == 'late'")["trial_id"]
     accuracy = dict.fromkeys(found.scores.tasks, 0.5)
     measured = [MeasuredStorage(trial, "int8", "int8", 3_000_000, 896, accuracy) for trial in late]
-    return replace(found, measured=tuple(measured))
+    arm_id = found.summary.set_index("arm").loc["late", "arm_id"]
+    bytes_by_precision = {"fp32": 12_000_000, "fp16": 6_000_000, "int8": 3_000_000}
+    index = {"fp32": 3_584, "fp16": 1_792, "int8": 924}
+    forecast = ArmForecast(bytes_by_precision, index, Work(9e6, 3e6, 128), Work(0.002, 0.001, 1e-7))
+    return replace(found, stored_networks=StorageKnown(tuple(measured), {arm_id: forecast}))
 
 
 def test_improvements_are_those_of_each_pair(results: Results) -> None:
@@ -46,13 +51,19 @@ def test_an_arm_is_shown_at_the_precisions_that_are_known_of_it(results: Results
     assert list(late) == ["fp32", "fp16", "int8"]
     row = results.summary.set_index("arm").loc["late"]
     assert late["fp32"].accuracy.mean == row["triplet_accuracy_mean"]
-    assert late["fp16"].network_bytes == row["bytes_fp16"]
+    assert late["fp16"].network_bytes == 6_000_000
+    shared = {arm.form: arm for arm in results.stored if arm.arm == "shared"}
+    assert list(shared) == ["fp32", "fp16"]  # there is no forecast of it
+    assert shared["fp16"].network_bytes == results.summary.set_index("arm").loc["shared", "bytes_fp16"]
     assert late["fp16"].accuracy is None
     assert (late["int8"].network_bytes, late["int8"].total_bytes(10)) == (3_000_000, 3_008_960)
     assert late["int8"].accuracy.mean == 0.5
     assert late["int8"].change.student.mean == pytest.approx(0.5 - row["triplet_accuracy_mean"])
     assert "int8 was measured again" in storage_at_precisions(results)
-    assert "| late | int8 | 0.500 [0.500, 0.500] |" in storage_at_precisions(results)
+    row = next(line for line in storage_at_precisions(results).splitlines() if line.startswith("| late | int8 | 0.5"))
+    assert row.endswith("| 9,000,000 | 3,000,000 | 2 | 1 |")
+    shown = next(stored for stored in build_page(results, PageOrigin()).storage.arms if stored.form == "int8")
+    assert (shown.query, shown.image_seconds, shown.query_seconds) == (3e6, 0.002, 0.001)
 
 
 def test_page_markdown_and_figures_show_the_same_numbers(results: Results) -> None:

@@ -69,6 +69,21 @@ def test_every_arm_is_there_in_every_format_it_has(table: pd.DataFrame) -> None:
     assert (at["image_seconds"] > 0).all()
 
 
+def test_the_report_shows_what_was_measured_and_forecasts_the_rest(trained: RunFolder, table: pd.DataFrame) -> None:
+    files = Study(trained.path).report()
+    details = files.report.with_name("details.md").read_text()
+    section = details.split("## Storage at every precision")[1].split("\n## ")[0]
+    rows = [line.split(" | ") for line in section.splitlines() if line.startswith("| late ")]
+    at = table[(table["arm"] == "late") & (table["images"] == 1e3)].set_index("network_precision")
+    assert [row[1] for row in rows] == ["fp32", "fp16", "int8"]
+    for row in rows:
+        assert float(row[-2]) == pytest.approx(1e3 * at.loc[row[1], "image_seconds"], rel=1e-2)
+        assert row[-3] == f"{at.loc[row[1], 'query_multiply_adds'] - 1e3 * 16:,.0f}"
+    seconds = [trial.seconds for trial in read_measured(trained).trials.values() if trial.seconds is not None]
+    assert len(seconds) == 5
+    assert all(own.in_turn for own in seconds)
+
+
 def test_nothing_is_measured_twice(trained: RunFolder, table: pd.DataFrame) -> None:
     before = trained.measured_storage.stat().st_mtime_ns
     again = Study(trained.path).storage((1e3, 1e8), precision=("fp32", "fp16", "int8", "1bit")).table

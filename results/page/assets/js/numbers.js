@@ -48,9 +48,10 @@ const numbers = {
     };
   },
   storage: () => ({
-    head: ['arm', 'precision', data.metrics[0].label, 'against fp32', 'network', 'index per image', 'vectors', 'multiply-adds', ...data.storage.galleries.map((images) => `${count(images)} images`), 'index outweighs network from'],
+    head: ['arm', 'precision', data.metrics[0].label, 'against fp32', 'network', 'index per image', 'vectors', 'shared parameters', 'added', 'total', 'multiply-adds of an image', 'of a query', 'time of an image', 'of a query', ...data.storage.galleries.map((images) => `${count(images)} images`), 'index outweighs network from'],
     body: storedShown().map((stored) => [
-      armOf.get(stored.arm).name, stored.form, estimate(stored.accuracy), estimate(stored.change, signed), bytes(stored.network), bytes(stored.index), String(stored.vectors), count(stored.multiply_adds),
+      armOf.get(stored.arm).name, stored.form, estimate(stored.accuracy), estimate(stored.change, signed), bytes(stored.network), bytes(stored.index), String(stored.vectors), count(stored.shared), count(stored.added), count(stored.shared + stored.added),
+      count(stored.multiply_adds), present(stored.query) ? count(stored.query) : '-', milliseconds(stored.image_seconds), milliseconds(stored.query_seconds),
       ...data.storage.galleries.map((images) => bytes(totalBytes(stored, images)) + (stored.efficient.includes(images) ? ' *' : '')), `${count(Math.ceil(stored.outweighs))} images`,
     ]),
   }),

@@ -67,10 +67,19 @@ define('storage', {
   },
 });
 
+const milliseconds = (seconds) => (present(seconds) ? `${Number((1e3 * seconds).toPrecision(3))} ms` : '-');
+
+function workSaid(stored) {
+  const timed = present(stored.image_seconds) ? `, ${milliseconds(stored.image_seconds)} and ${milliseconds(stored.query_seconds)}` : '';
+  return `an image for all tasks, a query for one: ${count(stored.multiply_adds)} and ${present(stored.query) ? count(stored.query) : '-'} multiply-adds${timed}`;
+}
+
 function storedTip(stored) {
   return tip(
     storedName(stored, 60), `${data.metrics[0].label} ${estimate(stored.accuracy)}`, stored.change && `against fp32 ${estimate(stored.change, signed)}`,
     `network ${bytes(stored.network)}, index ${bytes(stored.index)} per image (${stored.vectors} vector${stored.vectors === 1 ? '' : 's'})`,
+    `parameters: ${count(stored.shared)} shared, ${count(stored.added)} added, ${count(stored.shared + stored.added)} in all`,
+    workSaid(stored),
     ...data.storage.galleries.map((images) => `${count(images)} images: ${bytes(totalBytes(stored, images))}`),
     `the index outweighs the network from ${count(Math.ceil(stored.outweighs))} images`,
   );
