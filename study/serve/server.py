@@ -11,12 +11,14 @@ import uvicorn
 from starlette.types import ASGIApp
 
 from study.errors import UserError
+from study.plan.cost import usable_cpus
 from study.retrieval.faults import told_to_the_user
 from study.serve.app import create_app
 from study.serve.guards.connections import ImpatientProtocol
 from study.serve.guards.observing import standard_log
 from study.serve.settings import ServeSettings
 from trainables.index import ImageIndex
+from trainables.training.runtime import threads
 
 STOPPING_SECONDS = 8
 """For requests under way when a signal comes; ``study.interruption`` ends a process that takes longer than 10."""
@@ -37,7 +39,9 @@ def serve_index(
     """
     with told_to_the_user():
         index = ImageIndex.open(folder, device=device)
-    run_server(create_app(index, settings, standard_log()), settings, listening)
+    app = create_app(index, settings, standard_log())
+    with threads(max(1, usable_cpus() // settings.limits.searches)):  # more than cores wait for each other
+        run_server(app, settings, listening)
 
 
 def run_server(app: ASGIApp, settings: ServeSettings, listening: Callable[[str], None]) -> None:

@@ -101,7 +101,7 @@ def trial_runtime(compute: ComputeConfig) -> Iterator[Runtime]:
     check_precision(compute.precision, device.type)
     unrepeatable: set[str] = set()
     with ExitStack() as stack:
-        stack.enter_context(_threads(compute.threads))
+        stack.enter_context(threads(compute.threads))
         stack.enter_context(_default_dtype(torch.float32))
         stack.enter_context(torch.set_grad_enabled(True))
         if device.type == "cpu":
@@ -143,7 +143,8 @@ def _restart_peak_resident() -> None:
 
 
 @contextmanager
-def _threads(count: int) -> Iterator[None]:
+def threads(count: int) -> Iterator[None]:
+    """Let torch compute an operation with ``count`` threads in the block, also in Python threads that begin there."""
     before = torch.get_num_threads()
     torch.set_num_threads(count)
     try:
