@@ -25,6 +25,19 @@ def mean_chance(confirmed: ConfirmedResults, metric: str) -> float | None:
     return known(float(levels.to_numpy(dtype=np.float64).mean())) if len(levels) else None
 
 
+def worst_chances(confirmed: ConfirmedResults, metric: str) -> dict[str, float]:
+    """Return the chance level of every arm's worst task by ``arm_id``: the task of its lowest mean over seeds.
+
+    Chance of Recall@1, for one, differs between tasks, and arms have different worst tasks.
+    """
+    means = confirmed.by_task(metric).groupby("arm_id").mean()
+    if means.empty:
+        return {}
+    levels = chance_levels(confirmed).loc[metric]
+    worst = means.dropna(how="all").idxmin(axis=1)
+    return {str(arm_id): float(levels[task]) for arm_id, task in worst.items()}
+
+
 def known(value: float | None) -> float | None:
     """Return a number, or None for NaN."""
     return None if value is None or np.isnan(value) else float(value)

@@ -68,8 +68,8 @@ class BestTrialPerArm:
         """The sentence printed with every number that depends on this rule."""
         over = "queries" if self.average == "query" else "classes"
         return (
-            f"{self.name}: of each arm, the completed tune trial with the highest {self.metric} on validation images "
-            f"(averaged over {over}, mean over tasks, last epoch); ties go to the earlier trial"
+            f"{self.name}: of each arm, the completed tune trial with the highest {self.metric.replace('_', ' ')} on "
+            f"validation images (averaged over {over}, mean over tasks, last epoch); ties go to the earlier trial"
         )
 
     def best(self, candidates: Iterable[Candidate]) -> Candidate | None:

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pandas as pd
 
-from results.analysis.chance import mean_chance
+from results.analysis.chance import mean_chance, worst_chances
 from results.analysis.reported import Results
 from results.analysis.summary import REFERENCE_ARMS
 from results.page.data import PageData
@@ -23,12 +23,12 @@ from results.page.parts.modulation import modulation_shown
 from results.page.parts.performance import performance_shown
 from results.page.parts.provenance import facts_of
 from results.page.parts.storage import storage_shown
-from results.report.answer import answer_sentences
-from results.report.captions.of_study import captions_of, metric_label
+from results.report.answer import answer_sentences, best_sentence
+from results.report.captions.of_study import captions_of
 from results.report.captions.record import Part, caption_parts
 from results.report.cautions import cautions
 from results.report.failure_section import failed_arms
-from results.report.wording import seeds_of
+from results.report.wording import metric_label, seeds_of, worst_title
 from results.tables.metrics import HEADLINE_METRICS, TASK_METRICS
 from results.tables.schema import FACTORS
 
@@ -58,6 +58,7 @@ def build_page(results: Results, origin: PageOrigin) -> PageData:
         arms=tuple(arms_shown(results, scores, [metric.name for metric in metrics])),
         references=tuple(name for name in REFERENCE_ARMS if (summary["arm"] == name).any()),
         tied=() if results.best is None else results.best.tied,
+        best=best_sentence(results),
         band=front_band(results),
         pairs=pairs_of(results.verdicts),
         importance=importance_shown(results),
@@ -86,7 +87,8 @@ def _metrics(results: Results) -> Iterable[MetricShown]:
     for name in HEADLINE_METRICS:
         if results.summary[f"{name}_mean"].notna().any():
             chance = mean_chance(results.confirmed, name)
-            yield MetricShown(name, metric_label(name), TASK_METRICS[name].meaning, chance)
+            worst = worst_title(worst_chances(results.confirmed, name)).partition(" (")[2].rstrip(")")
+            yield MetricShown(name, metric_label(name), TASK_METRICS[name].meaning, chance, worst)
 
 
 def _tasks(results: Results) -> Iterable[TaskShown]:

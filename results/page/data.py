@@ -35,6 +35,7 @@ class PageData:
         arms: in the order of the study.
         references: names of the reference arms that the study has.
         tied: names of the arms that cannot be told from the best.
+        best: the same in a sentence.
         band: of the front; empty without intervals.
         pairs: differences of any two arms.
         importance, performance, storage, agreement, modulation, examples: None or empty where they were not measured.
@@ -54,6 +55,7 @@ class PageData:
     arms: tuple[Arm, ...]
     references: tuple[str, ...]
     tied: tuple[str, ...]
+    best: str
     band: tuple[BandStep, ...]
     pairs: Pairs
     importance: ImportanceShown | None

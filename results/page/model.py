@@ -26,12 +26,14 @@ class MetricShown:
         label: in words.
         meaning: one sentence.
         chance: mean over tasks of the expected value for random embeddings; None if unknown.
+        worst_chance: that of the worst task in words, where it is the same for all arms.
     """
 
     name: str
     label: str
     meaning: str
     chance: float | None
+    worst_chance: str = ""
 
 
 @dataclass(frozen=True)
@@ -64,6 +66,7 @@ class Arm:
         factors: level by factor; the factors are the same for all arms.
         metrics: estimate by metric, mean over tasks.
         worst: by metric, the mean over seeds on the arm's worst task.
+        worst_shown: that of the first metric in words, with chance where it differs between arms.
         added, added_share, bytes_fp32, multiply_adds: storage and computation; None if unknown.
         on_front: the probability of being on the front; None if unknown.
         front: whether its mean of the first metric is on the front.
@@ -78,6 +81,7 @@ class Arm:
     factors: dict[str, str]
     metrics: dict[str, Estimate]
     worst: dict[str, float | None]
+    worst_shown: str
     added: int | None
     added_share: float | None
     bytes_fp32: int | None

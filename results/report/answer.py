@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 
 from results.analysis.answer.answer import Answer, Standing
@@ -11,6 +12,8 @@ from results.report.wording import count, estimate, percent, reading, share
 
 _NAMED = 3
 """Number of arms named in a sentence; the rest are counted."""
+
+_BRACKETED = re.compile(r"\([^()]*\)")
 
 
 def answer_sentences(results: Results) -> tuple[str, ...]:
@@ -73,6 +76,18 @@ def _lacking(results: Results, reference: str, absent: str) -> str:
     return absent if found is None else without_result(found)
 
 
+def best_sentence(results: Results, most: int = 12) -> str:
+    """Return which arms cannot be told from the best one, at most so many by name; empty without results."""
+    best = results.best
+    if best is None or len(results.scores.arms) < 2:
+        return ""
+    rule = f" ({results.verdicts.rule})" if results.verdicts.pairs else ""
+    others = best.tied[1:]
+    if not others:
+        return f"Every other arm is shown to be below the best one, {best.best}{rule}."
+    return f"Cannot be told from the best arm, {best.best}: {named(others, most)}{rule}."
+
+
 def without_result(missing: MissingArm) -> str:
     """Return in words why an arm has no result: it is unfinished, or its trials failed, and how."""
     if missing.stage is None:
@@ -126,10 +141,17 @@ def _added(standing: Standing) -> str:
     return text if standing.added_share is None else f"{text} ({percent(standing.added_share)})"
 
 
-def named(names: Iterable[str]) -> str:
-    """Return names on one line: the first few, and how many more there are."""
-    every = list(names)
-    shown = every if len(every) <= _NAMED + 1 else [*every[:_NAMED], f"{len(every) - _NAMED} more"]
+def named(names: Iterable[str], most: int = _NAMED) -> str:
+    """Return names on one line: the first ``most``, and how many more there are.
+
+    A name with a comma outside brackets is quoted, since it would read as two.
+
+    Example:
+        >>> named(["late", "embedding+normal(0.9,0.7)", "a,b"])
+        'late, embedding+normal(0.9,0.7) and "a,b"'
+    """
+    every = [f'"{name}"' if "," in _BRACKETED.sub("", name) else name for name in names]
+    shown = every if len(every) <= most + 1 else [*every[:most], f"{len(every) - most} more"]
     return shown[0] if len(shown) == 1 else f"{', '.join(shown[:-1])} and {shown[-1]}"
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pandas as pd
+
 from results.analysis.answer.answer import METRIC
 from results.analysis.reported import Results
 from results.report.answer import counted, named, with_results
@@ -13,7 +15,16 @@ _FEW_SEEDS = 3
 
 def cautions(results: Results, causes: str = "details.md") -> list[str]:
     """Return one sentence of plain text per caution; ``causes``: where the reader finds those of failures."""
-    return [*_arms(results), *_tasks(results), *_seeds(results), *_failures(results, causes)]
+    edges = at_the_edge(results.summary)
+    return [*_arms(results), *_tasks(results), *_seeds(results), *edges, *_failures(results, causes)]
+
+
+def at_the_edge(summary: pd.DataFrame) -> list[str]:
+    """Return a sentence on the arms whose selected values lie at the edge of what they tried, if there are any."""
+    known = summary[summary["at_edge"].notna()]
+    found = [f"{arm} ({note.replace('_', ' ')})" for arm, note in zip(known["arm"], known["at_edge"], strict=True)]
+    whole = f"{len(found)} of {counted(len(summary), 'arm')} {'has' if len(found) == 1 else 'have'} selected values"
+    return [f"{whole} at the edge of what was tried, so better ones may lie beyond: {named(found)}"] if found else []
 
 
 def _arms(results: Results) -> list[str]:
@@ -27,15 +38,22 @@ def _arms(results: Results) -> list[str]:
 
 def _tasks(results: Results) -> list[str]:
     odd = {kind: [found.task for found in results.task_remarks if found.kind == kind] for kind in _MEANING}
-    lines = [f"{kind}: on {named(tasks)} {_MEANING[kind]}" for kind, tasks in odd.items() if tasks]
+    lines = [f"{kind}: on {named(tasks)} {_MEANING[kind][len(tasks) > 1]}" for kind, tasks in odd.items() if tasks]
     others = [task for task in results.scores.tasks if not any(task in tasks for tasks in odd.values())]
     return [*lines, _without(results, others)] if lines and others else lines
 
 
 _MEANING = {
-    "near chance": "no arm can be told from chance, so they say nothing about the arms and pull every mean down",
-    "trivial": "every arm reaches nearly 1, so they lift every mean and leave nothing to gain",
+    "near chance": (
+        "no arm can be told from chance, so it says nothing about the arms and pulls every mean down",
+        "no arm can be told from chance, so they say nothing about the arms and pull every mean down",
+    ),
+    "trivial": (
+        "every arm reaches nearly 1, so it lifts every mean and leaves nothing to gain",
+        "every arm reaches nearly 1, so they lift every mean and leave nothing to gain",
+    ),
 }
+"""What a remark means, for one task and for several."""
 
 
 def _without(results: Results, others: list[str]) -> str:
@@ -45,7 +63,8 @@ def _without(results: Results, others: list[str]) -> str:
     kept = results.tasks[results.tasks["task"].isin(others)]
     means = kept.groupby("arm", sort=False)["mean"].mean()
     found = ", ".join(f"{arm} {share(float(means[arm]))}" for arm in arms if arm in means.index)
-    return f"mean triplet accuracy without these tasks ({counted(len(others), 'task')} left): {found}"
+    which = "this task" if len(results.task_remarks) == 1 else "these tasks"
+    return f"mean triplet accuracy without {which} ({counted(len(others), 'task')} left): {found}"
 
 
 def _seeds(results: Results) -> list[str]:
@@ -55,7 +74,7 @@ def _seeds(results: Results) -> list[str]:
     lines = []
     if counts.max() < _FEW_SEEDS:
         lines.append(f"{counted(int(counts.max()), 'seed')} per arm: intervals are very wide or absent")
-    if counts.nunique() > 1:
+    if counts.min() < counts.max():
         lines.append(f"arms have {counts.min()} to {counts.max()} seeds each; a difference uses the common ones")
     return lines
 

@@ -8,14 +8,14 @@ from pathlib import Path
 
 import pandas as pd
 
-from results.analysis.chance import mean_chance
+from results.analysis.chance import mean_chance, worst_chances
 from results.analysis.reported import Results
 from results.analysis.summary import REFERENCE_ARMS
-from results.report.answer import counted
+from results.report.answer import best_sentence, counted
 from results.report.cautions import cautions
 from results.report.markdown import bullets, code_block, escape, table
 from results.report.sharing_section import SharedGpu
-from results.report.wording import columns_estimate, format_summary, summary_note, with_chance
+from results.report.wording import columns_estimate, format_summary, metric_label, summary_note, with_chance
 from results.tables.metrics import HEADLINE_METRICS
 
 _SECOND = HEADLINE_METRICS[1]
@@ -75,19 +75,20 @@ def _table(results: Results) -> str:
     kept = summary.nlargest(MOST_ARMS, "triplet_accuracy_mean", keep="all")["arm_id"]
     stays = summary["arm_id"].isin(kept) | summary["arm"].isin(REFERENCE_ARMS)
     shown = summary[stays] if len(summary) > MOST_ARMS else summary
-    rows = _with_recall(format_summary(shown, results.chance), shown, results)
+    worst = worst_chances(results.confirmed, HEADLINE_METRICS[0])
+    rows = _with_recall(format_summary(shown, results.chance, worst), shown, results)
     parts = [table(list(rows[0]), [list(row.values()) for row in rows])] if rows else []
     note = summary_note(summary, rows[0] if rows else ())
     if left_out := len(summary) - len(shown):
         note += f" Left out: {counted(left_out, 'arm')} of lower accuracy."
-    return "\n\n".join([*parts, escape(note)])
+    return "\n\n".join(filter(None, [*parts, escape(best_sentence(results)), escape(note)]))
 
 
 def _with_recall(rows: list[dict[str, str]], shown: pd.DataFrame, results: Results) -> list[dict[str, str]]:
     """Return the rows with the second headline metric beside the first, if it was measured."""
     if shown[f"{_SECOND}_mean"].isna().all():
         return rows
-    title = with_chance(_SECOND, mean_chance(results.confirmed, _SECOND))
+    title = with_chance(metric_label(_SECOND), mean_chance(results.confirmed, _SECOND))
     wider = []
     for row, values in zip(rows, shown.to_dict("records"), strict=True):
         (first, *others) = row.items()

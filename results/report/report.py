@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import pandas as pd
 
+from results.analysis.answer.answer import METRIC
+from results.analysis.chance import worst_chances
 from results.analysis.reported import Results, read_results
 from results.figures.canvas import save_figure
 from results.report import agreement_section, sections
 from results.report.analyses.importance import importance_section
 from results.report.analyses.performance import performance_section
 from results.report.analyses.storage import storage_at_precisions
-from results.report.answer import answer_sentences
+from results.report.answer import answer_sentences, best_sentence
+from results.report.cautions import at_the_edge
 from results.report.cost_section import cost_section
 from results.report.failure_section import failure_section
 from results.report.figures import FIGURES, drawn_figures
@@ -36,6 +40,8 @@ class ReportFiles:
         notes: remarks on the trials, printed in the report.
         answer: the sentences that the report opens with.
         chance: mean chance level of triplet accuracy, if known.
+        worst_chances: that of the worst task by ``arm_id``.
+        remarks: below the table: the arms that cannot be told from the best, choices at the edge of what was tried.
         details: ``details.md``: every further section.
         page: ``report.html``, which ``results.page`` writes.
     """
@@ -47,6 +53,8 @@ class ReportFiles:
     notes: tuple[str, ...] = ()
     answer: tuple[str, ...] = ()
     chance: float | None = None
+    worst_chances: Mapping[str, float] = field(default_factory=dict)
+    remarks: tuple[str, ...] = ()
     details: Path | None = None
     page: Path | None = None
 
@@ -87,7 +95,11 @@ def write_report(tables: Path | Results, folder: Path, origin: Origin | None = N
     csv = folder / "summary.csv"
     with replacing(csv) as temporary:
         results.summary.to_csv(temporary, index=False, lineterminator="\n")
-    return ReportFiles(report, csv, figures, results.summary, origin.notes, answer, results.chance, details)
+    worst = worst_chances(results.confirmed, METRIC)
+    remarks = tuple(filter(None, (best_sentence(results), *at_the_edge(results.summary))))
+    return ReportFiles(
+        report, csv, figures, results.summary, origin.notes, answer, results.chance, worst, remarks, details
+    )
 
 
 def _write(path: Path, text: str) -> Path:
@@ -103,7 +115,7 @@ def _details(
     trials, summary = results.trials, results.summary
     parts = {
         "What was run": sections.what_was_run(trials, summary, origin.data_facts),
-        "Summary": sections.summary_section(summary, results.chances),
+        "Summary": sections.summary_section(results),
         "Accuracy against added parameters": embedded(figures, "tradeoff.png", "trade-off")
         + (f"\n\n{sections.front_sentence(results.points)}" if len(results.points) else ""),
         "Differences, paired by seed": sections.difference_section(results),
@@ -114,7 +126,7 @@ def _details(
         **_further(figures),
         **({"Agreement of gradients": agreement_section.agreement_section(agreement)} if agreement else {}),
         **_analyses(results, figures),
-        "Selected nuisance values": sections.nuisance_section(trials, summary),
+        "Selected nuisance values": sections.nuisance_section(results),
         **({"Equal steps and equal cost": costs} if (costs := cost_section(summary)) else {}),
         "Storage": sections.storage_section(summary, results.storage),
         "Effort": sections.effort_section(trials),

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pandas as pd
 
+from results.analysis.chance import worst_chances
 from results.analysis.reported import Results
 from results.analysis.summary import REFERENCE_ARMS
 from results.report.markdown import bullets, escape, table
@@ -18,6 +19,7 @@ from results.report.wording import (
     estimate,
     format_summary,
     listed,
+    metric_label,
     number,
     p_value,
     percent,
@@ -29,6 +31,8 @@ from results.report.wording import (
     span,
     summary_note,
     with_chance,
+    worst_cell,
+    worst_title,
 )
 from results.tables.metrics import HEADLINE_METRICS, TASK_METRICS
 from results.tables.schema import NUISANCE
@@ -78,25 +82,33 @@ def _common(configs: Sequence[dict[str, Any]]) -> dict[str, Any]:
     return common
 
 
-def summary_section(summary: pd.DataFrame, chances: pd.DataFrame) -> str:
-    """The summary table and every other headline metric, each with its chance level (one row per metric)."""
-    chance = chances.mean(axis=1)
-    rows = format_summary(summary, chance[HEADLINE_METRICS[0]])
+def summary_section(results: Results) -> str:
+    """The summary table and every other headline metric, each with its chance level, of the worst task too."""
+    summary, chance = results.summary, results.chances.mean(axis=1)
+    worst = {name: worst_chances(results.confirmed, name) for name in HEADLINE_METRICS}
+    rows = format_summary(summary, chance[HEADLINE_METRICS[0]], worst[HEADLINE_METRICS[0]])
     parts = [table(list(rows[0]), [list(row.values()) for row in rows])] if rows else []
     parts.append(escape(summary_note(summary, rows[0] if rows else ())))
     others = [name for name in HEADLINE_METRICS[1:] if summary[f"{name}_mean"].notna().any()]
     if others:
-        header = ["arm", *(text for name in others for text in (with_chance(name, chance[name]), "worst task"))]
+        titles = ((with_chance(metric_label(n), chance[n]), worst_title(worst[n])) for n in others)
+        header = ["arm", *(title for pair in titles for title in pair)]
         lines = [
             [
                 row["arm"],
-                *(t for n in others for t in (columns_estimate(row, n), share(row[f"{n}_worst_task_mean"]))),
+                *(text for n in others for text in (columns_estimate(row, n), _worst(row, n, worst[n]))),
             ]
             for row in summary.to_dict("records")
         ]
         parts += ["Other metrics on the same test images, with the same selection:", table(header, lines)]
-        parts.append(bullets(f"{name}: {TASK_METRICS[name].meaning}" for name in (HEADLINE_METRICS[0], *others)))
+        parts.append(
+            bullets(f"{metric_label(name)}: {TASK_METRICS[name].meaning}" for name in (HEADLINE_METRICS[0], *others))
+        )
     return "\n\n".join(parts)
+
+
+def _worst(row: Mapping[Any, Any], metric: str, chances: Mapping[str, float]) -> str:
+    return worst_cell(row[f"{metric}_worst_task_mean"], row["arm_id"], chances)
 
 
 def front_sentence(points: pd.DataFrame) -> str:
@@ -160,7 +172,9 @@ def task_section(tasks: pd.DataFrame, chances: pd.DataFrame, rule: str) -> str:
         return "There are no confirm results yet."
     names = list(tasks["task"].unique())
     lines = [[str(arm), *(_task_cell(own, task) for task in names)] for arm, own in tasks.groupby("arm", sort=False)]
-    chance_rows = [[str(metric), *(share(row[name]) for name in names)] for metric, row in chances.iterrows()]
+    chance_rows = [
+        [metric_label(str(metric)), *(share(row[name]) for name in names)] for metric, row in chances.iterrows()
+    ]
     return "\n\n".join(
         [
             "Test triplet accuracy, mean and 95 % Student t interval over seeds:",
@@ -177,17 +191,21 @@ def _task_cell(rows: pd.DataFrame, task: str) -> str:
     return estimate(*own[["mean", "low", "high"]].iloc[0]) if len(own) else estimate(None, None, None)
 
 
-def nuisance_section(trials: pd.DataFrame, summary: pd.DataFrame) -> str:
-    """The selected nuisance values of every arm that differ between trials, and the objective they reached."""
+def nuisance_section(results: Results) -> str:
+    """The selected nuisance values of every arm that differ between trials, and what they reached on validation."""
+    trials, summary, rule = results.trials, results.summary, results.confirmed.rule
     names = [column.name for column in NUISANCE if len(trials[column.name].unique()) > 1]
     chosen = summary.merge(trials[["trial_id", *names]], "left", left_on="selected_trial_id", right_on="trial_id")
     rows = [
         [row["arm"], *(number(row[name]) for name in names), share(row["validation_objective"]), _text(row["at_edge"])]
         for row in chosen.to_dict("records")
     ]
-    header = ["arm", *names, "validation objective", "at the edge of what was tried"]
-    rule = summary["selection_rule"].iloc[0] if len(summary) else ""
-    return f"{table(header, rows)}\n\n*{escape(rule)}*"
+    objective = metric_label(rule.metric) + f" on validation images, averaged over {_AVERAGES[rule.average]}"
+    header = ["arm", *names, objective, "at the edge of what was tried"]
+    return f"{table(header, rows)}\n\n*{escape(rule.statement)}*"
+
+
+_AVERAGES = {"query": "queries", "class": "classes"}
 
 
 def _text(value: object) -> str:

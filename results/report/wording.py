@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Container, Iterable
+from collections.abc import Container, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:  # a plan is worded without pandas, which takes half a second to load
@@ -78,12 +78,37 @@ def p_value(value: float | None) -> str:
     return ABSENT if _absent(value) else f"{value:.2g}"
 
 
+_LABELS = {"map_at_r": "MAP@R", "recall_at_1": "Recall@1", "recall_at_5": "Recall@5", "recall_at_10": "Recall@10"}
+
+
+def metric_label(name: str) -> str:
+    """Return a metric in words."""
+    return _LABELS.get(name, name.replace("_", " "))
+
+
 def with_chance(title: str, chance: float | None) -> str:
     """Return the title of a column of a metric, with the metric's chance level if it is known."""
     return title if chance is None or _absent(chance) else f"{title} (chance {share(chance)})"
 
 
-def format_summary(summary: pd.DataFrame, chance: float | None = None) -> list[dict[str, str]]:
+def worst_title(chances: Mapping[str, float]) -> str:
+    """Return the title of a column of worst tasks, with the chance level if it is the same for all of them."""
+    return with_chance("worst task", _one_chance(chances))
+
+
+def worst_cell(value: float | None, arm_id: str, chances: Mapping[str, float]) -> str:
+    """Return the mean on an arm's worst task, with the chance level where these differ between arms."""
+    text = share(value)
+    return text if text == ABSENT or _one_chance(chances) is not None else with_chance(text, chances.get(arm_id))
+
+
+def _one_chance(chances: Mapping[str, float]) -> float | None:
+    return next(iter(chances.values())) if len({share(chance) for chance in chances.values()}) == 1 else None
+
+
+def format_summary(
+    summary: pd.DataFrame, chance: float | None = None, worst: Mapping[str, float] | None = None
+) -> list[dict[str, str]]:
     """Return the ``summary`` table for display: one dict per arm, with column titles as keys and plain text as values.
 
     All rows have the same keys in the same order. Print ``summary_note`` with it.
@@ -91,14 +116,16 @@ def format_summary(summary: pd.DataFrame, chance: float | None = None) -> list[d
     Args:
         summary: the table.
         chance: mean chance level of triplet accuracy, shown in the title of its column.
+        worst: chance level of the worst task by ``arm_id``.
     """
+    chances = worst or {}
     has_shared = bool((summary["arm"] == "shared").any())
     rows = []
     for row in summary.to_dict("records"):
         line = {
             "arm": str(row["arm"]),
             with_chance("triplet accuracy", chance): columns_estimate(row, "triplet_accuracy"),
-            "worst task": share(row["triplet_accuracy_worst_task_mean"]),
+            worst_title(chances): worst_cell(row["triplet_accuracy_worst_task_mean"], row["arm_id"], chances),
             "added parameters": count(row["added_parameters"]),
             "added": percent(row["added_share"]),
             "size fp32": size(row["bytes_fp32"]),

@@ -98,12 +98,16 @@ def print_report(console: Console, files: ReportFiles) -> None:
     """Print the trade-off table and where the report is."""
     for sentence in files.answer:
         say(console, sentence)
-    rows = format_summary(files.summary, files.chance)
+    rows = format_summary(files.summary, files.chance, files.worst_chances)
     titles = list(rows[0]) if rows else []
     spare = {title: rank for rank, title in enumerate(_SPARE_COLUMNS, start=1)}
-    headings = [Heading(title, numeric=title != "arm", spare=spare.get(title, 0)) for title in titles]
+    headings = [
+        Heading(title, numeric=title != "arm", spare=spare.get(title.partition(" (")[0], 0)) for title in titles
+    ]
     shown = print_table(console, headings, [list(row.values()) for row in rows]) if rows else frozenset()
     say(console, summary_note(files.summary, shown))
+    for remark in files.remarks:
+        say(console, remark)
     if files.page is not None:
         say(console, f"page: {files.page}")
     say(console, f"report: {files.report}")

@@ -15,7 +15,6 @@ from results.analysis.figure_data.networks import (
     Networks,
     TrialVectors,
 )
-from results.analysis.summary import REFERENCE_ARMS
 from results.page.model import Fact, LongText
 from results.page.origin import PageOrigin
 from study.layout import RunFolder, dataset_cache
@@ -139,26 +138,10 @@ def _examples(
 
 
 def _good_and_bad(summary: pd.DataFrame) -> tuple[str, str] | None:
-    """Return the ids of the best arm that is not a reference, and of shared: what modulation buys.
-
-    Where one of them lacks results, it is the best or the worst arm. None with fewer than two arms.
-    """
+    """Return the ids of the arms with the highest and the lowest mean; None with fewer than two arms."""
     known = summary[summary["triplet_accuracy_mean"].notna()]
-    ranked = known.sort_values("triplet_accuracy_mean", ascending=False, kind="stable")
-    if len(ranked) < _GOOD_TO_BAD:
-        return None
-    modulated = ranked[~ranked["arm"].isin(REFERENCE_ARMS)]["arm_id"]
-    good = str(modulated.iloc[0] if len(modulated) else ranked["arm_id"].iloc[0])
-    others = ranked[ranked["arm_id"] != good]
-    shared = others[others["arm"] == REFERENCE_ARMS[0]]["arm_id"]
-    return good, str(shared.iloc[0] if len(shared) else others["arm_id"].iloc[-1])
-
-
-def _why(arm: str, *, best: bool) -> str:
-    """Return why ``_good_and_bad`` chose an arm."""
-    if best:
-        return "the highest mean" if arm in REFERENCE_ARMS else "the highest mean of arms that are no reference"
-    return "one network without modulation" if arm == REFERENCE_ARMS[0] else "the lowest mean"
+    ranked = known.sort_values("triplet_accuracy_mean", ascending=False, kind="stable")["arm_id"]
+    return None if len(ranked) < _GOOD_TO_BAD else (str(ranked.iloc[0]), str(ranked.iloc[-1]))
 
 
 def _retrieved(folder: RunFolder, dataset: Dataset, trials: Sequence[TrialProgress]) -> FoundExamples:
@@ -185,7 +168,7 @@ def _retrieved(folder: RunFolder, dataset: Dataset, trials: Sequence[TrialProgre
     )
     seeds = ", ".join(str(trial.trial.config.train_seed) for trial in trials)
     note = (
-        f"{names[0]}: {_why(names[0], best=True)}; {names[1]}: {_why(names[1], best=False)}; train seeds {seeds};"
+        f"of the arms whose weights are kept, highest mean: {names[0]}, lowest mean: {names[1]}; train seeds {seeds};"
         f" queries drawn with data_seed {trials[0].trial.config.data_seed}; gallery of {found.gallery:,} images"
     )
     return FoundExamples(queries, found.images, note)

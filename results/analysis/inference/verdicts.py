@@ -97,9 +97,9 @@ class Verdicts:
             return None
         sign = 1 if first < second else -1
         ends = sorted(sign * row[name] for name in ("low", "high"))
-        bounds = (None, None) if np.isnan(ends[0]) else (float(ends[0]), float(ends[1]))
+        least, most = (None if np.isnan(end) else float(end) for end in ends)
         p, p_holm = (None if np.isnan(row[name]) else float(row[name]) for name in ("p", "p_holm"))
-        difference = Interval(sign * float(row["mean"]), *bounds, int(row["n"]))
+        difference = Interval(sign * float(row["mean"]), least, most, int(row["n"]))
         return Verdict(ours, theirs, difference, p, p_holm, self.pairs)
 
     def told_apart(self) -> Floats:

@@ -7,12 +7,14 @@ from typing import Any
 
 import pandas as pd
 
+from results.analysis.chance import worst_chances
 from results.analysis.figure_data.curves import LOSS, arm_curves
 from results.analysis.inference.gain import gains
 from results.analysis.inference.scores import Scores
 from results.analysis.reported import Results
 from results.analysis.summary import REFERENCE_ARMS
 from results.page.model import Arm, Curve, Estimate
+from results.report.wording import worst_cell
 from results.tables.schema import FACTORS
 
 _SEPARATE = REFERENCE_ARMS[1]
@@ -29,7 +31,7 @@ def arms_shown(results: Results, scores: Scores, metrics: Sequence[str]) -> Iter
     front = set(results.points.loc[results.points["on_front"], "arm"])
     accuracy = _by_task(results.tasks, "arm_id")
     gained = _by_task(gains(scores, _SEPARATE), "arm") if _SEPARATE in scores.arms else {}
-    curves = _curves(results)
+    curves, chances = _curves(results), worst_chances(results.confirmed, scores.metric)
     for row in results.summary.to_dict("records"):
         arm_id, arm, n = str(row["arm_id"]), str(row["arm"]), int(row["n_seeds"])
         yield Arm(
@@ -38,6 +40,7 @@ def arms_shown(results: Results, scores: Scores, metrics: Sequence[str]) -> Iter
             factors={column.name: _text(row[column.name]) for column in FACTORS},
             metrics={name: _estimate(row, name, n) for name in metrics},
             worst={name: number(row[f"{name}_worst_task_mean"]) for name in metrics},
+            worst_shown=worst_cell(number(row[f"{scores.metric}_worst_task_mean"]), arm_id, chances),
             added=_whole(row["added_parameters"]),
             added_share=number(row["added_share"]),
             bytes_fp32=_whole(row["bytes_fp32"]),

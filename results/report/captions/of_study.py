@@ -13,18 +13,12 @@ from results.analysis.selection import BestTrialPerArm
 from results.analysis.summary import REFERENCE_ARMS
 from results.figures.canvas import Caption
 from results.report.captions.record import Basis, caption_line
-from results.report.wording import listed, seeds_of, share, span
+from results.report.wording import listed, metric_label, seeds_of, share, span
 from results.tables.metrics import HEADLINE_METRICS
 
-_LABELS = {"map_at_r": "MAP@R", "recall_at_1": "Recall@1", "mean_average_precision": "mean average precision"}
 _SEPARATE = REFERENCE_ARMS[1]
 _TEST = f"{SPLIT} images"
 _INTERVAL = "95 % Student t interval over seeds"
-
-
-def metric_label(name: str) -> str:
-    """Return a metric in words."""
-    return _LABELS.get(name, name.replace("_", " "))
 
 
 def captions_of(results: Results) -> dict[str, Basis]:

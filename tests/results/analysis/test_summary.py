@@ -5,13 +5,23 @@ import pandas as pd
 import pytest
 from scipy import stats
 
+from results.analysis.chance import worst_chances
 from results.analysis.confirmed import confirmed_results
 from results.analysis.inference.verdicts import Verdict
-from results.analysis.selection import BestTrialPerArm
+from results.analysis.selection import BestTrialPerArm, rule_of
 from results.analysis.statistics import Interval
 from results.analysis.summary import summarize
 from results.analysis.task_estimates import task_estimates
-from results.report.wording import estimate, format_summary, percent, reading, size, summary_note
+from results.report.wording import (
+    estimate,
+    format_summary,
+    percent,
+    reading,
+    size,
+    summary_note,
+    worst_cell,
+    worst_title,
+)
 from results.tables.metrics import HEADLINE_METRICS
 from results.tables.schema import SCHEMAS
 from results.tables.store import read_table
@@ -200,6 +210,27 @@ def test_summary_in_words(study):
     assert late["size fp32"] == "11.8 MB"
     assert "best_trial_per_arm" in summary_note(summary_of(study))
     assert "seeds 1, 2, 3" in summary_note(summary_of(study))
+
+
+def test_the_worst_task_has_its_own_chance_level(study):
+    """In the title where all arms share it, else beside each value: worst tasks of Recall@1 have unequal chance."""
+    metrics = study.task_metrics
+    worst = metrics["task"].map({task: 0.1 * place for place, task in enumerate(metrics["task"].unique())})
+    low = (metrics["arm"] == "late") & (metrics["task"] == "male")
+    value = metrics["value"].mask(low, 0.1)
+    unequal = metrics.assign(value=value, chance=worst.where(metrics["metric"] == "recall_at_1", 0.5))
+    confirmed = confirmed_results(study.trials, unequal, rule_of(study.trials))
+    chances = worst_chances(confirmed, "recall_at_1")
+    means = confirmed.by_task("recall_at_1").groupby("arm_id").mean()
+    for arm_id, chance in chances.items():
+        task = min(means.columns, key=lambda name: means.loc[arm_id, name])
+        assert chance == pytest.approx(worst[metrics["task"] == task].iloc[0])
+    assert len(set(chances.values())) > 1
+    assert worst_title(chances) == "worst task"
+    first, chance = next(iter(chances.items()))
+    assert worst_cell(0.25, first, chances) == f"0.250 (chance {chance:.3f})"
+    equal = worst_chances(confirmed, "triplet_accuracy")
+    assert (worst_title(equal), worst_cell(0.25, first, equal)) == ("worst task (chance 0.500)", "0.250")
 
 
 def test_readings_follow_the_corrected_test():

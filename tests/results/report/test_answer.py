@@ -114,10 +114,23 @@ def test_tasks_near_chance_and_trivial_ones_are_pointed_out(study):
 
     results = changed(study, value)
     near, trivial, without = cautions(results)[:3]
-    assert near.startswith("near chance: on hat no arm can be told from chance")
+    assert near.startswith("near chance: on hat no arm can be told from chance, so it says nothing")
     assert trivial.startswith("trivial: on glasses every arm reaches nearly 1")
     kept = results.tasks[(results.tasks["arm"] == "shared") & ~results.tasks["task"].isin(["hat", "glasses"])]
     assert f"shared {kept['mean'].mean():.3f}" in without
+
+
+def test_choices_at_the_edge_of_what_was_tried_are_named(study):
+    """Of four tried rates the second is selected; without the two lowest it is the lowest."""
+    assert not [line for line in cautions(results_of(study)) if "at the edge" in line]
+    tuned = (study.trials["arm"] == "late") & (study.trials["stage"] == "tune") & (study.trials["trial_index"] == 0)
+    (line,) = (
+        line
+        for line in cautions(results_of(dataclasses.replace(study, trials=study.trials[~tuned])))
+        if "at the edge" in line
+    )
+    assert line.startswith("1 of 7 arms has selected values at the edge of what was tried")
+    assert line.endswith(": late (learning rate 0.002 is the lowest of 3 tried)")
 
 
 def test_plain_tasks_give_no_warning(study):

@@ -103,8 +103,12 @@ def test_the_report_opens_with_the_answer_and_stays_short(written):
     assert (title, description) == ("# Study made-up", "Where does modulation pay?")
     assert answer == escape(" ".join(written.answer))
     assert len(written.answer) == 3
-    head = "| arm | triplet accuracy (chance 0.500) | recall_at_1 (chance 0.500) | worst task | added parameters |"
+    head = (
+        "| arm | triplet accuracy (chance 0.500) | Recall@1 (chance 0.500) | worst task (chance 0.500) |"
+        " added parameters |"
+    )
     assert table_.startswith(head)
+    assert "Cannot be told from the best arm, separate: late+network_per_task (paired t tests" in text
     for words in ("![trade-off](tradeoff.png)", "- N.", "1 attempt of 1 trial failed", "modstudy run my.yaml"):
         assert words in text, words
     assert len(text.split("\n")) < 50
@@ -119,7 +123,8 @@ def test_the_details_say_what_they_must(written):
         "4 tune and 3 confirm trials per arm, 5 epochs each",
         "training 0 in tuning and 1, 2, 3 in the reported results",
         "python 3.11.9, torch 2.13.0",
-        "| arm | recall_at_1 (chance 0.500) | worst task | map_at_r (chance 0.500) |",
+        "| arm | Recall@1 (chance 0.500) | worst task (chance 0.500) | MAP@R (chance 0.500) |",
+        "| arm | learning_rate | triplet accuracy on validation images, averaged over queries | at the edge",
         "![trade-off](tradeoff.png)",
         "On the front, with their added parameters: shared (0), embedding+normal(0.9,0.7) (896), late (6,272)",
         "late beats shared by 0.091 [0.077, 0.106].",

@@ -61,6 +61,9 @@ def test_without_weights_the_page_says_so(target: Target, progress: RunProgress,
 @pytest.mark.usefixtures("trained")
 def test_images_are_shown_where_they_may_be(target: Target, progress: RunProgress, summary: Any) -> None:
     found = networks_of(target, progress, summary, images=None).examples
+    ranked = summary.sort_values("triplet_accuracy_mean", ascending=False)["arm"]
+    assert all(list(query.arms) == [ranked.iloc[0], ranked.iloc[-1]] for query in found.queries)
+    assert f"highest mean: {ranked.iloc[0]}, lowest mean: {ranked.iloc[-1]}" in found.note
     assert [query.task for query in found.queries] == ["Smiling", "Glasses"]
     assert all(len(images) == 8 for query in found.queries for images in query.arms.values())
     kept = networks_of(target, progress, summary, images=False).examples

@@ -82,7 +82,7 @@ def test_accuracy_and_added_parameters_are_always_shown_and_notes_speak_of_shown
     numbers = dict.fromkeys((*names, "on_front_probability", "added_share"), 0.654321)
     deltas = dict.fromkeys(("delta_shared_mean", "delta_shared_low", "delta_shared_high"), 0.1)
     row = {**numbers, **deltas, "added_parameters": 17_721_984, "bytes_fp32": 123_456, "seeds": "1,2,3"}
-    summary = pd.DataFrame([{**row, "arm": arm, "selection_rule": "the best one"} for arm in arms])
+    summary = pd.DataFrame([{**row, "arm_id": arm, "arm": arm, "selection_rule": "the best one"} for arm in arms])
     console = terminal(width)
     print_report(console, ReportFiles(tmp_path / "report.md", tmp_path / "summary.csv", (), summary))
     lines = printed(console)
