@@ -9,7 +9,6 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
-from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.lines import Line2D
 
 from results.figures.canvas import (
@@ -20,11 +19,11 @@ from results.figures.canvas import (
     SCREEN,
     Caption,
     hide_spare,
+    panel_figure,
     plain_axes,
     upright,
-    write_head,
 )
-from results.figures.drawing import NotebookFigure, drawing, figure_names
+from results.figures.drawing import drawing, figure_names
 
 MOST_ARMS = 40
 """Largest number of arms in a figure; the caption says that the best ones are shown."""
@@ -43,9 +42,7 @@ def ranked_figure(ranked: pd.DataFrame, equals: frozenset[str], chance: float | 
         caption: Title and note.
     """
     shown = ranked.head(MOST_ARMS)
-    figure = NotebookFigure(figsize=(9.0, min(1.9 + 0.2 * len(shown), SCREEN[1])), dpi=160)
-    top = write_head(figure, caption, left=0.015)
-    figure.set_layout_engine(ConstrainedLayoutEngine(rect=(0, 0, 1, top)))
+    figure = panel_figure(caption, 9.0, 0.9 + 0.2 * len(shown))
     axes = figure.subplots()
     names = figure_names(shown["arm"])
     for place, row in enumerate(shown.to_dict("records")):
@@ -90,10 +87,8 @@ def curve_figure(curves: pd.DataFrame, axis: CurveAxis, caption: Caption) -> Fig
     names = figure_names(list(dict.fromkeys(curves["arm"]))[:MOST_ARMS], _LONGEST_PANEL_TITLE)
     columns = min(len(names), 4 if len(names) <= 12 else 6 if len(names) <= 24 else 8)
     rows = -(-len(names) // columns)
-    height = max(1.05, min(2.0, (SCREEN[1] - 1.3) / rows))
-    figure = NotebookFigure(figsize=(max(min(0.8 + 2.3 * columns, SCREEN[0]), 6.0), 1.3 + rows * height), dpi=160)
-    top = write_head(figure, caption, left=0.015)
-    figure.set_layout_engine(ConstrainedLayoutEngine(rect=(0, 0, 1, top)))
+    height = max(1.05, min(2.0, (SCREEN[1] - 1.8) / rows))
+    figure = panel_figure(caption, max(min(0.8 + 2.3 * columns, SCREEN[0]), 6.0), 0.4 + rows * height)
     panels = figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False)
     by_arm = {arm: rows for arm, rows in curves.groupby("arm", sort=False) if arm in names}
     lines = {arm: own[["epoch", "mean"]].to_numpy(dtype=np.float64) for arm, own in by_arm.items()}

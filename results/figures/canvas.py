@@ -9,9 +9,10 @@ from typing import Any
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.layout_engine import ConstrainedLayoutEngine
 from numpy.typing import NDArray
 
-from results.figures.drawing import drawing, figure_text
+from results.figures.drawing import NotebookFigure, drawing, figure_text
 from results.tables.files import replacing
 
 FRONT_COLOR = "#0072B2"
@@ -52,16 +53,69 @@ def save_figure(figure: Figure, path: Path) -> None:
         figure.savefig(temporary, metadata=metadata, facecolor="white")
 
 
+def headed_figure(caption: Caption, width: float, below: float, left: float = 0.015) -> tuple[Figure, float]:
+    """Return a figure with title and note, and the top of the space below them (share of the figure).
+
+    Args:
+        caption: However long, it takes nothing from the space below, unless the figure would not fit a screen.
+        width: Of the figure, in inches.
+        below: Height of what is drawn below title and note, in inches.
+        left: Where title and note begin, as a share of the width.
+    """
+    head = _Head.of(caption, (1 - left) * width)
+    figure = NotebookFigure(figsize=(width, min(head.inches + below, SCREEN[1])), dpi=160)
+    return figure, head.write(figure, left)
+
+
+def panel_figure(caption: Caption, width: float, below: float, padding: tuple[float, float] = (0.042, 0.042)) -> Figure:
+    """Return a figure with title and note whose panels are laid out below them.
+
+    Args:
+        caption: See ``headed_figure``, also for ``width`` and ``below``.
+        width: In inches.
+        below: In inches.
+        padding: Inches around a panel, across and up.
+    """
+    figure, top = headed_figure(caption, width, below)
+    across, up = padding
+    figure.set_layout_engine(ConstrainedLayoutEngine(rect=(0, 0, 1, top), w_pad=across, h_pad=up))
+    return figure
+
+
 def write_head(figure: Figure, caption: Caption, left: float, share: float = 1.0) -> float:
     """Write title and note; return the top of the space below them (share of the figure)."""
-    width, height = figure.get_size_inches()
-    room = (share - left) * width
-    title = textwrap.fill(figure_text(caption.title), int(9.5 * room))
-    note = "\n".join(textwrap.fill(figure_text(line), int(15.2 * room)) for line in caption.note.split("\n"))
-    below = 0.41 + 0.22 * title.count("\n")  # inches, of the title's last line
-    figure.text(left, 1 - 0.15 / height, title, fontsize=12.5, fontweight="bold", va="top")
-    figure.text(left, 1 - below / height, note, fontsize=8, color="#444444", va="top", linespacing=1.35)
-    return float(1 - (below + 0.09 + 0.157 * (note.count("\n") + 1)) / height)
+    return _Head.of(caption, (share - left) * figure.get_size_inches()[0]).write(figure, left)
+
+
+@dataclass(frozen=True)
+class _Head:
+    """Title and note in lines that fit a width."""
+
+    title: str
+    note: str
+
+    @classmethod
+    def of(cls, caption: Caption, width: float) -> _Head:
+        """Return the head in lines that fit a width in inches."""
+        notes = (textwrap.fill(figure_text(line), int(15.2 * width)) for line in caption.note.split("\n"))
+        return cls(textwrap.fill(figure_text(caption.title), int(9.5 * width)), "\n".join(notes))
+
+    @property
+    def below_title(self) -> float:
+        """Inches from the top to the note."""
+        return 0.41 + 0.22 * self.title.count("\n")
+
+    @property
+    def inches(self) -> float:
+        return self.below_title + 0.09 + 0.157 * (self.note.count("\n") + 1)
+
+    def write(self, figure: Figure, left: float) -> float:
+        """Write the head; return the top of the space below it (share of the figure)."""
+        height = figure.get_size_inches()[1]
+        figure.text(left, 1 - 0.15 / height, self.title, fontsize=12.5, fontweight="bold", va="top")
+        place = 1 - self.below_title / height
+        figure.text(left, place, self.note, fontsize=8, color="#444444", va="top", linespacing=1.35)
+        return float(1 - self.inches / height)
 
 
 def upright(name: str, inches: float) -> str:

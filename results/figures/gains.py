@@ -8,10 +8,9 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.layout_engine import ConstrainedLayoutEngine
 
-from results.figures.canvas import GRID_COLOR, SCREEN, Caption, hide_spare, plain_axes, write_head
-from results.figures.drawing import NotebookFigure, drawing, figure_names
+from results.figures.canvas import GRID_COLOR, SCREEN, Caption, hide_spare, panel_figure, plain_axes
+from results.figures.drawing import drawing, figure_names
 from results.figures.heat_map import Cells, Scale, heat_map
 
 MOST_ARMS = 6
@@ -37,10 +36,8 @@ def gain_figure(gains: pd.DataFrame, caption: Caption) -> Figure:
     arms = figure_names(list(dict.fromkeys(gains["arm"]))[:MOST_ARMS], _LONGEST)
     columns = len(arms) if len(tasks) > 12 else min(len(arms), 3)
     rows = -(-len(arms) // columns)
-    height = min(1.5 + rows * (0.55 + max(0.9, 0.19 * len(tasks))), SCREEN[1])
-    figure = NotebookFigure(figsize=(min(2.4 + 2.6 * columns, SCREEN[0]), height), dpi=160)
-    top = write_head(figure, caption, left=0.015)
-    figure.set_layout_engine(ConstrainedLayoutEngine(rect=(0, 0, 1, top)))
+    below = 0.4 + rows * (0.55 + max(0.9, 0.19 * len(tasks)))
+    figure = panel_figure(caption, min(2.4 + 2.6 * columns, SCREEN[0]), below)
     panels = figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False)
     for panel, arm in zip(panels.flat, arms, strict=False):
         _draw_bars(panel, gains[gains["arm"] == arm].set_index("task").reindex(list(tasks)))
@@ -76,10 +73,7 @@ def task_map(means: pd.DataFrame, caption: Caption, name: str, *, around_zero: b
     """
     shown = means.head(MOST_ROWS)
     arms, tasks = (_names(axis) for axis in (shown.index, shown.columns))
-    size = (min(max(6.5, 3.2 + 0.5 * len(tasks)), SCREEN[0]), min(2.6 + 0.2 * len(arms), SCREEN[1]))
-    figure = NotebookFigure(figsize=size, dpi=160)
-    top = write_head(figure, caption, left=0.015)
-    figure.set_layout_engine(ConstrainedLayoutEngine(rect=(0, 0, 1, top)))
+    figure = panel_figure(caption, min(max(6.5, 3.2 + 0.5 * len(tasks)), SCREEN[0]), 1.4 + 0.2 * len(arms))
     values = shown.to_numpy(dtype=np.float64)
     scale = Scale.around(values) if around_zero else Scale.of(values)
     heat_map(figure, figure.subplots(), Cells(values, arms, tasks, name), scale)

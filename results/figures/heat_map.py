@@ -9,12 +9,11 @@ import numpy as np
 from matplotlib import colormaps
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.layout_engine import ConstrainedLayoutEngine
 from numpy.typing import NDArray
 
 from results.analysis.figure_data.factor_grid import FactorGrid
-from results.figures.canvas import SCREEN, Caption, write_head
-from results.figures.drawing import NotebookFigure, drawing, figure_names
+from results.figures.canvas import SCREEN, Caption, panel_figure
+from results.figures.drawing import drawing, figure_names
 
 Floats = NDArray[np.float64]
 
@@ -97,10 +96,7 @@ def factor_figure(grids: Sequence[FactorGrid], caption: Caption, accuracy_name: 
     columns = min(len(grids), 2 if len(initializations) > 5 else 3)
     rows = -(-len(grids) // columns)
     width = min(columns * (2.6 + 0.75 * len(initializations)), SCREEN[0])
-    height = min(2.0 + rows * (1.6 + 0.3 * len(placements)), SCREEN[1])
-    figure = NotebookFigure(figsize=(max(width, 6.0), height), dpi=160)
-    top = write_head(figure, caption, left=0.015)
-    figure.set_layout_engine(ConstrainedLayoutEngine(rect=(0, 0, 1, top)))
+    figure = panel_figure(caption, max(width, 6.0), 0.4 + rows * (1.6 + 0.3 * len(placements)))
     panels = figure.subplots(rows, columns, squeeze=False)
     scale = Scale.of(np.stack([grid.mean for grid in grids]))
     titles = figure_names([grid.grouping for grid in grids], _LONGEST)

@@ -8,10 +8,9 @@ from dataclasses import dataclass
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.layout_engine import ConstrainedLayoutEngine
 
-from results.figures.canvas import BEATEN_COLOR, FRONT_COLOR, SCREEN, Caption, plain_axes, write_head
-from results.figures.drawing import NotebookFigure, drawing, figure_names
+from results.figures.canvas import BEATEN_COLOR, FRONT_COLOR, Caption, panel_figure, plain_axes
+from results.figures.drawing import drawing, figure_names
 
 _LONGEST = 34
 MOST_BARS = 15
@@ -37,10 +36,7 @@ def importance_figure(effects: Mapping[str, Effects], caption: Caption) -> Figur
     responses = list(dict.fromkeys(name for found in effects.values() for name in found.rows["response"]))
     names = [_names(found.rows) for found in effects.values()]
     heights = [0.55 + 0.22 * len(own) for own in names]
-    height = min(1.25 + sum(heights), SCREEN[1])
-    figure = NotebookFigure(figsize=(max(7.5, 2.2 + 3.1 * len(responses)), height), dpi=160)
-    top = write_head(figure, caption, left=0.015)
-    figure.set_layout_engine(ConstrainedLayoutEngine(rect=(0, 0, 1, top)))
+    figure = panel_figure(caption, max(7.5, 2.2 + 3.1 * len(responses)), 0.3 + sum(heights))
     panels = figure.subplots(len(effects), len(responses), squeeze=False, sharey="row", height_ratios=heights)
     for line, own, (title, found) in zip(panels, names, effects.items(), strict=True):
         for panel, response in zip(line, responses, strict=True):

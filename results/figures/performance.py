@@ -9,10 +9,9 @@ import matplotlib as mpl
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.layout_engine import ConstrainedLayoutEngine
 
-from results.figures.canvas import BEATEN_COLOR, FRONT_COLOR, SCREEN, Caption, plain_axes, write_head
-from results.figures.drawing import NotebookFigure, drawing, figure_names
+from results.figures.canvas import BEATEN_COLOR, FRONT_COLOR, Caption, panel_figure, plain_axes
+from results.figures.drawing import drawing, figure_names
 
 MOST_NAMED = 8
 """Largest number of profiles in colour; the others are grey."""
@@ -45,10 +44,7 @@ def performance_figure(found: Performance, caption: Caption) -> Figure:
     """Draw profiles with their bands, and probabilities of improvement with their intervals."""
     beside = not found.improvements.empty
     ranked = found.improvements.head(MOST_RANKED)
-    height = min(max(5.0, 1.9 + 0.2 * len(ranked)), SCREEN[1])
-    figure = NotebookFigure(figsize=(12.5 if beside else 8.0, height), dpi=160)
-    top = write_head(figure, caption, left=0.015)
-    figure.set_layout_engine(ConstrainedLayoutEngine(rect=(0, 0, 1, top)))
+    figure = panel_figure(caption, 12.5 if beside else 8.0, max(3.8, 0.8 + 0.2 * len(ranked)))
     panels = figure.subplots(1, 2 if beside else 1, squeeze=False)[0]
     _draw_profiles(panels[0], found)
     if beside:

@@ -15,8 +15,8 @@ from matplotlib.transforms import Bbox
 from numpy.typing import NDArray
 
 from results.analysis.storage.arms import StoredArm
-from results.figures.canvas import BEATEN_COLOR, FRONT_COLOR, Caption, write_head
-from results.figures.drawing import NotebookFigure, drawing, figure_names
+from results.figures.canvas import BEATEN_COLOR, FRONT_COLOR, Caption, headed_figure
+from results.figures.drawing import drawing, figure_names
 from results.figures.labels import Label, place_labels
 
 _PANEL = (5.2, 3.3)
@@ -52,8 +52,8 @@ def storage_figure(panels: StoragePanels) -> Figure:
     count = len(panels.efficient) + 2
     columns = min(3, count)
     rows = -(-count // columns)
-    figure = NotebookFigure(figsize=(_PANEL[0] * columns, 0.9 + _PANEL[1] * rows), dpi=160)
-    top = write_head(figure, Caption(panels.title, panels.note), left=0.012)
+    caption = Caption(panels.title, panels.note)
+    figure, top = headed_figure(caption, _PANEL[0] * columns, _PANEL[1] * rows, left=0.012)
     figure.subplots_adjust(left=0.05, right=0.985, top=top - 0.05, bottom=0.09, hspace=0.42, wspace=0.24)
     axes = list(figure.subplots(rows, columns, squeeze=False).flat)
     drawn: list[_Panel] = []

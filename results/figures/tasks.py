@@ -8,7 +8,6 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.layout_engine import ConstrainedLayoutEngine
 
 from results.figures.canvas import (
     BEATEN_COLOR,
@@ -18,10 +17,10 @@ from results.figures.canvas import (
     SCREEN,
     Caption,
     hide_spare,
+    panel_figure,
     plain_axes,
-    write_head,
 )
-from results.figures.drawing import NotebookFigure, drawing, figure_names
+from results.figures.drawing import drawing, figure_names
 from results.figures.gains import task_map
 
 _LONGEST_PANEL_TITLE = 28
@@ -50,9 +49,7 @@ def task_figure(values: pd.DataFrame, caption: Caption, accuracy_name: str) -> F
         return task_map(means.reindex(list(arms), columns=list(tasks)), caption, accuracy_name, around_zero=False)
     rows = -(-len(tasks) // columns)
     width = min(_LABELS + 2.1 * columns, SCREEN[0])
-    figure = NotebookFigure(figsize=(width, _HEAD + rows * _panel_height(len(arms))), dpi=160)
-    top = write_head(figure, caption, left=0.015)
-    figure.set_layout_engine(ConstrainedLayoutEngine(rect=(0, 0, 1, top), w_pad=0.08, h_pad=0.06))
+    figure = panel_figure(caption, width, 0.3 + rows * _panel_height(len(arms)), padding=(0.08, 0.06))
     panels = figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False)
     for panel, task in zip(panels.flat, tasks, strict=False):
         _draw_task(panel, values[values["task"] == task], arms)

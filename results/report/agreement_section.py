@@ -70,7 +70,7 @@ def captioned_agreement(report: AgreementReport, results: Results) -> Figure:
     """Draw the heat maps of a study."""
     own = report.agreement
     basis = captions_of(results)["agreement"]
-    extra = f"Above: {SHARED}; below: {own.arms[shown_arm(own)]}."
+    extra = f"Above: {SHARED}; below: {own.arms[shown_arm(own)]}. Tasks in the study's order, from top and left."
     caption = captioned(results, "Cosine between the gradients of two tasks, by stage", basis, extra=extra)
     return agreement_figure(own, report.changes, report.correlations[CELLS], caption)
 

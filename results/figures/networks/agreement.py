@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 from results.analysis.agreement import SHARED, StudyAgreement
 from results.analysis.agreement_correlation import Correlation
 from results.analysis.agreement_tables import Changes, mean_of
-from results.figures.canvas import Caption, write_head
-from results.figures.drawing import NotebookFigure, drawing, figure_names, figure_text
+from results.figures.canvas import SCREEN, Caption, headed_figure
+from results.figures.drawing import drawing, figure_names, figure_text
 
 Floats = NDArray[np.float64]
 
@@ -27,16 +27,37 @@ _LONGEST_ARM = 16
 
 _LONGEST_IN_LEGEND = 22
 
+_HEAD = 1.5
+"""Inches that title and note of five lines take."""
+
+_SMALLEST = 4.5
+"""Size in points below which a name cannot be read."""
+
 
 @dataclass(frozen=True)
 class _Room:
-    """Sizes in inches."""
+    """Sizes in inches; ``points`` is the size of the names beside the maps, 0 where there is no room for them."""
 
     width: float
     names: float
     panel: float
-    scatter: float = 3.6
-    head: float = 1.25
+    scatter: float
+    points: float
+
+
+def _room(agreement: StudyAgreement) -> _Room:
+    """Return sizes with which the figure fits a screen."""
+    tasks, stages = len(agreement.tasks), len(agreement.stages)
+    wanted, scatter = max(1.15, 0.14 * tasks), 3.6 if tasks <= 10 else 2.8
+    longest = 0.15 + 0.066 * max(map(len, figure_names(agreement.tasks).values()))
+    for names in (longest, 0.35):
+        across = (SCREEN[0] - names - 1.3) / stages - 0.12
+        panel = min(wanted, across, (SCREEN[1] - _HEAD - scatter - 0.3 - names) / 2)
+        points = min(7.0, 72 * 0.9 * panel / tasks)
+        if points >= _SMALLEST:
+            break
+    width = max(8.0, names + 1.3 + stages * (panel + 0.12))
+    return _Room(width, names, panel, scatter, points if points >= _SMALLEST else 0.0)
 
 
 def shown_arm(agreement: StudyAgreement) -> str:
@@ -55,12 +76,10 @@ def agreement_figure(agreement: StudyAgreement, changes: Changes, correlation: C
         correlation: Over the cells (task x arm) of the scatter, for its title.
         caption: Title and note above the panels.
     """
-    names = 0.1 + 0.06 * max(map(len, figure_names(agreement.tasks).values()))
-    panel = max(1.15, 0.14 * len(agreement.tasks))
-    room = _Room(max(8.0, names + 1.3 + len(agreement.stages) * (panel + 0.12)), names, panel)
-    height = room.head + 2 * room.panel + room.names + 0.3 + room.scatter
-    figure = NotebookFigure(figsize=(room.width, height), dpi=160)
-    top = write_head(figure, caption, left=0.02)
+    room = _room(agreement)
+    below = 2 * room.panel + room.names + 0.3 + room.scatter
+    figure, top = headed_figure(caption, room.width, below, left=0.02)
+    height = figure.get_size_inches()[1]
     _draw_maps(figure, agreement, room, top - 0.3 / height)
     _draw_scatter(figure, agreement, changes, correlation, room)
     return figure
@@ -84,13 +103,13 @@ def _draw_maps(figure: Figure, agreement: StudyAgreement, room: _Room, top: floa
         wspace=0.08,
         hspace=0.08,
     )
-    tasks, arms = tuple(figure_names(agreement.tasks).values()), figure_names(maps, _LONGEST_ARM)
+    tasks, arms = tuple(figure_names(agreement.tasks).values()) if room.points else (), figure_names(maps, _LONGEST_ARM)
     panels = []
     for row, (name, found) in enumerate(maps.items()):
         for column, stage in enumerate(agreement.stages):
             panel = figure.add_subplot(grid[row, column])
             image = panel.imshow(found[column], cmap="RdBu", vmin=-widest, vmax=widest, aspect="auto")
-            _dress(panel, tasks if column == 0 else (), tasks if row == 1 else ())
+            _dress(panel, tasks if column == 0 else (), tasks if row == 1 else (), room.points)
             if row == 0:
                 panel.set_title(figure_text(stage), fontsize=9)
             if column == 0:
@@ -102,9 +121,9 @@ def _draw_maps(figure: Figure, agreement: StudyAgreement, room: _Room, top: floa
     bar.outline.set_visible(False)
 
 
-def _dress(panel: Axes, rows: tuple[str, ...], columns: tuple[str, ...]) -> None:
-    panel.set_xticks(range(len(columns)), columns, rotation=90, fontsize=7)
-    panel.set_yticks(range(len(rows)), rows, fontsize=7)
+def _dress(panel: Axes, rows: tuple[str, ...], columns: tuple[str, ...], points: float) -> None:
+    panel.set_xticks(range(len(columns)), columns, rotation=90, fontsize=points)
+    panel.set_yticks(range(len(rows)), rows, fontsize=points)
     panel.tick_params(length=0)
     panel.spines[:].set_visible(False)
 
@@ -136,7 +155,8 @@ def _draw_scatter(
             names,
             loc="upper left",
             bbox_to_anchor=(1.01, 1.0),
-            fontsize=8,
+            fontsize=8 if len(names) <= 10 else 6.5,
+            labelspacing=0.3,
             frameon=False,
             handletextpad=0.2,
         )

@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from results.analysis.figure_data.networks import FoundExamples, FoundQuery
-from results.figures.canvas import SCREEN, Caption, write_head
-from results.figures.drawing import NotebookFigure, drawing, figure_names, figure_text
+from results.figures.canvas import SCREEN, Caption, headed_figure
+from results.figures.drawing import drawing, figure_names, figure_text
 from results.plain_text import shortened
 
 Bytes = NDArray[np.uint8]
@@ -57,8 +57,7 @@ def example_figure(examples: FoundExamples, caption: Caption) -> Figure:
     size = (columns * block[0], rows * block[1])
     inches = min((SCREEN[0] - 0.3) / size[0], (SCREEN[1] - 1.6) / size[1], 1 / 110)
     width = max(size[0] * inches + 0.3, 7.0)
-    figure = NotebookFigure(figsize=(width, size[1] * inches + 1.5), dpi=160)
-    top = write_head(figure, caption, left=0.15 / width)
+    figure, top = headed_figure(caption, width, size[1] * inches + 0.2, 0.15 / width)
     height = figure.get_size_inches()[1]
     axes = figure.add_axes(
         (0.15 / width, top - size[1] * inches / height, size[0] * inches / width, size[1] * inches / height)

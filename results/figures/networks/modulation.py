@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 
 from results.analysis.figure_data.networks import ArmVectors
 from results.analysis.task_tree import TaskTree
-from results.figures.canvas import SCREEN, Caption, write_head
-from results.figures.drawing import NotebookFigure, drawing, figure_names, figure_text
+from results.figures.canvas import SCREEN, Caption, headed_figure
+from results.figures.drawing import drawing, figure_names, figure_text
 from results.figures.heat_map import Scale
 
 Floats = NDArray[np.float64]
@@ -71,12 +71,11 @@ def modulation_figure(tasks: Sequence[str], vectors: ArmVectors, labels: Floats 
     matrices = {title: matrix[np.ix_(order, order)] for title, matrix in related.items() if matrix is not None}
     room = 0.15 + _INCHES_A_CHARACTER * max(map(len, names))
     below = names if len(names) <= _MOST_NAMED_BELOW else []
-    rows = min(max(1.3, 0.2 * len(names)), SCREEN[1] - 2.6)
+    rows = min(max(1.3, 0.2 * len(names)), SCREEN[1] - 3.0)
     lead = (_TREE if vectors.tree else 0) + room
     width = 2 * _MARGIN + lead + _MAPS + (_GAP + _SIDE) * len(matrices)
     bottom = _BELOW + (room if below else 0.2)
-    figure = NotebookFigure(figsize=(width, bottom + rows + 1.6), dpi=160)
-    top = write_head(figure, caption, left=_MARGIN / width)
+    figure, top = headed_figure(caption, width, bottom + rows + 0.4, _MARGIN / width)
     height = figure.get_size_inches()[1]
     canvas = _Canvas(figure, bottom, top * height - 0.35 - bottom)
     if vectors.tree:
