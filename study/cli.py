@@ -149,12 +149,16 @@ def report(
             help="Show retrieved test images on the page. Default: only those that this project generated.",
         ),
     ] = None,
+    within: Annotated[
+        float | None,
+        typer.Option(help="Points of the best within which the cheapest arm is looked for. Default: 0.01."),
+    ] = None,
     runs_dir: RunsOption = RUNS,
 ) -> None:
     """Collect the tables, write report.html, report.md and figures, and print the answer and the trade-off table."""
     from study.commands.results import report_live, report_run
 
-    (report_live if live else report_run)(study, runs_dir, images=images)
+    (report_live if live else report_run)(study, runs_dir, images=images, within=within)
 
 
 @app.command(epilog="Example: modstudy compare runs/shoes --arms late all")

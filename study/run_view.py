@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
-from study.arguments import flag, optional, place, several, text, whole
+from study.arguments import flag, number, optional, place, several, text, whole
 from study.definition.model import StudyDefinition
 from study.errors import UserError
 from study.session.target import Target, require_run
@@ -232,17 +232,19 @@ class RunView:
         """
         from study.session.comparing import studies_compared
 
-        for number, other in enumerate(others, start=1):
+        for nth, other in enumerate(others, start=1):
             if not isinstance(other, RunView):
-                raise UserError(f"others: study {number} should be a Study, got {other!r}")
+                raise UserError(f"others: study {nth} should be a Study, got {other!r}")
 
         return studies_compared([(study.target, study.tables()) for study in (self, *others)])
 
-    def report(self, *, images: bool | None = None) -> ReportFiles:
+    def report(self, *, images: bool | None = None, within: float | None = None) -> ReportFiles:
         """Write tables, ``report.html``, ``report.md``, ``details.md``, ``summary.csv`` and figures.
 
         Args:
             images: whether the HTML page shows examples of retrieved test images; None shows only generated ones.
+            within: points of the best (a share: 0.02 is two percentage points) within which the cheapest arm is looked
+                for; by default 0.01.
 
         Returns:
             The paths of the files in the run folder, and the sentences of the answer.
@@ -252,8 +254,8 @@ class RunView:
         """
         from study.session.reading import report_run
 
-        shown = optional(flag, "images", images)
-        return report_run(self._ran(), images=shown)
+        shown, points = optional(flag, "images", images), None if within is None else number("within", within, 0, 1)
+        return report_run(self._ran(), images=shown, within=points)
 
     def collect(self) -> dict[str, pd.DataFrame]:
         """Write the Parquet tables into the run folder, and return them by name; also while the study runs.

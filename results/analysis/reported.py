@@ -16,6 +16,7 @@ from results.analysis.answer.missing import MissingArm, missing_arms
 from results.analysis.chance import chance_levels, mean_chance
 from results.analysis.confirmed import ConfirmedResults, confirmed_results, validation_means
 from results.analysis.figure_data.networks import Networks
+from results.analysis.front.cheapest import WITHIN, Cheapest, cheapest_within
 from results.analysis.front.costed import CostedArms, costed_arms
 from results.analysis.front.uncertainty import FrontUncertainty, front_uncertainty
 from results.analysis.importance.of_study import Importances, importances_of
@@ -48,6 +49,7 @@ class Results:
         collected: The ``summary`` table of the same trials, where it was made before.
         stored_networks: What is known of the networks as stored, beside the tables.
         networks: What is known of the trained networks themselves.
+        within: Points of the best within which the cheapest arm is looked for.
     """
 
     trials: pd.DataFrame
@@ -58,6 +60,7 @@ class Results:
     collected: pd.DataFrame | None = None
     stored_networks: StorageKnown = field(default_factory=StorageKnown)
     networks: Networks = field(default_factory=Networks)
+    within: float = WITHIN
 
     @classmethod
     def of(cls, tables: Mapping[str, pd.DataFrame]) -> Results:
@@ -131,6 +134,11 @@ class Results:
     def costed(self) -> CostedArms:
         """Accuracy by arm and seed, with the added parameters."""
         return costed_arms(self.scores, self.summary)
+
+    @cached_property
+    def cheapest(self) -> Cheapest | None:
+        """The cheapest arm within ``within`` points of the best; None without arms."""
+        return cheapest_within(self.costed, self.within)
 
     @cached_property
     def front(self) -> FrontUncertainty:

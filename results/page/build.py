@@ -23,6 +23,7 @@ from results.page.parts.modulation import modulation_shown
 from results.page.parts.performance import performance_shown
 from results.page.parts.provenance import facts_of
 from results.page.parts.storage import storage_shown
+from results.report.analyses.certainty import numbers_of
 from results.report.answer import answer_sentences, best_sentence
 from results.report.captions.of_study import captions_of
 from results.report.captions.record import Part, caption_parts
@@ -64,6 +65,7 @@ def build_page(results: Results, origin: PageOrigin) -> PageData:
         importance=importance_shown(results),
         performance=performance_shown(results),
         storage=storage_shown(results),
+        numbers=numbers_of(results),
         agreement=agreement_shown(results.agreement),
         modulation=modulation_shown(results, [str(arm_id) for arm_id in ranked]),
         examples=examples_shown(results.networks.examples),

@@ -13,6 +13,7 @@ from results.analysis.chance import worst_chances
 from results.analysis.reported import Results, read_results
 from results.figures.canvas import save_figure
 from results.report import agreement_section, sections
+from results.report.analyses.certainty import numbers_of, numbers_section
 from results.report.analyses.importance import importance_section
 from results.report.analyses.performance import performance_section
 from results.report.analyses.storage import storage_at_precisions
@@ -120,6 +121,7 @@ def _details(
         + (f"\n\n{sections.front_sentence(results.points)}" if len(results.points) else ""),
         "Differences, paired by seed": sections.difference_section(results),
         "What seeds can tell": statistics_section(results),
+        **{numbers.title: numbers_section(numbers) for numbers in numbers_of(results)},
         "Tasks": sections.task_section(results.tasks, results.chances, results.confirmed.rule.statement)
         + "\n\n"
         + embedded(figures, "tasks.png", "accuracy by task"),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from results.analysis.front.cheapest import cheapest_within
 from results.analysis.inference.gain import worst_gains
 from results.analysis.inference.selection_bias import selection_bias
 from results.analysis.reported import Results
@@ -16,11 +15,11 @@ def statistics_section(results: Results) -> str:
     if best is None:
         return "There are no confirm results yet."
     facts = [f"Cannot be told from the best arm, {best.best}, with 95 % confidence: {', '.join(best.tied)}"]
-    cheapest = cheapest_within(results.costed, 0.01)
+    cheapest = results.cheapest
     if cheapest and cheapest.probability is not None:
         facts.append(
-            f"Cheapest arm within 0.01 of the best by the means: {cheapest.arm}; probability that its true mean is "
-            f"within 0.01 of the highest: {percent(cheapest.probability)}"
+            f"Cheapest arm within {cheapest.points:g} of the best by the means: {cheapest.arm}; probability that its"
+            f" true mean is within {cheapest.points:g} of the highest: {percent(cheapest.probability)}"
         )
     volume = results.front.hypervolume
     facts.append(f"Hypervolume {estimate(volume.mean, volume.low, volume.high)}: {results.front.hypervolume_of}")

@@ -39,25 +39,28 @@ def collect_run(given: Path, runs: Path) -> None:
         say(console, line)
 
 
-def report_run(given: Path, runs: Path, *, images: bool | None = None) -> None:
+def report_run(given: Path, runs: Path, *, images: bool | None = None, within: float | None = None) -> None:
     """Write tables and report of a run, and print the trade-off table.
 
     Args:
         given: a study file, a built-in study or a run folder.
         runs: the folder of run folders.
         images: whether the page shows test images; None shows only generated ones.
+        within: points of the best within which the cheapest arm is looked for.
 
     Raises:
         UserError: the study has not been run.
     """
     study, console = Study(given, runs=runs), open_console()
-    files = study.report(images=images)
+    files = study.report(images=images, within=within)
     print_report(console, files)
     for line in files.notes:
         say(console, line)
 
 
-def report_live(given: Path, runs: Path, pause_s: float = PAUSE_S, *, images: bool | None = None) -> None:
+def report_live(
+    given: Path, runs: Path, pause_s: float = PAUSE_S, *, images: bool | None = None, within: float | None = None
+) -> None:
     """Write the report whenever another trial has ended, until the run is over; then print the table.
 
     Raises:
@@ -70,11 +73,11 @@ def report_live(given: Path, runs: Path, pause_s: float = PAUSE_S, *, images: bo
         if over or status.complete:
             break
         if status.done != written:
-            files, written = study.report(images=images), status.done
+            files, written = study.report(images=images, within=within), status.done
             say(console, f"{status.done} of {status.total} trials done; report: {files.report}")
             say(console, files.answer[0])
         time.sleep(pause_s)
-    report_run(given, runs, images=images)
+    report_run(given, runs, images=images, within=within)
     if not status.complete:
         say(console, f"{status.done} of {status.total} trials done, and no run is at work")
 

@@ -118,13 +118,15 @@ def collect_rows(target: Target) -> dict[str, int]:
     return {**{name: len(frame) for name, frame in tables.items()}, "curves": row_count(target.folder.tables, "curves")}
 
 
-def report_run(target: Target, *, images: bool | None = None) -> ReportFiles:
+def report_run(target: Target, *, images: bool | None = None, within: float | None = None) -> ReportFiles:
     """Write the tables and the report of a run.
 
     Args:
         target: the study.
         images: whether page and figures show test images; None shows only those that this project generated.
+        within: points of the best within which the cheapest arm is looked for; None for the usual ones.
     """
+    from results.analysis.front.cheapest import WITHIN
     from results.analysis.reported import Results
     from study.session.page import networks_of
     from study.storage.known import storage_known
@@ -134,6 +136,7 @@ def report_run(target: Target, *, images: bool | None = None) -> ReportFiles:
     found = Results.of(tables)
     networks = networks_of(target, progress, found.summary, images=images)
     results = replace(found, stored_networks=storage_known(target.folder, progress), networks=networks)
+    results = replace(results, within=WITHIN if within is None else within)
     files = write_study_report(target, progress, results)
     return replace(files, page=write_study_page(target, progress, results))
 

@@ -10,6 +10,9 @@ import pandas as pd
 from results.analysis.front.costed import CostedArms
 from results.analysis.statistics import Floats
 
+WITHIN = 0.01
+"""Points of the best that count as nearly as accurate, where nobody says otherwise."""
+
 
 @dataclass(frozen=True)
 class Cheapest:
@@ -29,7 +32,7 @@ class Cheapest:
     choices: pd.DataFrame
 
 
-def cheapest_within(costed: CostedArms, points: float = 0.01) -> Cheapest | None:
+def cheapest_within(costed: CostedArms, points: float = WITHIN) -> Cheapest | None:
     """Return the cheapest arm within ``points`` of the best; None without arms.
 
     Probabilities are shares of joint Student-t draws of all arms' means over seeds.

@@ -1,0 +1,61 @@
+"""The tables on the cheapest good arm and on sources of variation, as details and page show them."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from results.analysis.inference.aggregate import interquartile_means
+from results.analysis.inference.variation import variation
+from results.analysis.reported import Results
+from results.page.build import build_page
+from results.page.origin import PageOrigin
+from results.page.render import render_page
+from results.report.analyses.certainty import numbers_of, numbers_section
+
+
+@pytest.fixture
+def results(study) -> Results:
+    return Results(study.trials, study.task_metrics, study.storage, study.failures)
+
+
+def test_every_arm_has_an_interval_per_source_and_an_interquartile_mean(results: Results) -> None:
+    found = numbers_of(results)[-1]
+    assert (found.title, found.header[2:]) == (
+        "Sources of variation",
+        ("seeds", "seeds and tasks", "test images", "interquartile mean"),
+    )
+    arm = found.rows[0][0]
+    own = variation(results.scores).query("arm == @arm")
+    assert found.rows[0][2:5] == tuple(f"[{row.low:.3f}, {row.high:.3f}]" for row in own.itertuples())
+    middle = interquartile_means(results.scores).set_index("arm").loc[arm]
+    assert found.rows[0][5] == f"{middle['mean']:.3f} [{middle['low']:.3f}, {middle['high']:.3f}]"
+    assert [float(row[1]) for row in found.rows] == sorted((float(row[1]) for row in found.rows), reverse=True)
+
+
+def test_the_cheapest_arm_depends_on_the_tolerance_and_has_its_probabilities(results: Results) -> None:
+    strict, lax = (replace(results, within=points) for points in (0.0, 1.0))
+    assert lax.cheapest.arm == "shared"
+    assert strict.cheapest.arm == results.costed.arms[results.costed.means().argmax()]
+    found = numbers_of(lax)[0]
+    assert found.title == "Cheapest arm within 1 of the best"
+    assert found.rows[0] == ("shared", "0", "100.0 %", "100.0 %")
+    assert {row[2] for row in found.rows} == {"100.0 %"}
+    assert numbers_section(found).startswith(
+        "| arm | added parameters | within 1 of the best | the cheapest of those |"
+    )
+
+
+def test_the_page_shows_the_same_tables(results: Results) -> None:
+    html = render_page(build_page(results, PageOrigin()))
+    for numbers in numbers_of(results):
+        assert f"<summary>{numbers.title}</summary>" in html
+        assert all(f'<th scope="row">{row[0]}</th>' in html for row in numbers.rows)
+
+
+def test_one_seed_says_nothing_about_the_cheapest_arm(results: Results) -> None:
+    one = results.trials[(results.trials["stage"] != "confirm") | (results.trials["train_seed"] == 1)]
+    found = numbers_of(replace(results, trials=one))
+    assert [numbers.title for numbers in found] == ["Sources of variation"]
+    assert found[0].rows[0][2:4] == ("-", "-")
