@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Protocol
 
@@ -108,7 +108,7 @@ def measured(embeddings: torch.Tensor, split: FrozenSplit, only: str | None = No
     if only in TRIPLET_METRICS:
         return triplet_metrics(embeddings, split, only)
     if only is not None:
-        return tuple(row for row in retrieval_metrics(embeddings, split) if row.metric == only)
+        return retrieval_metrics(embeddings, split, (only,))
     drawn = [row for metric in TRIPLET_METRICS for row in triplet_metrics(embeddings, split, metric)]
     return (*drawn, *retrieval_metrics(embeddings, split))
 
@@ -137,8 +137,10 @@ def triplet_metrics(
     return tuple(metrics)
 
 
-def retrieval_metrics(embeddings: torch.Tensor, split: FrozenSplit) -> tuple[TaskMetric, ...]:
-    """Return all rank metrics of all tasks, leave-one-out among the evaluated images, with their chance levels.
+def retrieval_metrics(
+    embeddings: torch.Tensor, split: FrozenSplit, wanted: Sequence[str] = RANK_METRICS
+) -> tuple[TaskMetric, ...]:
+    """Return rank metrics of all tasks, leave-one-out among the evaluated images, with their chance levels.
 
     A task without labels, which is possible only with published triplets, has no rank metrics.
     """
@@ -149,8 +151,8 @@ def retrieval_metrics(embeddings: torch.Tensor, split: FrozenSplit) -> tuple[Tas
         if (split.labels[:, column] < 0).all():
             continue
         with error_context(f"task {task!r} on split {split.name!r}"):
-            found = rank_metrics(embeddings[column], labels, split.queries)
-        for metric in RANK_METRICS:
+            found = rank_metrics(embeddings[column], labels, split.queries, wanted)
+        for metric in wanted:
             for average in AVERAGES:
                 value, chance = (
                     average_over(numbers[metric], found.classes, average) for numbers in (found.values, found.chance)

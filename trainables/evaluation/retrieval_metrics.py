@@ -7,7 +7,7 @@ left out and counted. Ties are pessimistic, see ``ranking``.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -53,8 +53,8 @@ class QueryMetrics:
     unanswerable: int
 
 
-def metrics_of_ranks(ranks: Integers, relevant: Integers) -> Values:
-    """Return all rank metrics per query.
+def metrics_of_ranks(ranks: Integers, relevant: Integers, wanted: Sequence[str] = RANK_METRICS) -> Values:
+    """Return rank metrics per query.
 
     Recall@k: 1 if any of the first k is relevant. R-precision: share of relevant images among the first R. AP: mean
     over the relevant images of the precision at their rank. MAP@R: the same sum over the first R only, divided by R
@@ -63,20 +63,26 @@ def metrics_of_ranks(ranks: Integers, relevant: Integers) -> Values:
     Args:
         ranks: 0-based ranks of the relevant images, query by query, in ascending order within a query.
         relevant: (Q,) R, the number of relevant images of each query, at least 1.
+        wanted: The metrics.
     """
     starts = np.concatenate(([0], np.cumsum(relevant)[:-1]))
-    found = np.arange(len(ranks)) - np.repeat(starts, relevant) + 1
-    precision = found / (ranks + 1)
+    depths = {name: depth for name, depth in RECALL_DEPTHS.items() if name in wanted}
+    values = {name: (ranks[starts] < depth).astype(np.float64) for name, depth in depths.items()}
+    if len(values) == len(wanted):
+        return values
     within_r = ranks < np.repeat(relevant, relevant)
-    values = {name: (ranks[starts] < depth).astype(np.float64) for name, depth in RECALL_DEPTHS.items()}
-    values["mean_average_precision"] = np.add.reduceat(precision, starts) / relevant
-    values["map_at_r"] = np.add.reduceat(precision * within_r, starts) / relevant
-    values["r_precision"] = np.add.reduceat(within_r.astype(np.float64), starts) / relevant
+    precision = (np.arange(len(ranks)) - np.repeat(starts, relevant) + 1) / (ranks + 1)
+    if "mean_average_precision" in wanted:
+        values["mean_average_precision"] = np.add.reduceat(precision, starts) / relevant
+    if "map_at_r" in wanted:
+        values["map_at_r"] = np.add.reduceat(precision * within_r, starts) / relevant
+    if "r_precision" in wanted:
+        values["r_precision"] = np.add.reduceat(within_r.astype(np.float64), starts) / relevant
     return values
 
 
-def chance_levels(relevant: Integers, gallery: int) -> Values:
-    """Return the expected value of each rank metric under a uniformly random ranking, per query.
+def chance_levels(relevant: Integers, gallery: int, wanted: Sequence[str] = RANK_METRICS) -> Values:
+    """Return the expected value of rank metrics under a uniformly random ranking, per query.
 
     With R relevant among N images, rank i (1-based) is relevant with probability R/N. Given that, the expected
     number of relevant images at ranks below i is (i-1)(R-1)/(N-1), so the expected precision at i times relevance is
@@ -87,24 +93,34 @@ def chance_levels(relevant: Integers, gallery: int) -> Values:
     Args:
         relevant: (Q,) R, from 1 to ``gallery``.
         gallery: N.
+        wanted: The metrics.
     """
     chance = {}
-    for name, depth in RECALL_DEPTHS.items():
+    for name in (name for name in RECALL_DEPTHS if name in wanted):
+        depth = RECALL_DEPTHS[name]
         drawn = np.arange(min(depth, gallery))
         misses = np.maximum(gallery - relevant[:, None] - drawn, 0) / (gallery - drawn)
         chance[name] = 1 - misses.prod(axis=1)
     companions = (relevant - 1) / max(gallery - 1, 1)
     for name, depths in (("mean_average_precision", np.full_like(relevant, gallery)), ("map_at_r", relevant)):
+        if name not in wanted:
+            continue
         from scipy.special import digamma
 
         harmonic = digamma(depths + 1) + np.euler_gamma
         chance[name] = (harmonic + (depths - harmonic) * companions) / gallery
-    chance["r_precision"] = relevant / gallery
+    if "r_precision" in wanted:
+        chance["r_precision"] = relevant / gallery
     return chance
 
 
-def rank_metrics(embeddings: torch.Tensor, labels: Integers, asked: NDArray[np.bool_] | None = None) -> QueryMetrics:
-    """Return all rank metrics of all queries, leave-one-out, in chunks of queries.
+def rank_metrics(
+    embeddings: torch.Tensor,
+    labels: Integers,
+    asked: NDArray[np.bool_] | None = None,
+    wanted: Sequence[str] = RANK_METRICS,
+) -> QueryMetrics:
+    """Return rank metrics of all queries, leave-one-out, in chunks of queries.
 
     Distances use torch's threads or the accelerator; ranks and metrics use as many threads as torch, since NumPy
     releases the interpreter's lock. The number of threads changes no rank and no sum.
@@ -113,6 +129,7 @@ def rank_metrics(embeddings: torch.Tensor, labels: Integers, asked: NDArray[np.b
         embeddings: (N, D) of one task, used as given: normalise them first.
         labels: (N,), -1 = unlabelled.
         asked: (N,) whether a labelled image is a query; all are if None. Every labelled image is in the gallery.
+        wanted: The metrics; whether others are computed beside one changes none of its bits.
 
     Raises:
         ValueError: an embedding is not finite, or no query has another member of its class.
@@ -121,21 +138,21 @@ def rank_metrics(embeddings: torch.Tensor, labels: Integers, asked: NDArray[np.b
     classes = labels[labelled]
     gallery = Gallery(embeddings[torch.from_numpy(labelled).to(embeddings.device)])
     matches = np.bincount(classes)[classes] - 1 if len(classes) else classes
-    wanted = np.ones(len(labelled), np.bool_) if asked is None else asked[labelled]
-    queries = np.flatnonzero(wanted & (matches > 0))
+    asking = np.ones(len(labelled), np.bool_) if asked is None else asked[labelled]
+    queries = np.flatnonzero(asking & (matches > 0))
     if not len(queries):
         raise ValueError(f"no query: none of the {len(labelled)} labelled images shares its class with another")
     with _workers() as in_parallel:
         parts = [
             part
             for chunk in _chunks(queries, len(labelled), gallery.embeddings.device)
-            for part in in_parallel(_pieces(gallery, classes, matches, chunk))
+            for part in in_parallel(_pieces(gallery, classes, matches, chunk, wanted))
         ]
     return QueryMetrics(
-        values={name: np.concatenate([part[name] for part in parts]) for name in RANK_METRICS},
-        chance=chance_levels(matches[queries], len(labelled) - 1),
+        values={name: np.concatenate([part[name] for part in parts]) for name in wanted},
+        chance=chance_levels(matches[queries], len(labelled) - 1, wanted),
         classes=classes[queries],
-        unanswerable=int(wanted.sum()) - len(queries),
+        unanswerable=int(asking.sum()) - len(queries),
     )
 
 
@@ -148,7 +165,9 @@ def _chunks(queries: Integers, gallery: int, device: torch.device) -> Iterator[I
         yield queries[start : start + step]
 
 
-def _pieces(gallery: Gallery, classes: Integers, matches: Integers, chunk: Integers) -> Iterator[Callable[[], Values]]:
+def _pieces(
+    gallery: Gallery, classes: Integers, matches: Integers, chunk: Integers, wanted: Sequence[str]
+) -> Iterator[Callable[[], Values]]:
     """Compute the distances of a chunk of queries; yield what turns some of them into metrics, for one thread each."""
     own = torch.from_numpy(chunk).to(gallery.embeddings.device)
     distances = gallery.distances(own)
@@ -158,19 +177,21 @@ def _pieces(gallery: Gallery, classes: Integers, matches: Integers, chunk: Integ
     if distances.device.type == "cpu":
         numbers = distances.numpy()
         for part in parts:
-            yield partial(_ranked, numbers[part], classes, chunk[part], matches[chunk[part]])
+            yield partial(_ranked, numbers[part], classes, chunk[part], matches[chunk[part]], wanted)
         return
     there = torch.from_numpy(classes).to(own.device)
     ranks = relevant_ranks_there(distances, there[own, None] == there, own)
     ends = np.concatenate(([0], np.cumsum(matches[chunk])))
     for part in parts:
         first, last = ends[part.start], ends[min(part.stop, len(chunk))]
-        yield partial(metrics_of_ranks, ranks[first:last], matches[chunk[part]])
+        yield partial(metrics_of_ranks, ranks[first:last], matches[chunk[part]], wanted)
 
 
-def _ranked(distances: NDArray[np.float32], classes: Integers, own: Integers, matches: Integers) -> Values:
+def _ranked(
+    distances: NDArray[np.float32], classes: Integers, own: Integers, matches: Integers, wanted: Sequence[str]
+) -> Values:
     """Return the metrics of queries, given their distances (Q, N) to the gallery and their places ``own`` in it."""
-    return metrics_of_ranks(relevant_ranks(distances, classes[own, None] == classes, own), matches)
+    return metrics_of_ranks(relevant_ranks(distances, classes[own, None] == classes, own), matches, wanted)
 
 
 @contextmanager

@@ -40,8 +40,8 @@ def test_the_cheapest_arm_depends_on_the_tolerance_and_has_its_probabilities(res
     assert strict.cheapest.arm == results.costed.arms[results.costed.means().argmax()]
     found = numbers_of(lax)[0]
     assert found.title == "Cheapest arm within 1 of the best"
-    assert found.rows[0] == ("shared", "0", "100.0 %", "100.0 %")
-    assert {row[2] for row in found.rows} == {"100.0 %"}
+    assert found.rows[0] == ("shared", "0", "100 %", "100 %")
+    assert {row[2] for row in found.rows} == {"100 %"}
     assert numbers_section(found).startswith(
         "| arm | added parameters | within 1 of the best | the cheapest of those |"
     )

@@ -81,6 +81,15 @@ def test_equals_plain_loops(seed, case, chunk_elements, fewest_queries, monkeypa
     assert found.unanswerable == (labels >= 0).sum() - len(classes)
 
 
+@pytest.mark.parametrize("name", RANK_METRICS)
+def test_one_metric_alone_is_all_that_is_computed_and_has_the_same_bits(name):
+    embeddings, labels = random_case(4, images=60, levels=3)
+    every, alone = rank_metrics(embeddings, labels), rank_metrics(embeddings, labels, wanted=(name,))
+    assert set(alone.values) == set(alone.chance) == {name}
+    assert alone.values[name].tobytes() == every.values[name].tobytes()
+    assert alone.chance[name].tobytes() == every.chance[name].tobytes()
+
+
 @pytest.mark.parametrize("chunk_elements", [100, 2**19])
 def test_threads_change_no_bit(chunk_elements, monkeypatch):
     monkeypatch.setattr(retrieval_metrics, "CHUNK_ELEMENTS", chunk_elements)
