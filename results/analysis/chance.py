@@ -33,7 +33,7 @@ def worst_chances(confirmed: ConfirmedResults, metric: str) -> dict[str, float]:
     means = confirmed.by_task(metric).groupby("arm_id").mean()
     if means.empty:
         return {}
-    levels = chance_levels(confirmed).loc[metric]
+    levels = dict(chance_levels(confirmed).loc[metric].astype("float64").items())
     worst = means.dropna(how="all").idxmin(axis=1)
     return {str(arm_id): float(levels[task]) for arm_id, task in worst.items()}
 

@@ -6,7 +6,7 @@ import json
 from dataclasses import asdict
 from pathlib import Path
 
-from results.report.wording import size
+from results.report.wording import size, span
 from study.status.status import ArmStatus, FailedTrial, RunningTrial, StudyStatus
 from study.study import Study
 from study.terminal.display import Heading, duration, open_console, print_table, say, unbroken
@@ -102,10 +102,11 @@ def _failures(status: StudyStatus) -> list[str]:
     lines = []
     for first, *others in equal.values():
         fate = "final" if first.final else "run retries it"
-        attempts = sum(failed.attempts for failed in (first, *others))
+        each = span(failed.attempts for failed in (first, *others))
+        tries = f"{each} attempt{'' if each == '1' else 's'}" + (" each" if others else "")
         who = f"{first.arm} {first.stage} ({first.trial_id})"
         if others:
             arms = len({failed.arm for failed in (first, *others)})
             who += f" and {len(others)} more in {arms} {'arm' if arms == 1 else 'arms'}"
-        lines.append(f"failed: {who}: {first.kind} after {attempts} attempts, {fate}: {first.message}")
+        lines.append(f"failed: {who}: {first.kind} after {tries}, {fate}: {first.message}")
     return lines

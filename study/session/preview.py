@@ -142,7 +142,7 @@ class Preview:
             f"selection: the tune trial of each arm with the highest {definition.selection.in_words()}",
             f"run folder: {known.folder.path}{unused}",
             *known.notes,
-            f"duplicate combinations left out: {plan.duplicates}",
+            f"duplicate combinations left out: {plan.duplicates}{_why_separate_is_lacking(plan)}",
             *over_budget_lines(plan.over_budget),
             f"tasks: {len(definition.data.tasks)}: {', '.join(definition.data.tasks)}",
             f"disk: about {size(cost.disk_bytes)} (weights, checkpoints, decoded images)",
@@ -290,4 +290,15 @@ def _known_from_run(target: Target, plan: StudyPlan) -> KnownResults:
             *([earlier_line(target, earlier)] if earlier else []),
             *([monitoring_line(target, lacking)] if lacking else []),
         ),
+    )
+
+
+def _why_separate_is_lacking(plan: StudyPlan) -> str:
+    """Return that one network per task is no arm of its own where there is one task; empty otherwise."""
+    definition = plan.definition
+    wanted = any(grouping.level == "network" for block in definition.space.blocks for grouping in block.grouping)
+    return (
+        " (with one task, a network per task is the shared network)"
+        if wanted and len(definition.data.tasks) == 1
+        else ""
     )

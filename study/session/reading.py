@@ -159,7 +159,8 @@ def write_study_page(target: Target, progress: RunProgress, results: Results) ->
 def reproducing(target: Target) -> tuple[str, ...]:
     """Return the commands that reproduce the results of a study."""
     named = target.file or from_here(target.folder.path)
-    return tuple(command_line(name, named, RUNS) for name in ("run", "report"))
+    runs = RUNS if target.given is None or target.given.is_dir() else target.runs  # a run folder says where it is
+    return tuple(command_line(name, named, runs) for name in ("run", "report"))
 
 
 def write_study_report(target: Target, progress: RunProgress, results: Results) -> ReportFiles:

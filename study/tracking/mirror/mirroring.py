@@ -98,7 +98,11 @@ class Mirroring:
         if self._writer.is_news("study", content):
             data = dataset_input(plan["definition"]["data"], plan["data_fingerprint"])
             self._store.call("log_inputs", run_id, [data])
-            tags = {"modstudy.data_fingerprint": plan["data_fingerprint"]}
+            selection = plan["definition"]["selection"]
+            tags = {
+                "modstudy.data_fingerprint": plan["data_fingerprint"],
+                "modstudy.objective": f"validation/mean/{selection['metric']}/{selection['average']}",
+            }
             self._writer.log("study", RunContent({}, (), tags, "RUNNING", None))
             with self._writer.one_of_many("plan.json"):
                 self._store.upload("log_dict", run_id, dict(plan), "plan.json")

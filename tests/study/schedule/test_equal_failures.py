@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 
 from study.journal.failures import may_pass, signature
@@ -124,4 +125,5 @@ def test_status_says_one_and_the_same_failure_once(make_plan, simulate):
     lines = _lines(study_status(run.dispatcher.workload().progress, 0.0), "modstudy run x")
     (line,) = [line for line in lines if line.startswith("failed: ")]
     assert "more in" in line
+    assert re.search(r": crashed after \d+( to \d+)? attempts? each, ", line)
     assert "no gradient" in line
