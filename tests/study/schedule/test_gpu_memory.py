@@ -6,7 +6,8 @@ from collections import Counter
 
 import pytest
 
-from results.report.report import write_report
+from results.analysis.reported import read_results
+from results.report.opening import Origin, opening
 from results.tables.schema import INFEASIBLE
 from results.tables.store import read_table
 from study.collect.collect import collect
@@ -94,7 +95,7 @@ def test_an_arm_without_a_feasible_trial_says_so_everywhere(infeasible):
     assert set(trials[trials["arm"] == "late"]["state"]) == {"failed"}
     assert list(failed["kind"]) == ["out_of_memory"] * 4
     assert sum(failed["message"].str.startswith(INFEASIBLE)) == 2
-    report = write_report(infeasible.folder.tables, infeasible.folder.report).report.read_text()
+    report = opening(read_results(infeasible.folder.tables), (), Origin(), ())
     assert "late has no result, because all its 2 tune trials failed (out of memory); none of them can finish" in report
     assert "shared has no result" not in report
 

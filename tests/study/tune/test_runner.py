@@ -80,7 +80,7 @@ def test_a_network_beside_the_study_file_reaches_the_workers(run, tmp_path):
     )
     network = {"backbone": "network_for_workers:make", "points": ["0"], "folder": tmp_path}
     changes = {"network": network, "search": {"trials_per_arm": 1}, "confirm": {"seeds": [1]}}
-    _, summary = run("own-network", "train_own_network", changes)
+    _, summary = run("own-network", "train_own_network", changes, max_concurrent=1)
     assert summary == everything(completed=6)
 
 
@@ -126,7 +126,7 @@ def test_a_worker_that_falls_silent_is_ended_and_its_trial_tried_again(run):
 
 def test_failures_are_counted_by_what_they_are_and_the_rest_goes_on(run):
     changes = {"search": {"trials_per_arm": 1}, "confirm": {"seeds": [1]}, "resources": {"retries": 0}}
-    _, summary = run("failing", "train_or_fail", changes)
+    _, summary = run("failing", "train_or_fail", changes, max_concurrent=1)
     assert summary == RunSummary(
         completed=2, pruned=0, diverged=1, failed=1, waiting=1, arms_without_choice=("separate",), interrupted=False
     )
