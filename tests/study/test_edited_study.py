@@ -12,6 +12,8 @@ from study import Study
 from study.layout import RunFolder
 from study.plan.checks import prepare_images
 from study.plan.data_record import data_facts, left_out_of_run
+from study.schedule.progress import read_progress
+from study.session.reading import report_origin
 from study.status.status import StudyStatus
 
 CHANGED = "optimization.epochs was 2 and is now 20"
@@ -32,7 +34,7 @@ def test_every_way_to_read_results_names_the_settings_that_have_changed(
     assert CHANGED in " ".join(status.notes)
     assert CHANGED in repr(status)
     assert f"modstudy run {study_file}" in study.notes()[0]
-    assert CHANGED in study.report().report.read_text()
+    assert CHANGED in " ".join(report_origin(study.target, read_progress(played)).notes)
     with caplog.at_level(logging.WARNING):
         assert len(study.summary) > 0
         study.figure("tradeoff")

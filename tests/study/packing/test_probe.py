@@ -72,31 +72,29 @@ def test_only_the_better_mode_is_probed_once_it_is_known():
     assert modes_to_try(mps=False, better=True) == (False,)
 
 
-def test_its_processes_go_from_one_arm_to_the_next_and_short_trials_are_not_probed_further(config, cache):
+def test_its_processes_go_from_one_arm_to_the_next_until_a_trial_cannot_run(config, cache):
     other = {**config, "batches": {**config["batches"], "images": 8}}
+    broken = {**config, "batches": {**config["batches"], "images": 48}}  # of 24 images
     with Prober() as prober:
         first = prober.probe(ProbeRequest(config, cache, most_processes=4, epochs=1, seconds=0.1))
         begun = members()
         second = prober.probe(ProbeRequest(other, cache, most_processes=4, epochs=1, seconds=0.1))
         assert members() == begun
+        failed = prober.probe(ProbeRequest(broken, cache, most_processes=2, epochs=1, seconds=0.1))
+        assert members() == []
+        assert len(prober.probe(ProbeRequest(config, cache, 1, epochs=1, seconds=0.1)).measurements) == 1  # afresh
+        assert set(members()).isdisjoint(begun)
     for found, batch in ((first, 12), (second, 8)):
         (only,) = found.measurements
         assert only.images_per_second == pytest.approx(batch * only.steps_per_second)
-        assert found.cut_short
+        assert found.cut_short, "short trials are not probed further"
     assert first.steps_per_epoch == 2
     assert second.steps_per_epoch == 3
-    assert members() == []
-
-
-def test_a_trial_that_cannot_run_is_a_measurement_that_failed(config, cache):
-    broken = {**config, "batches": {**config["batches"], "images": 48}}  # of 24 images
-    with Prober() as prober:
-        found = prober.probe(ProbeRequest(broken, cache, most_processes=2, epochs=1, seconds=0.1))
-        (only,) = found.measurements
-        assert len(prober.probe(ProbeRequest(config, cache, 1, epochs=1, seconds=0.1)).measurements) == 1  # afresh
+    (only,) = failed.measurements
     assert only.outcome == "failed"
     assert "batch" in only.message
-    assert choose(found.measurements, found.limits) is None
+    assert choose(failed.measurements, failed.limits) is None
+    assert members() == []
 
 
 def test_a_member_ends_with_the_process_that_asked(config, cache):

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from typer.testing import CliRunner, Result
 
+from study import Study
 from study.cli import app
 from study.definition.loading import load_study
 from study.journal.journal import JournalWriter
@@ -16,6 +17,7 @@ from study.plan.document import write_plan
 from study.plan.plan import StudyPlan, compile_plan
 from study.schedule.drawing import DrawnRounds
 from study.schedule.progress import progress_of, read_progress
+from study.session.reading import report_origin
 from study.status.monitoring import train_again, unmonitored
 
 NOTE = "15 finished trials were trained before agreement asked for what"
@@ -37,11 +39,12 @@ def test_switching_monitoring_on_retrains_nothing_and_says_what_is_not_there(
     progress = read_progress(played, plan)
     assert progress.done == len(progress.trials) == 15
     assert len(unmonitored(progress)) == 15
-    for command in ("plan", "status", "report"):
+    for command in ("plan", "status"):
         said = " ".join(modstudy(command, study_file).output.split())
         assert NOTE in said, command
         assert f"modstudy run {study_file} --retrain" in said
-    assert NOTE in (played.report / "report.md").read_text()
+    (note,) = report_origin(Study(study_file).target, progress).notes
+    assert NOTE in note
     assert json.loads(modstudy("plan", study_file, "--json").output)["trials_without_monitoring"] == 15
 
 
