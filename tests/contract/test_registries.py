@@ -119,3 +119,8 @@ def test_a_built_in_part_is_imported_when_it_is_used() -> None:
     assert "late" in parts
     assert "wave" not in sys.modules
     assert parts.find("late").__name__ == "Wave_read"
+
+
+def test_a_form_declares_the_rate_of_its_own_parameters_if_it_trains_any() -> None:
+    for name in FORMS.built_in:
+        assert ("rate_factor" in FORMS[name].own_values) == FORMS[name].has_parameters, name

@@ -15,6 +15,9 @@ from trainables.config.modulation import ModulationConfig
 from trainables.config.registries import OwnValues
 from trainables.networks.precision import TwoValues
 
+RATE_FACTOR: OwnValues = {"rate_factor": {"low": 0.1, "high": 10.0, "log": True}}
+"""Own value of every form with parameters: their learning rate over that of all others."""
+
 
 @dataclass(frozen=True)
 class Site:

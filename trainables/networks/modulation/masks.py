@@ -12,10 +12,10 @@ from torch import Tensor, nn
 
 from trainables.config.registries import OwnValues
 from trainables.foundation.bits import pack_bits, unpack_bits
-from trainables.networks.modulation.base import Site
+from trainables.networks.modulation.base import RATE_FACTOR, Site
 from trainables.networks.modulation.inside import AdaptedLayer, InsideModulation, LayerAdapter, is_norm, norm_channels
 from trainables.networks.modulation.routing import by_group
-from trainables.networks.modulation.vectors import MASK_THRESHOLD, Scale, above_threshold
+from trainables.networks.modulation.vectors import MASK_THRESHOLD, above_threshold
 
 FIRST_SCORE = 1e-2
 """Start value of all scores in the released code of Piggyback: above the threshold, so that all weights are on."""
@@ -137,7 +137,7 @@ class WeightMask(_OneBit):
 
     has_scores: ClassVar[bool] = True
     own_values: ClassVar[OwnValues] = {
-        **Scale.own_values,
+        **RATE_FACTOR,
         "score_steps": {"low": 2.0, "high": 100.0, "log": True},
     }
     tensor = "scores"

@@ -8,12 +8,15 @@ from typing import ClassVar
 import torch
 from torch import Tensor, nn
 
-from trainables.networks.modulation.base import Modulation, Site
+from trainables.config.registries import OwnValues
+from trainables.networks.modulation.base import RATE_FACTOR, Modulation, Site
 from trainables.networks.modulation.routing import by_group
 
 
 class Projection(Modulation):
     """A C x C matrix per group: y = W x at every position, initialized to the identity (the paper's general form)."""
+
+    own_values: ClassVar[OwnValues] = RATE_FACTOR
 
     def __init__(self, site: Site) -> None:
         super().__init__()
@@ -35,6 +38,8 @@ class Projection(Modulation):
 
 class LowRank(Modulation):
     """A residual of rank r per group: y = x + U V x, 2 r C parameters; V is random, U starts at 0 (as in LoRA)."""
+
+    own_values: ClassVar[OwnValues] = RATE_FACTOR
 
     default_size: ClassVar[int | None] = 4
 
@@ -65,6 +70,8 @@ class SqueezeExcite(Modulation):
     per task as in Maninis et al., CVPR 2019). W2 and b2 start at 0, so that every gate starts at one half, which the
     next batch norm or the normalisation of the embedding cancels.
     """
+
+    own_values: ClassVar[OwnValues] = RATE_FACTOR
 
     default_size: ClassVar[int | None] = 16  # Maninis et al., as in the original paper
 

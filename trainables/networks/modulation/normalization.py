@@ -7,7 +7,8 @@ from typing import ClassVar
 import torch
 from torch import Tensor, nn
 
-from trainables.networks.modulation.base import Site
+from trainables.config.registries import OwnValues
+from trainables.networks.modulation.base import RATE_FACTOR, Site
 from trainables.networks.modulation.inside import (
     AdaptedLayer,
     InsideModulation,
@@ -110,6 +111,8 @@ class OwnNorm(NormAffine):
 class BatchNormBias(InsideModulation):
     """A bias per group at every norm (1,632 parameters per task on ``simplenet``, whose norms have no scale)."""
 
+    own_values: ClassVar[OwnValues] = RATE_FACTOR
+
     def adapter(self, layer: nn.Module, site: Site) -> LayerAdapter | None:
         """Adapt every normalisation layer."""
         return NormBias(layer, site.groups) if is_norm(layer) else None
@@ -117,6 +120,8 @@ class BatchNormBias(InsideModulation):
 
 class BatchNormAffine(InsideModulation):
     """Scale and bias per group at every norm (the patches of Mudrakarta et al., ICLR 2019, with shared statistics)."""
+
+    own_values: ClassVar[OwnValues] = RATE_FACTOR
 
     def adapter(self, layer: nn.Module, site: Site) -> LayerAdapter | None:
         """Adapt every normalisation layer."""
@@ -136,6 +141,8 @@ class BatchNormStatistics(InsideModulation):
 
 class BatchNorm(InsideModulation):
     """Statistics, scale and bias per group at every batch norm (per-task batch norm of Maninis et al., CVPR 2019)."""
+
+    own_values: ClassVar[OwnValues] = RATE_FACTOR
 
     def adapter(self, layer: nn.Module, site: Site) -> LayerAdapter | None:
         """Adapt every batch norm."""

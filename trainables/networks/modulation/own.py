@@ -8,7 +8,8 @@ from typing import ClassVar, cast
 import torch
 from torch import Tensor, nn
 
-from trainables.networks.modulation.base import Site
+from trainables.config.registries import OwnValues
+from trainables.networks.modulation.base import RATE_FACTOR, Site
 from trainables.networks.modulation.inside import AdaptedLayer, InsideModulation, LayerAdapter
 from trainables.networks.modulation.routing import by_group
 
@@ -36,6 +37,8 @@ class OwnLayer(LayerAdapter):
 
 class Own(InsideModulation):
     """A copy of every layer of the stage per group: G groups add G - 1 times the stage's parameters."""
+
+    own_values: ClassVar[OwnValues] = RATE_FACTOR
 
     keeps_first: ClassVar[bool] = True
 

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from trainables.config.registries import OwnValues
 from trainables.foundation.registry import look_up
-from trainables.networks.modulation.base import Modulation, Site
+from trainables.networks.modulation.base import RATE_FACTOR, Modulation, Site
 from trainables.networks.modulation.initialization import disjoint_blocks, initialize_vectors
 from trainables.networks.precision import TwoValues
 
@@ -48,7 +48,7 @@ class Scale(Modulation):
     """One factor per group and channel: y = a(s) x with activation a (a ReLU in the released ``train_mm.py``)."""
 
     of_vectors: ClassVar[bool] = True
-    own_values: ClassVar[OwnValues] = {"rate_factor": {"low": 0.1, "high": 10.0, "log": True}}
+    own_values: ClassVar[OwnValues] = RATE_FACTOR
 
     def __init__(self, site: Site) -> None:
         super().__init__()

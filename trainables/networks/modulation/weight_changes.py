@@ -13,7 +13,8 @@ from typing import ClassVar
 import torch
 from torch import Tensor, nn
 
-from trainables.networks.modulation.base import Site
+from trainables.config.registries import OwnValues
+from trainables.networks.modulation.base import RATE_FACTOR, Site
 from trainables.networks.modulation.inside import AdaptedLayer, InsideModulation, LayerAdapter
 from trainables.networks.modulation.routing import by_group
 
@@ -88,6 +89,8 @@ class MixedKernel(KernelAdapter):
 class ParallelAdapter(InsideModulation):
     """Parallel 1 x 1 residual adapters at every convolution (Rebuffi et al., CVPR 2018): C C' parameters each."""
 
+    own_values: ClassVar[OwnValues] = RATE_FACTOR
+
     def adapter(self, layer: nn.Module, site: Site) -> LayerAdapter | None:
         """Adapt every convolution."""
         return ParallelKernel(layer, site.groups) if isinstance(layer, nn.Conv2d) else None
@@ -95,6 +98,8 @@ class ParallelAdapter(InsideModulation):
 
 class LowRankConvolution(InsideModulation):
     """Low-rank adapters at every convolution (LoRA, Hu et al. 2022, in its convolutional form)."""
+
+    own_values: ClassVar[OwnValues] = RATE_FACTOR
 
     default_size: ClassVar[int | None] = 4
 
@@ -111,6 +116,8 @@ class FilterMixing(InsideModulation):
     In RCM, the shared filters are pretrained and frozen, and M is initialized from the responses; here both are trained
     and M starts at the identity.
     """
+
+    own_values: ClassVar[OwnValues] = RATE_FACTOR
 
     def adapter(self, layer: nn.Module, site: Site) -> LayerAdapter | None:
         """Adapt every convolution."""
