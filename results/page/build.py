@@ -29,6 +29,7 @@ from results.report.captions.of_study import captions_of
 from results.report.captions.record import Part, caption_parts
 from results.report.cautions import cautions
 from results.report.failure_section import failed_arms
+from results.report.statistics_section import findings
 from results.report.wording import metric_label, seeds_of, worst_title
 from results.tables.metrics import HEADLINE_METRICS, TASK_METRICS
 from results.tables.schema import FACTORS
@@ -65,6 +66,7 @@ def build_page(results: Results, origin: PageOrigin) -> PageData:
         importance=importance_shown(results),
         performance=performance_shown(results),
         storage=storage_shown(results),
+        findings=tuple(findings(results)),
         numbers=numbers_of(results),
         agreement=agreement_shown(results.agreement),
         modulation=modulation_shown(results, [str(arm_id) for arm_id in ranked]),

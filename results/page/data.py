@@ -18,7 +18,7 @@ from results.page.model import (
     Pairs,
     TaskShown,
 )
-from results.report.analyses.certainty import Numbers
+from results.report.analyses.numbers import Numbers
 from results.report.captions.record import Part
 
 
@@ -39,6 +39,7 @@ class PageData:
         best: the same in a sentence.
         band: of the front; empty without intervals.
         pairs: differences of any two arms.
+        findings: what the seeds tell, in sentences.
         numbers: tables that the details also have.
         importance, performance, storage, agreement, modulation, examples: None or empty where they were not measured.
         failed: of every arm that has no result because its trials failed, a sentence.
@@ -63,6 +64,7 @@ class PageData:
     importance: ImportanceShown | None
     performance: PerformanceShown | None
     storage: StorageShown | None
+    findings: tuple[str, ...]
     numbers: tuple[Numbers, ...]
     agreement: AgreementShown | None
     modulation: ModulationShown | None

@@ -13,13 +13,13 @@ from results.analysis.chance import worst_chances
 from results.analysis.reported import Results, read_results
 from results.figures.canvas import save_figure
 from results.report import agreement_section, sections
-from results.report.analyses.certainty import numbers_of, numbers_section
+from results.report.analyses.certainty import numbers_of
 from results.report.analyses.importance import importance_section
+from results.report.analyses.numbers import numbers_section
 from results.report.analyses.performance import performance_section
 from results.report.analyses.storage import storage_at_precisions
 from results.report.answer import answer_sentences, best_sentence
 from results.report.cautions import at_the_edge
-from results.report.cost_section import cost_section
 from results.report.failure_section import failure_section
 from results.report.figures import FIGURES, drawn_figures
 from results.report.markdown import code_block, escape
@@ -129,7 +129,6 @@ def _details(
         **({"Agreement of gradients": agreement_section.agreement_section(agreement)} if agreement else {}),
         **_analyses(results, figures),
         "Selected nuisance values": sections.nuisance_section(results),
-        **({"Equal steps and equal cost": costs} if (costs := cost_section(summary)) else {}),
         "Storage": sections.storage_section(summary, results.storage),
         "Effort": sections.effort_section(trials),
         **({"Trials on one GPU": sharing_section(origin.shared_gpus)} if origin.shared_gpus else {}),

@@ -3,37 +3,25 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 
 from results.analysis.front.cheapest import WITHIN
 from results.analysis.inference.aggregate import interquartile_means
 from results.analysis.inference.variation import SPEAKS_OF, variation
 from results.analysis.reported import Results
-from results.report.markdown import escape, table
+from results.report.analyses.choices import cost_numbers, gain_numbers, seconds_numbers, selection_numbers
+from results.report.analyses.numbers import Numbers
 from results.report.wording import ABSENT, count, estimate, percent
 
 MOST_ROWS = 40
 """Arms in a table: the cheapest ones, or those with the highest means."""
 
 
-@dataclass(frozen=True)
-class Numbers:
-    """A table of plain texts, and what it says in sentences."""
-
-    title: str
-    header: tuple[str, ...]
-    rows: tuple[tuple[str, ...], ...]
-    notes: tuple[str, ...]
-
-
 def numbers_of(results: Results) -> tuple[Numbers, ...]:
     """Return the tables that the study has data for."""
-    return tuple(found for found in (_cheapest(results), _variation(results)) if found is not None)
-
-
-def numbers_section(numbers: Numbers) -> str:
-    """Return a table as Markdown."""
-    return "\n\n".join([table(numbers.header, numbers.rows), escape(" ".join(numbers.notes))])
+    summary = results.summary
+    choices = (gain_numbers(results), selection_numbers(results), cost_numbers(summary), seconds_numbers(summary))
+    found = (_cheapest(results), *choices, _variation(results)) if results.best else ()
+    return tuple(numbers for numbers in found if numbers is not None)
 
 
 def _cheapest(results: Results) -> Numbers | None:

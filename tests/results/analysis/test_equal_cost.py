@@ -7,7 +7,8 @@ import pytest
 
 from results.analysis.equal_cost import both_budgets
 from results.analysis.summary import summarize
-from results.report.cost_section import cost_section
+from results.report.analyses.choices import cost_numbers, seconds_numbers
+from results.report.analyses.numbers import numbers_section
 
 
 @pytest.fixture
@@ -31,7 +32,10 @@ def test_an_arm_is_paired_with_its_twin_and_a_shared_network_with_itself(summary
 
 
 def test_the_report_shows_both_where_both_were_run(summary):
-    text = cost_section(summary)
+    text = numbers_section(cost_numbers(summary))
+    assert seconds_numbers(summary) is None
     assert "| late | " in text
     assert "separate" not in text
-    assert cost_section(summary[summary["budget"] == "steps"]) == ""
+    steps = summary[summary["budget"] == "steps"]
+    assert cost_numbers(steps) is None
+    assert [row[0] for row in seconds_numbers(steps).rows] == list(steps["arm"])
