@@ -208,13 +208,13 @@ class StorageView:
         return f"What {self.study} takes to store and to run: {self.tasks} tasks"
 
     def _note(self) -> str:
+        from results.report.captions.of_study import basis_of_storage
+        from results.report.captions.record import caption_line
+
+        counts = [arm.accuracy.n for arm in self.arms if arm.accuracy]
+        basis = basis_of_storage(self.run.rule, self.run.seeds, self.trained_tasks, counts)
         forms = ", ".join(dict.fromkeys(arm.form for arm in self.arms))
-        seeds = max((arm.accuracy.n for arm in self.arms if arm.accuracy), default=0)
-        return (
-            f"Stored at {forms} (network/index). Triplet accuracy on test images, mean over {self.trained_tasks} tasks,"
-            f" measured after storing; means and 95 % Student t intervals over up to {seeds} seeds. Filled: no arm is"
-            " as good in accuracy, bytes and multiply-adds and better in one."
-        )
+        return f"Study {self.study} · {caption_line(basis)}\nMeasured after storing at {forms} (network/index)."
 
     def __str__(self) -> str:
         """Return the table and the lines below it."""

@@ -29,11 +29,15 @@ class StoredRun:
         arms: Every arm in every format that exists for it, in the order of the plan.
         notes: What was left out and why, and what was checked, one line each.
         device: On which seconds were measured, and how many threads; None if none were.
+        rule: The statement of the selection rule; empty without confirm trials.
+        seeds: Train seeds of the confirm trials behind accuracy, in order.
     """
 
     arms: tuple[StoredArm, ...]
     notes: tuple[str, ...]
     device: str | None
+    rule: str
+    seeds: tuple[int, ...]
 
 
 def stored_run(
@@ -46,7 +50,7 @@ def stored_run(
     """
     from trainables.storage.forecast import forecast
 
-    confirmed, at_fp32 = _confirmed(folder, progress)
+    confirmed, at_fp32, rule = _confirmed(folder, progress)
     kept = [trial for trial in confirmed if folder.trial(trial.trial.trial_id).weights.is_file()]
     record = measure_run(folder, kept, formats, shown)
     time_run(folder, kept, record, shown)
@@ -70,6 +74,8 @@ def stored_run(
             *_checked(kept, record, formats),
         ),
         _device(kept, record),
+        rule,
+        tuple(sorted({trial.trial.config.train_seed for trial in confirmed})),
     )
 
 
@@ -125,15 +131,17 @@ def _stored_arm(planned: PlannedArm, cost: Forecast, form: Format, known: _Measu
     )
 
 
-def _confirmed(folder: RunFolder, progress: RunProgress) -> tuple[list[TrialProgress], dict[str, dict[int, float]]]:
-    """Return the trials behind the reported numbers, and each arm's accuracy in fp32 by seed."""
+def _confirmed(
+    folder: RunFolder, progress: RunProgress
+) -> tuple[list[TrialProgress], dict[str, dict[int, float]], str]:
+    """Return the trials behind the reported numbers, each arm's accuracy in fp32 by seed, and the rule's statement."""
     tables = build_results(folder, progress)
     if tables["trials"].empty:
-        return [], {}
+        return [], {}, ""
     results = confirmed_results(tables["trials"], tables["task_metrics"], rule_of(tables["trials"]))
     reported, by_seed = set(results.trials["trial_id"]), results.by_seed()
     arms = {arm.arm.arm_id: seed_values(by_seed, arm.arm.arm_id) for arm in progress.plan.arms}
-    return [trial for trial in progress.trials if trial.trial.trial_id in reported], arms
+    return [trial for trial in progress.trials if trial.trial.trial_id in reported], arms, results.rule.statement
 
 
 def _without_weights(confirmed: Sequence[TrialProgress], kept: Sequence[TrialProgress]) -> Iterator[str]:

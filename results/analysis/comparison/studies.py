@@ -42,6 +42,7 @@ class StudiesComparison:
         arms: Names of the arms with results in any study.
         cells: By arm and study.
         seeds: Train seeds of each study.
+        rules: The statement of each study's selection rule.
         chance: Mean chance level over the shared tasks, by study; None if unknown.
         same_data: Whether all trials used the same images and labels.
         differences: Settings that differ: key and one value per study; None where a study lacks it.
@@ -53,6 +54,7 @@ class StudiesComparison:
     arms: tuple[str, ...]
     cells: dict[tuple[str, str], Cell]
     seeds: dict[str, tuple[int, ...]]
+    rules: dict[str, str]
     chance: dict[str, float | None]
     same_data: bool
     differences: tuple[tuple[str, tuple[Any, ...]], ...]
@@ -83,6 +85,7 @@ def compare_studies(studies: Sequence[ComparedStudy]) -> StudiesComparison:
         tuple(dict.fromkeys(arm for arm, _ in cells)),
         cells,
         {study.name: study.results.scores.seeds for study in studies},
+        {study.name: study.results.confirmed.rule.statement for study in studies},
         {study.name: _chance(study.results.scores, tasks) for study in studies},
         len(fingerprints) == 1,
         _differences([study.settings for study in studies]),

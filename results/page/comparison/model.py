@@ -9,11 +9,10 @@ from results.page.model import Estimate, MetricShown
 
 @dataclass(frozen=True)
 class StudyShown:
-    """A study: its name in the comparison, mean chance level, seeds as text, and tasks that others lack."""
+    """A study: its name in the comparison, mean chance level, and tasks that others lack."""
 
     name: str
     chance: float | None
-    seeds: str
     left_out: tuple[str, ...]
 
 
@@ -56,6 +55,7 @@ class ComparisonPage:
         factors: none, since studies need not share any; arms are searched by name.
         arms: those with results in any study.
         settings: of the definitions, those that differ.
+        captions: what figures say about their numbers, by what is averaged.
     """
 
     studies: tuple[StudyShown, ...]
@@ -65,3 +65,4 @@ class ComparisonPage:
     factors: dict[str, tuple[str, ...]]
     arms: tuple[ComparedArm, ...]
     settings: tuple[SettingShown, ...]
+    captions: dict[str, str]

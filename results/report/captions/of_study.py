@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import pandas as pd
@@ -75,12 +76,7 @@ def captions_of(results: Results) -> dict[str, Basis]:
             reading=f"gain over {reference} as a share of it; {told}",
         ),
         **_importances(results),
-        "storage": replace(
-            mean,
-            metric=accuracy,
-            reading="filled, or coloured lines: no arm is as good in accuracy, bytes and multiply-adds and better in"
-            " one; dashed lines: below fp32",
-        ),
+        "storage": _storage(mean),
         "agreement": _agreement(results),
         "examples": Basis(
             "nearest other images",
@@ -94,6 +90,27 @@ def captions_of(results: Results) -> dict[str, Basis]:
             "first the query, then its neighbours, the nearest first; solid green: same label, dashed red: another",
         ),
     }
+
+
+def basis_of_storage(statement: str, seeds: Sequence[int], tasks: int, counts: Sequence[int]) -> Basis:
+    """Return the record of a storage analysis.
+
+    Args:
+        statement: Of the selection rule; empty without confirm trials.
+        seeds: Train seeds of the confirm trials.
+        tasks: Number of tasks on which accuracy was measured.
+        counts: Confirm trials behind the accuracy of each arm.
+    """
+    return _storage(_mean_basis(statement, listed(seeds), span(counts), tasks))
+
+
+def _storage(mean: Basis) -> Basis:
+    return replace(
+        mean,
+        metric=metric_label(HEADLINE_METRICS[0]),
+        reading="filled, or coloured lines: no arm is as good in accuracy, bytes and multiply-adds and better in one;"
+        " dashed lines: below fp32",
+    )
 
 
 def modulation_basis(results: Results, shown: ArmVectors) -> Basis:
@@ -121,16 +138,20 @@ def summary_basis(summary: pd.DataFrame, chance: float | None, tasks: int) -> Ba
         chance: Mean chance level of triplet accuracy, if known.
         tasks: Their number.
     """
-    reported = summary[summary["n_seeds"] > 0]
     statement = str(summary["selection_rule"].iloc[0]) if len(summary) else ""
-    accuracy = metric_label(HEADLINE_METRICS[0])
+    n = span(summary.loc[summary["n_seeds"] > 0, "n_seeds"])
+    mean = _mean_basis(statement, seeds_of(summary), n, tasks)
+    return mean if chance is None else replace(mean, metric=f"{mean.metric} (chance {share(chance)})")
+
+
+def _mean_basis(statement: str, seeds: str, n: str, tasks: int) -> Basis:
     return Basis(
-        accuracy if chance is None else f"{accuracy} (chance {share(chance)})",
+        metric_label(HEADLINE_METRICS[0]),
         _TEST,
         f"mean over {tasks} task{'' if tasks == 1 else 's'}",
         _INTERVAL,
-        seeds_of(summary),
-        trials(span(reported["n_seeds"])),
+        seeds,
+        trials(n),
         statement.partition(":")[0],
         statement,
     )
