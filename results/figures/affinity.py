@@ -11,7 +11,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from results.figures.drawing import NotebookFigure, drawing, figure_names
+from results.figures.canvas import SCREEN, Caption, panel_figure
+from results.figures.drawing import drawing, figure_names
 
 Floats = NDArray[np.float64]
 
@@ -19,6 +20,9 @@ _MOST_WRITTEN = 14
 """Largest number of tasks for which the numbers are written into the cells."""
 
 _CHARACTERS_WITH_ROOM = 20
+_CELL, _AROUND = 0.34, 1.9
+"""Side of a cell, and what title, names and colours take, in inches."""
+
 _INCHES_A_CHARACTER = 0.06
 """Width and height that a longer name takes at the size of the labels."""
 
@@ -46,11 +50,13 @@ def unit_of(values: Floats) -> float:
 
 
 @drawing()
-def affinity_figure(tasks: Sequence[str], matrices: Sequence[TaskMatrix]) -> Figure:
-    """Draw the matrices side by side, red below zero and blue above, each with its own scale."""
+def affinity_figure(tasks: Sequence[str], matrices: Sequence[TaskMatrix], caption: Caption) -> Figure:
+    """Draw one or two matrices side by side, red below zero and blue above, each with its own scale."""
     names = list(figure_names(tasks).values())
-    side = 1.9 + 0.34 * len(tasks) + _INCHES_A_CHARACTER * max(0, max(map(len, names)) - _CHARACTERS_WITH_ROOM)
-    figure = NotebookFigure(figsize=(len(matrices) * (side + 0.9), side + 0.6), dpi=160, layout="constrained")
+    names_beyond = _INCHES_A_CHARACTER * max(0, max(map(len, names)) - _CHARACTERS_WITH_ROOM)
+    cells = min(_CELL * len(tasks), SCREEN[0] / 2 - _AROUND - 0.9 - names_beyond)
+    side = _AROUND + cells + names_beyond
+    figure = panel_figure(caption, max(len(matrices) * (side + 0.9), 6.0), side + 0.9)
     panels = figure.subplots(1, len(matrices), squeeze=False)[0]
     for panel, matrix in zip(panels, matrices, strict=True):
         _draw(figure, panel, names, matrix)

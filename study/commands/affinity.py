@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 from rich.console import Console
 
 from results.figures.affinity import TaskMatrix, affinity_figure, unit_of
-from results.figures.canvas import save_figure
+from results.figures.canvas import Caption, save_figure
+from results.report.captions.record import Basis, caption_line
 from study.affinity import Chosen, StudyAffinity, measure_affinity, write_affinity
 from study.interruption import EXIT_INTERRUPTED
 from study.plan.plan import fingerprint_of
@@ -98,12 +99,25 @@ class _PilotProgress:
 
 
 def _figure(affinity: StudyAffinity) -> Figure:
+    definition, measured = affinity.plan.definition, affinity.measured
+    basis = Basis(
+        "affinity, and cosine of the tasks' gradients",
+        "training images",
+        f"mean over the measured steps of one shared network, every {affinity.every_steps} of {measured.steps} steps",
+        "no interval",
+        str(definition.seeds.tune_seed),
+        f"{measured.measured} measured steps of one training",
+        "",
+        "",
+        "blue: the tasks help each other, or agree; red: they hinder each other, or conflict",
+    )
     return affinity_figure(
         affinity.tasks,
         [
-            TaskMatrix("affinity", affinity.measured.affinity, "a step on", "changes the loss of"),
-            TaskMatrix("gradient cosine", affinity.measured.cosine, "gradient of", "gradient of"),
+            TaskMatrix("affinity", measured.affinity, "a step on", "changes the loss of"),
+            TaskMatrix("gradient cosine", measured.cosine, "gradient of", "gradient of"),
         ],
+        Caption("Which tasks help each other", f"Study {definition.name} · {caption_line(basis)}"),
     )
 
 
