@@ -29,7 +29,7 @@ _SIZES = (96, 64, 48)
 """Image sizes that a study of hours on a CPU can handle; the smallest is the network's minimum."""
 
 _EPOCHS, _FEWEST_STEPS = 10, 200
-"""Of a trial. On 55 images, 20 steps taught nothing that 200 did: colours and places were told apart, from chance."""
+"""Of a trial. On 55 drawn images, 20 steps gave 0.60 triplet accuracy by colour and 200 gave 1.00 (one trial each)."""
 
 _SQUARE_ENOUGH = 1.3
 _WIDTH = 110
