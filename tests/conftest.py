@@ -75,6 +75,10 @@ def _starts_ray(path: Path) -> bool:
     return 'xdist_group("ray")' in path.read_text(encoding="utf-8")
 
 
+def _ends_ray(path: Path) -> bool:
+    return "ray.shutdown()" in path.read_text(encoding="utf-8")
+
+
 class LongTests:
     """Says of each long test, as soon as it has ended, how long it took and why it failed.
 
@@ -101,9 +105,12 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Begin with the tests that start Ray: they run in one process and take longest."""
-    first = {path for path in {item.path for item in items} if _starts_ray(path)}
-    items.sort(key=lambda item: item.path not in first)
+    """Begin with the tests that start Ray: they run in one process and take longest.
+
+    Files that end the shared Ray, to start one of another kind, come after those that use it: so it starts only once.
+    """
+    turns = {path: (not _starts_ray(path), _ends_ray(path)) for path in {item.path for item in items}}
+    items.sort(key=lambda item: turns[item.path])
 
 
 @pytest.hookimpl(optionalhook=True)
