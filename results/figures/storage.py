@@ -19,7 +19,7 @@ from results.figures.canvas import BEATEN_COLOR, FRONT_COLOR, Caption, headed_fi
 from results.figures.drawing import drawing, figure_names
 from results.figures.labels import Label, place_labels
 
-_PANEL = (5.2, 3.3)
+_PANEL = (4.65, 3.2)
 _LARGEST_NAMED = 8
 """Largest number of points of a panel that are all named; of more, only the efficient ones are."""
 

@@ -51,7 +51,7 @@ def captions_of(results: Results) -> dict[str, Basis]:
             interval="intervals are in the table",
             reading="mean over the arms of a cell; a panel for each level of the other factor; blank: no such arm",
         ),
-        "tasks": replace(by_task, reading="one scale for all tasks"),
+        "tasks": replace(by_task, reading="one scale for all tasks, with a line at chance"),
         "gains": gain,
         "task_map": replace(
             gain if _SEPARATE in results.scores.arms else by_task,
