@@ -33,9 +33,9 @@ def worst_chances(confirmed: ConfirmedResults, metric: str) -> dict[str, float]:
     means = confirmed.by_task(metric).groupby("arm_id").mean()
     if means.empty:
         return {}
-    levels = dict(chance_levels(confirmed).loc[metric].astype("float64").items())
-    worst = means.dropna(how="all").idxmin(axis=1)
-    return {str(arm_id): float(levels[task]) for arm_id, task in worst.items()}
+    own = chance_levels(confirmed).loc[metric]
+    levels = dict(zip(own.index, own.to_numpy(dtype=np.float64).tolist(), strict=True))
+    return {str(arm_id): levels[task] for arm_id, task in means.dropna(how="all").idxmin(axis=1).items()}
 
 
 def known(value: float | None) -> float | None:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import pandas as pd
 
 from results.tables.metrics import metric as registered_metric
+from results.tables.metrics import metric_label
 
 _VISIBLE = ["arm_id", "trial_id", "trial_index", "stage", "state", "objective", "objective_metric"]
 """The columns of the ``trials`` table that a rule receives. None of them contains test metrics."""
@@ -68,7 +69,7 @@ class BestTrialPerArm:
         """The sentence printed with every number that depends on this rule."""
         over = "queries" if self.average == "query" else "classes"
         return (
-            f"{self.name}: of each arm, the completed tune trial with the highest {self.metric.replace('_', ' ')} on "
+            f"{self.name}: of each arm, the completed tune trial with the highest {metric_label(self.metric)} on "
             f"validation images (averaged over {over}, mean over tasks, last epoch); ties go to the earlier trial"
         )
 

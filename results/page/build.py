@@ -30,8 +30,8 @@ from results.report.captions.record import Part, caption_parts
 from results.report.cautions import cautions
 from results.report.failure_section import failed_arms
 from results.report.statistics_section import findings
-from results.report.wording import metric_label, seeds_of, worst_title
-from results.tables.metrics import HEADLINE_METRICS, TASK_METRICS
+from results.report.wording import seeds_of, worst_title
+from results.tables.metrics import HEADLINE_METRICS, TASK_METRICS, metric_label
 from results.tables.schema import FACTORS
 
 _CURVES = "selection metric on validation images, or loss on training images"

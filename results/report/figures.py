@@ -22,7 +22,7 @@ from results.report.analyses.figures import importance_drawn, performance_drawn,
 from results.report.analyses.network_figures import examples_drawn, modulation_drawn
 from results.report.analyses.task_figures import gains_drawn, task_map_drawn
 from results.report.captions.of_study import captioned, captions_of
-from results.report.wording import metric_label
+from results.tables.metrics import metric_label
 
 _TEST_ACCURACY = "triplet accuracy on test images"
 

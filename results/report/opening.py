@@ -15,8 +15,8 @@ from results.report.answer import best_sentence, counted
 from results.report.cautions import cautions
 from results.report.markdown import bullets, code_block, escape, table
 from results.report.sharing_section import SharedGpu
-from results.report.wording import columns_estimate, format_summary, metric_label, summary_note, with_chance
-from results.tables.metrics import HEADLINE_METRICS
+from results.report.wording import columns_estimate, format_summary, summary_note, with_chance
+from results.tables.metrics import HEADLINE_METRICS, metric_label
 
 _SECOND = HEADLINE_METRICS[1]
 

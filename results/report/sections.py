@@ -19,7 +19,6 @@ from results.report.wording import (
     estimate,
     format_summary,
     listed,
-    metric_label,
     number,
     p_value,
     percent,
@@ -34,7 +33,7 @@ from results.report.wording import (
     worst_cell,
     worst_title,
 )
-from results.tables.metrics import HEADLINE_METRICS, TASK_METRICS
+from results.tables.metrics import HEADLINE_METRICS, TASK_METRICS, metric_label
 from results.tables.schema import NUISANCE
 
 _SHOWN_SECTIONS = ("network", "batches", "loss", "optimization", "evaluation", "compute")

@@ -78,14 +78,6 @@ def p_value(value: float | None) -> str:
     return ABSENT if _absent(value) else f"{value:.2g}"
 
 
-_LABELS = {"map_at_r": "MAP@R", "recall_at_1": "Recall@1", "recall_at_5": "Recall@5", "recall_at_10": "Recall@10"}
-
-
-def metric_label(name: str) -> str:
-    """Return a metric in words."""
-    return _LABELS.get(name, name.replace("_", " "))
-
-
 def with_chance(title: str, chance: float | None) -> str:
     """Return the title of a column of a metric, with the metric's chance level if it is known."""
     return title if chance is None or _absent(chance) else f"{title} (chance {share(chance)})"

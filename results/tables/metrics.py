@@ -49,6 +49,8 @@ TASK_METRICS: dict[str, Metric] = {
 HEADLINE_METRICS: tuple[str, ...] = ("triplet_accuracy", "recall_at_1", "map_at_r", "mean_average_precision")
 """The metrics in the ``summary`` table, averaged over queries. Figures show the first."""
 
+_LABELS = {"map_at_r": "MAP@R", "recall_at_1": "Recall@1", "recall_at_5": "Recall@5", "recall_at_10": "Recall@10"}
+
 _CURVE_FAMILIES: dict[str, Metric] = {
     metric.name: metric
     for metric in (
@@ -82,6 +84,11 @@ def metric(name: str) -> Metric:
     if name not in TASK_METRICS:
         raise ValueError(f"unknown metric {name!r}{nearest(name, TASK_METRICS)}")
     return TASK_METRICS[name]
+
+
+def metric_label(name: str) -> str:
+    """Return a metric in words."""
+    return _LABELS.get(name, name.replace("_", " "))
 
 
 def curve_metric(name: str) -> Metric | None:

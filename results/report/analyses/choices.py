@@ -10,7 +10,8 @@ from results.analysis.inference.selection_bias import selection_bias
 from results.analysis.reported import Results
 from results.analysis.summary import REFERENCE_ARMS
 from results.report.analyses.numbers import Numbers
-from results.report.wording import estimate, metric_label, share
+from results.report.wording import estimate, share
+from results.tables.metrics import metric_label
 
 _SEPARATE = REFERENCE_ARMS[1]
 

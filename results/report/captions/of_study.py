@@ -14,8 +14,8 @@ from results.analysis.selection import BestTrialPerArm
 from results.analysis.summary import REFERENCE_ARMS
 from results.figures.canvas import Caption
 from results.report.captions.record import Basis, caption_line
-from results.report.wording import listed, metric_label, seeds_of, share, span
-from results.tables.metrics import HEADLINE_METRICS
+from results.report.wording import listed, seeds_of, share, span
+from results.tables.metrics import HEADLINE_METRICS, metric_label
 
 _SEPARATE = REFERENCE_ARMS[1]
 _TEST = f"{SPLIT} images"

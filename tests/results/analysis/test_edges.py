@@ -6,6 +6,7 @@ import pandas as pd
 import pytest
 
 from results.analysis.edges import edge_choices
+from results.analysis.reported import Results
 from results.analysis.summary import summarize
 from results.report.sections import nuisance_section
 
@@ -60,4 +61,4 @@ def test_summary_and_report_name_the_edges(study):
     summary = summarize(study.trials, study.task_metrics, study.storage)
     (edge,) = (edge for edge in edge_choices(study.trials) if edge.arm == "late")
     assert summary.set_index("arm").loc["late", "at_edge"] == edge.note
-    assert edge.note in nuisance_section(study.trials, summary)
+    assert edge.note in nuisance_section(Results(study.trials, study.task_metrics, study.storage, study.failures))

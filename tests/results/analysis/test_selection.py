@@ -62,7 +62,7 @@ def test_rule_is_read_from_the_trials_and_names_itself(study):
     rule = rule_of(study.trials)
     assert rule == BestTrialPerArm("map_at_r", "class")
     assert rule.objective_metric == "validation/mean/map_at_r/class"
-    for words in ("best_trial_per_arm", "map_at_r", "validation", "classes"):
+    for words in ("best_trial_per_arm", "MAP@R", "validation", "classes"):
         assert words in rule.statement
 
 

@@ -122,7 +122,7 @@ def test_any_two_arms_are_compared_in_a_sentence(browser: Any, page: Path) -> No
     browser.open(page)
     said = browser.value("document.querySelector('.pair').innerText")
     assert "n = 3 common seeds" in said
-    assert "Holm's correction" in said
+    assert "Holm's correction over all" in said
 
 
 def test_hostile_names_are_text(browser: Any, tmp_path: Path, make_study, tables_of) -> None:
