@@ -15,9 +15,9 @@ from results.page.render import render_comparison
 from results.report.captions.of_study import trials
 from results.report.captions.record import Basis, caption_line
 from results.report.comparison import setting_text, shown_studies
-from results.report.wording import listed, metric_label, span
+from results.report.wording import listed, span
 from results.tables.files import replacing
-from results.tables.metrics import HEADLINE_METRICS, TASK_METRICS
+from results.tables.metrics import HEADLINE_METRICS, TASK_METRICS, metric_label
 
 _METRIC = HEADLINE_METRICS[0]
 
