@@ -5,11 +5,13 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
+from results.analysis.chance import mean_chance
 from results.analysis.confirmed import confirmed_results, seed_values
 from results.analysis.selection import rule_of
 from results.analysis.storage.arms import StoredArm, Work, estimates
+from results.tables.metrics import HEADLINE_METRICS
 from study.collect.collect import build_results
 from study.layout import RunFolder
 from study.plan.plan import PlannedArm
@@ -50,7 +52,7 @@ def stored_run(
     """
     from trainables.storage.forecast import forecast
 
-    confirmed, at_fp32, rule = _confirmed(folder, progress)
+    confirmed, at_fp32, rule, chance = _confirmed(folder, progress)
     kept = [trial for trial in confirmed if folder.trial(trial.trial.trial_id).weights.is_file()]
     record = measure_run(folder, kept, formats, shown)
     time_run(folder, kept, record, shown)
@@ -70,6 +72,7 @@ def stored_run(
         (
             *notes,
             *_unavailable(arms, progress, formats),
+            *_no_better_than_chance(arms, chance),
             *_not_finite(kept, record, formats),
             *_checked(kept, record, formats),
         ),
@@ -131,17 +134,32 @@ def _stored_arm(planned: PlannedArm, cost: Forecast, form: Format, known: _Measu
     )
 
 
-def _confirmed(
-    folder: RunFolder, progress: RunProgress
-) -> tuple[list[TrialProgress], dict[str, dict[int, float]], str]:
-    """Return the trials behind the reported numbers, each arm's accuracy in fp32 by seed, and the rule's statement."""
+class _Confirmed(NamedTuple):
+    """The trials behind the reported numbers, each arm's accuracy in fp32 by seed, the rule's statement, and chance."""
+
+    trials: list[TrialProgress]
+    at_fp32: dict[str, dict[int, float]]
+    rule: str
+    chance: float | None
+
+
+def _confirmed(folder: RunFolder, progress: RunProgress) -> _Confirmed:
     tables = build_results(folder, progress)
     if tables["trials"].empty:
-        return [], {}, ""
+        return _Confirmed([], {}, "", None)
     results = confirmed_results(tables["trials"], tables["task_metrics"], rule_of(tables["trials"]))
     reported, by_seed = set(results.trials["trial_id"]), results.by_seed()
     arms = {arm.arm.arm_id: seed_values(by_seed, arm.arm.arm_id) for arm in progress.plan.arms}
-    return [trial for trial in progress.trials if trial.trial.trial_id in reported], arms, results.rule.statement
+    trials = [trial for trial in progress.trials if trial.trial.trial_id in reported]
+    return _Confirmed(trials, arms, results.rule.statement, mean_chance(results, HEADLINE_METRICS[0]))
+
+
+def _no_better_than_chance(arms: Sequence[StoredArm], chance: float | None) -> Iterator[str]:
+    """Name the arms that an efficient set may list because they are small, although they know nothing."""
+    useless = [arm for arm in arms if chance is not None and arm.accuracy is not None and arm.accuracy.mean <= chance]
+    if useless:
+        names = ", ".join(f"{arm.name} {arm.accuracy.mean:.3f}" for arm in useless if arm.accuracy)
+        yield f"no better than chance ({chance:.3f}), efficient or not: {names}"
 
 
 def _without_weights(confirmed: Sequence[TrialProgress], kept: Sequence[TrialProgress]) -> Iterator[str]:

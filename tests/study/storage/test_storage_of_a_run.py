@@ -121,6 +121,11 @@ def test_the_command_prints_and_draws(trained: RunFolder, table: pd.DataFrame) -
     }
     written = pd.read_csv(trained.storage / "storage.csv")
     assert len(written) == 5 * 2 * 2
+    useless = written[(written["images"] == 1e4) & (written["triplet_accuracy_mean"] <= 0.5)]  # untrained networks
+    named = text[text.index("no better than chance (0.500), efficient or not:") :]
+    assert len(useless)
+    for row in useless.to_dict("records"):
+        assert f"{row['arm']} {row['network_precision']} {row['triplet_accuracy_mean']:.3f}" in named
     assert math.isclose(
         written["total_bytes"].iloc[0], written["network_bytes"].iloc[0] + written["index_bytes"].iloc[0]
     )
