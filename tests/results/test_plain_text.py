@@ -91,7 +91,7 @@ def figures_of(tasks: list[str]) -> list:
     return [
         tradeoff_figure(frame, caption, "accuracy"),
         task_figure(values, caption, "accuracy"),
-        affinity_figure(tasks, [matrix]),
+        affinity_figure(tasks, [matrix], caption),
     ]
 
 

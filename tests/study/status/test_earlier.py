@@ -65,6 +65,7 @@ def test_tables_of_version_2_come_out_as_that_version_wrote_them(old: RunFolder)
         common = [column for column in before[name] if column in made[name] and column != "config"]  # gets new keys
         common = [column for column in common if before[name][column].notna().any()]  # that version lacked some
         if name == "summary":  # intervals are computed anew: equal but for their last bit
+            common.remove("selection_rule")  # a sentence, which has been reworded since
             pd.testing.assert_frame_equal(made[name][common], before[name][common], rtol=1e-13, atol=1e-15)
         else:
             assert made[name][common].equals(before[name][common]), name
