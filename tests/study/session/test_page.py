@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from study.plan.plan import StudyPlan
 from study.run_folder.provenance import note_start
 from study.schedule.progress import RunProgress, read_progress
 from study.session.page import PageRequest, networks_of, page_origin
+from study.session.reading import reproducing
 from study.session.target import Target, target_of
 from trainables.data import prepare_dataset
 from trainables.networks.multi_task import build_model
@@ -92,3 +94,11 @@ def test_provenance_names_command_code_packages_and_machines(target: Target, pro
     assert facts["Code"][0].startswith("modulation-study ")
     assert "lock" in facts["Packages"][0]
     assert facts["Workers"] == (f"node1: {len(progress.trials)} trials",)
+
+
+def test_the_commands_that_reproduce_a_study_name_the_place_of_its_runs(target: Target) -> None:
+    given = Path("my.yaml")
+    elsewhere = replace(target, given=given, file=given, runs=Path("elsewhere"))
+    assert reproducing(elsewhere)[0] == "modstudy run my.yaml --runs-dir elsewhere"
+    folder = target.folder.path  # which says where it is
+    assert all("--runs-dir" not in line for line in reproducing(replace(elsewhere, given=folder, file=None)))
