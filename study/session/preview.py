@@ -295,10 +295,6 @@ def _known_from_run(target: Target, plan: StudyPlan) -> KnownResults:
 
 def _why_separate_is_lacking(plan: StudyPlan) -> str:
     """Return that one network per task is no arm of its own where there is one task; empty otherwise."""
-    definition = plan.definition
-    wanted = any(grouping.level == "network" for block in definition.space.blocks for grouping in block.grouping)
-    return (
-        " (with one task, a network per task is the shared network)"
-        if wanted and len(definition.data.tasks) == 1
-        else ""
-    )
+    blocks, tasks = plan.definition.space.blocks, plan.definition.data.tasks
+    wanted = any(grouping.level == "network" for block in blocks for grouping in block.grouping)
+    return " (with one task, a network per task is the shared network)" if wanted and len(tasks) == 1 else ""
