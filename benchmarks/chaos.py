@@ -67,7 +67,7 @@ _BETWEEN_FAULTS_S = (2.0, 9.0)
 _DAMAGED = 0.4  # share of restarts before which a file is damaged
 _START_S = 40.0
 _NODES = 2  # beside the head
-_DISK_MB = 24
+_DISK_MB = 96
 _PATIENCE_S = 400.0
 _ENDED_BY_FAULTS = (1, 2, 130, -9)
 

@@ -22,10 +22,10 @@ from trainables.training.records import TrialRecords
 
 @pytest.fixture
 def disk(tmp_path: Path) -> Iterator[Path]:
-    """A disk of 4 MB of its own."""
+    """A disk of 16 MB of its own: room for a run of seconds with its report."""
     path = tmp_path / "disk"
     path.mkdir()
-    mount = [shutil.which("mount") or "mount", "-t", "tmpfs", "-o", "size=4m", "tmpfs", str(path)]
+    mount = [shutil.which("mount") or "mount", "-t", "tmpfs", "-o", "size=16m", "tmpfs", str(path)]
     try:
         mounted = subprocess.run(mount, capture_output=True, text=True, check=False)  # noqa: S603 - our own command
     except FileNotFoundError:
