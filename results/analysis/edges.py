@@ -41,7 +41,7 @@ class EdgeChoice:
     @property
     def note(self) -> str:
         """E.g. ``learning_rate 0.03 is the highest of 8 tried``."""
-        return f"{self.name} {self.value:g} is the {self.side} of {self.tried} tried"
+        return f"{self.name} {self.value:.3g} is the {self.side} of {self.tried} tried"
 
 
 def edge_choices(trials: pd.DataFrame, rule: BestTrialPerArm | None = None) -> tuple[EdgeChoice, ...]:

@@ -20,11 +20,17 @@ def cautions(results: Results, causes: str = "details.md") -> list[str]:
 
 
 def at_the_edge(summary: pd.DataFrame) -> list[str]:
-    """Return a sentence on the arms whose selected values lie at the edge of what they tried, if there are any."""
+    """Return a sentence on the arms whose selected values lie at the edge of what they tried, if there are any.
+
+    Arms of which the same is to be said are named together.
+    """
     known = summary[summary["at_edge"].notna()]
-    found = [f"{arm} ({note.replace('_', ' ')})" for arm, note in zip(known["arm"], known["at_edge"], strict=True)]
-    whole = f"{len(found)} of {counted(len(summary), 'arm')} {'has' if len(found) == 1 else 'have'} selected values"
-    return [f"{whole} at the edge of what was tried, so better ones may lie beyond: {named(found)}"] if found else []
+    if known.empty:
+        return []
+    alike = known.groupby("at_edge", sort=False)["arm"]
+    found = [f"{named(list(arms))} ({str(note).replace('_', ' ')})" for note, arms in alike]
+    whole = f"{len(known)} of {counted(len(summary), 'arm')} {'has' if len(known) == 1 else 'have'} selected values"
+    return [f"{whole} at the edge of what was tried, so better ones may lie beyond: {'; '.join(found)}"]
 
 
 def _arms(results: Results) -> list[str]:

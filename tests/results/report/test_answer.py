@@ -5,13 +5,14 @@ from __future__ import annotations
 import dataclasses
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from results.analysis.reported import Results
 from results.page.build import build_page
 from results.page.origin import PageOrigin
 from results.report.answer import answer_sentences, named
-from results.report.cautions import cautions
+from results.report.cautions import at_the_edge, cautions
 from results.report.failure_section import failure_section
 
 
@@ -131,6 +132,16 @@ def test_choices_at_the_edge_of_what_was_tried_are_named(study):
     )
     assert line.startswith("1 of 7 arms has selected values at the edge of what was tried")
     assert line.endswith(": late (learning rate 0.002 is the lowest of 3 tried)")
+
+
+def test_arms_with_the_same_choice_at_the_edge_are_named_together():
+    edges = ["learning_rate 0.015 is the highest of 2 tried", "margin 0.3 is the lowest of 8 tried"]
+    summary = pd.DataFrame({"arm": ["a", "b", "c", "d"], "at_edge": [edges[0], edges[1], edges[0], None]})
+    (line,) = at_the_edge(summary)
+    assert line.startswith("3 of 4 arms have selected values at the edge")
+    assert line.endswith(
+        ": a and c (learning rate 0.015 is the highest of 2 tried); b (margin 0.3 is the lowest of 8 tried)"
+    )
 
 
 def test_plain_tasks_give_no_warning(study):
