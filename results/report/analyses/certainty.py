@@ -40,7 +40,7 @@ def _cheapest(results: Results) -> Numbers | None:
         f"By the means over seeds, {found.arm} is the cheapest arm within {points} of the best.",
         "Probabilities: shares of joint Student t draws of all true means over seeds, triplet accuracy on test images.",
         f"For another tolerance: modstudy report RUN --within {2 * found.points or WITHIN:g}.",
-        *_left_out(len(choices) - len(rows), "that are never within, or cost more"),
+        *_left_out(len(choices) - len(rows), "never within it, or at a higher cost"),
     )
     header = ("arm", "added parameters", f"within {points} of the best", "the cheapest of those")
     return Numbers(f"Cheapest arm within {points} of the best", header, rows, notes)
