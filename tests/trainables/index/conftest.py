@@ -72,12 +72,12 @@ def pack(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
 @pytest.fixture(scope="session")
 def written(tmp_path_factory: pytest.TempPathFactory, pack: Any, photos: Path) -> Callable[..., Path]:
     """The folder of an index of the photos by the network of an arm, written once; to be copied, not changed."""
-    folder, known = tmp_path_factory.mktemp("written"), {}
+    known: dict[tuple[Any, ...], Path] = {}
 
     def write(arm: str, sections: dict[str, Any] | None, **options: Any) -> Path:
         key = (arm, *sorted(options.items()))
         if key not in known:
-            index = ImageIndex.create(folder / str(len(known)), pack(arm, sections), **options)
+            index = ImageIndex.create(tmp_path_factory.mktemp("written"), pack(arm, sections), **options)
             index.add(
                 SourceImage(path.name, path, labels={"even": str(int(path.stem) % 2 == 0)})
                 for path in sorted(photos.iterdir())

@@ -17,6 +17,7 @@ from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves, tree_map
 
+from trainables.data import preprocessing
 from trainables.index import ImageIndex, InIndex
 
 THERE = "meta"  # the one device without which torch does without, and which it can tell from the host
@@ -84,9 +85,14 @@ class _Making(TorchFunctionMode):
 
 @pytest.fixture
 def device() -> Iterator[str]:
-    """Pretend that there is a device."""
+    """Pretend that there is a device.
+
+    Constants that are kept for each device would be of this one for other tests, and theirs for this one.
+    """
+    preprocessing._by_channel.cache_clear()
     with _Operations(), _Making():
         yield THERE
+    preprocessing._by_channel.cache_clear()
 
 
 @pytest.mark.parametrize("arm", ARMS)
