@@ -40,6 +40,11 @@ def is_worker(process: psutil.Process) -> bool:
     return "Trainable" in process.name()
 
 
+def trains(driver: subprocess.Popen[str]) -> bool:
+    """Whether a driver has brought a worker to training."""
+    return any(is_worker(child) for child in psutil.Process(driver.pid).children(recursive=True))
+
+
 @pytest.mark.long
 def test_killed_and_run_again_is_as_if_nothing_had_happened(site, undisturbed, wait_for, assert_same):
     driver = site.start("killed", "--workers", "2")
@@ -62,6 +67,7 @@ def test_ctrl_c_and_sigterm_stop_quickly_leave_nothing_behind_and_the_same_comma
     for signals, epochs in ((interrupt_four_times, 3), (terminate_twice, 6), (end_ray, 9)):
         driver = site.start("stopped", "--workers", "2")
         wait_for(lambda wanted=epochs: site.epochs("stopped") >= wanted)
+        wait_for(lambda of=driver: trains(of))  # the epochs may be those of the driver before
         processes = psutil.Process(driver.pid).children(recursive=True)
         signals(driver)
         output, _ = driver.communicate(timeout=PATIENCE_S)
