@@ -31,9 +31,9 @@ def shown_arms(study: str, found: Comparison) -> Shown:
     basis = (
         f"Triplet accuracy on test images, {verdict.ours} minus {verdict.theirs}, paired by train seed"
         f" ({', '.join(map(str, found.seeds))}), with 95 % Student t intervals of each row alone. p: two-sided paired t"
-        f" test, not corrected. p (Holm): corrected over {_family(verdict.pairs, 'pair of arms', 'pairs of arms')} of"
-        f" the study in the first row, which decides, and over {_family(len(found.tasks), 'task', 'tasks')} in the"
-        " others."
+        f" test, not corrected. p (Holm): in the first row, which decides, with the variance moderated and corrected"
+        f" over {_family(verdict.pairs, 'pair of arms', 'pairs of arms')} of the study; in the others corrected over"
+        f" {_family(len(found.tasks), 'task', 'tasks')}."
     )
     chance = (
         f"Probability that a run of {verdict.ours} beats one of {verdict.theirs} on a task drawn at random:"

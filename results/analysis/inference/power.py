@@ -1,4 +1,7 @@
-"""How many seeds tell two arms apart, by the power of the paired t test."""
+"""How many seeds tell the two arms of a study apart, by the power of the paired t test.
+
+For more arms, whose pairs share their variances and are corrected, see ``benchmarks/verdict_power.py``.
+"""
 
 from __future__ import annotations
 
@@ -31,14 +34,11 @@ def power(seeds: int, effect: float, level: float = LEVEL) -> float:
     return float(right + wrong_sign)
 
 
-def seeds_needed(effect: float, wanted: float = 0.8, pairs: int = 1) -> int | None:
+def seeds_needed(effect: float, wanted: float = 0.8) -> int | None:
     """Return the fewest seeds whose power is at least ``wanted``; None if that takes more than ``MOST_SEEDS``.
 
     Args:
         effect: As for ``power``.
         wanted: The power.
-        pairs: Number of pairs of arms over which the test is corrected, at the first and strictest step of Holm's
-            method; later steps need fewer seeds.
     """
-    level = 1 - (1 - LEVEL) / pairs
-    return next((seeds for seeds in range(2, MOST_SEEDS + 1) if power(seeds, effect, level) >= wanted), None)
+    return next((seeds for seeds in range(2, MOST_SEEDS + 1) if power(seeds, effect) >= wanted), None)

@@ -1,7 +1,8 @@
 """Which of two arms is better: the one rule on which every statement, mark and set of a study rests.
 
-Two arms are told apart if the paired t test over their common seeds rejects at 5 % after Holm's correction over all
-pairs of arms of the study. Intervals that are shown beside it are those of one pair alone.
+Two arms are told apart if two tests reject at 5 %: the paired t test over their common seeds with a moderated variance,
+after Holm's correction over all pairs of arms of the study, and the plain paired t test of this pair, whose interval is
+shown beside it.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import numpy as np
 import pandas as pd
 
 from results.analysis.inference.intervals import holm, student_bounds
+from results.analysis.inference.moderated import can_moderate, moderated_p
 from results.analysis.inference.scores import Scores
 from results.analysis.statistics import LEVEL, Floats, Interval
 
@@ -28,8 +30,9 @@ class Verdict:
         theirs: the arm subtracted.
         difference: ours minus theirs, mean over tasks, paired by seed, with the 95 % Student-t interval of this pair
             alone.
-        p: two-sided p value of the paired t test; None with fewer than two common seeds.
-        p_holm: the same, corrected over all pairs of arms of the study.
+        p: two-sided p value of the plain paired t test; None with fewer than two common seeds.
+        p_holm: that of the moderated test (``moderated_p``), corrected over all pairs of arms of the study; at least
+            ``p``, so that no two arms are told apart whose own interval holds zero.
         pairs: number of these pairs.
     """
 
@@ -82,7 +85,8 @@ class Verdicts:
     def rule(self) -> str:
         """The rule in words, with the family of tests."""
         over = "1 pair of arms" if self.pairs == 1 else f"all {self.pairs:,} pairs of arms"
-        return f"paired t tests over seeds at {100 * ALPHA:.0f} %, Holm's correction over {over}"
+        test = "moderated paired t tests" if can_moderate(self.table["n"].to_numpy()) else "paired t tests"
+        return f"{test} over seeds at {100 * ALPHA:.0f} %, Holm's correction over {over}"
 
     def of(self, ours: str, theirs: str) -> Verdict | None:
         """Return the verdict on two different arms by name; None if they have no seed with all tasks in common.
@@ -129,8 +133,8 @@ def compare_all(scores: Scores) -> pd.DataFrame:
     Returns:
         One row per pair, the upper triangle of the arms x arms matrix row by row: ``ours``, ``theirs``, ``mean`` (ours
         minus theirs, mean over tasks, paired by seed), ``low``, ``high`` (95 % Student t of the pair alone), ``n``
-        (common seeds), ``p`` (two-sided paired t test) and ``p_holm`` (corrected over the rows by Holm's method). Pairs
-        without a common seed have n 0 and NaN.
+        (common seeds), ``p`` (two-sided plain paired t test) and ``p_holm`` (see ``Verdict``; corrected over the rows
+        by Holm's method). Pairs without a common seed have n 0 and NaN.
     """
     first, second = np.triu_indices(len(scores.arms), 1)
     means = scores.means()
@@ -144,6 +148,6 @@ def compare_all(scores: Scores) -> pd.DataFrame:
             "high": found.high,
             "n": found.n.astype(np.int64),
             "p": found.p,
-            "p_holm": holm(found.p),
+            "p_holm": np.maximum(holm(moderated_p(means, first, second)), found.p),
         }
     )

@@ -40,7 +40,7 @@ def test_the_answer_names_the_arm_that_validation_images_choose(study):
     assert certainty.startswith("Beside separate networks, all stays below separate by 0.02")
     assert certainty.endswith(
         "; of the other arms, late is better on test images; 2 stay below it"
-        " (paired t tests over seeds at 5 %, Holm's correction over all 21 pairs of arms)."
+        " (moderated paired t tests over seeds at 5 %, Holm's correction over all 21 pairs of arms)."
     )
     assert "all adds 9,408 parameters (0.32 %) where separate networks add 17,721,984 parameters (600 %)" in cost
     assert "stores 7 vectors per image for all tasks and takes 7 times the multiply-adds of shared" in cost
@@ -55,7 +55,9 @@ def test_the_cheapest_arm_that_cannot_be_told_from_the_chosen_is_named(make_stud
     assert answer.chosen.arm == "all"
     assert [standing.arm for standing in answer.equals] == ["late"]
     _, certainty, cost = answer_sentences(results)
-    assert "of the other arms, late cannot be told from it by these seeds; 2 stay below it (paired" in certainty
+    assert (
+        "of the other arms, late cannot be told from it by these seeds; 2 stay below it (moderated paired" in certainty
+    )
     assert cost.endswith("late, which cannot be told from it, adds 6,272 parameters (0.21 %).")
 
 
@@ -64,7 +66,7 @@ def test_without_references_or_results_the_answer_says_so(study):
     storage = study.storage[~study.storage["arm"].isin(["shared", "separate"])]
     gain, certainty, _ = answer_sentences(results_of(dataclasses.replace(begun, storage=storage)))
     assert gain.endswith("there is no shared network to compare it with.")
-    assert "there are no separate networks to compare with (paired t tests" in certainty
+    assert "there are no separate networks to compare with (moderated paired t tests" in certainty
 
 
 def test_unfinished_arms_are_counted_and_never_said_to_be_absent(study):
@@ -72,7 +74,7 @@ def test_unfinished_arms_are_counted_and_never_said_to_be_absent(study):
     gain, certainty, _ = answer_sentences(results_of(begun))
     assert gain.startswith("5 of 7 arms have results: of 5 arms, late+network_per_task is best")
     assert gain.endswith("; shared is unfinished, so it has no result yet.")
-    assert "; separate is unfinished, so it has no result yet (paired t tests" in certainty
+    assert "; separate is unfinished, so it has no result yet (moderated paired t tests" in certainty
     nothing = results_of(study.without(stage="confirm"))
     assert answer_sentences(nothing) == (
         "There is no answer yet: no arm other than shared and separate has confirm results. 0 of 7 arms have results.",

@@ -108,7 +108,7 @@ def test_the_report_opens_with_the_answer_and_stays_short(written):
         " added parameters |"
     )
     assert table_.startswith(head)
-    assert "Cannot be told from the best arm, separate: late+network_per_task (paired t tests" in text
+    assert "Cannot be told from the best arm, separate: late+network_per_task (moderated paired t tests" in text
     for words in ("![trade-off](tradeoff.png)", "- N.", "1 attempt of 1 trial failed", "modstudy run my.yaml"):
         assert words in text, words
     assert len(text.split("\n")) < 50

@@ -8,7 +8,7 @@ from results.analysis.inference.scores import Scores
 def made(array, chance=0.5, queries=1000):
     array = np.asarray(array, dtype=float)
     arms, seeds, tasks = array.shape
-    names = tuple("abcdefgh"[:arms])
+    names = tuple("abcdefghijkl"[:arms])
     return Scores(
         "triplet_accuracy",
         "query",
