@@ -119,7 +119,8 @@ def main() -> None:
     options = parser.parse_args()
     wide = errors(options.repeats)
     print("Any two of equal arms told apart\n", wide.round(3).to_string(index=False), sep="")
-    print("\nHighest of these by test\n", wide[["plain", "rule"]].max().round(3).to_string(), sep="")
+    highest = wide.groupby(["arms", "seeds"])[["plain", "rule"]].max().reset_index()
+    print("\nHighest of these by arms and seeds\n", highest.round(3).to_string(index=False), sep="")
     print("\nPairs told apart\n", powers(options.repeats).round(3).to_string(index=False), sep="")
     print("\nSeeds for 80 % power\n", needed(options.repeats).to_string(index=False), sep="")
 
