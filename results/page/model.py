@@ -66,7 +66,7 @@ class Arm:
         factors: level by factor; the factors are the same for all arms.
         metrics: estimate by metric, mean over tasks.
         worst: by metric, the mean over seeds on the arm's worst task.
-        worst_shown: that of the first metric in words, with chance where it differs between arms.
+        worst_chance: the chance level of the first metric on that task, where it differs between arms; else None.
         added, added_share, bytes_fp32, multiply_adds: storage and computation; None if unknown.
         on_front: the probability of being on the front; None if unknown.
         front: whether its mean of the first metric is on the front.
@@ -81,7 +81,7 @@ class Arm:
     factors: dict[str, str]
     metrics: dict[str, Estimate]
     worst: dict[str, float | None]
-    worst_shown: str
+    worst_chance: float | None
     added: int | None
     added_share: float | None
     bytes_fp32: int | None
@@ -92,6 +92,11 @@ class Arm:
     tasks: tuple[Estimate | None, ...] = ()
     gains: tuple[Estimate | None, ...] = ()
     curves: dict[str, Curve] | None = None
+
+    @property
+    def seeds(self) -> int:
+        """Number of seeds behind its metrics."""
+        return next((own.n for own in self.metrics.values()), 0)
 
 
 @dataclass(frozen=True)

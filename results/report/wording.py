@@ -91,7 +91,12 @@ def worst_title(chances: Mapping[str, float]) -> str:
 def worst_cell(value: float | None, arm_id: str, chances: Mapping[str, float]) -> str:
     """Return the mean on an arm's worst task, with the chance level where these differ between arms."""
     text = share(value)
-    return text if text == ABSENT or _one_chance(chances) is not None else with_chance(text, chances.get(arm_id))
+    return text if text == ABSENT else with_chance(text, own_chance(arm_id, chances))
+
+
+def own_chance(arm_id: str, chances: Mapping[str, float]) -> float | None:
+    """Return the chance level of an arm's worst task, if these differ between arms."""
+    return chances.get(arm_id) if _one_chance(chances) is None else None
 
 
 def _one_chance(chances: Mapping[str, float]) -> float | None:

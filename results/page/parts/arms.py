@@ -14,7 +14,7 @@ from results.analysis.inference.scores import Scores
 from results.analysis.reported import Results
 from results.analysis.summary import REFERENCE_ARMS
 from results.page.model import Arm, Curve, Estimate
-from results.report.wording import worst_cell
+from results.report.wording import own_chance
 from results.tables.schema import FACTORS
 
 _SEPARATE = REFERENCE_ARMS[1]
@@ -40,7 +40,7 @@ def arms_shown(results: Results, scores: Scores, metrics: Sequence[str]) -> Iter
             factors={column.name: _text(row[column.name]) for column in FACTORS},
             metrics={name: _estimate(row, name, n) for name in metrics},
             worst={name: number(row[f"{name}_worst_task_mean"]) for name in metrics},
-            worst_shown=worst_cell(number(row[f"{scores.metric}_worst_task_mean"]), arm_id, chances),
+            worst_chance=own_chance(arm_id, chances),
             added=_whole(row["added_parameters"]),
             added_share=number(row["added_share"]),
             bytes_fp32=_whole(row["bytes_fp32"]),

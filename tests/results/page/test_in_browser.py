@@ -118,6 +118,74 @@ def test_the_keyboard_sorts_the_table_and_picks_an_arm(browser: Any, page: Path)
     expect(browser.page.locator("tr[aria-selected=true]")).to_have_count(1)
 
 
+STAGES = ("conv1", "res2", "res3", "res4", "res5", "fc")
+FORMS = ("scale_shift", "low_rank_convolution(8)", "squeeze_excite(16)", "batch_norm_statistics", "parallel_adapter")
+OVERFLOW = "(({ scrollWidth, clientWidth }) => scrollWidth - clientWidth)(document.querySelector('#arms .scroll'))"
+COLUMNS = "[...document.querySelectorAll('#arms-table th[data-key]')].filter((head) => head.offsetWidth).length"
+ALL_COLUMNS = 13
+
+
+@pytest.fixture(scope="module", params=[12, 30])
+def arms_page(request: Any, tmp_path_factory: Any, make_study, made_arm, tables_of) -> Path:
+    """The page of a usual study: arms with names as long as they are, seven tasks whose chance levels differ."""
+    arms = [made_arm("separate", (), 0.871, 7), made_arm("shared", (), 0.742)]
+    arms += [
+        made_arm(f"{placement}+{form}", STAGES[number:], 0.75 + 0.01 * number)
+        for number, placement in enumerate(("late", "embedding", "res3..fc", "all", "res5..fc", "early"))
+        for form in FORMS
+    ]
+    study = make_study(tuple(arms[: request.param]))
+    study.task_metrics["chance"] = 0.5 + 0.01 * study.task_metrics["task"].rank(method="dense")
+    worst = study.task_metrics["arm"].eq("late+scale_shift") & study.task_metrics["task"].eq("smiling")
+    study.task_metrics.loc[worst, "value"] = 0.6  # another task than that of the others, with another chance level
+    folder = tmp_path_factory.mktemp("arms")
+    return write_page(Results.of(tables_of(study)), folder, PageOrigin())
+
+
+@pytest.mark.parametrize("width", [1280, 1265], ids=["whole", "beside a scroll bar"])
+def test_the_table_of_arms_fits_its_column(browser: Any, arms_page: Path, width: int) -> None:
+    browser.open(arms_page, width=width)
+    assert browser.value(OVERFLOW) == 0
+    assert "(its chance)" in browser.value("document.querySelector('#arms-table thead').innerText")
+    below = "(cell) => cell.children[1] && cell.children[1].offsetTop > cell.children[0].offsetTop + 9"
+    assert not browser.value(f"[...document.querySelectorAll('#arms-table td.estimate')].some({below})")
+
+
+def test_more_columns_come_by_keyboard_and_stay_in_the_address(browser: Any, arms_page: Path) -> None:
+    browser.open(arms_page, width=1280)
+    assert browser.value(COLUMNS) < ALL_COLUMNS
+    button = browser.page.locator("button.columns")
+    button.focus()
+    browser.page.keyboard.press("Enter")
+    expect(button).to_have_attribute("aria-expanded", "true")
+    assert browser.value(COLUMNS) == ALL_COLUMNS
+    browser.value("document.querySelector('th[data-key=recall_at_1] button').click()")
+    browser.open(arms_page, width=1280, fragment=browser.value("location.hash"))
+    assert browser.value(COLUMNS) == ALL_COLUMNS
+    button.focus()
+    browser.page.keyboard.press("Enter")
+    expect(button).to_have_attribute("aria-expanded", "false")
+    assert browser.value("location.hash") == ""  # nor is the table ordered by what is hidden
+
+
+def test_paper_has_every_column_and_room_for_them(browser: Any, arms_page: Path) -> None:
+    browser.open(arms_page, width=1032)  # A4 across, less its margins
+    browser.page.emulate_media(media="print")
+    try:
+        assert browser.value(COLUMNS) == ALL_COLUMNS
+        assert browser.value("document.getElementById('arms-table').offsetWidth") <= 1032
+        assert browser.value("document.querySelector('button.columns').offsetWidth") == 0
+    finally:
+        browser.page.emulate_media(media="screen")
+
+
+def test_a_narrow_screen_keeps_names_in_their_column(browser: Any, arms_page: Path) -> None:
+    browser.open(arms_page, width=390)
+    assert browser.value("document.documentElement.scrollWidth") <= 390
+    wide = "(name) => name.scrollWidth > name.clientWidth"
+    assert not browser.value(f"[...document.querySelectorAll('#arms-table tbody th')].some({wide})")
+
+
 def test_any_two_arms_are_compared_in_a_sentence(browser: Any, page: Path) -> None:
     browser.open(page)
     said = browser.value("document.querySelector('.pair').innerText")

@@ -1,4 +1,5 @@
-// The table of arms: sorting, filtering, and one arm picked out in all figures. `valueOf` gives what a column sorts by.
+// The table of arms: sorting, filtering, columns that are shown on demand, and one arm picked out in all figures. `valueOf`
+// gives what a column sorts by.
 function compareBy(key, direction) {
   return (one, other) => {
     const [a, b] = [valueOf(key, one), valueOf(key, other)];
@@ -12,9 +13,28 @@ function breakable(name) {
   return name.split(/(?=\+)/).flatMap((part, index) => (index ? [element('wbr', {}), part] : [part]));
 }
 
+// A button for the columns that few readers need. Without this code, and on paper, all of them show.
+function buildMoreColumns(table) {
+  const keys = [...table.tHead.querySelectorAll('th.more')].map((head) => head.dataset.key);
+  if (!keys.length) return;
+  const button = element('button', { type: 'button', class: 'columns', 'aria-controls': table.id });
+  const all = () => chosen('columns') === 'all';
+  button.addEventListener('click', () => {
+    if (all() && keys.includes(chosen('sort').replace(/^-/, ''))) choose('sort', ''); // nothing is ordered by what cannot be seen
+    choose('columns', all() ? '' : 'all');
+  });
+  table.parentElement.before(button);
+  onChange(() => {
+    table.classList.toggle('brief', !all());
+    button.textContent = all() ? 'Fewer columns' : 'More columns';
+    button.setAttribute('aria-expanded', String(all()));
+  });
+}
+
 function buildArms() {
   const table = document.getElementById('arms-table');
   const body = table.tBodies[0];
+  buildMoreColumns(table);
   const rows = new Map([...body.rows].map((row) => [row.dataset.arm, row]));
   for (const [id, row] of rows) {
     const cell = row.cells[0];
