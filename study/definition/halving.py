@@ -6,6 +6,7 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
+from trainables.config.training import OptimizationConfig
 from trainables.foundation.section import Section
 
 
@@ -32,6 +33,12 @@ class HalvingSection(Section):
         if self.stop_beaten and self.mode == "asynchronous":
             raise ValueError("stop_beaten: only with mode: synchronous, whose decisions it waits for; leave one out")
         return self
+
+    def unfinished(self, training: OptimizationConfig) -> tuple[int, ...]:
+        """Return the rungs that compare trials in the middle of a falling learning rate."""
+        if self.schedule == "restart" or training.schedule == "constant":
+            return ()
+        return tuple(rung for rung in self.rungs if rung not in training.restarts)
 
     @property
     def repeatable(self) -> bool:

@@ -91,14 +91,12 @@ def _cache() -> Iterator[str]:
 def _rungs(definition: StudyDefinition) -> Iterator[str]:
     """Warn of trials that are compared in the middle of a falling learning rate."""
     halving, training = definition.search.halving, definition.optimization
-    if halving is None or halving.schedule == "restart" or training.schedule == "constant":
-        return
-    if set(halving.rungs) <= set(training.restarts):
-        return
-    yield (
-        f"search.halving: at rung {halving.rungs[0]} of {training.epochs} epochs the {training.schedule} schedule has"
-        " not ended, so high learning rates are judged before they have come down; schedule: restart ends it at rungs"
-    )
+    for rung in () if halving is None else halving.unfinished(training)[:1]:
+        yield (
+            f"search.halving: at rung {rung} of {training.epochs} epochs the {training.schedule} schedule has"
+            " not ended, so high learning rates are judged before they have come down; schedule: restart ends it at"
+            " rungs"
+        )
 
 
 def _not_repeatable(definition: StudyDefinition) -> Iterator[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from study.definition.model import StudyDefinition
 from study.plan.budget import over_budget_lines
 from study.plan.data_record import left_out_of_run
 from study.schedule.progress import RunProgress, TrialProgress, read_progress
@@ -21,6 +22,7 @@ def notes_on(target: Target, progress: RunProgress) -> list[str]:
     lines += left_out_of_run(target.folder, progress.plan.data_fingerprint)
     lines += over_budget_lines(progress.plan.over_budget)
     lines += unequal_effort(progress)
+    lines += compared_too_early(progress.plan.definition)
     if lacking := lacking_monitoring(target, progress):
         lines.append(monitoring_line(target, lacking))
     if look := look_line(progress):
@@ -43,6 +45,17 @@ def unequal_effort(progress: RunProgress) -> list[str]:
         return []
     why = f"{stopped} tune trials stopped because a cheaper arm was out of their reach (search.halving.stop_beaten)"
     return [f"{why}: an arm that a cheaper one beats was tuned less than the others"]
+
+
+def compared_too_early(definition: StudyDefinition) -> list[str]:
+    """Return a line where halving compares trials before their learning-rate schedule has ended."""
+    halving, training = definition.search.halving, definition.optimization
+    rungs = () if halving is None else halving.unfinished(training)
+    if not rungs:
+        return []
+    when = f"epoch{'s' if len(rungs) > 1 else ''} {' and '.join(map(str, rungs))} of {training.epochs}"
+    why = f"before the {training.schedule} schedule has ended (search.halving.schedule: whole)"
+    return [f"tune trials are compared at {when}, {why}: a lower learning rate may be selected than would be best"]
 
 
 def moved_lines(progress: RunProgress) -> list[str]:

@@ -183,6 +183,17 @@ def test_files_that_are_named_exist():
             assert (REPOSITORY / place).exists(), f"{page.name}: {place}"
 
 
+def test_no_example_compares_trials_in_the_middle_of_a_schedule():
+    studies = [*(REPOSITORY / "study" / "configs").glob("*.yaml"), *(REPOSITORY / "docs" / "studies").rglob("*.yaml")]
+    found = [
+        (page.name, halving)
+        for page in (*PAGES, *studies)
+        for halving in re.findall(r"\bhalving: *(?:\{[^}]*\}|\n(?: +.*\n)+)", page.read_text(encoding="utf-8"))
+    ]
+    assert len({name for name, _ in found}) >= 3  # README, the protocol, own data
+    assert [where for where in found if "schedule: restart" not in where[1]] == []
+
+
 @pytest.mark.parametrize("block", blocks("yaml"), ids=str)
 def test_study_files_load(block: Block, tmp_path: Path):
     shown = yaml.safe_load(block.text)

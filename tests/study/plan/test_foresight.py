@@ -11,9 +11,12 @@ import pytest
 from PIL import Image
 from typer.testing import CliRunner
 
+from study import Study
 from study.cli import app
 from study.definition.loading import load_study
+from study.layout import RunFolder
 from study.plan.cost import usable_cpus
+from study.plan.document import write_plan
 from study.plan.foresight import foreseen
 from study.plan.plan import compile_plan
 
@@ -59,8 +62,15 @@ def shoes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_rungs_inside_a_falling_learning_rate(shoes: Path, search: str, schedule: str, warned: bool) -> None:
     text = STUDY + f"optimization: {{epochs: 4, schedule: {schedule}}}\nsearch: {search}\n"
     (shoes / "rungs.yaml").write_text(text)
-    found = foreseen(compile_plan(load_study(shoes / "rungs.yaml")))
+    plan = compile_plan(load_study(shoes / "rungs.yaml"))
+    found = foreseen(plan)
     assert any(line.startswith("search.halving: at rung 2 of 4 epochs the cosine") for line in found) is warned
+    study = Study(shoes / "rungs.yaml", folder=shoes / "run")
+    write_plan(plan, RunFolder(shoes / "run"))
+    files = study.report()
+    told = [" ".join(study.notes()), *(path.read_text(encoding="utf-8") for path in (files.report, files.page))]
+    said = "tune trials are compared at epoch 2 of 4, before the cosine schedule has ended"
+    assert [said in text for text in told] == [warned] * 3
 
 
 def warnings(text: str) -> list[str]:
