@@ -11,7 +11,7 @@ from typing import Any
 from search_spaces.nuisance import NUISANCE, Choice, NuisanceRange
 from study.plan.plan import PlannedArm
 from trainables.config.trial import TrialConfig
-from trainables.networks.ledger import StorageLedger
+from trainables.networks.components import StorageLedger
 
 _WITHOUT_COST: dict[str, Any] = {
     "data_seed": True,

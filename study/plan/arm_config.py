@@ -55,11 +55,20 @@ def _by_key(nuisance: Nuisance) -> dict[str, float | int]:
 
 
 def _with_settings(config: TrialConfig, settings: Mapping[str, Any], **top_level: Any) -> TrialConfig:
-    """Return the configuration with the settings of these dotted keys, validated again."""
-    values = config.model_dump(mode="json", by_alias=False)
+    """Return the configuration with the settings of these dotted keys, validated again.
+
+    Sections without such a key are kept as they are: to validate all of them took most of the time of a trial's id.
+    """
+    values: dict[str, Any] = {name: getattr(config, name) for name in TrialConfig.model_fields}
     for key, value in settings.items():
-        *above, last = key.split(".")
-        section = values
+        first, *rest = key.split(".")
+        if not rest:
+            values[first] = value
+            continue
+        if not isinstance(values[first], dict):
+            values[first] = values[first].model_dump(mode="json", by_alias=False)
+        *above, last = rest
+        section = values[first]
         for name in above:
             section = section[name]
         section[last] = value

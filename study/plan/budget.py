@@ -10,7 +10,7 @@ from search_spaces.budget import Budget
 from study.errors import UserError
 
 if TYPE_CHECKING:  # torch comes with it
-    from trainables.networks.ledger import StorageLedger
+    from trainables.networks.components import StorageLedger
 
 
 _NAMED = 12

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import json
+from functools import lru_cache
 from typing import Any
 
 from pydantic import ValidationError
@@ -13,7 +14,7 @@ from pydantic import ValidationError
 from study.definition.model import StudyDefinition
 from study.errors import UserError
 from study.layout import RunFolder
-from study.plan.device import recorded_device
+from study.plan.device import PlannedDevice, recorded_device
 from study.plan.plan import StudyPlan, compile_plan
 from study.run_folder.ownership import refuse_another_rule, refuse_another_study
 from study.run_folder.plan_file import damaged, read_document
@@ -70,7 +71,17 @@ def read_plan(folder: RunFolder) -> StudyPlan:
             f"{folder.path}: contains results of version {version}, but this installation knows versions up to"
             f" {RESULTS_VERSION}; update modulation-study to read them"
         )
-    return compile_plan(planned_definition(folder), document["data_fingerprint"], version, recorded_device(document))
+    known = document["data_fingerprint"], version, recorded_device(document)
+    try:
+        return _compiled(json.dumps(document["definition"]), *known)
+    except ValidationError as error:
+        raise damaged(folder, error) from None
+
+
+@lru_cache(maxsize=4)
+def _compiled(definition: str, fingerprint: str, version: int, device: PlannedDevice) -> StudyPlan:
+    """Compile a plan once: a process that reports on a run reads it several times, and each trial has its id then."""
+    return compile_plan(_from_json(definition), fingerprint, version, device)
 
 
 def planned_definition(folder: RunFolder) -> StudyDefinition:
@@ -81,6 +92,10 @@ def planned_definition(folder: RunFolder) -> StudyDefinition:
     """
     document = read_document(folder)
     try:
-        return StudyDefinition.model_validate_json(json.dumps(document["definition"]), strict=True)
+        return _from_json(json.dumps(document["definition"]))
     except ValidationError as error:
         raise damaged(folder, error) from None
+
+
+def _from_json(definition: str) -> StudyDefinition:
+    return StudyDefinition.model_validate_json(definition, strict=True)

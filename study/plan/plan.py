@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, Literal
@@ -24,7 +24,7 @@ from trainables.config.identity import RESULTS_VERSION, trial_id
 from trainables.config.network import with_known_content
 from trainables.config.runtime import Device
 from trainables.config.trial import TrialConfig
-from trainables.networks.ledger import StorageLedger
+from trainables.networks.components import StorageLedger
 
 Stage = Literal["tune", "confirm"]
 SPLITS: dict[Stage, tuple[str, ...]] = {"tune": ("validation",), "confirm": ("validation", "test")}
@@ -50,6 +50,11 @@ class PlannedArm:
         from trainables.training_cost import relative_cost
 
         return round(self.config.optimization.step_share * relative_cost(self.config), 4)
+
+    @cached_property
+    def trials_known(self) -> dict[Hashable, PlannedTrial]:
+        """The trials that ``plan_trial`` has made, by all that they follow from: progress is looked at many times."""
+        return {}
 
 
 @dataclass(frozen=True)
@@ -241,18 +246,24 @@ def plan_trial(  # noqa: PLR0913 - five of the seven are keyword-only and name o
     Raises:
         UserError: the values do not form a valid trial.
     """
-    evaluation = planned_arm.config.evaluation.model_copy(update={"splits": SPLITS[stage]})
-    with error_context("space.nuisance"):
-        config = with_values(planned_arm.config, nuisance, evaluation=evaluation, train_seed=train_seed)
-    return PlannedTrial(
-        trial_id=trial_id(config, plan.data_fingerprint, plan.results_version, cpu_in_ids=plan.device.cpu_in_ids),
-        stage=stage,
-        round=round_,
-        index=index,
-        arm=planned_arm.arm,
-        nuisance=nuisance,
-        config=config,
-        sampler_seed=plan.definition.search.sampler_seed,
-        data_fingerprint=plan.data_fingerprint,
-        results_version=plan.results_version,
-    )
+    values = tuple((name, repr(value)) for name, value in nuisance.items())  # 1 and 1.0 are equal, and written apart
+    of_plan = plan.data_fingerprint, plan.results_version, plan.device, plan.definition.search.sampler_seed
+    key = of_plan, stage, round_, index, train_seed, values
+    known = planned_arm.trials_known
+    if key not in known:
+        evaluation = planned_arm.config.evaluation.model_copy(update={"splits": SPLITS[stage]})
+        with error_context("space.nuisance"):
+            config = with_values(planned_arm.config, nuisance, evaluation=evaluation, train_seed=train_seed)
+        known[key] = PlannedTrial(
+            trial_id=trial_id(config, plan.data_fingerprint, plan.results_version, cpu_in_ids=plan.device.cpu_in_ids),
+            stage=stage,
+            round=round_,
+            index=index,
+            arm=planned_arm.arm,
+            nuisance=nuisance,
+            config=config,
+            sampler_seed=plan.definition.search.sampler_seed,
+            data_fingerprint=plan.data_fingerprint,
+            results_version=plan.results_version,
+        )
+    return known[key]

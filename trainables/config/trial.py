@@ -41,6 +41,8 @@ class TrialConfig(SharedSections):
         values = dict(values)
         values["network_groups"] = values.get("network_groups") or (tasks,)
         modulation = values.get("modulation", {})
+        if isinstance(modulation, ModulationConfig) and modulation.groups:
+            return values
         modulation = modulation.model_dump() if isinstance(modulation, ModulationConfig) else dict(modulation)
         modulation["groups"] = modulation.get("groups") or tuple((task,) for task in tasks)
         values["modulation"] = modulation

@@ -11,8 +11,9 @@ from study.definition.model import StudyDefinition
 from study.errors import UserError
 from study.journal.journal import JournalWriter
 from study.layout import RunFolder
+from study.plan.arm_config import Nuisance, with_values
 from study.plan.document import read_plan, write_plan
-from study.plan.plan import StudyPlan, compile_plan, plan_trial
+from study.plan.plan import PlannedTrial, StudyPlan, compile_plan, plan_trial
 from study.schedule.drawing import DrawnRounds
 from study.schedule.progress import progress_of
 from study.session.edits import edits_line
@@ -251,10 +252,48 @@ def test_a_folder_without_a_plan(tmp_path: Path) -> None:
         read_plan(RunFolder(tmp_path))
 
 
+def planned(plan: StudyPlan, nuisance: Nuisance, seed: int = 0) -> PlannedTrial:
+    return plan_trial(plan, plan.arms[2], stage="tune", round_=1, index=2, nuisance=nuisance, train_seed=seed)
+
+
+def test_a_trial_is_planned_once_for_all_that_look_at_it(plan: StudyPlan) -> None:
+    first = planned(plan, {"learning_rate": 0.002})
+    assert planned(plan, {"learning_rate": 0.002}) is first
+    assert planned(plan, {"learning_rate": 0.002}, seed=1).config.train_seed == 1
+    assert planned(plan, {"learning_rate": 0.003}).config.optimization.learning_rate == 0.003
+    assert type(planned(plan, {"weight_decay": 0.0}).nuisance["weight_decay"]) is float
+    assert (
+        type(planned(plan, {"weight_decay": 0}).nuisance["weight_decay"]) is int
+    )  # as it was drawn, so it is recorded
+    elsewhere = planned(replace(plan, data_fingerprint="f" * 16), {"learning_rate": 0.002})
+    assert (elsewhere.data_fingerprint, elsewhere.trial_id != first.trial_id) == ("f" * 16, True)
+
+
+def test_values_are_inserted_as_if_the_whole_trial_were_validated(plan: StudyPlan) -> None:
+    values = {"learning_rate": 0.002, "images_per_batch": 6, "margin": 1, "mask_l1": 0.5, "rate_factor": 2}
+    keys = ["optimization.learning_rate", "batches.batch_size", "loss.margin", "loss.mask_l1", "modulation.rate_factor"]
+    for arm in plan.arms:
+        whole = arm.config.model_dump(mode="json", by_alias=False)
+        for key, value in zip(keys, values.values(), strict=True):
+            section, name = key.split(".")
+            whole[section][name] = value
+        found = with_values(arm.config, values, train_seed=3)
+        assert found == TrialConfig.model_validate({**whole, "train_seed": 3})
+        assert arm.config.modulation.rate_factor == 1  # the arm's own is as it was
+    with pytest.raises(ValueError, match="margin"):
+        with_values(plan.arms[0].config, {"margin": -1})
+
+
+def test_a_plan_is_compiled_once_for_all_that_read_it(plan: StudyPlan, tmp_path: Path) -> None:
+    folder = RunFolder(tmp_path / "run")
+    write_plan(plan, folder)
+    assert read_plan(folder) is read_plan(folder)
+    write_plan(replace(plan, data_fingerprint="f" * 16), folder)
+    assert read_plan(folder).data_fingerprint == "f" * 16
+
+
 def test_the_planned_event_rebuilds_the_trial(plan: StudyPlan) -> None:
-    trial = plan_trial(
-        plan, plan.arms[2], stage="tune", round_=1, index=2, nuisance={"learning_rate": 0.002}, train_seed=0
-    )
+    trial = planned(plan, {"learning_rate": 0.002})
     event = json.loads(json.dumps(trial.planned_event("tiny")))
     assert TrialConfig.model_validate(event["config"]) == trial.config
     assert (event["stage"], event["round"], event["index"]) == ("tune", 1, 2)

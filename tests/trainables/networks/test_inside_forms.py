@@ -13,7 +13,8 @@ from trainables.config.data import DataConfig
 from trainables.config.modulation import InitializationConfig, ModulationConfig
 from trainables.config.network import NetworkConfig
 from trainables.config.trial import TrialConfig
-from trainables.networks.ledger import StorageLedger, storage_ledger
+from trainables.networks.components import StorageLedger
+from trainables.networks.ledger import storage_ledger
 from trainables.networks.modulation import FORMS
 from trainables.networks.multi_task import MultiTaskModel, build_model
 

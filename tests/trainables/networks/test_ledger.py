@@ -13,9 +13,10 @@ from torch.utils.flop_counter import FlopCounterMode
 from trainables.config.data import DataConfig
 from trainables.config.modulation import InitializationConfig, ModulationConfig
 from trainables.config.network import NetworkConfig
+from trainables.config.registries import FORMS
 from trainables.config.trial import TrialConfig
 from trainables.networks.backbones import build_backbone
-from trainables.networks.ledger import storage_ledger
+from trainables.networks.ledger import _counted, storage_ledger
 from trainables.networks.multi_task import build_model
 from trainables.networks.shape_counter import ShapeCounter
 
@@ -212,3 +213,28 @@ def test_products_that_shapes_do_not_tell_are_left_to_torch(call: Any) -> None:
     with ShapeCounter() as counter:
         call(*(("ij,jk->ik",) if call is torch.einsum else ()), matrix, matrix)
     assert not counter.complete
+
+
+@pytest.mark.parametrize("form", sorted(FORMS.built_in))
+@pytest.mark.parametrize("kind", ["constant", "normal", "binary"])
+def test_arms_that_differ_in_start_values_alone_are_counted_once(form: str, kind: Any) -> None:
+    other = {"value": 0.3, "mean": 0.7, "std": 0.2, "low": 0.1, "high": 0.4, "off": 0.2, "keep": 0.25}
+    starts = [InitializationConfig(kind=kind), InitializationConfig(kind=kind, **other)]
+    first, second = (_config(("res5", "fc"), form=form, initialization=start, rate_factor=2.0) for start in starts)
+    assert storage_ledger(second) is storage_ledger(first)
+    assert storage_ledger(second) == _counted(second)
+
+
+def test_a_network_of_another_kind_is_not_taken_for_a_known_one() -> None:
+    known = _config(("res5",))
+    others = [
+        _config(("res5",), form="scale_shift"),
+        _config(("res5",), form="low_rank", size=2),
+        _config(("res5",), groups=PAIRS),
+        _config(("res5",), EACH, EACH),
+        _config(("res5",), initialization=InitializationConfig(trainable=False)),
+        known.model_copy(update={"network": NetworkConfig(width=0.25)}),
+        known.model_copy(update={"data": DataConfig(tasks=TASKS, image_size=64)}),
+    ]
+    assert storage_ledger(known) == _counted(known)
+    assert [storage_ledger(config) for config in others] == [_counted(config) for config in others]
