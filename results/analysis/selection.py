@@ -8,11 +8,13 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass
-
-import pandas as pd
+from typing import TYPE_CHECKING
 
 from results.tables.metrics import metric as registered_metric
 from results.tables.metrics import metric_label
+
+if TYPE_CHECKING:  # the driver and a status select without tables
+    import pandas as pd
 
 _VISIBLE = ["arm_id", "trial_id", "trial_index", "stage", "state", "objective", "objective_metric"]
 """The columns of the ``trials`` table that a rule receives. None of them contains test metrics."""

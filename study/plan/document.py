@@ -14,6 +14,7 @@ from pydantic import ValidationError
 from study.definition.model import StudyDefinition
 from study.errors import UserError
 from study.layout import RunFolder
+from study.plan.counted import counted_in, counted_record
 from study.plan.device import PlannedDevice, recorded_device
 from study.plan.plan import StudyPlan, compile_plan
 from study.run_folder.ownership import refuse_another_rule, refuse_another_study
@@ -42,6 +43,7 @@ def plan_document(plan: StudyPlan) -> dict[str, Any]:
             for planned in plan.arms
         ],
         "over_budget": [str(arm) for arm in plan.over_budget],
+        **counted_record(plan),
     }
 
 
@@ -73,15 +75,17 @@ def read_plan(folder: RunFolder) -> StudyPlan:
         )
     known = document["data_fingerprint"], version, recorded_device(document)
     try:
-        return _compiled(json.dumps(document["definition"]), *known)
+        return _compiled(json.dumps({name: document.get(name) for name in ("definition", "counted")}), *known)
     except ValidationError as error:
         raise damaged(folder, error) from None
 
 
 @lru_cache(maxsize=4)
-def _compiled(definition: str, fingerprint: str, version: int, device: PlannedDevice) -> StudyPlan:
+def _compiled(part: str, fingerprint: str, version: int, device: PlannedDevice) -> StudyPlan:
     """Compile a plan once: a process that reports on a run reads it several times, and each trial has its id then."""
-    return compile_plan(_from_json(definition), fingerprint, version, device)
+    document = json.loads(part)
+    definition = _from_json(json.dumps(document["definition"]))
+    return compile_plan(definition, fingerprint, version, device, counted_in(document))
 
 
 def planned_definition(folder: RunFolder) -> StudyDefinition:

@@ -9,6 +9,7 @@ from functools import cached_property
 from typing import Any, Literal
 
 from search_spaces.arms import Arm
+from search_spaces.factors.forms import Forms
 from search_spaces.factors.kinds import EQUAL_COST
 from search_spaces.nuisance import NUISANCE, points_in
 from study.definition.model import StudyDefinition
@@ -17,11 +18,13 @@ from study.errors import UserError
 from study.layout import dataset_cache
 from study.plan.arm_config import Nuisance, arm_config, with_values
 from study.plan.budget import ArmOverBudget, over_budget
+from study.plan.counted import Counted
 from study.plan.device import ON_THE_CPU, PlannedDevice, chosen_device
 from study.plan.own_values import with_own_values
 from trainables.config.acting import acts
 from trainables.config.identity import RESULTS_VERSION, trial_id
 from trainables.config.network import with_known_content
+from trainables.config.registries import note_traits
 from trainables.config.runtime import Device
 from trainables.config.trial import TrialConfig
 from trainables.networks.components import StorageLedger
@@ -161,6 +164,7 @@ def compile_plan(
     data_fingerprint: str | None = None,
     results_version: int = RESULTS_VERSION,
     device: PlannedDevice | None = None,
+    counted: Counted | None = None,
 ) -> StudyPlan:
     """Expand the search space into arms, each with its trial configuration and storage figures.
 
@@ -169,20 +173,20 @@ def compile_plan(
         data_fingerprint: of the data, if known; None reads it from the data.
         results_version: of the code that made the numbers; an older one finds the trials of an older run.
         device: of the trials; None takes what the study asks for, and the CPU where it leaves that open.
+        counted: what an earlier plan of this very definition found out; None finds it out, which takes torch.
 
     Raises:
         UserError: unknown backbone, stage or task, unreadable start weights, a combination that is not a valid
             trial, or no arm within ``space.budget``; names key and nearest name.
     """
-    from trainables.networks.backbones import stage_shapes
-    from trainables.networks.modulation import known_forms
-
     fingerprint = data_fingerprint or fingerprint_of(definition)
     with error_context("network"):
         definition = definition.model_copy(update={"network": with_known_content(definition.network)})
-        stages = tuple(shape.name for shape in stage_shapes(definition.network, definition.data.image_size))
+        stages = _stages(definition) if counted is None else counted.stages
     with error_context("space"):
-        forms = known_forms(definition.space.form_kinds)
+        forms = _forms(definition) if counted is None else counted.forms
+    if counted is not None:
+        note_traits(counted.forms)
     try:
         expansion = definition.space.expand(stages, definition.data.tasks, forms, definition.budget)
     except ValueError as error:  # its message starts with the key inside the space
@@ -190,7 +194,7 @@ def compile_plan(
     definition = with_own_values(definition, expansion.arms)
     device = device or PlannedDevice(chosen_device(definition))
     with error_context("space"):
-        arms = tuple(_plan_arm(definition, arm, device.kind) for arm in expansion.arms)
+        arms = tuple(_plan_arm(definition, arm, device.kind, counted) for arm in expansion.arms)
     if definition.budget == "both":
         arms = tuple(arm for arm in arms if not arm.is_twin)
     duplicates = expansion.duplicates + len(expansion.arms) - len(arms)
@@ -212,11 +216,25 @@ def fingerprint_of(definition: StudyDefinition) -> str:
         return data_fingerprint(definition.data, definition.seeds.data_seed, dataset_cache())
 
 
-def _plan_arm(definition: StudyDefinition, arm: Arm, device: Device) -> PlannedArm:
+def _stages(definition: StudyDefinition) -> tuple[str, ...]:
+    from trainables.networks.backbones import stage_shapes
+
+    return tuple(shape.name for shape in stage_shapes(definition.network, definition.data.image_size))
+
+
+def _forms(definition: StudyDefinition) -> Forms:
+    from trainables.networks.modulation import known_forms
+
+    return known_forms(definition.space.form_kinds)
+
+
+def _plan_arm(definition: StudyDefinition, arm: Arm, device: Device, counted: Counted | None) -> PlannedArm:
+    config = arm_config(definition, arm, device)
+    if counted is not None and (known := counted.ledger(arm.arm_id)) is not None:
+        return PlannedArm(arm, config, known)
     from trainables.losses.balancing import check_balancing
     from trainables.networks.ledger import storage_ledger
 
-    config = arm_config(definition, arm, device)
     ledger = storage_ledger(config)
     check_balancing(config)  # refuses a method that is unknown or cannot balance such networks
     return PlannedArm(arm, config, ledger)

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from pathlib import Path
-
-import pandas as pd
+from typing import TYPE_CHECKING
 
 from study.layout import RunFolder, TrialFolder
 from study.plan.plan import PlannedTrial, StudyPlan
 from study.store.working_copy import copy_of
 from trainables.foundation.files import temporary_path
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 def remove_checkpoints(trial: TrialFolder) -> None:

@@ -7,7 +7,6 @@ from typing import Protocol
 
 from study.plan.plan import StudyPlan
 from study.schedule.design import ArmDesign, ArmProgress
-from study.schedule.explore.design import ExploreDesign
 from study.schedule.pruning.cheaper_arms import CheaperArms
 from study.schedule.pruning.halving import States
 from study.schedule.rounds import Rounds
@@ -29,7 +28,11 @@ class StudyDesign(Protocol):
 
 def study_design(plan: StudyPlan, source: Rounds) -> StudyDesign:
     """Return the design of a study, in its mode."""
-    return ExploreDesign(plan, source) if plan.definition.search.mode == "explore" else ArmsInRounds(plan, source)
+    if plan.definition.search.mode == "explore":
+        from study.schedule.explore.design import ExploreDesign  # loads pandas, which a status does without
+
+        return ExploreDesign(plan, source)
+    return ArmsInRounds(plan, source)
 
 
 class ArmsInRounds:

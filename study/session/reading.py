@@ -7,8 +7,6 @@ import time
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from results.tables.store import row_count
-from study.collect.collect import build_tables, collect, collect_progress, noted_mlflow_runs, write_progress
 from study.errors import UserError
 from study.layout import RUNS, RunFolder
 from study.packing.decision import chosen
@@ -56,6 +54,8 @@ class Tables:
         refreshed(self._folder)
         stamp = self._stamp_now()
         if stamp != self._stamp:
+            from study.collect.collect import build_tables, noted_mlflow_runs  # loads pandas, as all below do
+
             progress = read_progress(self._folder)
             self._tables = build_tables(self._folder, progress, noted_mlflow_runs(self._folder))
             self._stamp = stamp
@@ -109,11 +109,16 @@ def draw(target: Target, tables: dict[str, pd.DataFrame], name: str) -> Figure:
 
 def collect_run(target: Target) -> dict[str, pd.DataFrame]:
     """Write the tables of a run and return them by name."""
+    from study.collect.collect import collect
+
     return collect(target.folder)
 
 
 def collect_rows(target: Target) -> dict[str, int]:
     """Write the tables of a run and return their numbers of rows by name, without ever holding all of ``curves``."""
+    from results.tables.store import row_count
+    from study.collect.collect import write_progress
+
     tables = write_progress(target.folder, read_progress(target.folder))
     return {**{name: len(frame) for name, frame in tables.items()}, "curves": row_count(target.folder.tables, "curves")}
 
@@ -128,6 +133,7 @@ def report_run(target: Target, *, images: bool | None = None, within: float | No
     """
     from results.analysis.front.cheapest import WITHIN
     from results.analysis.reported import Results
+    from study.collect.collect import collect_progress
     from study.session.page import networks_of
     from study.storage.known import storage_known
 

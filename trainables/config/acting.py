@@ -1,6 +1,6 @@
 """Which settings of a trial can affect its result, given the others.
 
-This module does not import torch; looking up the traits of a form imports the form.
+This module does not import torch; looking up the traits of a form imports the form, unless they are on record.
 
 A key of ``TrialConfig`` that is not in ``ACTS`` always has an effect. A setting that acts only under some other
 settings needs an entry here; ``tests/trainables/config/test_acting.py`` verifies each by training with two values.
@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Literal
 
-from trainables.config.registries import BALANCERS, FORMS
+from trainables.config.registries import BALANCERS, FORMS, traits_of
 
 if TYPE_CHECKING:
     from trainables.config.trial import TrialConfig
@@ -34,7 +34,7 @@ def _form_has(trait: Literal["of_vectors", "default_size", "has_parameters", "ha
         if not _modulated(trial):
             return False
         name = trial.modulation.form
-        return not FORMS.known(name) or bool(getattr(FORMS[name], trait))
+        return not FORMS.known(name) or bool(getattr(traits_of(name), trait))
 
     return rule
 

@@ -6,7 +6,8 @@ The class of a form declares which settings the form uses, and thereby which set
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from dataclasses import dataclass, fields
+from typing import Any, cast
 
 from trainables.foundation.registry import Registry
 
@@ -65,3 +66,35 @@ BALANCERS: Registry[Any] = Registry(
     },
 )
 """Name -> factory of a model's balancer: a subclass of ``Balancer`` or a function."""
+
+
+@dataclass(frozen=True)
+class FormTraits:
+    """What the class of a form declares of the settings that it uses, see ``Modulation``."""
+
+    of_vectors: bool
+    default_size: int | None
+    keeps_first: bool
+    has_parameters: bool
+    has_scores: bool
+
+    @classmethod
+    def of(cls, form: Any) -> FormTraits:
+        """Return the traits that a class declares."""
+        return cls(**{field.name: getattr(form, field.name) for field in fields(cls)})
+
+
+_RECORDED: dict[str, FormTraits] = {}
+
+
+def note_traits(recorded: Mapping[str, FormTraits]) -> None:
+    """Take note of the traits of forms of this project, as this very code has recorded them: no class need be imported.
+
+    See ``study.plan.counted``.
+    """
+    _RECORDED.update({name: traits for name, traits in recorded.items() if name in FORMS.built_in})
+
+
+def traits_of(form: str) -> FormTraits:
+    """Return what declares the traits of a form: its record, or else its class, which is imported."""
+    return _RECORDED.get(form) or cast("FormTraits", FORMS[form])
