@@ -256,6 +256,7 @@ BLOCKS: dict[str, Callable[[], str]] = {
 def page_text(path: Path) -> str:
     """Return a page with its generated parts regenerated; a study's come from the files beside it."""
     own = {
+        "answer": lambda: (path.parent / "answer.txt").read_text(encoding="utf-8"),
         "ranking": lambda: table(RANKING, ranking(path.parent)),
         "gap-shares": lambda: table(SHARES, gap_shares(path.parent)),
     }
