@@ -1,8 +1,8 @@
 """Packs the run of a published study for its folder, so that anybody can read, report and continue it.
 
-``python docs/keep_study.py docs/studies/placement`` writes ``run.tar.gz`` there from ``runs/placement`` beside the study
-file: definition, plan, rounds, provenance and journals, without weights, tables and reports. Where the data lay on the
-machine that ran it is told by its last two folders only.
+``python docs/keep_study.py docs/studies/placement`` writes ``run.tar.gz`` there from ``runs/placement`` beside the
+study file: definition, plan, rounds, provenance and journals, without weights, tables and reports. Where the data lay
+on the machine that ran it is told by its last folders only.
 """  # noqa: INP001 - a script beside the pages, no package
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Rebuilds what the pages of published studies show, from the journals kept beside them.
 
-``python docs/rebuild_studies.py`` reports every study that has a ``run.tar.gz``, and replaces the files of the report that
-lie beside its page, and the answer; with names of studies, those alone. ``python docs/generate.py`` then writes tables
-and answers into the pages.
+``python docs/rebuild_studies.py`` reports every study that has a ``run.tar.gz``, and replaces the files of the report
+that lie beside its page, and the answer; with names of studies, those alone. ``python docs/generate.py`` then writes
+tables and answers into the pages.
 """  # noqa: INP001 - a script beside the pages, no package
 
 from __future__ import annotations
