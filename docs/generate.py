@@ -13,7 +13,7 @@ from typing import Any, Literal, Union, get_args, get_origin
 
 import yaml
 from generate_forms import count_rows, form_names, form_rows
-from generate_study import RANKING, SHARES, gap_shares, ranking
+from generate_study import DEVIATIONS, RANKING, SHARES, deviation_rows, gap_shares, needed_rows, ranking
 from pydantic.fields import FieldInfo
 
 from results.tables.metrics import HEADLINE_METRICS, TASK_METRICS
@@ -250,6 +250,8 @@ BLOCKS: dict[str, Callable[[], str]] = {
     ),
     "metrics": metrics,
     "tables": tables,
+    "deviations": lambda: table(DEVIATIONS, deviation_rows(DOCS / "studies")),
+    "needed": lambda: table(*needed_rows(DOCS / "studies")),
 }
 
 

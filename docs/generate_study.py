@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pandas as pd
 
+from benchmarks.interval_coverage import deviations, needed
+
 Rows = list[list[str]]
 _METRICS = (
     ("triplet_accuracy", "triplet accuracy"),
@@ -28,6 +30,7 @@ RANKING = (
 )
 
 
+DEVIATIONS = ("study", "differences", "lower quartile", "median", "upper quartile")
 SHARES = ("arm", *(title for _, title in _METRICS))
 
 
@@ -76,3 +79,17 @@ def _cells(row: dict[str, float | str]) -> list[str]:
         difference("shared"),
         difference("separate"),
     ]
+
+
+def deviation_rows(studies: Path) -> Rows:
+    """Return the quartiles of the deviations of paired differences between seeds, by study and over all."""
+    return [
+        [study, f"{count:.0f}", *(f"{value:.4f}" for value in quartiles)]
+        for study, count, *quartiles in deviations(studies).itertuples(index=False)
+    ]
+
+
+def needed_rows(studies: Path) -> tuple[list[str], Rows]:
+    """Return the seeds that tell two arms apart at these quartiles, with the heads of the columns."""
+    table = needed(deviations(studies).iloc[-1][["25%", "50%", "75%"]].astype(float))
+    return list(table), [[f"{difference:.3f}", *seeds] for difference, *seeds in table.itertuples(index=False)]
