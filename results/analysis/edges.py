@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Literal
 
+import numpy as np
 import pandas as pd
 
 from results.analysis.selection import BestTrialPerArm, rule_of
@@ -65,22 +67,24 @@ def edge_choices(trials: pd.DataFrame, rule: BestTrialPerArm | None = None) -> t
     selected = (rule or rule_of(trials)).select(trials)
     tuned = trials[(trials["stage"] == "tune") & trials["state"].isin(_ENDED)]
     found: list[EdgeChoice] = []
-    for arm_id, own in tuned.groupby("arm_id", sort=False):
-        choice = selected.get(str(arm_id))
+    names, arms = (tuned[column].to_numpy(dtype=object) for column in ("trial_id", "arm"))
+    columns = {column.name: tuned[column.name].to_numpy(dtype=float, na_value=np.nan) for column in NUISANCE}
+    for arm_id, places in _places(tuned).items():
+        choice = selected.get(arm_id)
         if choice is None:
             continue
-        best = own.loc[own["trial_id"] == choice.trial_id].iloc[0]
-        for column in NUISANCE:
-            values = sorted(own[column.name].dropna().unique())
-            value = best[column.name]
-            if len(values) < 2 or pd.isna(value) or values[0] < value < values[-1]:
+        best = next(place for place in places if names[place] == choice.trial_id)
+        for name, column in columns.items():
+            values, value = np.unique(column[places]), float(column[best])
+            values = values[~np.isnan(values)]
+            if len(values) < 2 or math.isnan(value) or values[0] < value < values[-1]:
                 continue
             found.append(
                 EdgeChoice(
-                    arm_id=str(arm_id),
-                    arm=str(best["arm"]),
-                    name=column.name,
-                    value=float(value),
+                    arm_id=arm_id,
+                    arm=str(arms[best]),
+                    name=name,
+                    value=value,
                     side="lowest" if value == values[0] else "highest",
                     tried=len(values),
                     low=float(values[0]),
@@ -88,3 +92,11 @@ def edge_choices(trials: pd.DataFrame, rule: BestTrialPerArm | None = None) -> t
                 )
             )
     return tuple(found)
+
+
+def _places(trials: pd.DataFrame) -> dict[str, list[int]]:
+    """Return the places of each arm's rows, by arm in table order."""
+    found: dict[str, list[int]] = {}
+    for place, arm_id in enumerate(trials["arm_id"]):
+        found.setdefault(str(arm_id), []).append(place)
+    return found

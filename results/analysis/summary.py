@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -59,10 +60,16 @@ def summarize(
         str(arm["arm_id"]): {str(name): value for name, value in arm.items()}
         for arm in arms.drop_duplicates("arm_id").to_dict("records")
     }
-    totals = storage[storage["kind"] == "total"].set_index("arm_id")
+    factors = [column.name for column in FACTORS]
+    first = trials.drop_duplicates("arm_id")[["arm_id", *factors, "training_cost"]]
+    own = _by_arm(first)
+    counted = dict(iter(confirmed.trials.groupby("arm_id")))
+    totals = storage[storage["kind"] == "total"][["arm_id", *_LEDGER]]
+    ledgers = _by_arm(totals)
     for arm_id, row in rows.items():
-        row.update(_identity(arm_id, trials, confirmed))
-        row.update(_ledger(arm_id, totals))
+        row.update(own.get(arm_id, {"training_cost": None}))
+        row.update(_identity(arm_id, counted.get(arm_id), confirmed))
+        row.update(_ledger(ledgers.get(arm_id, {})))
     _add_estimates(rows, confirmed)
     _add_differences(rows, confirmed.by_seed())
     _add_front(rows, confirmed.by_seed())
@@ -72,32 +79,32 @@ def summarize(
     return frame_of(arrow_table("summary", frame))
 
 
-def _identity(arm_id: str, trials: pd.DataFrame, confirmed: ConfirmedResults) -> dict[str, Any]:
-    """Return the arm's factors, its selected tune trial and its confirm trials."""
-    factors = [column.name for column in FACTORS]
-    own = trials.loc[trials["arm_id"] == arm_id, [*factors, "training_cost"]].head(1)
-    counted = confirmed.trials[confirmed.trials["arm_id"] == arm_id]
-    seeds = sorted(int(seed) for seed in counted["train_seed"])
+def _identity(arm_id: str, counted: pd.DataFrame | None, confirmed: ConfirmedResults) -> dict[str, Any]:
+    """Return the arm's selected tune trial and its confirm trials (``counted``, those that have completed)."""
+    seeds = [] if counted is None else sorted(int(seed) for seed in counted["train_seed"])
     chosen = confirmed.chosen.get(arm_id)
     return {
-        **{name: own[name].iloc[0] for name in factors if len(own)},
         "n_seeds": len(seeds),
         "seeds": ",".join(map(str, seeds)),
         "split": SPLIT,
         "selection_rule": confirmed.rule.statement,
         "selected_trial_id": chosen.trial_id if chosen else None,
         "validation_objective": chosen.objective if chosen else None,
-        "training_cost": own["training_cost"].iloc[0] if len(own) else None,
-        "seconds_mean": float(counted["seconds"].mean()) if seeds else None,
+        "seconds_mean": None if counted is None else float(counted["seconds"].mean()),
     }
 
 
-def _ledger(arm_id: str, totals: pd.DataFrame) -> dict[str, Any]:
+def _by_arm(frame: pd.DataFrame) -> dict[str, dict[str, Any]]:
+    """Return the other columns of rows by ``arm_id``, each of which has one."""
+    rows = ({str(name): value for name, value in row.items()} for row in frame.to_dict("records"))
+    return {str(row.pop("arm_id")): row for row in rows}
+
+
+def _ledger(total: Mapping[str, Any]) -> dict[str, Any]:
     """Return the storage of the whole model; empty for an arm that the storage table lacks."""
-    if arm_id not in totals.index:
+    if not total:
         return {}
-    values = totals.loc[[arm_id], _LEDGER].to_dict("records")[0]
-    own: dict[str, Any] = {str(name): None if pd.isna(value) else value for name, value in values.items()}
+    own: dict[str, Any] = {name: None if pd.isna(value) else value for name, value in total.items()}
     added, parameters = own["added_parameters"], own["parameters"]
     known = added is not None and parameters is not None and parameters > added
     own["added_share"] = added / (parameters - added) if known else None
@@ -107,7 +114,7 @@ def _ledger(arm_id: str, totals: pd.DataFrame) -> dict[str, Any]:
 def _add_estimates(rows: dict[str, dict[str, Any]], confirmed: ConfirmedResults) -> None:
     for metric in HEADLINE_METRICS:
         means = confirmed.by_seed(metric)
-        worst = confirmed.by_task(metric).groupby("arm_id").mean().min(axis=1)
+        worst = confirmed.by_task(metric).groupby("arm_id").mean().min(axis=1).to_dict()
         for arm_id, row in rows.items():
             values = seed_values(means, arm_id)
             if values:
