@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Literal
 
 BYTES_FP32, BYTES_FP16 = 4, 2
@@ -81,7 +82,7 @@ class StorageLedger:
 
     components: tuple[Component, ...]
 
-    @property
+    @cached_property
     def total(self) -> Component:
         """The whole model: the sum of all components."""
         return Component(
