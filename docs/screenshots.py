@@ -22,6 +22,9 @@ from study.tracking.tracker import Tracker
 
 DOCS = Path(__file__).resolve().parent
 _WIDTH, _HEIGHT = 1280, 1000
+_ROOM_FOR_TITLES = 2000
+"""Width of the window for parallel coordinates: in a narrow one MLflow cuts the titles of their axes."""
+
 _MENU = (200, 0)
 """Where the page begins beside MLflow's menu."""
 
@@ -41,14 +44,15 @@ def main(folder: RunFolder) -> None:
     with LocalServer(address) as server, sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=program, args=["--no-sandbox"]).new_page()
         browser.set_default_timeout(60_000)
-        _resize(browser, _HEIGHT)
+        _resize(browser, _WIDTH, _HEIGHT)
         browser.goto(server.url)
         browser.wait_for_function("document.body.innerText.includes('Experiments')")
         for name, value in _NO_ASSISTANT.items():
             browser.evaluate(f"localStorage.setItem('mlflow.assistant.{name}_v1', '{value}')")
         _study(browser, f"{server.url}/{pages.study()}")
         _tree(browser, f"{server.url}/{pages.view('tree')}")
-        _arms(browser, f"{server.url}/{pages.view('arms')}")
+        _arms(browser, f"{server.url}/{pages.view('arms')}", "scatter", ".js-plotly-plot", _WIDTH)
+        _arms(browser, f"{server.url}/{pages.view('arms')}", "parallel", ".parcoords", _ROOM_FOR_TITLES)
 
 
 def _study(browser: Page, url: str) -> None:
@@ -68,13 +72,12 @@ def _tree(browser: Page, url: str) -> None:
     _keep(browser, "tree", [*_MENU, _WIDTH - _MENU[0], _HEIGHT])
 
 
-def _arms(browser: Page, url: str) -> None:
-    """Keep the two charts of the view, each alone."""
-    _resize(browser, 2 * _HEIGHT)
+def _arms(browser: Page, url: str, name: str, chart: str, width: int) -> None:
+    """Keep one of the charts of the view, alone."""
+    _resize(browser, width, 2 * _HEIGHT)
     _open(browser, url, "document.querySelector('.js-plotly-plot') && document.querySelector('.parcoords .tick')")
-    for name, chart in (("scatter", ".js-plotly-plot"), ("parallel", ".parcoords")):
-        box = f"document.querySelector('{chart}').closest('[data-testid=\"experiment-view-compare-runs-card\"]')"
-        _keep(browser, name, browser.evaluate(f"(b => [b.x, b.y, b.width, b.height])({box}.getBoundingClientRect())"))
+    box = f"document.querySelector('{chart}').closest('[data-testid=\"experiment-view-compare-runs-card\"]')"
+    _keep(browser, name, browser.evaluate(f"(b => [b.x, b.y, b.width, b.height])({box}.getBoundingClientRect())"))
 
 
 def _open(browser: Page, url: str, shown: str) -> None:
@@ -85,8 +88,8 @@ def _open(browser: Page, url: str, shown: str) -> None:
     browser.wait_for_timeout(3000)
 
 
-def _resize(browser: Page, height: int) -> None:
-    browser.set_viewport_size({"width": _WIDTH, "height": height})
+def _resize(browser: Page, width: int, height: int) -> None:
+    browser.set_viewport_size({"width": width, "height": height})
 
 
 def _keep(browser: Page, name: str, box: list[float]) -> None:
