@@ -16,6 +16,9 @@ from study.tracking.pages.routes import FOLDER
 from study.tracking.store import Store
 
 KEY, STUDY, MIRRORED, DIGEST = (f"modstudy.{name}" for name in ("key", "study", "mirrored", "digest"))
+OBJECTIVE = "modstudy.objective"
+"""Tag that says what the metric ``objective`` is."""
+
 PARENT = "mlflow.parentRunId"
 ARTIFACTS = ("tables", "report")
 PACKING, NOTE = "packing", "note"

@@ -17,7 +17,7 @@ from study.packing.wording import described
 from study.tracking.artifacts import storage_table
 from study.tracking.content import RunContent, factor_params, ledger_points
 from study.tracking.dataset import dataset_input
-from study.tracking.mirror.known import PACKING, Known
+from study.tracking.mirror.known import OBJECTIVE, PACKING, Known
 from study.tracking.mirror.results import ResultMirror
 from study.tracking.mirror.trials import TrialMirror
 from study.tracking.mirror.writing import RunWriter, SyncReport
@@ -43,7 +43,9 @@ class Mirroring:
         known.labels = label_arms((arm["name"] for arm in plan["arms"]), known.labels)
         self._labels = {arm["arm_id"]: known.labels[arm["name"]] for arm in plan["arms"]}
         storage = {arm["arm_id"]: arm["storage"] for arm in plan["arms"]}
-        self._trials = TrialMirror(self._writer, folder, storage, self._labels)
+        selection = plan["definition"]["selection"]
+        self._objective = f"validation/mean/{selection['metric']}/{selection['average']}"
+        self._trials = TrialMirror(self._writer, folder, storage, self._labels, self._objective)
 
     def compare(self) -> None:
         """Find the trials of which the store lacks nothing, so that they are not looked at again."""
@@ -80,7 +82,7 @@ class Mirroring:
         metric = selected if selected in HEADLINE_METRICS else HEADLINE_METRICS[0]
         tuned = sorted(WRITTEN.get(name, name) for name in self._plan["definition"]["space"].get("nuisance", {}))
         planned_ms = round(self._planned * 1000)
-        shown = Shown(self._known.identity.key, self._plan["study"], metric, tuple(tuned), planned_ms)
+        shown = Shown(self._known.identity.key, self._plan["study"], metric, self._objective, tuple(tuned), planned_ms)
         for view in shared_views(shown):
             with self._writer.one_of_many("a view of MLflow's pages"):
                 self._store.call("set_experiment_tag", self._known.experiment, *view)
@@ -98,11 +100,7 @@ class Mirroring:
         if self._writer.is_news("study", content):
             data = dataset_input(plan["definition"]["data"], plan["data_fingerprint"])
             self._store.call("log_inputs", run_id, [data])
-            selection = plan["definition"]["selection"]
-            tags = {
-                "modstudy.data_fingerprint": plan["data_fingerprint"],
-                "modstudy.objective": f"validation/mean/{selection['metric']}/{selection['average']}",
-            }
+            tags = {"modstudy.data_fingerprint": plan["data_fingerprint"], OBJECTIVE: self._objective}
             self._writer.log("study", RunContent({}, (), tags, "RUNNING", None))
             with self._writer.one_of_many("plan.json"):
                 self._store.upload("log_dict", run_id, dict(plan), "plan.json")

@@ -14,6 +14,7 @@ from study.layout import RunFolder
 from study.tracking.artifacts import task_table
 from study.tracking.content import trial_content
 from study.tracking.dataset import dataset_input
+from study.tracking.mirror.known import OBJECTIVE
 from study.tracking.mirror.writing import RunWriter
 
 UPDATES = 50
@@ -28,16 +29,23 @@ class TrialMirror:
         folder: of the run.
         storage: the ledger of every arm by id; trials of other arms are left out.
         labels: short labels of the arms by id.
+        objective: what the trials' metric ``objective`` is.
     """
 
     def __init__(
-        self, writer: RunWriter, folder: RunFolder, storage: Mapping[str, Any], labels: Mapping[str, str]
+        self,
+        writer: RunWriter,
+        folder: RunFolder,
+        storage: Mapping[str, Any],
+        labels: Mapping[str, str],
+        objective: str,
     ) -> None:
         self._writer = writer
         self._known = writer.known
         self._folder = folder
         self._storage = storage
         self._labels = labels
+        self._objective = objective
 
     def compare(self) -> None:
         """Find the trials of which the store lacks nothing; of journals only those are read that have changed."""
@@ -97,7 +105,8 @@ class TrialMirror:
         which = f"seed {planned['config']['train_seed']}" if confirms else f"{planned['stage']} {planned['index']}"
         name = f"{which} {self._labels[arm['arm_id']]}"  # the beginning is what a tree has room for
         parent = self._known.runs[f"arm:{arm['arm_id']}"]
-        self._writer.run(key, name, planned["time"], {"modstudy.trial_id": history.trial_id}, parent)
+        tags = {"modstudy.trial_id": history.trial_id, OBJECTIVE: self._objective}
+        self._writer.run(key, name, planned["time"], tags, parent)
 
     def _note_end(self, history: TrialHistory) -> None:
         arm = history.planned["arm"]["arm_id"]

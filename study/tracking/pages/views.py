@@ -29,6 +29,7 @@ class Shown:
         folder_key: the identity of the run folder.
         study: its name.
         metric: the selection metric, shown as accuracy.
+        objective: what the trials' metric ``objective`` is.
         nuisance: names of the tuned nuisance values.
         created_ms: when the study was planned, in unix milliseconds.
     """
@@ -36,6 +37,7 @@ class Shown:
     folder_key: str
     study: str
     metric: str
+    objective: str
     nuisance: tuple[str, ...]
     created_ms: int
 
@@ -83,7 +85,8 @@ def _tuning(shown: Shown) -> State:
     ]
     columns = _columns(("label", *shown.nuisance), ("objective", "epochs_run"))
     charts = [_card("PARALLEL", showAllRuns=True, **parallel), *scatters]
-    return _state(shown, "params.stage = 'tune'", "objective", columns) | _charts("what was tried", charts, _OF_TRIALS)
+    title = f"what was tried; objective: {shown.objective}"
+    return _state(shown, "params.stage = 'tune'", "objective", columns) | _charts(title, charts, _OF_TRIALS)
 
 
 def _tree(shown: Shown) -> State:

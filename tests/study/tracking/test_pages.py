@@ -113,6 +113,8 @@ def test_an_experiment_that_somebody_made_opens_on_runs_and_has_the_views(folder
     for view in views.values():
         state = json.loads(view["state"])
         assert client.search_runs([experiment], state["searchFilter"], order_by=[state["orderByKey"]]) is not None
+    sections = json.loads(views[f"modstudy-{key}-tuning"]["state"])["compareRunSections"]
+    assert sections[0]["name"] == "what was tried; objective: validation/mean/triplet_accuracy/query"
     runs = client.search_runs([experiment], json.loads(views[f"modstudy-{key}"]["state"])["searchFilter"])
     assert [run.info.run_name for run in runs] == ["late"]
 
