@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from results.analysis.reported import Results
 from results.tables.metrics import TASK_METRICS
 
 TASKS = ("smiling", "mouth_open", "glasses", "hat", "blond_hair", "beard", "male")
@@ -205,6 +206,13 @@ def make_study(arms: tuple[MadeArm, ...] = ARMS, seeds: tuple[int, ...] = (1, 2,
 @pytest.fixture
 def study() -> MadeStudy:
     return make_study()
+
+
+@pytest.fixture(scope="session")
+def usual() -> Results:
+    """The results of the usual study, for tests that only read them: what is computed of them is computed once."""
+    study = make_study()
+    return Results(study.trials, study.task_metrics, study.storage, study.failures)
 
 
 @pytest.fixture(scope="session", name="make_study")

@@ -13,6 +13,7 @@ from results.analysis.reported import Results
 from results.analysis.storage.arms import Work
 from results.analysis.storage.of_study import ArmForecast, MeasuredStorage, StorageKnown
 from results.page.build import build_page
+from results.page.data import PageData
 from results.page.origin import PageOrigin
 from results.report.analyses.importance import importance_section
 from results.report.analyses.performance import performance_section
@@ -36,6 +37,11 @@ def results(tables) -> Results:
     return replace(found, stored_networks=StorageKnown(tuple(measured), {arm_id: forecast}))
 
 
+@pytest.fixture(scope="module")
+def page(results: Results) -> PageData:
+    return build_page(results, PageOrigin())
+
+
 def test_improvements_are_those_of_each_pair(results: Results) -> None:
     rows = improvements(results.scores, "separate").set_index("arm")
     assert set(rows.index) == set(results.scores.arms) - {"separate"}
@@ -46,7 +52,7 @@ def test_improvements_are_those_of_each_pair(results: Results) -> None:
         assert row["low"] == pytest.approx(math.nan if low is None else low, nan_ok=True)
 
 
-def test_an_arm_is_shown_at_the_precisions_that_are_known_of_it(results: Results) -> None:
+def test_an_arm_is_shown_at_the_precisions_that_are_known_of_it(results: Results, page: PageData) -> None:
     late = {arm.form: arm for arm in results.stored if arm.arm == "late"}
     assert list(late) == ["fp32", "fp16", "int8"]
     row = results.summary.set_index("arm").loc["late"]
@@ -62,12 +68,11 @@ def test_an_arm_is_shown_at_the_precisions_that_are_known_of_it(results: Results
     assert "int8 was measured again" in storage_at_precisions(results)
     row = next(line for line in storage_at_precisions(results).splitlines() if line.startswith("| late | int8 | 0.5"))
     assert row.endswith("| 9,000,000 | 3,000,000 | 2 | 1 |")
-    shown = next(stored for stored in build_page(results, PageOrigin()).storage.arms if stored.form == "int8")
+    shown = next(stored for stored in page.storage.arms if stored.form == "int8")
     assert (shown.query, shown.image_seconds, shown.query_seconds) == (3e6, 0.002, 0.001)
 
 
-def test_page_markdown_and_figures_show_the_same_numbers(results: Results) -> None:
-    page = build_page(results, PageOrigin())
+def test_page_markdown_and_figures_show_the_same_numbers(results: Results, page: PageData) -> None:
     assert page.performance.reference == "separate"
     late = next(arm.id for arm in page.arms if arm.name == "late")
     improvement = page.performance.improvement[late]
@@ -85,10 +90,8 @@ def test_page_markdown_and_figures_show_the_same_numbers(results: Results) -> No
     assert list(shares) == sorted(shares, reverse=True)
 
 
-def test_page_and_figure_show_the_same_gains(results: Results) -> None:
-    gains = {
-        arm.name: [one.mean for one in arm.gains] for arm in build_page(results, PageOrigin()).arms if any(arm.gains)
-    }
+def test_page_and_figure_show_the_same_gains(results: Results, page: PageData) -> None:
+    gains = {arm.name: [one.mean for one in arm.gains] for arm in page.arms if any(arm.gains)}
     drawn = gains_drawn(results)
     panels = {
         axes.get_title(loc="left"): [bar.get_width() for bar in axes.patches] for axes in drawn.axes if axes.patches
@@ -109,13 +112,13 @@ def test_a_study_without_data_for_an_analysis_shows_none(tables) -> None:
 
 
 def test_a_study_of_too_many_arms_says_that_the_analysis_of_variance_is_left_out(
-    results: Results, monkeypatch: pytest.MonkeyPatch
+    results: Results, page: PageData, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(of_study, "MOST_ARMS", 6)
     many = replace(results)
-    page = build_page(many, PageOrigin())
-    assert page.importance.confirm == {}
-    (note,) = page.importance.notes
+    shown = build_page(many, PageOrigin()).importance
+    assert shown.confirm == {}
+    (note,) = shown.notes
     assert note.startswith("Shares of variance are left out")
     assert note in importance_section(many)
-    assert build_page(results, PageOrigin()).importance.notes == ()
+    assert page.importance.notes == ()

@@ -53,9 +53,10 @@ def embedded(html: str) -> dict:
     return json.loads(re.search(r'<script type="application/json" id="data">(.*?)</script>', html, re.DOTALL)[1])
 
 
-@pytest.fixture
-def html(tables, write) -> str:
-    return write(tables).read_text(encoding="utf-8")
+@pytest.fixture(scope="module")
+def html(tables, write_rich, tmp_path_factory) -> str:
+    """The page of the usual study; making it takes seconds."""
+    return write_rich(tables, tmp_path_factory.mktemp("report")).read_text(encoding="utf-8")
 
 
 def test_the_page_loads_nothing_and_runs_only_its_own_scripts(html: str) -> None:

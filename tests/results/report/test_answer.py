@@ -123,9 +123,9 @@ def test_tasks_near_chance_and_trivial_ones_are_pointed_out(study):
     assert f"shared {kept['mean'].mean():.3f}" in without
 
 
-def test_choices_at_the_edge_of_what_was_tried_are_named(study):
+def test_choices_at_the_edge_of_what_was_tried_are_named(study, usual):
     """Of four tried rates the second is selected; without the two lowest it is the lowest."""
-    assert not [line for line in cautions(results_of(study)) if "at the edge" in line]
+    assert not [line for line in cautions(usual) if "at the edge" in line]
     tuned = (study.trials["arm"] == "late") & (study.trials["stage"] == "tune") & (study.trials["trial_index"] == 0)
     (line,) = (
         line
@@ -146,8 +146,8 @@ def test_arms_with_the_same_choice_at_the_edge_are_named_together():
     )
 
 
-def test_plain_tasks_give_no_warning(study):
-    assert not [line for line in cautions(results_of(study)) if "chance" in line or "trivial" in line]
+def test_plain_tasks_give_no_warning(usual):
+    assert not [line for line in cautions(usual) if "chance" in line or "trivial" in line]
 
 
 @pytest.mark.parametrize(

@@ -6,33 +6,27 @@ from results.report.markdown import bullets
 from results.report.statistics_section import statistics_section
 
 
-def results_of(study):
-    return Results(study.trials, study.task_metrics, study.storage, study.failures)
-
-
-def section(study):
-    return statistics_section(results_of(study))
-
-
-def test_ties_the_cheapest_arm_gains_and_selection_are_shown(study):
-    text = section(study)
+def test_ties_the_cheapest_arm_gains_and_selection_are_shown(usual):
+    text = statistics_section(usual)
     assert "Cannot be told from the best arm, " in text
     assert "Cheapest arm within 0.01 of the best by the means: " in text
     assert "Hypervolume 0." in text
-    page = build_page(results_of(study), PageOrigin())
+    page = build_page(usual, PageOrigin())
     assert text == bullets(page.findings)
 
 
-def test_gains_selection_and_seconds_are_tables_of_details_and_page(study):
-    tables = {numbers.title: numbers for numbers in numbers_of(results_of(study))}
+def test_gains_selection_and_seconds_are_tables_of_details_and_page(usual):
+    tables = {numbers.title: numbers for numbers in numbers_of(usual)}
     gains, selection = tables["Gain over separate networks"], tables["Validation against test"]
     assert gains.header[:3] == ("arm", "relative gain over separate", "worst task")
-    assert [row[0] for row in selection.rows] == list(results_of(study).summary["arm"])
+    assert [row[0] for row in selection.rows] == list(usual.summary["arm"])
     assert selection.rows[0][1] == "4"
     assert tables["Cost and seconds of a training"].rows[0] == ("separate", "7", "12.5")
     assert "Equal steps and equal cost" not in tables
 
 
 def test_without_confirm_results_it_says_so(study):
-    assert section(study.without(stage="confirm")) == "There are no confirm results yet."
-    assert numbers_of(results_of(study.without(stage="confirm"))) == ()
+    begun = study.without(stage="confirm")
+    results = Results(begun.trials, begun.task_metrics, begun.storage, begun.failures)
+    assert statistics_section(results) == "There are no confirm results yet."
+    assert numbers_of(results) == ()

@@ -19,6 +19,8 @@ from study.plan.cost import usable_cpus
 from study.plan.document import write_plan
 from study.plan.foresight import foreseen
 from study.plan.plan import compile_plan
+from study.schedule.progress import read_progress
+from study.session.reading import report_origin
 
 STUDY = """
 name: shoes
@@ -66,11 +68,11 @@ def test_rungs_inside_a_falling_learning_rate(shoes: Path, search: str, schedule
     found = foreseen(plan)
     assert any(line.startswith("search.halving: at rung 2 of 4 epochs the cosine") for line in found) is warned
     study = Study(shoes / "rungs.yaml", folder=shoes / "run")
-    write_plan(plan, RunFolder(shoes / "run"))
-    files = study.report()
-    told = [" ".join(study.notes()), *(path.read_text(encoding="utf-8") for path in (files.report, files.page))]
+    folder = RunFolder(shoes / "run")
+    write_plan(plan, folder)
     said = "tune trials are compared at epoch 2 of 4, before the cosine schedule has ended"
-    assert [said in text for text in told] == [warned] * 3
+    of_report = report_origin(study.target, read_progress(folder)).notes
+    assert [said in note for note in study.notes()] == [said in note for note in of_report] == [True] * warned
 
 
 def warnings(text: str) -> list[str]:

@@ -84,7 +84,8 @@ def test_plan_status_and_report_say_how_many_would_be_trained_again_and_why(old:
     status = json.loads(modstudy("status", file, "--json").output)
     assert status["results_version"] == 2
     assert len(status["notes"]) == 1
-    assert RETRAINED in (old.report / "report.md").read_text()
+    for name in ("report.md", "report.html"):
+        assert RETRAINED in (old.report / name).read_text(encoding="utf-8"), name
 
 
 def test_run_asks_before_it_trains_results_of_an_older_version_again(old: RunFolder, file: Path) -> None:
