@@ -92,6 +92,7 @@ def test_bar_count_arm_epoch_best_and_address_are_shown_at_any_size(
     for size in SIZES:
         terminal.resize(*size)
         terminal.read(1.0)
+        terminal.wait_for("MLflow: modstudy ui runs/tiny")  # the last line: the block is drawn to its end
         shown = " ".join(terminal.shown.split())
         line = next(line for line in terminal.lines if "1 of 15 trials done" in line)
         drawn = line.split()[0]
