@@ -116,12 +116,12 @@ def test_a_trial_that_hangs_is_ended_says_where_and_is_tried_again(run):
 
 @pytest.mark.long
 def test_a_worker_that_falls_silent_is_ended_and_its_trial_tried_again(run):
-    changes = {"search": {"trials_per_arm": 1}, "confirm": {"seeds": [1]}, "resources": {"silence_s": 4}}
+    changes = {"search": {"trials_per_arm": 1}, "confirm": {"seeds": [1]}, "resources": {"silence_s": 10}}
     folder, summary = run("silent", "stop_once", changes)
     assert summary == everything(completed=6)
     failures = [failure for state in read_states(folder).values() for failure in state.history.failures]
     assert [failure["kind"] for failure in failures] == ["hung"]
-    assert failures[0]["message"].startswith("no sign of life for 4 s (resources.silence_s), on ")
+    assert failures[0]["message"].startswith("no sign of life for 10 s (resources.silence_s), on ")
 
 
 def test_failures_are_counted_by_what_they_are_and_the_rest_goes_on(run):
