@@ -22,7 +22,7 @@ import pandas as pd
 
 from benchmarks.interval_coverage import LAWS
 from results.analysis.inference.intervals import holm, student_bounds
-from results.analysis.inference.moderated import moderated_p
+from results.analysis.inference.moderated import corrected_p
 from results.analysis.statistics import LEVEL, Floats
 
 ARMS = (3, 6, 12, 32)
@@ -50,7 +50,7 @@ def plain(means: Floats) -> Floats:
 def rule(means: Floats) -> Floats:
     """Return the p values that decide in ``results.analysis.inference.verdicts``."""
     first, second = np.triu_indices(len(means), 1)
-    return np.maximum(holm(moderated_p(means, first, second)), student_bounds(means[first] - means[second]).p)
+    return corrected_p(means, student_bounds(means[first] - means[second]), first, second)
 
 
 TESTS: dict[str, Test] = {"plain": plain, "rule": rule}

@@ -66,13 +66,13 @@ def counted_record(plan: StudyPlan) -> dict[str, Any]:
     if not (ours and plain) or definition.space.tune_own:
         return {}
     ledgers = {arm.arm.arm_id: arm.storage.components for arm in plan.arms}
-    distinct = tuple(dict.fromkeys(ledgers.values()))
+    distinct = {components: place for place, components in enumerate(dict.fromkeys(ledgers.values()))}
     counted = Counted(
         by=_digest(definition.to_dict()),
         stages=tuple(shape.name for shape in stage_shapes(definition.network, definition.data.image_size)),
         forms={name: FormTraits.of(traits_of(name)) for name in forms},
-        ledgers=distinct,
-        ledger_of={arm_id: distinct.index(components) for arm_id, components in ledgers.items()},
+        ledgers=tuple(distinct),
+        ledger_of={arm_id: distinct[components] for arm_id, components in ledgers.items()},
     )
     return {"counted": asdict(counted)}
 

@@ -15,13 +15,15 @@ from results.analysis.statistics import LEVEL, Floats, Interval, student_quantil
 class Bounds:
     """Means with Student-t bounds and two-sided p values against zero; all arrays of one shape.
 
-    ``n`` counts the values behind a mean. With fewer than two, bounds and ``p`` are NaN.
+    ``n`` counts the values behind a mean, ``error`` is its standard error. With fewer than two, ``error``, bounds and
+    ``p`` are NaN.
     """
 
     mean: Floats
     low: Floats
     high: Floats
     n: Floats
+    error: Floats
     t: Floats
     p: Floats
 
@@ -52,7 +54,7 @@ def student_bounds(values: Floats, level: float = LEVEL) -> Bounds:
     half = special.stdtrit(freedom, (1 + level) / 2) * error
     with np.errstate(divide="ignore", invalid="ignore"):
         t = np.where(mean == 0, np.where(enough, 0.0, np.nan), mean / error)
-    return Bounds(mean, mean - half, mean + half, n, t, 2 * special.stdtr(freedom, -np.abs(t)))
+    return Bounds(mean, mean - half, mean + half, n, error, t, 2 * special.stdtr(freedom, -np.abs(t)))
 
 
 def holm(p: Floats) -> Floats:

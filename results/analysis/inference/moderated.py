@@ -16,7 +16,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from results.analysis.inference.intervals import student_bounds
+from results.analysis.inference.intervals import Bounds, holm
 from results.analysis.statistics import LEVEL, Floats
 
 Integers = NDArray[np.intp]
@@ -89,12 +89,25 @@ def can_moderate(seeds: Floats) -> bool:
     return int((seeds >= FEWEST_SEEDS).sum()) >= _FEWEST_PAIRS
 
 
-def moderated_p(means: Floats, first: Integers, second: Integers) -> Floats:
-    """Return the two-sided p value of the moderated paired t test of every pair of arms, not corrected.
+def corrected_p(means: Floats, own: Bounds, first: Integers, second: Integers) -> Floats:
+    """Return the p values that decide which arms are told apart: moderated, corrected by Holm's method, at least own.
 
     Args:
         means: Shape (arms, seeds); NaN where missing.
+        own: The plain paired t test of every pair of arms, shape (pairs,).
         first: Arm of each pair, shape (pairs,), of all pairs of arms.
+        second: The arm subtracted.
+    """
+    return np.maximum(holm(moderated_p(means, own, first, second)), own.p)
+
+
+def moderated_p(means: Floats, own: Bounds, first: Integers, second: Integers) -> Floats:
+    """Return the two-sided p value of the moderated paired t test of every pair of arms, not corrected.
+
+    Args:
+        means: As for ``corrected_p``, like the others.
+        own: The plain tests.
+        first: The arm of each pair.
         second: The arm subtracted.
 
     Returns:
@@ -103,12 +116,10 @@ def moderated_p(means: Floats, first: Integers, second: Integers) -> Floats:
     """
     from scipy import special
 
-    values = means[first] - means[second]
-    own = student_bounds(values)
     if not can_moderate(own.n):
         return own.p
     moderate = own.n >= FEWEST_SEEDS
-    variances = _variances(values, own.mean, own.n)
+    variances = own.error**2 * own.n
     if not (variances[moderate] > 0).any():
         return own.p
     prior = fit_prior(variances[moderate], own.n[moderate] - 1)
@@ -120,17 +131,6 @@ def moderated_p(means: Floats, first: Integers, second: Integers) -> Floats:
     wide = _wider_arms(np.where(moderate, variances, np.nan), first, second, present)
     alone = wide[first] | wide[second]
     return np.asarray(np.where(moderate, np.where(alone, np.maximum(p, own.p), p), own.p))
-
-
-def _variances(values: Floats, mean: Floats, n: Floats) -> Floats:
-    """Return sample variances over the last axis, without NaN; equal values have 0."""
-    spread = np.nansum((values - mean[:, None]) ** 2, axis=1)
-    with np.errstate(invalid="ignore", divide="ignore"):
-        found = spread / (n - 1)
-    present = ~np.isnan(values)
-    highest = np.where(present, values, -np.inf).max(axis=1, initial=-np.inf)
-    equal = highest == np.where(present, values, np.inf).min(axis=1, initial=np.inf)
-    return np.asarray(np.where(equal, 0.0, found))
 
 
 def _residual_freedom(present: Integers) -> float:

@@ -13,8 +13,8 @@ from functools import cached_property
 import numpy as np
 import pandas as pd
 
-from results.analysis.inference.intervals import holm, student_bounds
-from results.analysis.inference.moderated import can_moderate, moderated_p
+from results.analysis.inference.intervals import student_bounds
+from results.analysis.inference.moderated import can_moderate, corrected_p
 from results.analysis.inference.scores import Scores
 from results.analysis.statistics import LEVEL, Floats, Interval
 
@@ -31,7 +31,7 @@ class Verdict:
         difference: ours minus theirs, mean over tasks, paired by seed, with the 95 % Student-t interval of this pair
             alone.
         p: two-sided p value of the plain paired t test; None with fewer than two common seeds.
-        p_holm: that of the moderated test (``moderated_p``), corrected over all pairs of arms of the study; at least
+        p_holm: that of the moderated test (``corrected_p``), corrected over all pairs of arms of the study; at least
             ``p``, so that no two arms are told apart whose own interval holds zero.
         pairs: number of these pairs.
     """
@@ -148,6 +148,6 @@ def compare_all(scores: Scores) -> pd.DataFrame:
             "high": found.high,
             "n": found.n.astype(np.int64),
             "p": found.p,
-            "p_holm": np.maximum(holm(moderated_p(means, first, second)), found.p),
+            "p_holm": corrected_p(means, found, first, second),
         }
     )

@@ -122,7 +122,9 @@ def test_any_two_arms_are_compared_on_their_common_seeds():
     table = compare_all(scores).set_index(["ours", "theirs"])
     assert list(table.index) == [("a", "b"), ("a", "c"), ("b", "c")]
     assert table.loc[("a", "b"), "p"] == pytest.approx(verdict.p)
-    moderated = moderated_p(scores.means(), *np.triu_indices(3, 1))
+    first, second = np.triu_indices(3, 1)
+    means = scores.means()
+    moderated = moderated_p(means, student_bounds(means[first] - means[second]), first, second)
     assert table["p_holm"].to_numpy() == pytest.approx(np.maximum(holm(moderated), table["p"]))
 
 

@@ -13,7 +13,7 @@ RNG = np.random.default_rng(17)
 
 def by_pair(means):
     first, second = np.triu_indices(len(means), 1)
-    p = moderated_p(means, first, second)
+    p = moderated_p(means, student_bounds(means[first] - means[second]), first, second)
     return dict(zip(zip(first.tolist(), second.tolist(), strict=True), p.tolist(), strict=True))
 
 
