@@ -61,6 +61,11 @@ def task_figure(values: pd.DataFrame, caption: Caption, accuracy_name: str) -> F
     return figure
 
 
+def panels_fit(tasks: int, arms: int) -> bool:
+    """Return whether ``task_figure`` draws a panel per task, with intervals, or a heat map of means."""
+    return _columns(tasks, arms) is not None
+
+
 def _panel_height(arms: int) -> float:
     return 0.75 + 0.21 * arms
 

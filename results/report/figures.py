@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import NamedTuple
 
 from matplotlib.figure import Figure
@@ -14,7 +15,7 @@ from results.analysis.figure_data.ranked_arms import ranked_arms
 from results.analysis.reported import Results
 from results.figures.arms import MOST_ARMS, CurveAxis, curve_figure, ranked_figure
 from results.figures.heat_map import factor_figure
-from results.figures.tasks import task_figure
+from results.figures.tasks import panels_fit, task_figure
 from results.figures.tradeoff import tradeoff_figure
 from results.plain_text import nearest
 from results.report.agreement_section import agreement_report, captioned_agreement
@@ -84,9 +85,14 @@ def _arms(results: Results) -> Figure:
 
 
 def _tasks(results: Results) -> Figure:
-    lines = "In panels, dotted line: shared; dashed line: separate; orange line: chance."
-    caption = captioned(results, "Test triplet accuracy by task", captions_of(results)["tasks"], extra=lines)
-    return task_figure(results.tasks, caption, _TEST_ACCURACY)
+    basis = captions_of(results)["tasks"]
+    extra = "Dotted line: shared; dashed line: separate; orange line: chance."
+    if not panels_fit(results.tasks["task"].nunique(), results.tasks["arm"].nunique()):
+        basis = replace(basis, interval="no interval: means over seeds", reading="one scale for all tasks")
+        extra = ""
+    return task_figure(
+        results.tasks, captioned(results, "Test triplet accuracy by task", basis, extra=extra), _TEST_ACCURACY
+    )
 
 
 def _factors(results: Results) -> Figure | None:

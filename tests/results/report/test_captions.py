@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import pytest
+from matplotlib.figure import Figure
+
 from results.analysis.reported import Results
 from results.page.build import build_page
 from results.page.origin import PageOrigin
 from results.report.captions.of_study import captioned, captions_of
 from results.report.captions.record import caption_line
+from results.report.figures import report_figure
 
 
 def test_every_caption_names_split_interval_n_and_rule(usual: Results) -> None:
@@ -35,3 +39,19 @@ def test_n_is_that_of_the_intervals(usual: Results) -> None:
     assert found["tradeoff"].seeds == "1, 2, 3"
     assert found["variance"].n == f"{usual.importances.runs} confirm trials"
     assert found["curves"].split == "validation images"
+
+
+def test_figure_by_task_speaks_of_intervals_and_lines_only_where_it_draws_them(
+    usual: Results, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    panels = _texts(report_figure("tasks", usual))
+    assert "Student t interval" in panels
+    assert "dashed line: separate" in panels
+    monkeypatch.setattr("results.figures.tasks.SCREEN", (16.0, 1.5))  # panels do not fit
+    heat_map = _texts(report_figure("tasks", usual))
+    assert "no interval: means over seeds" in heat_map
+    assert "line" not in heat_map
+
+
+def _texts(figure: Figure) -> str:
+    return " ".join(text.get_text() for text in figure.texts).replace("\n", " ")
