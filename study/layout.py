@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
 
-from platformdirs import user_cache_path
+from trainables.sources.remote.place import node_cache
 
 RUNS = Path("runs")
 """The default folder of run folders, unless ``--runs-dir`` is given."""
@@ -176,6 +175,4 @@ def sqlite_uri(path: Path) -> str:
 
 def dataset_cache() -> Path:
     """Return the folder of decoded images on this node: ``MODSTUDY_CACHE``, or the user's cache folder."""
-    if chosen := os.environ.get("MODSTUDY_CACHE"):
-        return Path(chosen).expanduser().resolve()
-    return user_cache_path("modstudy", appauthor=False)
+    return node_cache()

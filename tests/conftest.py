@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import os
 import shutil
+import socket
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -13,6 +14,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import settings
+
+from benchmarks.s3_server import S3Server
+from benchmarks.s3_server import s3_server as serving
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
@@ -181,3 +185,35 @@ def tiny_study() -> TinyStudy:
         return {**TINY_STUDY, **changed}
 
     return make
+
+
+@pytest.fixture(scope="session")
+def s3_server() -> Iterator[S3Server]:
+    with serving() as server:
+        yield server
+
+
+@pytest.fixture
+def s3(s3_server: S3Server) -> Iterator[S3Server]:
+    s3_server.calm()
+    yield s3_server
+    s3_server.calm()
+
+
+@pytest.fixture
+def google(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """The URL of a bucket on an emulator of Google's storage."""
+    import fsspec
+    from gcp_storage_emulator.server import create_server
+
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    server = create_server("127.0.0.1", port, in_memory=True, default_bucket="images")
+    server.start()
+    monkeypatch.setenv("STORAGE_EMULATOR_HOST", f"http://127.0.0.1:{port}")
+    monkeypatch.setenv("GCSFS_EXPERIMENTAL_ZB_HNS_SUPPORT", "false")  # it would look for credentials first
+    fsspec.filesystem("gs").clear_instance_cache()
+    yield "gs://images"
+    fsspec.filesystem("gs").clear_instance_cache()
+    server.stop()

@@ -20,6 +20,7 @@ from study.layout import RUNS
 from study.plan.plan import compile_plan
 from study.session.target import command_line
 from study.terminal.display import open_console, say
+from trainables.foundation.objects.address import address_of
 from trainables.foundation.registry import nearest
 from trainables.sources.registry import detect_source
 
@@ -87,7 +88,7 @@ def _from_built_in(template: str, file: Path, data: Path | None) -> str:
             )
         folder = existing_place(data)
         _refuse_another_kind(template, values["data"]["source"]["kind"], folder, file)
-        text = with_data(text, folder)
+        text = with_data(text, address_of(data) or str(folder))
     return with_name(text, study_name(file))
 
 
@@ -115,7 +116,8 @@ def _from_images(console: Console, file: Path, data: Path) -> str:
     table = file.with_name(f"{file.stem}-images.csv")
     if folders is not None:
         _refuse_existing(table)
-    with nullcontext(source_of(data, place)) if folders is None else class_table(table.resolve(), folders) as source:
+    written = nullcontext(source_of(data, place)) if folders is None else class_table(table.resolve(), data, folders)
+    with written as source:
         draft = look_at(source)
         text = draft_study(study_name(file), draft)
         with error_context(""):
@@ -130,11 +132,11 @@ def _from_images(console: Console, file: Path, data: Path) -> str:
     return text
 
 
-def with_data(text: str, folder: Path) -> str:
+def with_data(text: str, place: str) -> str:
     """Return the text of a study with ``path`` appended to its ``data.source``, a mapping in braces."""
     source = _node(text, "data", "source")
     end = source.end_mark.index - 1
-    return f"{text[:end]}, path: {json.dumps(str(folder), ensure_ascii=False)}{text[end:]}"
+    return f"{text[:end]}, path: {json.dumps(place, ensure_ascii=False)}{text[end:]}"
 
 
 def with_name(text: str, name: str) -> str:

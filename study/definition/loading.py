@@ -20,6 +20,7 @@ from study.definition.validation import first_problem
 from study.definition.yaml_reader import in_quotes, read_text_file, read_yaml, words_in
 from study.definition.yaml_writer import write_yaml
 from study.errors import UserError
+from trainables.foundation.objects.address import address_of
 from trainables.foundation.registry import nearest
 from trainables.sources.registry import source_section
 
@@ -153,13 +154,15 @@ def _resolve_paths(name: str, values: dict[str, Any], base: Path) -> None:
     tracking = values.get("tracking")
     if isinstance(tracking, dict) and isinstance(tracking.get("uri"), str):
         tracking["uri"] = against(base, tracking["uri"])
-    for key in (*_PATHS, *_source_paths(values)):
+    of_source = _source_paths(values)
+    for key in (*_PATHS, *of_source):
         *sections, last = key.split(".")
         section: Any = values
         for part in sections:
             section = section.get(part) if isinstance(section, dict) else None
-        if isinstance(section, dict) and isinstance(section.get(last), str):
-            section[last] = _resolved(f"{name}: {key}", section[last], base)
+        place = section.get(last) if isinstance(section, dict) else None
+        if isinstance(place, str) and not (key in of_source and address_of(place)):
+            section[last] = _resolved(f"{name}: {key}", place, base)
     search = values.get("search")
     if isinstance(search, dict) and isinstance(runs := search.get("warm_start"), list):
         key = f"{name}: search.warm_start"

@@ -158,7 +158,7 @@ def _source_keys(source: SourceConfig) -> dict[str, Any]:
 def _source_notes(draft: Draft) -> Iterator[str]:
     """Yield what the user may have to add about splits."""
     keys = _source_keys(draft.source)
-    if draft.source.kind != "table" or "split_column" in keys or _has_split_column(Path(draft.source.place), keys):
+    if draft.source.kind != "table" or "split_column" in keys or _has_split_column(draft.source.at_hand(), keys):
         return
     ids = [finding.name for finding in draft.others if finding.problem and "classes for" in finding.problem]
     example = json.dumps(ids[0], ensure_ascii=False) if ids else "product"
@@ -166,10 +166,10 @@ def _source_notes(draft: Draft) -> Iterator[str]:
     yield f"  # which, so that all of one come into one split: {{kind: table, ..., group_column: {example}}}"
 
 
-def _has_split_column(path: Path, keys: dict[str, Any]) -> bool:
+def _has_split_column(source: SourceConfig, keys: dict[str, Any]) -> bool:
     from trainables.sources.reading.text_files import read_table
 
-    return "split" in read_table(path, keys.get("delimiter", ",")).columns
+    return "split" in read_table(Path(source.place), keys.get("delimiter", ",")).columns
 
 
 def _task_notes(draft: Draft) -> Iterator[str]:

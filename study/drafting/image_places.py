@@ -12,7 +12,10 @@ from typing import TYPE_CHECKING
 from study.definition.validation import error_context
 from study.errors import UserError
 from trainables.foundation.files import write_text_atomically
+from trainables.foundation.objects.address import address_of
 from trainables.sources.registry import detect_source
+from trainables.sources.remote.mirror import mirror
+from trainables.sources.remote.place import checked_address, node_cache
 from trainables.sources.source import SourceConfig
 
 if TYPE_CHECKING:
@@ -21,6 +24,10 @@ if TYPE_CHECKING:
 
 def source_of(data: Path, place: Path) -> SourceConfig:
     """Return the source in a folder or a CSV file.
+
+    Args:
+        data: as given: a path or a URL.
+        place: where that is on this machine.
 
     Raises:
         UserError: there is none; the message describes what is there and what to do.
@@ -34,9 +41,9 @@ def source_of(data: Path, place: Path) -> SourceConfig:
             found = TableImages.of(place)
         if found is None:
             raise UserError(f"{data}: no column names image files (values such as 00.jpg)")
-        return found
+        return as_given(data, place, found)
     try:
-        return detect_source(place)
+        return as_given(data, place, detect_source(place))
     except ValueError as error:
         raise UserError(f"{' '.join(str(error).split())}{_what_is_there(place)}") from None
 
@@ -86,12 +93,29 @@ def class_folders(folder: Path) -> ClassFolders | None:
     return None
 
 
+def as_given(data: Path, place: Path, source: SourceConfig) -> SourceConfig:
+    """Return the source as a study file is to name it: by the URL, if it was found in the mirror of one."""
+    url = address_of(data)
+    if url is None:
+        return source
+    return source.moved(place.parent, url.rpartition("/")[0]) if place.is_file() else source.moved(place, url)
+
+
 def existing_place(data: Path) -> Path:
-    """Return where the images are.
+    """Return where the images are; what is at a URL is fetched, with a table all that is beside it.
 
     Raises:
         UserError: nothing is there.
     """
+    with error_context(""):
+        url = checked_address(data)
+        if url is not None:
+            if data.suffix.lower() not in (".csv", ".tsv"):
+                return mirror(url, node_cache())
+            home, _, name = url.rpartition("/")
+            if not (place := mirror(home, node_cache()) / name).is_file():
+                raise UserError(f"{url}: no such object")
+            return place
     folder = data.expanduser().resolve()
     if not folder.exists():
         raise UserError(f"{data}: no such folder")
@@ -99,10 +123,15 @@ def existing_place(data: Path) -> Path:
 
 
 @contextmanager
-def class_table(table: Path, folders: ClassFolders) -> Iterator[SourceConfig]:
+def class_table(table: Path, data: Path, folders: ClassFolders) -> Iterator[SourceConfig]:
     """Write the table of images and their classes, one row per image, and yield the source that reads it.
 
     If the block raises, the file is as it was before.
+
+    Args:
+        table: the file.
+        data: the folder of the images as given: a path or a URL.
+        folders: the classes found there.
     """
     from trainables.sources.table.source import TableImages
 
@@ -113,7 +142,8 @@ def class_table(table: Path, folders: ClassFolders) -> Iterator[SourceConfig]:
     before = table.read_text(encoding="utf-8") if table.is_file() else None
     write_text_atomically(table, text.getvalue())
     try:
-        yield TableImages(path=table, images=folders.folder, image_column=folders.header[0])
+        found = TableImages(path=table, images=folders.folder, image_column=folders.header[0])
+        yield as_given(data, folders.folder, found)
     except BaseException:
         if before is None:
             table.unlink()

@@ -153,5 +153,5 @@ def image_bytes(definition: StudyDefinition) -> int:
         UserError: the files are missing, or not as the source describes them.
     """
     with error_context("data"):
-        images = definition.data.source.count_images()
+        images = definition.data.source.at_hand().count_images()
     return images * definition.data.image_size**2 * 3

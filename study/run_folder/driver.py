@@ -12,8 +12,8 @@ from typing import Literal
 from study.errors import UserError, system_error_line
 from study.layout import RunFolder
 from study.store.lease import Lease
-from study.store.store import StoreError
 from study.store.working_copy import copy_of
+from trainables.foundation.objects.requests import StoreError
 
 LEASE = "lease"
 """The key of the lease that the driver of a study in a store holds."""

@@ -6,9 +6,9 @@ from pathlib import Path
 
 from study.errors import UserError, system_error_line
 from study.layout import RunFolder, dataset_cache
-from study.store.address import address_of
-from study.store.store import StoreError
 from study.store.working_copy import copy_of, open_copy
+from trainables.foundation.objects.address import address_of
+from trainables.foundation.objects.requests import StoreError
 
 
 def run_folder_at(place: Path) -> RunFolder:

@@ -19,9 +19,9 @@ from study.errors import UserError
 from study.layout import RunFolder, dataset_cache
 from study.run_folder.driver import LEASE
 from study.store.lease import Lease, LeaseHeldError, LeaseRecord, held
-from study.store.store import StoreError
 from study.store.working_copy import copy_of, open_copy
 from trainables.foundation.files import write_text_atomically
+from trainables.foundation.objects.requests import StoreError
 
 _LOG = logging.getLogger(__name__)
 

@@ -41,7 +41,7 @@ def drafted(
     classes = None if place.is_file() else class_folders(place)
     if classes is None:
         return _changed(name, look_at(source_of(images, place)), changes), home
-    with class_table(home.expanduser().resolve() / "images.csv", classes) as source:
+    with class_table(home.expanduser().resolve() / "images.csv", images, classes) as source:
         return _changed(name, look_at(source), changes), home
 
 

@@ -20,7 +20,7 @@ from study.plan.run_files import device_of_run, renew_plan, study_as_run
 from study.run_folder.old_secrets import take_out_secrets
 from study.run_folder.ownership import refuse_another_study, trained_plan
 from study.run_folder.place import run_folder_at
-from study.store.address import address_of, shown
+from trainables.foundation.objects.address import address_of, shown
 
 _LOG = logging.getLogger(__name__)
 

@@ -3,22 +3,12 @@
 from __future__ import annotations
 
 import functools
-import time
 import uuid
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from study.errors import UserError
-from study.store.store import StoreError
-from trainables.foundation.pulse import beat
-
-_EXTRAS = {"s3": "s3fs", "s3a": "s3fs", "gs": "gcsfs", "gcs": "gcsfs"}
-"""Protocol -> package. Those whose ``mode="create"`` is one conditional request, not a look and then a write."""
-
-_EXTRA_OF = {"s3fs": "s3", "gcsfs": "gcs"}
-
-_TRIES = 6
-_FIRST_PAUSE_S = 0.2
+from trainables.foundation.objects.requests import open_system, tried
 
 T = TypeVar("T")
 
@@ -34,7 +24,10 @@ class ObjectStore:
 
     def __init__(self, url: str) -> None:
         self.place = url
-        self._system, self._root = _open(url)
+        try:
+            self._system, self._root = open_system(url)
+        except ValueError as error:
+            raise UserError(str(error)) from error
 
     def read(self, key: str) -> bytes | None:
         """Return an object."""
@@ -97,21 +90,7 @@ class ObjectStore:
         return f"{self._root}/{key}".rstrip("/")
 
     def _tried(self, request: Callable[[], T]) -> T:
-        pause = _FIRST_PAUSE_S
-        for attempt in range(1, _TRIES + 1):
-            try:
-                return request()
-            except (FileNotFoundError, FileExistsError, TypeError, NotImplementedError):  # an answer, or a bug of ours
-                raise
-            except PermissionError as error:
-                raise StoreError(self.place, f"access is denied: {_first_line(error)}") from error
-            except Exception as error:  # beside OSError, the packages of stores raise kinds of their own
-                if attempt == _TRIES:
-                    raise StoreError(self.place, f"the store does not answer: {_first_line(error)}") from error
-                time.sleep(pause)
-                beat()
-                pause *= 2
-        raise AssertionError("the last try returns or raises")
+        return tried(self.place, request)
 
 
 @functools.cache
@@ -122,23 +101,3 @@ def open_object_store(url: str) -> ObjectStore:
         UserError: there is no package for it.
     """
     return ObjectStore(url)
-
-
-def _open(url: str) -> tuple[Any, str]:
-    protocol, _, rest = url.partition("://")
-    package = _EXTRAS.get(protocol)
-    if package is None:
-        raise UserError(f"{url}: no store of this kind is known; known: {', '.join(f'{name}://' for name in _EXTRAS)}")
-    try:
-        import fsspec
-
-        system = fsspec.filesystem(protocol, use_listings_cache=False)
-    except ImportError as error:
-        raise UserError(
-            f"{url}: needs the package {package}: pip install 'modulation-study[{_EXTRA_OF[package]}]'"
-        ) from error
-    return system, rest
-
-
-def _first_line(error: Exception) -> str:
-    return next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)

@@ -10,7 +10,8 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from study.store.store import Store, StoreError
+from study.store.store import Store
+from trainables.foundation.objects.requests import StoreError
 
 FOLDER_SUFFIX = ".d"
 _NAME = re.compile(r"(\d{8})(-whole)?\.jsonl")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import errno
 import os
 import uuid
 from collections.abc import Iterator
@@ -11,13 +10,6 @@ from pathlib import Path
 from typing import Protocol
 
 from trainables.foundation.files import write_atomically
-
-
-class StoreError(OSError):
-    """A store does not answer, or does not do what is asked of it."""
-
-    def __init__(self, place: str, reason: str) -> None:
-        super().__init__(errno.EIO, reason, place)
 
 
 class Store(Protocol):

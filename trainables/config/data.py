@@ -56,4 +56,4 @@ class DataConfig(Section):
         Raises:
             ValueError: Files, columns or tasks are inconsistent.
         """
-        return self.source.open(self.read_request(data_seed, cache))
+        return self.source.at_hand().open(self.read_request(data_seed, cache))

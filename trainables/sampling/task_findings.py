@@ -35,7 +35,7 @@ def find_tasks(source: SourceConfig, data_seed: int) -> tuple[TaskFinding, ...]:
     Raises:
         ValueError: the files are inconsistent, regardless of the tasks.
     """
-    known = source.known_tasks()
+    known = source.at_hand().known_tasks()
     if not known:
         return ()
     try:

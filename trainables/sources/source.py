@@ -8,15 +8,19 @@ nor the cache.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, Protocol, Self
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import SerializerFunctionWrapHandler, field_serializer, model_validator
 
+from trainables.foundation.objects.address import address_of, shown
 from trainables.foundation.section import Section
+from trainables.sources.remote.mirror import mirror
+from trainables.sources.remote.place import checked_address, node_cache
 
 Pixels = NDArray[np.uint8]
 """One image (image_size, image_size, 3), or a batch (images, image_size, image_size, 3)."""
@@ -124,7 +128,8 @@ class SourceConfig(Section, ABC):
     """The keys of one kind of source, and what they reveal without decoding an image.
 
     A subclass narrows ``kind`` to its own ``Literal`` and uses it as the default. Keys of type ``Path`` are resolved
-    relative to the study file.
+    relative to the study file, or are URLs of an object store: whoever reads files asks for the source ``at_hand``, so
+    that a subclass meets paths alone.
     """
 
     kind: str
@@ -132,6 +137,40 @@ class SourceConfig(Section, ABC):
     def model_post_init(self, context: Any, /) -> None:  # noqa: ARG002 - pydantic's signature
         """Mark ``kind`` as set: it tells sources apart wherever only the keys that were given are written."""
         self.model_fields_set.add("kind")
+
+    @model_validator(mode="after")
+    def _urls_can_be_used(self) -> Self:
+        for key in self.path_keys():
+            if (place := getattr(self, key)) is not None:
+                try:
+                    checked_address(place)
+                except ValueError as error:
+                    raise ValueError(f"data.source.{key}: {error}") from None
+        return self
+
+    @field_serializer("*", mode="wrap", when_used="json")
+    def _as_written(self, value: Any, handler: SerializerFunctionWrapHandler) -> Any:
+        """Give a URL its second slash back, which ``Path`` has dropped."""
+        return shown(value) if isinstance(value, Path) else handler(value)
+
+    def at_hand(self) -> Self:
+        """Return the source with paths of this node in place of URLs; fetches what the node does not have.
+
+        Raises:
+            ValueError: there is nothing at a URL, or the store does not give it.
+            OSError: the disk is full.
+        """
+        places = {key: getattr(self, key) for key in self.path_keys()}
+        urls = {key: url for key, place in places.items() if place is not None and (url := address_of(place))}
+        return (
+            self.model_copy(update={key: _at_hand(url, urls.values()) for key, url in urls.items()}) if urls else self
+        )
+
+    def moved(self, folder: Path, url: str) -> Self:
+        """Return the source with a URL in place of the folder that mirrors it."""
+        places = {key: getattr(self, key) for key in self.path_keys()}
+        inside = {key: place for key, place in places.items() if place is not None and place.is_relative_to(folder)}
+        return self.model_copy(update={key: Path(url) / place.relative_to(folder) for key, place in inside.items()})
 
     @abstractmethod
     def open(self, request: ReadRequest) -> ImageSource:
@@ -160,7 +199,7 @@ class SourceConfig(Section, ABC):
     @property
     def place(self) -> str:
         """The location of the data, for messages."""
-        return str(getattr(self, "path", self.kind))
+        return shown(getattr(self, "path", Path(self.kind)))
 
     @property
     def title(self) -> str:
@@ -177,3 +216,9 @@ class SourceConfig(Section, ABC):
     def path_keys(cls) -> tuple[str, ...]:
         """Return the keys that hold a path."""
         return tuple(name for name, field in cls.model_fields.items() if field.annotation in (Path, Path | None))
+
+
+def _at_hand(url: str, others: Collection[str]) -> Path:
+    """Return the local place of a URL; what lies in the folder of another key is not fetched twice."""
+    home = min((other for other in others if f"{url}/".startswith(f"{other}/")), key=len)
+    return mirror(home, node_cache()) / url[len(home) + 1 :]

@@ -43,7 +43,7 @@ def test_the_folder_of_the_images_is_filled_in(tmp_path: Path, folder: str) -> N
         "  tasks: [a]\n"
         "loss: {margin: 0.2} # kept\n"
     )  # fmt: skip
-    filled = with_data(with_name(text, "mine"), tmp_path / folder)
+    filled = with_data(with_name(text, "mine"), str(tmp_path / folder))
     definition = parse_study(tmp_path / "mine.yaml", filled)
     assert definition.name == "mine"
     assert definition.data.source.model_dump()["path"] == tmp_path / folder

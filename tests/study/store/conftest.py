@@ -3,28 +3,14 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from benchmarks.s3_server import S3Server
-from benchmarks.s3_server import s3_server as serving
-from study.store import objects, working_copy
+from study.store import working_copy
 from study.store.objects import ObjectStore
-
-
-@pytest.fixture(scope="session")
-def s3_server() -> Iterator[S3Server]:
-    with serving() as server:
-        yield server
-
-
-@pytest.fixture
-def s3(s3_server: S3Server) -> Iterator[S3Server]:
-    s3_server.calm()
-    yield s3_server
-    s3_server.calm()
+from trainables.foundation.objects import requests
 
 
 @pytest.fixture
@@ -45,5 +31,5 @@ def store(s3_url: str) -> ObjectStore:
 def apart(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """Give the test its own cache, and forget its copies at the end."""
     monkeypatch.setenv("MODSTUDY_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setattr(objects, "_FIRST_PAUSE_S", 0.01)
+    monkeypatch.setattr(requests, "_FIRST_PAUSE_S", 0.01)
     monkeypatch.setattr(working_copy, "_copies", {})

@@ -7,7 +7,8 @@ import pytest
 
 from study.store import lease as lease_module
 from study.store.lease import Lease, LeaseHeldError, held
-from study.store.store import FolderStore, StoreError
+from study.store.store import FolderStore
+from trainables.foundation.objects.requests import StoreError
 
 
 @pytest.fixture(params=["folder", "s3"])

@@ -1,15 +1,17 @@
 from __future__ import annotations
 
+import sys
 import threading
 from pathlib import Path
 
 import pytest
 
 from study.errors import UserError
-from study.store import objects
-from study.store.address import address_of, shown
 from study.store.objects import ObjectStore
-from study.store.store import FolderStore, StoreError
+from study.store.store import FolderStore
+from trainables.foundation.objects import requests
+from trainables.foundation.objects.address import address_of, shown
+from trainables.foundation.objects.requests import StoreError
 
 
 @pytest.fixture(params=["folder", "s3"])
@@ -19,7 +21,7 @@ def any_store(request, tmp_path):
 
 @pytest.fixture(autouse=True)
 def hurried(monkeypatch):
-    monkeypatch.setattr(objects, "_FIRST_PAUSE_S", 0.01)
+    monkeypatch.setattr(requests, "_FIRST_PAUSE_S", 0.01)
 
 
 def test_a_store_reads_what_was_written_and_lists_what_is_there(any_store):
@@ -94,7 +96,9 @@ def test_a_store_that_ignores_the_condition_is_refused(store, monkeypatch):
         store.refuse_unconditional()
 
 
-def test_an_unknown_protocol_and_a_missing_package_are_one_line_each():
+def test_an_unknown_protocol_and_a_missing_package_are_one_line_each(monkeypatch):
+    monkeypatch.setitem(sys.modules, "gcsfs", None)
+    monkeypatch.delitem(sys.modules["fsspec.registry"]._registry, "gs", raising=False)
     with pytest.raises(UserError, match="no store of this kind is known; known: s3://"):
         ObjectStore("ftp://host/runs")
     with pytest.raises(UserError, match=r"needs the package gcsfs: pip install 'modulation-study\[gcs\]'"):
@@ -106,3 +110,14 @@ def test_addresses_and_paths():
     assert [address_of(place) for place in ("runs", "/abs/runs", "./a:b", "~/x", "C")] == [None] * 5
     assert shown(Path("s3://bucket/a")) == "s3://bucket/a"
     assert shown(Path("runs/a")) == "runs/a"
+
+
+def test_the_probe_refuses_googles_emulator_which_ignores_the_condition(google):
+    store = ObjectStore(f"{google}/runs/shoes")
+    store.write("a/b", b"1")
+    assert store.read("a/b") == b"1"
+    assert store.keys("a") == ["a/b"]
+    store.delete("a/b")
+    assert store.read("a/b") is None
+    with pytest.raises(UserError, match="two writers create the same object"):
+        store.refuse_unconditional()

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal
+from typing import Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
+from trainables.foundation.objects.address import address_of
 from trainables.foundation.section import Section
 from trainables.sources.reading.cells import CellKind, MultiValued, plain_number
 from trainables.sources.reading.missing import MISSING
@@ -86,6 +87,11 @@ class TableKeys(SourceConfig):
     def folder(self) -> Path:
         """The folder of the images."""
         return self.path.parent if self.images is None else self.images
+
+    def at_hand(self) -> Self:
+        """Return the table and its images on this node; without ``images``, all that is beside the table is fetched."""
+        remote = self.images is None and address_of(self.path) is not None
+        return super(TableKeys, self.model_copy(update={"images": self.folder}) if remote else self).at_hand()
 
     def tasks_of(self, table: TextTable) -> tuple[str, ...]:
         """Return the names allowed in ``data.tasks``, given the table."""
