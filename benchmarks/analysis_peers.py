@@ -28,7 +28,8 @@ from scipy import stats
 
 from benchmarks.measure import interleave
 from results.analysis.importance.design import FACTOR_COLUMNS, NUISANCE_COLUMNS, RESPONSES
-from results.analysis.importance.main_effects import TOP, main_effects
+from results.analysis.importance.main_effects import main_effects
+from results.analysis.importance.ped_anova import TOP
 from results.analysis.statistics import BOOTSTRAP_SEED, RESAMPLES, bootstrap_mean, student_mean
 from results.analysis.tradeoff import pareto_front
 

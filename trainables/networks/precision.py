@@ -65,6 +65,21 @@ def encode_state(state: Mapping[str, Tensor], precision: Precision, two_valued: 
     return encoded
 
 
+def encoded_bytes(state: Mapping[str, Tensor], precision: Precision, two_valued: TwoValued) -> int:
+    """Return the bytes of the tensors that ``encode_state`` returns, from shapes and types alone."""
+    total = 0
+    for name, tensor in state.items():
+        if not tensor.is_floating_point() or precision == "fp32":
+            total += tensor.nbytes
+        elif precision == "int8" and tensor.ndim >= 2:
+            total += tensor.numel() + tensor.element_size() * tensor.shape[0]  # int8, and a scale a row
+        elif precision == "1bit" and name in two_valued:
+            total += -(-tensor.numel() // 8)
+        else:
+            total += torch.half.itemsize * tensor.numel()
+    return total
+
+
 def decode_state(encoded: Mapping[str, Tensor], like: Mapping[str, Tensor], two_valued: TwoValued) -> dict[str, Tensor]:
     """Return the fp32 state that was encoded.
 

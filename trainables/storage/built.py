@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from trainables.config.trial import TrialConfig
 from trainables.networks.ledger import storage_ledger
 from trainables.networks.multi_task import MultiTaskModel, assemble_model
-from trainables.networks.precision import PRECISIONS, Precision, encode_state, vector_bytes
+from trainables.networks.precision import PRECISIONS, Precision, encoded_bytes, vector_bytes
 from trainables.storage.growth import with_tasks
 
 
@@ -64,7 +64,7 @@ def network_bytes(model: MultiTaskModel) -> dict[Precision, int]:
     """Return the bytes of the stored tensors of a model, which may be on the meta device, by precision."""
     state, two_valued = model.stored_shapes(), model.two_valued()
     return {
-        precision: sum(tensor.nbytes for tensor in encode_state(state, precision, two_valued).values())
+        precision: encoded_bytes(state, precision, two_valued)
         for precision in PRECISIONS
         if precision != "1bit" or two_valued or model.has_masks()
     }
