@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import errno
 import json
+import os
 import resource
 import shutil
+import subprocess
 import sys
+import time
 
 import fsspec
 import pytest
@@ -87,6 +90,27 @@ def test_an_interrupted_mirror_goes_on(bucket, put, s3, again, monkeypatch):
     assert read(again(f"{bucket}/x")) == files
     assert fetched(s3) == sorted(set(files) - set(done))
     assert not list(module_home().rglob(".parts"))
+
+
+def test_a_killed_process_leaves_a_mirror_that_goes_on(bucket, put, s3, again, own_cache):
+    files = {f"{number:02}": b"%d" % number for number in range(60)}
+    put(f"{bucket}/x", files)
+    s3.delay_s = 0.1
+    code = "import sys, pathlib; from trainables.sources.remote.mirror import mirror; "
+    code += "mirror(sys.argv[1], pathlib.Path(sys.argv[2]))"
+    killed = subprocess.Popen(  # noqa: S603 - our own code
+        [sys.executable, "-c", code, f"{bucket}/x", str(own_cache)],
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+    )
+    notes, end = [], time.monotonic() + 60
+    while not any(path.stat().st_size for path in notes) and time.monotonic() < end:
+        time.sleep(0.01)
+        notes = list(own_cache.rglob(".fetched.jsonl"))
+    killed.kill()
+    killed.wait()
+    s3.calm()
+    assert read(again(f"{bucket}/x")) == files
+    assert set(fetched(s3)) < set(files)
 
 
 def module_home():
