@@ -24,6 +24,11 @@ class TrialFolder:
         return self.path / "journal.jsonl"
 
     @property
+    def lock(self) -> Path:
+        """Locked by the one process that may write here."""
+        return self.path / "trial.lock"
+
+    @property
     def checkpoint(self) -> Path:
         """The state to resume from; removed when the trial has finished."""
         return self.path / "checkpoint.pt"

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import fcntl
 import gc
 import os
+import runpy
 import shutil
 import socket
 import warnings
@@ -56,6 +58,23 @@ def _real_images(name: str) -> Path:
             f"real images {name} are not here: set MODSTUDY_SHARED_DATA to the folder that holds {name}/data/*.parquet"
         )
     return folder
+
+
+NO_FLOCK = Path(__file__).parent / "no_flock"
+
+
+@pytest.fixture
+def refuse_flock(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[[str], None]:
+    """Let ``flock`` fail below ``tmp_path`` with an error, here and in processes that are started."""
+
+    def refuse(error: str = "ENOSYS") -> None:
+        monkeypatch.setenv("NO_FLOCK_BELOW", str(tmp_path))
+        monkeypatch.setenv("NO_FLOCK_ERRNO", error)
+        monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(NO_FLOCK), str(NO_FLOCK.parents[1])]))
+        monkeypatch.setattr(fcntl, "flock", fcntl.flock)  # for its end
+        runpy.run_path(str(NO_FLOCK / "sitecustomize.py"))
+
+    return refuse
 
 
 @pytest.fixture(scope="session")

@@ -20,7 +20,7 @@ from typing import Any, Self
 
 from study.journal.events import Event, check_event
 from study.store.working_copy import copy_of
-from trainables.foundation.files import naming
+from trainables.foundation.files import ask_leave, naming
 from trainables.foundation.sealed_json import read_object, seal
 
 
@@ -58,8 +58,10 @@ class JournalWriter:
 
         Raises:
             LostJournalError: of a study in a store: another process has written to the journal.
-            OSError: the disk is full; the message names the journal. A partially written line counts as torn.
+            OSError: the disk is full; the message names the journal. A partially written line counts as torn. Or
+                another process has taken over the journal's folder, and nothing is written.
         """
+        ask_leave(self._path)
         line = sealed_line({"event": event, "time": time.time(), **fields})
         if self._segments is not None:
             self._segments.append(line.encode())  # where it counts; the file here follows

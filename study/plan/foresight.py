@@ -12,7 +12,7 @@ from study.definition.validation import error_context
 from study.layout import dataset_cache
 from study.plan.cost import usable_cpus
 from study.plan.plan import StudyPlan
-from study.run_folder.file_systems import NETWORK, file_system_of
+from trainables.foundation.locks.file_systems import NETWORK, file_system_of
 
 if TYPE_CHECKING:
     from trainables.sources.source import ImageSource, Labels

@@ -1,4 +1,4 @@
-"""Whether a process drives a run, judged by the lock of the run folder, which ends with its process."""
+"""Whether a process drives a run, judged by the lock of the run folder, or by a lease where there are no locks."""
 
 from __future__ import annotations
 
@@ -11,8 +11,9 @@ from typing import Literal
 
 from study.errors import UserError, system_error_line
 from study.layout import RunFolder
-from study.store.lease import Lease
 from study.store.working_copy import copy_of
+from trainables.foundation.locks.lease import Lease, LeaseRecord
+from trainables.foundation.locks.lock import NO_FLOCK, lease_of, rests_on_lease
 from trainables.foundation.objects.requests import StoreError
 
 LEASE = "lease"
@@ -27,13 +28,15 @@ def driver_of(folder: RunFolder) -> Driver:
     """Return whether a process drives the run.
 
     ``unknown``: no process here holds the lock, but the last driver ran on another machine and ended abruptly, and not
-    every shared file system shows one machine the locks of another.
+    every shared file system shows one machine the locks of another; or a driver with a lease has said nothing for long.
 
     Raises:
         UserError: the study is in a store that does not answer.
     """
     if folder.url:
         return _holder_of_lease(folder)
+    if rests_on_lease(folder.lock):
+        return _holder(lease_of(folder.lock))
     try:
         descriptor = os.open(folder.lock, os.O_RDONLY)
     except FileNotFoundError:
@@ -43,6 +46,10 @@ def driver_of(folder: RunFolder) -> Driver:
         holder = os.read(descriptor, 4096)
     except BlockingIOError:
         return "alive"
+    except OSError as error:
+        if error.errno in NO_FLOCK:
+            return _holder(lease_of(folder.lock))
+        raise
     finally:
         os.close(descriptor)
     return "gone" if _host_of(holder) in (None, socket.gethostname()) else "unknown"
@@ -54,6 +61,10 @@ def _holder_of_lease(folder: RunFolder) -> Driver:
         _, record = Lease(copy.store, LEASE, "a reader").current() if copy else (0, None)
     except StoreError as error:
         raise UserError(system_error_line(error)) from error
+    return _holder(record)
+
+
+def _holder(record: LeaseRecord | None) -> Driver:
     if record is None or record.released:
         return "gone"
     return "alive" if time.time() - record.since < _SKEWED * record.seconds else "unknown"

@@ -9,18 +9,17 @@ import signal
 import socket
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
-
-from filelock import FileLock, Timeout
 
 from study.errors import UserError
 from study.layout import RunFolder, dataset_cache
 from study.run_folder.driver import LEASE
-from study.store.lease import Lease, LeaseHeldError, LeaseRecord, held
 from study.store.working_copy import copy_of, open_copy
 from trainables.foundation.files import write_text_atomically
+from trainables.foundation.locks.lease import Lease, LeaseHeldError, LeaseRecord, held
+from trainables.foundation.locks.lock import LockHeldError, locked
 from trainables.foundation.objects.requests import StoreError
 
 _LOG = logging.getLogger(__name__)
@@ -53,7 +52,7 @@ def driven(folder: RunFolder, lease_s: float = 30.0) -> Iterator[RunFolder]:
     try:
         with _alone_here(copy.path, lease) as killed:
             _say_if_it_takes_time(folder, lease, killed)
-            with held(lease, stop, killed):
+            with held(lease, stop, lambda record: record.token == killed):
                 copy.fetch()
                 try:
                     yield replace(folder, path=copy.path)
@@ -91,18 +90,16 @@ def _alone_here(place: Path, lease: Lease) -> Iterator[str]:
     Raises:
         LeaseHeldError: a driver is at work here.
     """
-    lock, note, host = FileLock(place / "driver.lock"), place / ".driver", socket.gethostname()
-    try:
-        lock.acquire(timeout=0)
-    except Timeout:
-        _, record = lease.current()
-        raise LeaseHeldError(record or LeaseRecord(f"another process on {host}", "", lease.seconds, 0)) from None
-    try:
+    note, host = place / ".driver", socket.gethostname()
+    with ExitStack() as stack:
+        try:
+            stack.enter_context(locked(place / "driver.lock", 0))
+        except LockHeldError:
+            _, record = lease.current()
+            raise LeaseHeldError(record or LeaseRecord(f"another process on {host}", "", lease.seconds, 0)) from None
         killed = _token_of_last(note, host)
         write_text_atomically(note, json.dumps([host, lease.token]))
         yield killed
-    finally:
-        lock.release()
 
 
 def _token_of_last(note: Path, host: str) -> str:

@@ -23,6 +23,7 @@ from study.retention.removal import apply_retention
 from study.retention.space import refuse_too_little_space
 from study.run_folder.ownership import WAYS_OUT, refuse_another_rule, refuse_another_study
 from study.run_folder.provenance import note_start
+from study.run_folder.run_lock import run_lock
 from study.run_folder.stored import driven, publish
 from study.schedule.drawing import recover_rounds
 from study.schedule.progress import progress_of, read_progress
@@ -35,7 +36,7 @@ from study.session.target import Target
 from study.status.earlier import earlier_results, keep_aside
 from study.status.monitoring import train_again, unmonitored
 from study.tune.cluster import gpus_of_cluster
-from study.tune.runner import RunOptions, RunSummary, run_lock, run_study
+from study.tune.runner import RunOptions, RunSummary, run_study
 
 MOST_NAMED_ARMS = 6
 """Number of arms named in a line about equal failures; the rest are only counted."""

@@ -16,11 +16,10 @@ from fnmatch import fnmatch
 from pathlib import Path
 from typing import Literal
 
-from filelock import FileLock
-
 from study.store.segments import Segments
 from study.store.store import Store
 from trainables.foundation.files import told_of_files, write_atomically
+from trainables.foundation.locks.lock import locked
 
 Role = Literal["driver", "worker", "reader"]
 
@@ -63,7 +62,7 @@ class WorkingCopy:
         Journals that the store does not have are removed: another study may have been there. Readers on one machine
         share a copy, so they fetch one after another.
         """
-        with FileLock(self.path / "fetch.lock"):
+        with locked(self.path / "fetch.lock"):
             self._fetch_all(self.store.keys(""))
 
     def _fetch_all(self, keys: Sequence[str]) -> None:

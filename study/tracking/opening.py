@@ -7,7 +7,6 @@ from contextlib import AbstractContextManager, nullcontext
 from urllib.parse import parse_qsl
 
 from alembic.util import CommandError
-from filelock import FileLock
 from mlflow.exceptions import MlflowException
 from mlflow.store.db.utils import create_sqlalchemy_engine
 from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
@@ -18,6 +17,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from study.definition.secrets import redact
 from study.definition.tracking_address import StoreAddress
 from study.tracking.errors import StoreRefusedError
+from trainables.foundation.locks.lock import locked
 
 _TIMES = 5
 _LOCK_S = 60
@@ -85,7 +85,7 @@ def _alone(address: StoreAddress) -> AbstractContextManager[object]:
     if file is None:
         return nullcontext()
     file.parent.mkdir(parents=True, exist_ok=True)
-    return FileLock(f"{file}.lock", timeout=_LOCK_S)
+    return locked(file.with_name(f"{file.name}.lock"), _LOCK_S)
 
 
 def _open(address: StoreAddress) -> MlflowClient:

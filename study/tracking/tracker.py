@@ -10,8 +10,6 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from filelock import FileLock
-
 from study.definition.secrets import without_secrets
 from study.definition.tracking_address import StoreAddress
 from study.layout import RunFolder
@@ -25,6 +23,7 @@ from study.tracking.mirror.results import Stamps, result_stamps
 from study.tracking.mirror.writing import SyncReport
 from study.tracking.store import Store
 from trainables.foundation.files import write_text_atomically
+from trainables.foundation.locks.lock import locked
 
 _NAMED = 3
 """Trials whose ids are named; the others are only counted."""
@@ -58,7 +57,7 @@ class Tracker:
                 nothing is lost and the next call resumes where this one stopped.
             UserError: the folder holds no plan or a damaged one, or tables of a newer version.
         """
-        with FileLock(folder.path / "sync.lock"):
+        with locked(folder.path / "sync.lock"):
             known, self._known = self._known, None  # trusted again once all went well
             try:
                 return self._pass(folder, known)

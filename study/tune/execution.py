@@ -19,8 +19,6 @@ from pathlib import Path
 from pkgutil import resolve_name
 from typing import Any, Literal
 
-from filelock import FileLock, Timeout
-
 from study.definition.secrets import redact
 from study.errors import system_error_line
 from study.journal.history import WITHOUT_RESULT, State, state_after_failure
@@ -37,6 +35,7 @@ from trainables.failures import DeviceOutOfMemoryError, DiskFullError, TrialFail
 from trainables.foundation.checkpointing import CheckpointInterval, checkpointing
 from trainables.foundation.device_share import sharing_device
 from trainables.foundation.files import naming
+from trainables.foundation.locks.lock import Guard, LockHeldError, locked
 from trainables.outcome import EpochRecord, TrialOutcome, mean_over_tasks
 
 TrialRunner = Callable[..., TrialOutcome]
@@ -122,17 +121,18 @@ def execute(order: WorkOrder) -> State:
     """Run the unit and journal it; return its trial's state: ``completed``, ``paused``, ``diverged`` or ``infeasible``.
 
     A trial has one writer at a time: the lock also keeps out a worker that outlived its killed driver. Work that the
-    journal shows as done is not done again.
+    journal shows as done is not done again. Where the lock is a lease that another has taken, nothing more is written.
 
     Raises:
         TrialFailedError: the trial failed (journalled), or another process holds it.
+        LeaseLostError: another process has taken it meanwhile.
     """
     os.environ.update(order.environment)  # before anything of the trial touches a device
     folder = order.run_folder.trial(order.trial_id)
     folder.path.mkdir(parents=True, exist_ok=True)
     try:
         with (
-            FileLock(folder.path / "trial.lock", timeout=LOCK_PATIENCE_S),
+            locked(folder.lock, LOCK_PATIENCE_S, Guard(folder.path, (folder.journal,))),
             trial_at_hand(folder.path),
             JournalWriter(folder.journal) as journal,
         ):
@@ -140,7 +140,7 @@ def execute(order: WorkOrder) -> State:
             if state.is_done(order.until_epoch):
                 return state.history.state
             return _attempt(order, folder, journal, state)
-    except Timeout:
+    except LockHeldError:
         raise TrialFailedError(
             f"trial {order.trial_id}: another process has held it for {LOCK_PATIENCE_S:g} s"
         ) from None

@@ -10,8 +10,6 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from filelock import FileLock, Timeout
-
 from study.journal.history import WITHOUT_RESULT, State
 from study.journal.journal import JournalWriter
 from study.journal.state import TrialState
@@ -39,6 +37,7 @@ from study.tune.execution import (
 from trainables.data import require_fingerprint
 from trainables.failures import DivergedError
 from trainables.foundation.files import naming
+from trainables.foundation.locks.lock import Guard, LockHeldError, locked
 from trainables.outcome import TrialOutcome
 
 if TYPE_CHECKING:
@@ -83,8 +82,8 @@ def _seat(slot: int, order: WorkOrder, held: ExitStack) -> _Seat:
     folder = order.run_folder.trial(order.trial_id)
     folder.path.mkdir(parents=True, exist_ok=True)
     try:
-        held.enter_context(FileLock(folder.path / "trial.lock", timeout=LOCK_PATIENCE_S))
-    except Timeout:
+        held.enter_context(locked(folder.lock, LOCK_PATIENCE_S, Guard(folder.path, (folder.journal,))))
+    except LockHeldError:
         raise TrialFailedError(
             f"trial {order.trial_id}: another process has held it for {LOCK_PATIENCE_S:g} s"
         ) from None

@@ -2,19 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import os
 import shutil
-import socket
-import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from pathlib import Path
-
-from filelock import FileLock, Timeout
 
 from study.errors import UserError, system_error_line
 from study.interruption import hearing_signals
@@ -22,6 +16,7 @@ from study.journal.failures import one_line, signature
 from study.journal.index import read_states
 from study.layout import RunFolder
 from study.plan.plan import StudyPlan
+from study.run_folder.run_lock import run_lock
 from study.schedule.design import is_infeasible
 from study.schedule.dispatch import Dispatcher
 from study.schedule.units import Packing, WorkUnit
@@ -33,10 +28,6 @@ from study.tune.orders import Orders
 from study.tune.packing import gpu_sharing
 from study.tune.ray_watch import disconnected, line_of, watched
 from trainables.failures import causes
-from trainables.foundation.files import naming
-
-_GLANCE_S = 0.5
-"""How long ``study.run_folder.driver.driver_of`` may be in the way of a driver that wants the lock, many times over."""
 
 Listener = Callable[[Workload], None]
 """Called at the start, after every unit handed out and after every unit that ended."""
@@ -121,7 +112,7 @@ def run_study(plan: StudyPlan, folder: RunFolder, options: RunOptions = RunOptio
             the run, or no node is large enough for a trial.
     """
     folder = replace(folder, path=folder.path.resolve())
-    with run_lock(folder):
+    with run_lock(folder) as held:
         dispatcher = Dispatcher(plan, folder, read_states(folder))
         interrupted = False
         if not dispatcher.exhausted:
@@ -134,7 +125,8 @@ def run_study(plan: StudyPlan, folder: RunFolder, options: RunOptions = RunOptio
                 interrupted = True
             finally:
                 disconnected()
-                shutil.rmtree(folder.ray, ignore_errors=True)
+                if not held.lost:  # it is of another driver by now
+                    shutil.rmtree(folder.ray, ignore_errors=True)
         return _summary(dispatcher, interrupted=interrupted)
 
 
@@ -143,37 +135,6 @@ def _look_at_the_nodes(plan: StudyPlan, options: RunOptions, dispatcher: Dispatc
     resources = plan.definition.resources
     wait_for_nodes(dispatcher.kinds_of_resources, resources.wait_for_nodes_s, options.notice)
     require_equal_versions(options.notice, allowed=resources.allow_other_versions)
-
-
-@contextmanager
-def run_lock(folder: RunFolder) -> Iterator[None]:
-    """Hold the run folder while the block runs, so that two drivers never feed the same trials.
-
-    Raises:
-        UserError: another process holds it; names its host and pid.
-    """
-    folder.path.mkdir(parents=True, exist_ok=True)
-    lock = FileLock(folder.lock)
-    try:
-        lock.acquire(timeout=_GLANCE_S)
-    except Timeout:
-        raise UserError(f"{folder.path}: this study is already being run by {_holder(folder.lock)}") from None
-    try:
-        holder = {"pid": os.getpid(), "host": socket.gethostname(), "since": time.time()}
-        with naming(folder.lock):
-            folder.lock.write_text(json.dumps(holder), encoding="utf-8")
-        yield
-        folder.lock.write_text("", encoding="utf-8")  # a goodbye, for those who cannot see the lock from where they are
-    finally:
-        lock.release()
-
-
-def _holder(path: Path) -> str:
-    try:
-        holder = json.loads(path.read_text(encoding="utf-8"))
-        return f"process {holder['pid']} on {holder['host']}"
-    except (OSError, ValueError, LookupError, TypeError, RecursionError):  # not written yet, or damaged
-        return "another process"
 
 
 def _tune_in_this_world(plan: StudyPlan, folder: RunFolder, options: RunOptions, dispatcher: Dispatcher) -> None:

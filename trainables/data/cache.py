@@ -18,7 +18,6 @@ from pathlib import Path
 from typing import BinaryIO
 
 import numpy as np
-from filelock import FileLock
 from numpy.typing import NDArray
 
 from trainables.config.data import DataConfig
@@ -35,6 +34,7 @@ from trainables.data.dataset import (
 from trainables.data.duplicates import find_duplicates, pixel_hash
 from trainables.data.identity import checked_fingerprint, fingerprint_of_source, refuse_other_data
 from trainables.foundation.files import file_checksum
+from trainables.foundation.locks.lock import Held, locked
 from trainables.sources.source import SPLITS, CorruptImage, ImageSource, Labels
 
 CACHE_FOLDER = "datasets-v2"
@@ -86,13 +86,13 @@ def build_if_missing(data: DataConfig, data_seed: int, cache: Path) -> tuple[Man
         return _open(folder, data.tasks)
     except DamagedCacheError:  # or not built yet
         folder.parent.mkdir(parents=True, exist_ok=True)
-    with FileLock(folder.with_suffix(".lock")):
+    with locked(folder.with_suffix(".lock")) as held:
         try:
             return _open(folder, data.tasks)  # another process may have built it during the wait
         except DamagedCacheError as damage:
             if folder.exists():
                 logger.warning("%s; decoding the images again", damage)
-        _build(source, data, fingerprint, folder)
+        _build(source, data, fingerprint, folder, held)
         return _open(folder, data.tasks)
 
 
@@ -101,7 +101,7 @@ def _open(folder: Path, tasks: Sequence[str]) -> tuple[Manifest, Dataset]:
     return manifest, open_dataset(folder, manifest, tasks)
 
 
-def _build(source: ImageSource, data: DataConfig, fingerprint: str, folder: Path) -> None:
+def _build(source: ImageSource, data: DataConfig, fingerprint: str, folder: Path, held: Held) -> None:
     partial = folder.with_suffix(".partial")
     shutil.rmtree(partial, ignore_errors=True)  # left by a killed builder; holding the lock, no other can be running
     partial.mkdir()
@@ -109,6 +109,7 @@ def _build(source: ImageSource, data: DataConfig, fingerprint: str, folder: Path
         splits: dict[str, _Written] = {}
         for split in SPLITS:
             splits[split] = _write_split(source, split, data.image_size, partial)
+            held.require()
             logger.info("%s: %d images decoded, %d corrupt", split, splits[split].images, len(splits[split].corrupt))
         Manifest(
             fingerprint=fingerprint,
@@ -123,10 +124,12 @@ def _build(source: ImageSource, data: DataConfig, fingerprint: str, folder: Path
         ).write(partial / MANIFEST)
         for path in partial.iterdir():
             _flush_to_disk(path)
+        held.require()  # or another one builds under the same names
         shutil.rmtree(folder, ignore_errors=True)  # damaged, or partly deleted
         partial.rename(folder)
     except BaseException:  # a full disk, Ctrl-C: remove the partial build whatever ended it
-        shutil.rmtree(partial, ignore_errors=True)
+        if not held.lost:
+            shutil.rmtree(partial, ignore_errors=True)
         raise
 
 

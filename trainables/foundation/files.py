@@ -14,6 +14,7 @@ from typing import IO
 _CHUNK_BYTES = 2**20
 
 _listeners: list[Callable[[Path], None]] = []
+_gates: list[tuple[Path, Callable[[], None]]] = []
 
 
 def file_hash(path: Path) -> str:
@@ -48,16 +49,19 @@ def write_atomically(path: Path, write: Callable[[IO[bytes]], object], writer: s
         writer: Identifies this process where several may write the file at the same time.
 
     Raises:
-        OSError: The disk is full; names the file. The old content remains and the partial file is removed.
+        OSError: The disk is full, or another process has taken over the folder (``gated``); names the file. The old
+            content remains and the partial file is removed.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = temporary_path(path, writer)
+    ask_leave(path)
     try:
         with naming(path):
             with temporary.open("wb") as file:
                 write(file)
                 file.flush()
                 os.fsync(file.fileno())
+            ask_leave(path)
             temporary.replace(path)
     except BaseException:  # a full disk: free the space of the partial file
         temporary.unlink(missing_ok=True)
@@ -72,8 +76,29 @@ def write_atomically(path: Path, write: Callable[[IO[bytes]], object], writer: s
 
 def rename(path: Path, to: Path) -> None:
     """Give a file another name, replacing the file of that name."""
+    ask_leave(to)
     path.replace(to)
     _tell(to)
+
+
+@contextmanager
+def gated(folder: Path, gate: Callable[[], None]) -> Iterator[None]:
+    """Call ``gate`` before anything is written below a folder in the block; what it raises is raised to the writer."""
+    entry = (folder.resolve(), gate)
+    _gates.append(entry)
+    try:
+        yield
+    finally:
+        _gates.remove(entry)
+
+
+def ask_leave(path: Path) -> None:
+    """Ask the gates of the folders that a file is in whether it may be written."""
+    if _gates:
+        place = path.resolve()
+        for folder, gate in tuple(_gates):
+            if place.is_relative_to(folder):
+                gate()
 
 
 @contextmanager

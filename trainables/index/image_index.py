@@ -9,6 +9,7 @@ from typing import Literal, Self, TypeVar
 
 import torch
 
+from trainables.foundation.locks.lock import lease_folder
 from trainables.foundation.registry import nearest
 from trainables.index.adding.embedding import Embedder
 from trainables.index.adding.sources import SourceImage, read_images
@@ -16,7 +17,7 @@ from trainables.index.adding.writing import Added, IndexWriter, Progress, sweep_
 from trainables.index.errors import IndexFault
 from trainables.index.reader import IndexReader
 from trainables.index.snapshot import Snapshot
-from trainables.index.stored.manifest import PACK, IndexManifest, OneWriter, read_index, write_index
+from trainables.index.stored.manifest import LOCK, PACK, IndexManifest, OneWriter, read_index, write_index
 from trainables.index.vectors import Layout
 from trainables.networks.precision import PRECISIONS, Precision
 from trainables.packs import RetrievalModel, copy_tasks
@@ -76,7 +77,7 @@ class ImageIndex(IndexReader):
         precisions = _precisions(precision, rescore, normalized=packed.normalize)
         with OneWriter(place):
             sweep_temporary(place)  # of a creation that was killed
-            if any(path.name not in (".lock", PACK) for path in place.iterdir()):
+            if any(path.name not in (LOCK, lease_folder(Path(LOCK)).name, PACK) for path in place.iterdir()):
                 raise IndexFault(f"{place}: is not empty; choose another folder, or open the index that is there")
             shutil.rmtree(place / PACK, ignore_errors=True)
             copy_tasks(packs, place / PACK, packed.tasks if tasks is None else tasks, model=name)

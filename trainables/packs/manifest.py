@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Literal
 
-from filelock import FileLock
 from pydantic import Field, model_validator
 
 from trainables.config.modulation import ModulationConfig
 from trainables.config.network import NetworkConfig
 from trainables.data.preprocessing import Preprocessing
 from trainables.foundation.files import write_text_atomically
+from trainables.foundation.locks import lock
+from trainables.foundation.locks.lock import Held
 from trainables.foundation.manifest import read_versioned
 from trainables.foundation.registry import nearest
 from trainables.foundation.section import Section
@@ -20,6 +22,7 @@ from trainables.packs.errors import PackError
 from trainables.sources.source import MAX_PIXELS, Fit
 
 MANIFEST = "manifest.json"
+LOCK = ".lock"
 VERSION: Literal[1] = 1
 MOST_BYTES = 2**26
 """Of a manifest; more is no manifest."""
@@ -207,7 +210,7 @@ def write_manifest(folder: Path, manifest: Manifest) -> None:
     write_text_atomically(folder / MANIFEST, manifest.model_dump_json(indent=1) + "\n")
 
 
-def locked(folder: Path) -> FileLock:
+def locked(folder: Path) -> AbstractContextManager[Held]:
     """Return the lock of a folder's writers; readers need none."""
     folder.mkdir(parents=True, exist_ok=True)
-    return FileLock(folder / ".lock")
+    return lock.locked(folder / LOCK, guard=lock.Guard(folder))

@@ -7,8 +7,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from filelock import FileLock, Timeout
-
 from study.journal.events import Event
 from study.journal.journal import JournalWriter
 from study.journal.state import TrialState, read_state
@@ -17,6 +15,7 @@ from study.layout import RunFolder
 from study.plan.plan import PlannedTrial
 from study.schedule.hang_watch import read_hang
 from study.schedule.units import WorkUnit
+from trainables.foundation.locks.lock import Guard, LockHeldError, locked
 
 WRITER_GONE_S = 5.0
 """Seconds the driver waits for the lock of a lost worker before it leaves the trial's journal unchanged."""
@@ -90,7 +89,10 @@ class LostWorkers:
         trial = self.folder.trial(planned.trial_id)
         trial.path.mkdir(parents=True, exist_ok=True)
         try:
-            with FileLock(trial.path / "trial.lock", timeout=WRITER_GONE_S), JournalWriter(trial.journal) as writer:
+            with (
+                locked(trial.lock, WRITER_GONE_S, Guard(trial.path, (trial.journal,))),
+                JournalWriter(trial.journal) as writer,
+            ):
                 if read_state(trial.journal) is None:
                     writer.append("planned", **planned.planned_event(self.study))
                 state = read_state(trial.journal)
@@ -98,7 +100,7 @@ class LostWorkers:
                 earlier = state.history.failures if state else ()
                 writer.append("failed", **judged(failure, earlier, Place(host, gpus, alone)), host=host)
                 trial.hang.unlink(missing_ok=True)
-        except Timeout:  # the worker is still alive and will record the outcome itself
+        except LockHeldError:  # the worker is still alive and will record the outcome itself
             pass
         return read_state(trial.journal)
 

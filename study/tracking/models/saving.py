@@ -21,8 +21,9 @@ from PIL import Image
 
 from study.tracking.models import __path__ as _here
 from study.tracking.models.replacing import replace_folder
+from trainables.foundation.locks.lock import remove_lock
 from trainables.packs import copy_tasks
-from trainables.packs.manifest import MANIFEST, PackedModel, locked, read_manifest
+from trainables.packs.manifest import LOCK, MANIFEST, PackedModel, locked, read_manifest
 
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
 os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
@@ -60,7 +61,7 @@ def _save(packs: Path, name: str, packed: PackedModel, aside: Path) -> None:
     """Write the model into a folder of its own."""
     copied = aside / "packs"
     copy_tasks(packs, copied, packed.tasks, model=name)
-    (copied / ".lock").unlink(missing_ok=True)
+    remove_lock(copied / LOCK)
     # named by its content: the model that is replaced keeps its own packs until the new one is in its place
     alone = copied.rename(aside / f"packs-{hashlib.sha256((copied / MANIFEST).read_bytes()).hexdigest()[:16]}")
     with _quietly():

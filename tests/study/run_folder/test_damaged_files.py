@@ -20,11 +20,11 @@ from study.layout import RunFolder
 from study.plan.document import planned_definition, write_plan
 from study.plan.plan import StudyPlan
 from study.plan.run_files import write_study_as_run
+from study.run_folder.run_lock import run_lock
 from study.session.mirror import tracker_of
 from study.session.target import Target, find_run, find_target
 from study.tracking.background_sync import BackgroundSync
 from study.tracking.mirror.writing import SyncReport
-from study.tune.runner import run_lock
 
 SHAPES = {
     "empty": b"",

@@ -22,17 +22,17 @@ from study.layout import RunFolder
 from study.plan.document import write_plan
 from study.plan.plan import StudyPlan, compile_plan
 from study.run_folder.driver import driver_of
+from study.run_folder.run_lock import run_lock
 from study.schedule.dispatch import Dispatcher
 from study.schedule.drawing import DrawnRounds
 from study.schedule.progress import progress_of, read_progress
 from study.status.status import study_status
-from study.tune.runner import run_lock
 
 HOLD = """
 import sys, time
 from pathlib import Path
 from study.layout import RunFolder
-from study.tune.runner import run_lock
+from study.run_folder.run_lock import run_lock
 with run_lock(RunFolder(Path(sys.argv[1]))):
     print("held", flush=True)
     time.sleep(60)

@@ -16,8 +16,8 @@ from study.layout import RunFolder
 from study.run_folder.driver import LEASE, driver_of
 from study.run_folder.place import refreshed, run_folder_at
 from study.run_folder.stored import driven, publish
-from study.store.lease import Lease
 from study.store.working_copy import open_copy
+from trainables.foundation.locks.lease import Lease
 
 pytestmark = pytest.mark.usefixtures("apart")
 

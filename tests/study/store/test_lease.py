@@ -5,9 +5,9 @@ import time
 
 import pytest
 
-from study.store import lease as lease_module
-from study.store.lease import Lease, LeaseHeldError, held
-from study.store.store import FolderStore
+from trainables.foundation.locks import lease as lease_module
+from trainables.foundation.locks.folder_store import FolderStore
+from trainables.foundation.locks.lease import Lease, LeaseHeldError, held
 from trainables.foundation.objects.requests import StoreError
 
 

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from study.store.segments import LostJournalError, Segments
-from study.store.store import FolderStore
+from trainables.foundation.locks.folder_store import FolderStore
 
 JOURNAL = "trials/t/journal.jsonl"
 

@@ -8,7 +8,7 @@ import pytest
 
 from study.errors import UserError
 from study.store.objects import ObjectStore
-from study.store.store import FolderStore
+from trainables.foundation.locks.folder_store import FolderStore
 from trainables.foundation.objects import requests
 from trainables.foundation.objects.address import address_of, shown
 from trainables.foundation.objects.requests import StoreError

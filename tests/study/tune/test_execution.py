@@ -11,6 +11,7 @@ from study.journal.journal import read_journal
 from study.schedule.units import WorkUnit
 from study.tune import execution
 from study.tune.execution import TrialFailedError, WorkOrder, execute
+from trainables.foundation.locks.lease import LeaseLostError
 
 
 @pytest.fixture
@@ -72,6 +73,14 @@ def test_a_trial_has_one_writer(order, tmp_path, monkeypatch):
     ):
         execute(order)
     assert events(order) == before
+
+
+def test_a_writer_whose_lease_was_taken_writes_nothing_more(order, refuse_flock, monkeypatch):
+    refuse_flock()
+    monkeypatch.setattr("trainables.foundation.locks.lease._GOOD_WHILE", 0.0)  # look before every write
+    with pytest.raises(LeaseLostError):
+        execute(replace(order, runner="orchestration_runners:train_until_succeeded"))
+    assert events(order) == ["planned", "started", "epoch"]
 
 
 def test_units_compare_by_what_they_are(make_plan, simulate):

@@ -11,8 +11,9 @@ import ray
 from study.errors import UserError
 from study.journal.index import read_states
 from study.layout import RunFolder
+from study.run_folder.run_lock import run_lock
 from study.status.remaining import work_left
-from study.tune.runner import RunOptions, RunSummary, run_lock, run_study
+from study.tune.runner import RunOptions, RunSummary, run_study
 
 pytestmark = [
     pytest.mark.xdist_group("ray"),

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Literal
 
-from filelock import FileLock, Timeout
 from pydantic import Field
 
 from trainables.foundation.files import write_text_atomically
+from trainables.foundation.locks.lock import Guard, LockHeldError, locked
 from trainables.foundation.manifest import read_versioned
 from trainables.foundation.section import Section
 from trainables.index.errors import IndexFault
@@ -20,7 +21,7 @@ PACK = "pack"
 """The folder of packs inside an index."""
 
 MOST_BYTES = 2**28
-_LOCK = ".lock"
+LOCK = ".lock"
 
 
 class FileFacts(Section):
@@ -120,7 +121,7 @@ class OneWriter:
     def __init__(self, folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self._folder = folder
-        self._lock = FileLock(folder / _LOCK)
+        self._held = ExitStack()
 
     def __enter__(self) -> None:
         """Take the lock.
@@ -129,10 +130,10 @@ class OneWriter:
             IndexFault: Another process or thread is writing.
         """
         try:
-            self._lock.acquire(timeout=0)
-        except Timeout:
+            self._held.enter_context(locked(self._folder / LOCK, 0, Guard(self._folder)))
+        except LockHeldError:
             raise IndexFault(f"{self._folder}: is being written by another process; wait for it, or end it") from None
 
     def __exit__(self, *_: object) -> None:
         """Release the lock."""
-        self._lock.release()
+        self._held.close()

@@ -6,9 +6,8 @@ import hashlib
 from collections.abc import Sequence
 from pathlib import Path
 
-from filelock import FileLock
-
 from trainables.foundation.files import write_atomically
+from trainables.foundation.locks.lock import locked
 from trainables.foundation.sealed_json import is_sealed, read_object, seal
 from trainables.sources.reading.decoding import decoding_pool
 from trainables.sources.reading.image_files import ImageFiles, Stamp
@@ -36,7 +35,7 @@ def content_hashes(files: ImageFiles, names: Sequence[str], cache: Path | None) 
     place = hashlib.blake2b(str(files.place).encode(), digest_size=16).hexdigest()
     path = cache / HASHES_FOLDER / f"{place}.json"
     path.parent.mkdir(parents=True, exist_ok=True)
-    with FileLock(path.with_suffix(".lock")):  # of several processes that start together, only one reads the images
+    with locked(path.with_suffix(".lock")):  # of several processes that start together, only one reads the images
         known = _read(path)
         found, news = _look_up(files, names, stamps, known)
         if news:

@@ -19,9 +19,8 @@ from concurrent.futures import Future, ThreadPoolExecutor, as_completed
 from pathlib import Path
 from typing import IO, Any
 
-from filelock import FileLock
-
 from trainables.foundation.files import write_text_atomically
+from trainables.foundation.locks.lock import locked
 from trainables.foundation.objects.requests import StoreError, open_system, tried
 from trainables.foundation.pulse import beat
 from trainables.sources.remote.listing import StoredObject, list_objects
@@ -71,7 +70,7 @@ class _Mirror:
         """Fetch what is new, remove what is gone, and return where it is."""
         system, root = open_system(self._url)
         self._home.mkdir(parents=True, exist_ok=True)
-        with FileLock(self._home / ".lock"):
+        with locked(self._home / ".lock"):
             objects = list_objects(system, self._url, root)
             alone = len(objects) == 1 and next(iter(objects.values())).path == root
             folder = self._files.parent if alone else self._files
