@@ -1,12 +1,13 @@
 """What orchestrating thousands of trials costs: this project's run against bare Ray Tune, with trials that do nothing.
 
-    python -m benchmarks.many_trials [--trials 10000] [--arms 400] [--mlflow] [--profile]
+    python -m benchmarks.many_trials [--trials 10000] [--arms 400] [--mlflow] [--stock] [--profile]
 
 Bare: a class trainable whose actors are reused, no loggers, no search algorithm; nothing is written down but what Tune
 itself keeps. Ours: the whole path, from compiling the plan through journals that are flushed to disk to the tables in
-Parquet, and with ``--mlflow`` a mirror in SQLite beside the run, its last pass included. Then ``modstudy status``,
-``collect`` and ``report`` of that run. Each side is a process of its own with a Ray of its own, two trials at a time;
-seconds count from when Ray has started. The memory is that of the driver, at quarters of the time.
+Parquet, and with ``--mlflow`` a mirror in SQLite beside the run, its last pass included. With ``--stock`` also the way
+that Tune and MLflow document (``benchmarks.stock_way``), of at most 100 trials: its cost of one does not fall. Then
+``modstudy status``, ``collect`` and ``report`` of that run. Each side is a process with a Ray of its own, two
+trials at a time; seconds count from when Ray has started. The memory is that of the driver, at quarters of the time.
 """
 
 from __future__ import annotations
@@ -31,6 +32,7 @@ from typing import Any
 
 import psutil
 
+from benchmarks.stock_way import stock
 from study.collect.collect import collect
 from study.definition.loading import dump_study
 from study.definition.model import StudyDefinition
@@ -44,6 +46,7 @@ from study.tune.runner import RunOptions, run_study
 _AT_ONCE = 2
 _SEEDS = 5
 _SAMPLE_S = 0.5
+_STOCK_TRIALS = 100
 _TASKS = ["Smiling", "Hat", "Beard"]
 
 
@@ -184,6 +187,7 @@ def measured(run: Callable[[], None], trials: int) -> Cost:
 def _one_side(options: argparse.Namespace) -> None:
     """Run one side in this process, and print its cost as JSON on the last line."""
     size = Size(options.trials, options.arms)
+    trials = min(size.total, _STOCK_TRIALS) if options.side == "stock" else size.total
     profile = cProfile.Profile() if options.profile else None
 
     def run() -> None:
@@ -191,13 +195,15 @@ def _one_side(options: argparse.Namespace) -> None:
             profile.enable()
         if options.side == "bare":
             bare(size)
+        elif options.side == "stock":
+            stock(trials, _AT_ONCE, _TASKS)
         else:
             ours(size, RunFolder(options.folder.resolve()), mlflow=options.side == "mlflow")
         if profile:
             profile.disable()
 
     with connected(None, threads=1):
-        cost = measured(run, size.total)
+        cost = measured(run, trials)
     if profile:
         pstats.Stats(profile, stream=sys.stderr).sort_stats("tottime").print_stats(45)
         pstats.Stats(profile, stream=sys.stderr).sort_stats("cumulative").print_stats(70)
@@ -230,8 +236,9 @@ def main() -> None:
     parser.add_argument("--trials", type=int, default=10_000)
     parser.add_argument("--arms", type=int, default=400)
     parser.add_argument("--mlflow", action="store_true")
+    parser.add_argument("--stock", action="store_true")
     parser.add_argument("--profile", action="store_true")
-    parser.add_argument("--side", choices=("bare", "ours", "mlflow"), help=argparse.SUPPRESS)
+    parser.add_argument("--side", choices=("bare", "stock", "ours", "mlflow"), help=argparse.SUPPRESS)
     parser.add_argument("--folder", type=Path, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.side:
@@ -246,6 +253,12 @@ def main() -> None:
         print(f"ours{' with MLflow' if options.mlflow else ''}: {mine}")
         wall, driver = mine.wall_s / theirs.wall_s, mine.driver_s / theirs.driver_s
         print(f"ratio: {wall:.2f} of the time, {driver:.2f} of the driver's processor, {mine.trials} trials")
+        if options.stock:
+            theirs = _side("stock", options, folder)
+            wall = theirs.wall_s / theirs.trials / (mine.wall_s / mine.trials)
+            driver = theirs.driver_s / theirs.trials / (mine.driver_s / mine.trials)
+            print(f"stock: {theirs}")
+            print(f"stock, per trial: {wall:.1f} times our time, {driver:.1f} times our driver's processor")
         for name in ("status", "collect", "report"):
             print(_command(name, folder))
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from study.errors import UserError
 from study.journal.events import Event
@@ -27,6 +28,7 @@ from study.schedule.fusing import fused_units
 from study.schedule.progress import ArmState, arm_state, confirm_total, run_progress, tune_total
 from study.schedule.pruning.asynchronous import Decision, decisions
 from study.schedule.pruning.halving import Pruning
+from study.schedule.settling import epochs_to_go, settled
 from study.schedule.study_design import study_design
 from study.schedule.unit_queue import UnitQueue
 from study.schedule.units import Packing, Resources, WorkUnit, shares_of
@@ -65,6 +67,9 @@ class Dispatcher:
         self._progress: dict[str, ArmProgress] = {}
         self._reported: dict[str, ArmState | None] = {}  # None: has changed since
         self._queue = UnitQueue(self._arms)
+        self._epochs_left: dict[str, int] = {}
+        halving, mode = self._definition.search.halving, self._definition.search.mode
+        self._arms_stand_alone = mode == "design" and (halving is None or halving.mode == "synchronous")
         for arm_id, progress in self._design.progress(self._states).items():
             self._take(arm_id, self._decided(arm_id, progress))
             self._enqueue(arm_id)
@@ -155,6 +160,7 @@ class Dispatcher:
             UserError: a trial failed on a full disk, which would also fail the others.
         """
         arm_id, trials = unit.trial.arm.arm_id, unit.trials
+        before = self._states.get(unit.trial.trial_id)
         found = [self._read_again(trial.trial_id) for trial in trials]
         if crashed:
             found = self._lost_workers.complete(unit, self._states, found, End(loss, self.resources(unit).gpus))
@@ -164,6 +170,8 @@ class Dispatcher:
                 self._states[trial.trial_id] = state
         self._units_in_flight -= 1
         self._machine_is_taken = False
+        if not crashed and self._is_settled(unit, before, found[0]):
+            return found[0]
         self._look_again(arm_id)
         ready = {(each.trial.trial_id, each.until_epoch, each.alone) for each in self._progress[arm_id].ready}
         failed: dict[str, Event] = {}
@@ -181,6 +189,21 @@ class Dispatcher:
         self._enqueue(arm_id)
         self._queue.bar(self._equal_failures.stopped().keys())
         return found[0]
+
+    def _is_settled(self, unit: WorkUnit, before: TrialState | None, state: TrialState | None) -> bool:
+        """Take the end of a unit that decides nothing about other trials; return whether it is such a one."""
+        arm_id, epochs = unit.trial.arm.arm_id, self._definition.optimization.epochs
+        progress = settled(self._progress[arm_id], unit, state) if self._arms_stand_alone else None
+        if progress is None or state is None:
+            return False
+        reported = self._reported[arm_id]
+        self._reported[arm_id] = reported and reported.with_end_of(unit.trial, progress, state.history)
+        self._progress[arm_id] = progress
+        self._epochs_left[arm_id] -= epochs_to_go(before, epochs) - epochs_to_go(state, epochs)
+        self._equal_failures.ended_well(arm_id)
+        self._queue.note_left(arm_id, self._work_left(arm_id))
+        self._queue.bar(self._equal_failures.stopped().keys())
+        return True
 
     def _read_again(self, trial_id: str) -> TrialState | None:
         journal = self._folder.trial(trial_id).journal
@@ -209,6 +232,7 @@ class Dispatcher:
         ready = filter(self._may_run, self._progress[arm_id].ready)
         units = fused_units(ready, self._definition.search.round_size)
         doubtful = self._equal_failures.would_fail_again(arm_id)
+        self._epochs_left[arm_id] = self._count_epochs_left(arm_id)
         self._queue.put(arm_id, units, self._work_left(arm_id), doubtful=doubtful)
 
     def _may_run(self, unit: WorkUnit) -> bool:
@@ -236,12 +260,8 @@ class Dispatcher:
 
     def _journal_decision(self, decision: Decision) -> None:
         at = decision.at
-        with JournalWriter(self._folder.trial(at.trial.trial_id).journal) as writer:
-            from_what = {"objective": at.objective, "among": decision.among, "better": decision.better}
-            writer.append("kept" if decision.kept else "pruned", epoch=at.epoch, **from_what)
-        state = read_and_note(self._folder, at.trial.trial_id)
-        if state is not None:
-            self._states[at.trial.trial_id] = state
+        from_what = {"objective": at.objective, "among": decision.among, "better": decision.better}
+        self._journal(at.trial.trial_id, "kept" if decision.kept else "pruned", epoch=at.epoch, **from_what)
         if not decision.kept:
             remove_checkpoints(self._folder.trial(at.trial.trial_id))
 
@@ -254,33 +274,26 @@ class Dispatcher:
                 remove_checkpoints(self._folder.trial(pruning.trial.trial_id))
 
     def _journal_pruning(self, pruning: Pruning) -> None:
-        journal = self._folder.trial(pruning.trial.trial_id).journal
-        with JournalWriter(journal) as writer:
-            beaten = {"by_cheaper_arm": True} if pruning.by_cheaper_arm else {}
-            writer.append("pruned", epoch=pruning.epoch, objective=pruning.objective, **beaten)
-        state = read_and_note(self._folder, pruning.trial.trial_id)
+        beaten = {"by_cheaper_arm": True} if pruning.by_cheaper_arm else {}
+        self._journal(pruning.trial.trial_id, "pruned", epoch=pruning.epoch, objective=pruning.objective, **beaten)
+
+    def _journal(self, trial_id: str, event: str, **fields: Any) -> None:
+        with JournalWriter(self._folder.trial(trial_id).journal) as writer:
+            writer.append(event, **fields)
+        state = read_and_note(self._folder, trial_id)
         if state is not None:
-            self._states[pruning.trial.trial_id] = state
-
-    def _epoch(self, trial_id: str) -> int:
-        state = self._states.get(trial_id)
-        return state.history.epoch if state else 0
-
-    def _trials_total(self, arm_id: str) -> int:
-        arm, planned = self._progress[arm_id], self._arms[arm_id].planned
-        return tune_total(self._plan, planned, arm) + confirm_total(self._plan, arm)
+            self._states[trial_id] = state
 
     def _work_left(self, arm_id: str) -> float:
-        arm, epochs = self._progress[arm_id], self._definition.optimization.epochs
-        over = {pruning.trial.trial_id for pruning in arm.pruned}
-        known = (*arm.tune, *arm.confirm)
-        left = sum(
-            epochs - self._epoch(trial.trial_id)
-            for trial in known
-            if trial.trial_id not in over and not self._is_final(trial.trial_id)
-        )
-        return self._arms[arm_id].weight * (left + epochs * (self._trials_total(arm_id) - len(known)))
+        arm, fixed, epochs = self._progress[arm_id], self._arms[arm_id], self._definition.optimization.epochs
+        total = tune_total(self._plan, fixed.planned, arm) + confirm_total(self._plan, arm)
+        unknown = total - len(arm.tune) - len(arm.confirm)
+        return fixed.weight * (self._epochs_left[arm_id] + epochs * unknown)
 
-    def _is_final(self, trial_id: str) -> bool:
-        state = self._states.get(trial_id)
-        return state is not None and state.history.is_final
+    def _count_epochs_left(self, arm_id: str) -> int:
+        """Return the epochs that the known trials of an arm still need."""
+        arm = self._progress[arm_id]
+        over = {pruning.trial.trial_id for pruning in arm.pruned}
+        known = (trial.trial_id for trial in (*arm.tune, *arm.confirm))
+        epochs = self._definition.optimization.epochs
+        return sum(epochs_to_go(self._states.get(trial_id), epochs) for trial_id in known if trial_id not in over)

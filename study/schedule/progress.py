@@ -95,6 +95,28 @@ class ArmState:
         trials = (replace(trial, history=histories.get(trial.trial.trial_id, trial.history)) for trial in self.trials)
         return replace(self, trials=tuple(trials))
 
+    def with_end_of(self, trial: PlannedTrial, progress: ArmProgress, history: TrialHistory) -> ArmState | None:
+        """Return the state once a unit of a trial has ended and nothing was decided; None if it must be derived anew.
+
+        The sums follow from the present ones, so that the cost does not grow with the number of trials.
+
+        Args:
+            trial: the trial.
+            progress: of the arm, now; its trials and prunings are as before.
+            history: of the trial, now.
+        """
+        place = trial.index + (len(progress.tune) if trial.stage == "confirm" else 0)
+        before = self.trials[place] if place < len(self.trials) else None
+        if before is None or before.trial.trial_id != trial.trial_id:
+            return None
+        after = replace(before, history=history)
+        found = ArmState(self.arm, progress, (*self.trials[:place], after, *self.trials[place + 1 :]))
+        vars(found).update(
+            done=self.done + after.is_done - before.is_done,
+            failed=self.failed + (after.state == "failed") - (before.state == "failed"),
+        )
+        return found
+
 
 @dataclass(frozen=True)
 class RunProgress:

@@ -47,6 +47,11 @@ class UnitQueue:
         self._left[arm_id] = left
         self._enter(arm_id)
 
+    def note_left(self, arm_id: str, left: float) -> None:
+        """Take note of the work left in an arm whose units are as before."""
+        self._left[arm_id] = left
+        self._enter(arm_id)
+
     def bar(self, arm_ids: Collection[str]) -> None:
         """Withhold the units of these arms, and of no others, until the next call."""
         before, self._barred = self._barred, frozenset(arm_ids)

@@ -22,6 +22,40 @@ def test_a_unit_is_never_handed_out_twice_at_once(make_plan, simulate):
     assert not run.dispatcher.exhausted
 
 
+@pytest.mark.parametrize("runner", ["train", "fail_in_many_ways"])
+@pytest.mark.parametrize(
+    "search",
+    [{"trials_per_arm": 5}, {"trials_per_arm": 8, "round_size": 4, "halving": {"rungs": [1, 2], "keep": 0.5}}],
+    ids=["rounds", "halving"],
+)
+def test_the_end_of_one_unit_among_many_is_taken_as_if_the_arm_were_looked_at_anew(
+    make_plan, simulate, monkeypatch, search, runner
+):
+    plan, seen, looks = make_plan(search=search), {}, {}
+    for name in ("settled", "anew"):
+        run = simulate(plan, name, runner=f"orchestration_runners:{runner}")
+        look, finish = run.dispatcher._look_again, run.finish
+        looks[name], seen[name] = [], []
+
+        def looked(arm_id, look=look, found=looks[name]):
+            found.append(arm_id)
+            look(arm_id)
+
+        def finished(unit, run=run, finish=finish, found=seen[name]):
+            finish(unit)
+            now = run.dispatcher.workload()
+            trials = [(trial.trial.trial_id, trial.state, trial.epochs_run) for trial in now.progress.trials]
+            found.append((run.dispatcher.arms.copy(), epochs_left(now), trials, now.trials_done, now.failed))
+
+        monkeypatch.setattr(run.dispatcher, "_look_again", looked)
+        monkeypatch.setattr(run, "finish", finished)
+        if name == "anew":
+            monkeypatch.setattr(run.dispatcher, "_is_settled", lambda *_: False)
+        seen[name].append(run.run(workers=3, seed=0))
+    assert seen["settled"] == seen["anew"]
+    assert len(looks["settled"]) < len(looks["anew"])
+
+
 def test_a_failing_trial_is_tried_as_often_as_the_study_says(make_plan, simulate):
     run = simulate(make_plan(resources={"retries": 1}), runner="orchestration_runners:fail_in_many_ways")
     ended = run.run(workers=1, seed=0)
