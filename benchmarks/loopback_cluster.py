@@ -78,6 +78,13 @@ class Node:
             return []
 
 
+def _free_ports(count: int) -> list[int]:
+    """Return different ports that nothing listens on; they are held together, or one could come twice."""
+    with contextlib.ExitStack() as held:
+        taken = [held.enter_context(socket.create_server((_HOST, 0))) for _ in range(count)]
+        return [server.getsockname()[1] for server in taken]
+
+
 def _name(process: psutil.Process) -> str:
     try:
         return process.name()
@@ -92,25 +99,32 @@ class LoopbackCluster:
     Attributes:
         environment: of all its processes.
         head_cpus: CPUs that the head declares.
+        jobs: whether the head serves its dashboard, to which jobs are submitted (needs ``ray[default]``).
         nodes: those added so far, dead ones included.
     """
 
     environment: Mapping[str, str]
     head_cpus: int = 0
+    jobs: bool = False
     nodes: list[Node] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self._folder = Path(tempfile.mkdtemp(prefix="r", dir="/tmp"))  # short, for the paths of Ray's sockets
-        with socket.create_server((_HOST, 0)) as taken:
-            self.port = taken.getsockname()[1]
-        head = ["--head", "--port", str(self.port), "--temp-dir", str(self._folder), "--include-dashboard", "false"]
-        self.head = self._start(*head, "--num-cpus", str(self.head_cpus))
+        self.port, self._dashboard_port = _free_ports(2)
+        head = ["--head", "--port", str(self.port), "--temp-dir", str(self._folder), "--num-cpus", str(self.head_cpus)]
+        head += ["--include-dashboard", str(self.jobs).lower(), "--dashboard-port", str(self._dashboard_port)]
+        self.head = self._start(*head)
         self._wait_for_head()
 
     @property
     def address(self) -> str:
         """Where a driver joins it."""
         return f"{_HOST}:{self.port}"
+
+    @property
+    def dashboard(self) -> str:
+        """Where jobs are submitted."""
+        return f"http://{_HOST}:{self._dashboard_port}"
 
     def add_node(self, **variables: str) -> Node:
         """Start another node of one CPU and wait until it is up: two that start at once take each other's ports.
@@ -143,9 +157,13 @@ class LoopbackCluster:
 
     def _start(self, *options: str, **variables: str) -> Node:
         log = self._folder / f"start-{len(self.nodes)}.log"
+        agent = [
+            "--dashboard-agent-listen-port",
+            str(*_free_ports(1)),
+        ]  # nodes of one machine would share Ray's default
         with log.open("wb") as said:
             process = subprocess.Popen(
-                [*_START, "--node-ip-address", _HOST, *_SMALL, *options],
+                [*_START, "--node-ip-address", _HOST, *agent, *_SMALL, *options],
                 env={**self._environment(), **variables},
                 stdout=said,
                 stderr=said,

@@ -97,7 +97,8 @@ def submit(  # noqa: PLR0913, PLR0917 - a parameter for each option of the comma
     study: StudyArgument,
     address: Annotated[str, typer.Option(help="Dashboard of the cluster's head, such as http://head:8265.")],
     runs_dir: Annotated[
-        Path, typer.Option("--runs-dir", help="Folder of the run folders: an absolute path that all nodes share.")
+        Path,
+        typer.Option("--runs-dir", help="Folder of the run folders: an absolute path that all nodes share, or a URL."),
     ],
     workers: WorkersOption = None,
     tracking: TrackingOption = True,

@@ -3,13 +3,21 @@
 from __future__ import annotations
 
 import shlex
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
 from study.errors import UserError
 from study.tune.cluster import first_line, set_environment
+from trainables.foundation.objects.address import shown
 
 STUDY_FILE = "study.yaml"
+
+_NO_AGENT = (
+    "No available agent"  # what the server of Ray 2.60 answers until a node has started the agent that runs jobs
+)
+_AGENT_PATIENCE_S = 120.0
+_POLL_S = 2.0
 
 
 @dataclass(frozen=True)
@@ -18,7 +26,7 @@ class Job:
 
     Attributes:
         folder: holds the study file, as ``study.yaml``, and nothing else; it is uploaded.
-        runs: the folder of the runs, an absolute path that all nodes share.
+        runs: the folder of the runs: an absolute path that all nodes share, or a URL.
         options: further options of ``modstudy run``.
         wheel: of this project, which the nodes install for this job; None where they have it already.
     """
@@ -31,12 +39,14 @@ class Job:
     @property
     def entrypoint(self) -> str:
         """The command that the cluster executes."""
-        command = ["python", "-m", "study", "run", STUDY_FILE, "--address", "auto", "--runs-dir", str(self.runs)]
+        command = ["python", "-m", "study", "run", STUDY_FILE, "--address", "auto", "--runs-dir", shown(self.runs)]
         return shlex.join([*command, *self.options])
 
 
 def submit_job(job: Job, address: str) -> str:
     """Submit a run to the dashboard of a cluster's head; return the id of the job.
+
+    A head answers before it can run jobs; it is given two minutes.
 
     Raises:
         UserError: the address is none of a dashboard, nothing answers there, or it does not take the job.
@@ -51,8 +61,16 @@ def submit_job(job: Job, address: str) -> str:
     from ray.job_submission import JobSubmissionClient
 
     wheels = {"py_modules": [str(job.wheel)]} if job.wheel is not None else {}
+    environment = {"working_dir": str(job.folder), **wheels}
+    end = time.monotonic() + _AGENT_PATIENCE_S
     try:
         client = JobSubmissionClient(address)
-        return client.submit_job(entrypoint=job.entrypoint, runtime_env={"working_dir": str(job.folder), **wheels})
+        while True:
+            try:
+                return client.submit_job(entrypoint=job.entrypoint, runtime_env=environment)
+            except RuntimeError as error:
+                if _NO_AGENT not in str(error) or time.monotonic() > end:
+                    raise
+            time.sleep(_POLL_S)
     except (AuthenticationError, ConnectionError, RuntimeError, ValueError) as error:  # whatever a server answers
         raise UserError(f"--address {address}: the job was not taken: {first_line(error)}") from error

@@ -28,6 +28,7 @@ class Dashboard(BaseHTTPRequestHandler):
     jobs: list[dict[str, object]]
     packages: list[bytes]
     token = ""
+    without_agent = 0  # submissions that come before a node can run jobs
 
     def parse_request(self) -> bool:
         known = super().parse_request()
@@ -48,7 +49,14 @@ class Dashboard(BaseHTTPRequestHandler):
         self._answer({})
 
     def do_POST(self) -> None:
-        self.jobs.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
+        job = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        if self.without_agent:
+            type(self).without_agent -= 1
+            self.send_response(500)
+            self.end_headers()
+            self.wfile.write(b"No available agent to submit job, please try again later.")
+            return
+        self.jobs.append(job)
         self._answer({"job_id": "job-1", "submission_id": "job-1"})
 
     def _answer(self, content: dict[str, object]) -> None:
@@ -113,6 +121,27 @@ def test_what_cannot_be_submitted_is_said_in_one_line(study_file, options, told)
     assert code == 2, output
     assert output.startswith("error: ")
     assert told in " ".join(output.split())
+
+
+def test_a_head_that_cannot_run_jobs_yet_is_waited_for(study_file, dashboard, monkeypatch):
+    monkeypatch.setattr("study.tune.jobs._POLL_S", 0.01)
+    address, kept = dashboard
+    kept.without_agent = 2
+    code, output = submit(str(study_file), "--address", address, "--runs-dir", "/shared/runs")
+    assert code == 0, output
+    assert len(kept.jobs) == 1
+
+
+def test_a_store_may_hold_the_runs_of_a_job(study_file, dashboard, s3):
+    import s3fs
+
+    s3fs.S3FileSystem().mkdir("jobs")
+    address, kept = dashboard
+    code, output = submit(str(study_file), "--address", address, "--runs-dir", "s3://jobs/runs")
+    assert code == 0, output
+    (job,) = kept.jobs
+    assert "--runs-dir s3://jobs/runs" in str(job["entrypoint"])
+    assert "its run folder: s3://jobs/runs/tiny" in output.replace("\n", " ")
 
 
 def test_a_cluster_that_asks_for_a_token_takes_jobs_from_those_who_have_it(study_file, dashboard):
