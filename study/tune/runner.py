@@ -182,14 +182,16 @@ def _tune(
     """Let one Tuner run the dispatcher's units until it has no more."""
     from ray import tune
 
-    from study.tune.losses import LossesNoted
-    from study.tune.searcher import Ends, UnitSearcher
+    from study.tune.searcher import Ends, KeptWorkers, UnitSearcher
     from study.tune.silence import ended_when_silent
     from study.tune.worker import Worker, reservation
 
     resources = plan.definition.resources
-    fitting = max(trials_at_once(found.cpus, found.gpus) for found in dispatcher.kinds_of_resources)
+    fitting_of = {kind: trials_at_once(kind.cpus, kind.gpus) for kind in dispatcher.kinds_of_resources}
+    fitting = max(fitting_of.values())
     limit = options.max_concurrent or resources.max_concurrent
+    if options.address is None:  # no node will join, and a unit that waits for a worker keeps workers from going on
+        limit = min(limit or fitting, fitting)
     # Waiting trials beyond the running ones let Tune keep a worker when its trial ends, instead of starting another.
     os.environ["TUNE_MAX_PENDING_TRIALS_PG"] = str(min(limit or fitting, fitting))
 
@@ -203,14 +205,16 @@ def _tune(
             options.listener(dispatcher.workload())
 
     changed()
-    losses = LossesNoted()
+    scheduler = KeptWorkers(fitting_of)
     logging.getLogger("ray.tune").setLevel(logging.CRITICAL)  # failures are in the journals
     with ended_when_silent(folder, resources.silence_s) as silence:
+        searcher = UnitSearcher(dispatcher, order, limit, changed, Ends(scheduler, silence))
+        scheduler.ask(searcher)
         tuner = tune.Tuner(
             tune.with_resources(Worker, reservation),
             tune_config=tune.TuneConfig(
-                search_alg=UnitSearcher(dispatcher, order, limit, changed, Ends(losses, silence)),
-                scheduler=losses,
+                search_alg=searcher,
+                scheduler=scheduler,
                 num_samples=-1,
                 reuse_actors=True,
                 trial_dirname_creator=lambda trial: str(trial.trial_id),

@@ -1,20 +1,28 @@
-"""Ray's searcher over the dispatcher: Tune asks it for the next unit and tells it which one ended."""
+"""Ray's searcher over the dispatcher: Tune asks it for the next unit and tells it which one ended.
+
+A Tune trial is a worker's reservation, not a unit: where nobody waits for its place, a worker goes on with the next
+unit that reserves the same, since a Tune trial of its own costs the driver several times what a unit does.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ray.tune.search import Searcher
 
 from study.schedule.dispatch import Dispatcher
 from study.schedule.failures.lost_worker import Loss
-from study.schedule.units import WorkUnit
+from study.schedule.units import Resources, WorkUnit
 from study.tune.execution import WorkOrder
 from study.tune.losses import LossesNoted
 from study.tune.silence import SilenceWatch
-from study.tune.worker import configuration
+from study.tune.worker import configuration, reserved
+
+if TYPE_CHECKING:
+    from ray.tune.execution.tune_controller import TuneController
+    from ray.tune.experiment import Trial
 
 
 @dataclass(frozen=True)
@@ -62,20 +70,46 @@ class UnitSearcher(Searcher):
         self._changed = changed
         self._ends = ends
         self._units: dict[str, WorkUnit] = {}
+        self._set_aside: WorkUnit | None = None
 
     def suggest(self, trial_id: str) -> Any:
         """Return the configuration of a new Tune trial, None to be asked again, or ``FINISHED``."""
         if self._dispatcher.exhausted:
             return Searcher.FINISHED
-        if self._max_concurrent is not None and self._dispatcher.in_flight >= self._max_concurrent:
-            return None
-        unit = self._dispatcher.next_unit()
+        unit, self._set_aside = self._set_aside or self._next_unit(), None
         if unit is None:
             return None
+        return configuration(self._handed_out(trial_id, unit), self._dispatcher.resources(unit))
+
+    def go_on(self, trial_id: str) -> WorkOrder | None:
+        """Take note that the unit of a Tune trial has ended well; return the order of its worker's next unit, if any.
+
+        A unit that reserves something else is set aside for the next Tune trial.
+        """
+        before = self._units.pop(trial_id)
+        self._ended(trial_id, before, error=False)
+        unit = self._next_unit() if self._set_aside is None else None
+        if unit is None:
+            return None
+        if self._dispatcher.resources(unit) != self._dispatcher.resources(before):
+            self._set_aside = unit
+            return None
+        return self._handed_out(trial_id, unit)
+
+    def _next_unit(self) -> WorkUnit | None:
+        if self._max_concurrent is not None and self._dispatcher.in_flight >= self._max_concurrent:
+            return None
+        return self._dispatcher.next_unit()
+
+    def _handed_out(self, trial_id: str, unit: WorkUnit) -> WorkOrder:
         self._units[trial_id] = unit
         self._ends.handed_out(trial_id, unit)
         self._changed()
-        return configuration(self._order(unit), self._dispatcher.resources(unit))
+        return self._order(unit)
+
+    def _ended(self, trial_id: str, unit: WorkUnit, *, error: bool) -> None:
+        self._dispatcher.ended(unit, crashed=error, loss=self._ends.take(trial_id))
+        self._changed()
 
     def on_trial_complete(
         self,
@@ -84,8 +118,9 @@ class UnitSearcher(Searcher):
         error: bool = False,
     ) -> None:
         """Take note that a Tune trial has ended, well or not; what came of it stands in the journal."""
-        self._dispatcher.ended(self._units.pop(trial_id), crashed=error, loss=self._ends.take(trial_id))
-        self._changed()
+        unit = self._units.pop(trial_id, None)
+        if unit is not None:  # else ``go_on`` has taken note
+            self._ended(trial_id, unit, error=error)
 
     def save(self, checkpoint_path: str) -> None:
         """Save nothing: the journals are the state, and a run never resumes from Tune's own files."""
@@ -96,3 +131,43 @@ class UnitSearcher(Searcher):
     def __reduce__(self) -> tuple[type[Searcher], tuple[()]]:
         """Leave everything out of the copy that Tune pickles and that is never read."""
         return Searcher, ()
+
+
+class KeptWorkers(LossesNoted):
+    """Lets a worker go on with the next unit once one has ended, unless a Tune trial waits for it to make room.
+
+    Args:
+        fitting: how many units of each kind fit at once.
+    """
+
+    def __init__(self, fitting: Mapping[Resources, int]) -> None:
+        super().__init__()
+        self._fitting = fitting
+        self._searcher: UnitSearcher | None = None
+
+    def ask(self, searcher: UnitSearcher) -> None:
+        """Ask this searcher for the units with which workers go on."""
+        self._searcher = searcher
+
+    def on_trial_result(
+        self,
+        tune_controller: TuneController,
+        trial: Trial,
+        result: dict[str, Any],  # noqa: ARG002 - it is in the journal
+    ) -> str:
+        """Send the worker its next order and let it go on, or end its Tune trial."""
+        live = [other for other in tune_controller.get_live_trials() if not other.is_finished()]  # type: ignore[no-untyped-call]
+        order = self._searcher.go_on(trial.trial_id) if self._searcher is not None and self._have_room(live) else None
+        if order is None:
+            return self.STOP
+        # Tasks of an actor run in the order of their calls; the next step, which Tune is about to ask for, has it.
+        worker: Any = trial.temporary_state.ray_actor
+        worker.go_on.remote(order.to_json())
+        return self.CONTINUE
+
+    def _have_room(self, live: Sequence[Trial]) -> bool:
+        """Return whether those that wait for a worker need no other to end: its process may only have to start."""
+        if all(trial.status != trial.PENDING for trial in live):
+            return True
+        kinds = {reserved(trial.config) for trial in live}
+        return len(kinds) == 1 and len(live) <= self._fitting.get(kinds.pop(), 1)

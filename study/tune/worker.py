@@ -21,13 +21,18 @@ def configuration(order: WorkOrder, resources: Resources) -> dict[str, Any]:
     return {_ORDER: order.to_json(), _CPUS: resources.cpus, _GPUS: resources.gpus}
 
 
+def reserved(config: dict[str, Any]) -> Resources:
+    """Return the resources in the configuration of a Tune trial."""
+    return Resources(config[_CPUS], config[_GPUS])
+
+
 def reservation(config: dict[str, Any]) -> PlacementGroupFactory:
     """Return what Tune reserves for a Tune trial; only trials that reserve the same share a worker."""
     return PlacementGroupFactory([{"CPU": config[_CPUS], "GPU": config[_GPUS]}])
 
 
 class Worker(tune.Trainable):
-    """Executes the work order of its Tune trial in one step; Tune hands the process on to the next trial.
+    """Executes one work order a step, and then the next that it is sent, or that of the next Tune trial.
 
     Starting a process and importing torch takes seconds, so a worker is kept unless its trial failed. Nothing of a
     trial stays here but the text of its order. Tune keeps a worker only for a trial with equal resources, and ends it
@@ -43,7 +48,11 @@ class Worker(tune.Trainable):
         self._order = new_config[_ORDER]
         return True
 
+    def go_on(self, order: str) -> None:
+        """Take the order of the next step."""
+        self._order = order
+
     def step(self) -> dict[str, Any]:
         """Execute the order. The result travels in the trial's journal; Tune is told only that the step is over."""
         order = replace(WorkOrder.from_json(self._order), node=ray.get_runtime_context().get_node_id())
-        return {"state": execute_unit(order), "done": True}
+        return {"state": execute_unit(order)}

@@ -13,7 +13,9 @@ from study.journal.index import read_states
 from study.layout import RunFolder
 from study.run_folder.run_lock import run_lock
 from study.status.remaining import work_left
+from study.tune import searcher
 from study.tune.runner import RunOptions, RunSummary, run_study
+from study.tune.worker import configuration
 
 pytestmark = [
     pytest.mark.xdist_group("ray"),
@@ -49,6 +51,20 @@ def test_one_worker_two_workers_and_a_simulation_find_the_same(run, make_plan, s
     simulated = simulate(make_plan(search=search), "simulated")
     simulated.run(workers=5, seed=1)
     assert simulated.results_of(one) == simulated.results_of(two) == simulated.results()
+
+
+@pytest.mark.parametrize(("at_once", "most"), [(1, 1), (2, 7)])  # of two, one may find nothing to do and end its trial
+def test_a_worker_goes_on_without_another_tune_trial_while_there_is_work(run, monkeypatch, at_once, most):
+    reserved = []
+
+    def noted(order, resources):
+        reserved.append(order.trial_id)
+        return configuration(order, resources)
+
+    monkeypatch.setattr(searcher, "configuration", noted)
+    _, summary = run(max_concurrent=at_once)
+    assert summary == everything(completed=21)
+    assert len(reserved) <= most
 
 
 def test_a_run_keeps_its_workers_as_nice_as_the_command_and_tells_what_is_left(run):
