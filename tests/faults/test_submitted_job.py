@@ -1,0 +1,98 @@
+"""A study submitted to the job server of a real cluster that asks for a token: its driver lives there."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from benchmarks.loopback_cluster import LoopbackCluster
+from benchmarks.s3_server import S3Server
+
+if TYPE_CHECKING:
+    from ray.job_submission import JobSubmissionClient
+
+pytestmark = [pytest.mark.xdist_group("ray"), pytest.mark.long, pytest.mark.timeout(900)]
+
+
+@pytest.fixture
+def cluster(site, s3: S3Server) -> Iterator[LoopbackCluster]:
+    """A head that serves jobs and trains; a second node of one machine would remove the folder that a job runs in."""
+    patch = pytest.MonkeyPatch()
+    patch.setenv("MODSTUDY_CACHE", str(site.path / "cache"))
+    patch.setenv("OMP_NUM_THREADS", "1")
+    patch.setenv("PYTHONPATH", os.pathsep.join(filter(None, [str(Path.cwd()), os.environ.get("PYTHONPATH")])))
+    patch.setenv("PATH", f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}")
+    patch.setenv("RAY_AUTH_MODE", "token")
+    patch.setenv("RAY_AUTH_TOKEN", secrets.token_hex(32))
+    for name, value in s3.environment.items():
+        patch.setenv(name, value)
+    made = LoopbackCluster({}, head_cpus=2, jobs=True)
+    try:
+        yield made
+    finally:
+        made.end()
+        patch.undo()
+
+
+def test_a_job_is_stopped_and_submitted_again_to_the_same_tables(
+    site, undisturbed, cluster: LoopbackCluster, wait_for, assert_same
+) -> None:
+    jobs = jobs_of(cluster)
+    first = submitted(site.path / "study.yaml", str(site.path / "job"), cluster)
+    wait_for(lambda: jobs.get_job_status(first).is_terminal() or begun_epochs(site) >= 2)
+    assert jobs.get_job_status(first) == "RUNNING", jobs.get_job_logs(first)
+    jobs.stop_job(first)
+    ended(jobs, first, wait_for)
+    assert jobs.get_job_status(first) == "STOPPED", jobs.get_job_logs(first)
+    begun = site.epochs("job")
+    second = submitted(site.path / "study.yaml", str(site.path / "job"), cluster)
+    ended(jobs, second, wait_for)
+    assert jobs.get_job_status(second) == "SUCCEEDED", jobs.get_job_logs(second)
+    assert begun < site.epochs("job")
+    assert_same(site.tables("job"), undisturbed)
+
+
+def test_a_job_writes_into_an_object_store(site, cluster: LoopbackCluster, wait_for) -> None:
+    import s3fs
+
+    bucket = f"jobs{secrets.token_hex(4)}"
+    s3fs.S3FileSystem().mkdir(bucket)
+    jobs = jobs_of(cluster)
+    job = submitted(site.path / "study.yaml", f"s3://{bucket}/runs", cluster)
+    ended(jobs, job, wait_for)
+    assert jobs.get_job_status(job) == "SUCCEEDED", jobs.get_job_logs(job)
+    kept = s3fs.S3FileSystem().find(f"{bucket}/runs/faults")
+    assert any("/tables/summary" in key for key in kept)
+
+
+def begun_epochs(site) -> int:
+    return site.epochs("job") if site.folder("job").trials.is_dir() else 0
+
+
+def jobs_of(cluster: LoopbackCluster) -> JobSubmissionClient:
+    """Return a client with the token of the cluster: Ray has read the mode of this process when it was imported."""
+    from ray.job_submission import JobSubmissionClient  # reads Ray's variables
+
+    return JobSubmissionClient(cluster.dashboard, headers={"Authorization": f"Bearer {os.environ['RAY_AUTH_TOKEN']}"})
+
+
+def submitted(study: Path, runs: str, cluster: LoopbackCluster) -> str:
+    """Submit a study by the command, and return the id of the job."""
+    command = [sys.executable, "-m", "study", "submit", str(study), "--address", cluster.dashboard]
+    done = subprocess.run(  # noqa: S603 - our own command
+        [*command, "--runs-dir", runs, "--no-tracking"], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert runs in done.stdout
+    return done.stdout.split(" is job ")[1].split(";")[0]
+
+
+def ended(jobs: JobSubmissionClient, job: str, wait_for: Callable[[Callable[[], bool]], None]) -> None:
+    wait_for(lambda: jobs.get_job_status(job).is_terminal())
