@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import shlex
 import time
 from dataclasses import dataclass
@@ -13,9 +14,10 @@ from trainables.foundation.objects.address import shown
 
 STUDY_FILE = "study.yaml"
 
-_NO_AGENT = (
-    "No available agent"  # what the server of Ray 2.60 answers until a node has started the agent that runs jobs
-)
+_LOG = logging.getLogger(__name__)
+
+# What the server of Ray 2.60 answers until a node has started the agent that runs jobs.
+_NO_AGENT = "No available agent"
 _AGENT_PATIENCE_S = 120.0
 _POLL_S = 2.0
 
@@ -71,6 +73,7 @@ def submit_job(job: Job, address: str) -> str:
             except RuntimeError as error:
                 if _NO_AGENT not in str(error) or time.monotonic() > end:
                     raise
+            _LOG.warning("%s cannot run jobs yet; waiting up to %.0f s", address, end - time.monotonic())
             time.sleep(_POLL_S)
     except (AuthenticationError, ConnectionError, RuntimeError, ValueError) as error:  # whatever a server answers
         raise UserError(f"--address {address}: the job was not taken: {first_line(error)}") from error

@@ -23,17 +23,17 @@ def is_gone(process: str) -> bool:
     Args:
         process: as ``this_process`` returned it there.
     """
-    machine, _, rest = process.rpartition(" ")[0].rpartition(" ")
-    start = process.rpartition(" ")[2]
-    if not (machine and rest.isdecimal()) or machine != _machine():
+    place, _, start = process.rpartition(" ")
+    machine, _, pid = place.rpartition(" ")
+    if not (machine and pid.isdecimal()) or machine != _machine():
         return False
     try:
-        os.kill(int(rest), 0)
+        os.kill(int(pid), 0)
     except ProcessLookupError:
         return True
     except OSError:  # of another user, whose processes /proc may hide
         return False
-    found = _start_of(int(rest))
+    found = _start_of(int(pid))
     return found is not None and found != start
 
 
