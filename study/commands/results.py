@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from rich.console import Console
 
-from results.report.report import ReportFiles
 from results.report.wording import format_summary, summary_note
 from study.definition.secrets import redact
 from study.run_folder.driver import driver_of
@@ -16,6 +16,9 @@ from study.session.reading import collect_rows
 from study.session.target import require_run
 from study.study import Study
 from study.terminal.display import Heading, open_console, print_table, say, unbroken
+
+if TYPE_CHECKING:
+    from results.report.report import ReportFiles  # loads matplotlib, which the other commands do without
 
 PAUSE_S = 10.0
 """Seconds between two looks at a running study."""
@@ -32,10 +35,11 @@ def collect_run(given: Path, runs: Path) -> None:
     """
     study, console = Study(given, runs=runs), open_console()
     require_run(study.target)
-    rows = [[name, f"{count:,}"] for name, count in collect_rows(study.target).items()]
+    written = collect_rows(study.target)
+    rows = [[name, f"{count:,}"] for name, count in written.rows.items()]
     print_table(console, [Heading("table", numeric=False), Heading("rows")], rows)
     say(console, f"tables: {study.target.folder.tables}")
-    for line in study.notes():
+    for line in written.notes:
         say(console, line)
 
 

@@ -1,4 +1,4 @@
-"""What compiling a plan finds out with torch, as ``plan.json`` records it: stages, traits of forms, storage figures.
+"""What a plan takes torch to find out, as ``plan.json`` records it: stages, traits of forms, storage, training costs.
 
 With the record, a plan is read without torch, whose import takes longer than all the rest of ``modstudy status``. It is
 a cache: one of other code, of another definition or of another shape counts for nothing, and is counted anew.
@@ -35,6 +35,7 @@ class Counted:
         forms: traits of the forms of the arms, by name.
         ledgers: distinct storage figures.
         ledger_of: the place of an arm's in ``ledgers``, by arm id.
+        training_costs: of every arm, by arm id.
     """
 
     by: str
@@ -42,6 +43,7 @@ class Counted:
     forms: dict[str, FormTraits]
     ledgers: tuple[tuple[Component, ...], ...]
     ledger_of: dict[str, int]
+    training_costs: dict[str, float]
 
     def ledger(self, arm_id: str) -> StorageLedger | None:
         """Return the storage figures of an arm; None for one that is not on record."""
@@ -73,6 +75,7 @@ def counted_record(plan: StudyPlan) -> dict[str, Any]:
         forms={name: FormTraits.of(traits_of(name)) for name in forms},
         ledgers=tuple(distinct),
         ledger_of={arm_id: distinct[components] for arm_id, components in ledgers.items()},
+        training_costs={arm.arm.arm_id: arm.training_cost for arm in plan.arms},
     )
     return {"counted": asdict(counted)}
 
@@ -86,7 +89,8 @@ def counted_in(document: Mapping[str, Any]) -> Counted | None:
         counted = _COUNTED.validate_json(json.dumps(found))
     except ValidationError:
         return None
-    return counted if all(0 <= place < len(counted.ledgers) for place in counted.ledger_of.values()) else None
+    places = all(0 <= place < len(counted.ledgers) for place in counted.ledger_of.values())
+    return counted if places and counted.ledger_of.keys() == counted.training_costs.keys() else None
 
 
 def _digest(definition: Mapping[str, Any]) -> str:
@@ -99,6 +103,7 @@ def _code() -> bytes:
     """Return a digest of the code that counts."""
     digest = hashlib.blake2b(digest_size=16)
     networks = Path(trainables.networks.__path__[0])
-    for source in sorted((*networks.rglob("*.py"), *(networks.parent / "config").glob("*.py"))):
+    others = networks.parent / "training_cost.py", *(networks.parent / "config").glob("*.py")
+    for source in sorted((*networks.rglob("*.py"), *others)):
         digest.update(source.read_bytes())
     return digest.digest()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Hashable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any, Literal
 
@@ -36,11 +36,15 @@ SPLITS: dict[Stage, tuple[str, ...]] = {"tune": ("validation",), "confirm": ("va
 
 @dataclass(frozen=True)
 class PlannedArm:
-    """One arm, its trial configuration with the fixed nuisance values and the tune seed, and its storage cost."""
+    """One arm, its trial configuration with the fixed nuisance values and the tune seed, and its storage cost.
+
+    ``cost_on_record`` is its ``training_cost`` where ``plan.json`` has it, which is then known without torch.
+    """
 
     arm: Arm
     config: TrialConfig
     storage: StorageLedger
+    cost_on_record: float | None = field(default=None, compare=False)
 
     @property
     def is_twin(self) -> bool:
@@ -50,6 +54,8 @@ class PlannedArm:
     @cached_property
     def training_cost(self) -> float:
         """Multiply-adds of a training, relative to that of one shared network at equal steps; to four decimals."""
+        if self.cost_on_record is not None:
+            return self.cost_on_record
         from trainables.training_cost import relative_cost
 
         return round(self.config.optimization.step_share * relative_cost(self.config), 4)
@@ -231,7 +237,7 @@ def _forms(definition: StudyDefinition) -> Forms:
 def _plan_arm(definition: StudyDefinition, arm: Arm, device: Device, counted: Counted | None) -> PlannedArm:
     config = arm_config(definition, arm, device)
     if counted is not None and (known := counted.ledger(arm.arm_id)) is not None:
-        return PlannedArm(arm, config, known)
+        return PlannedArm(arm, config, known, counted.training_costs[arm.arm_id])
     from trainables.losses.balancing import check_balancing
     from trainables.networks.ledger import storage_ledger
 

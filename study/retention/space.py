@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -41,7 +43,7 @@ def run_space(folder: RunFolder, run_bytes: int) -> RunSpace:
         folder: of the run; it may not exist yet.
         run_bytes: what weights and checkpoints take at most, see ``StudyCost.run_bytes``.
     """
-    used = sum(path.stat().st_size for path in _kept_files(folder))
+    used = sum(file.stat().st_size for file in _kept_files(folder))
     free = shutil.disk_usage(_existing(folder.path)).free
     return RunSpace(used, max(0, run_bytes - used), free)
 
@@ -63,10 +65,13 @@ def refuse_too_little_space(folder: RunFolder, run_bytes: int) -> None:
         )
 
 
-def _kept_files(folder: RunFolder) -> Iterator[Path]:
+def _kept_files(folder: RunFolder) -> Iterator[os.DirEntry[str]]:
+    """Yield the weights and checkpoints of all trials; a folder is listed, for most hold none of the three."""
     for place in folder.trials.glob("*"):
         trial = folder.trial(place.name)
-        yield from (path for path in (trial.weights, trial.checkpoint, trial.pending_checkpoint) if path.is_file())
+        names = {path.name for path in (trial.weights, trial.checkpoint, trial.pending_checkpoint)}
+        with suppress(FileNotFoundError, NotADirectoryError), os.scandir(place) as files:
+            yield from (file for file in files if file.name in names and file.is_file())
 
 
 def _existing(path: Path) -> Path:

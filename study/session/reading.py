@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from study.errors import UserError
@@ -75,9 +75,13 @@ def read_status(target: Target) -> StudyStatus:
     """Return the status of a run, with remarks on it."""
     driver = driver_of(target.folder)  # before the journals: a trial that begins in between is running
     progress = read_progress(refreshed(target.folder))
-    notes = (*notes_on(target, progress), *shared_lines(_shared(target, progress)))
+    notes = _remarks(target, progress)
     space = None if target.folder.url else run_space(target.folder, run_bytes(progress.plan))
     return replace(study_status(progress, time.time(), driver), notes=notes, space=space)
+
+
+def _remarks(target: Target, progress: RunProgress) -> tuple[str, ...]:
+    return (*notes_on(target, progress), *shared_lines(_shared(target, progress)))
 
 
 def _shared(target: Target, progress: RunProgress) -> tuple[tuple[ProbedArm, Packing], ...]:
@@ -114,13 +118,22 @@ def collect_run(target: Target) -> dict[str, pd.DataFrame]:
     return collect(target.folder)
 
 
-def collect_rows(target: Target) -> dict[str, int]:
-    """Write the tables of a run and return their numbers of rows by name, without ever holding all of ``curves``."""
+@dataclass(frozen=True)
+class Collected:
+    """The numbers of rows of the tables written, by name, and the remarks on the run that go with them."""
+
+    rows: dict[str, int]
+    notes: tuple[str, ...]
+
+
+def collect_rows(target: Target) -> Collected:
+    """Write the tables of a run, without ever holding all of ``curves``."""
     from results.tables.store import row_count
     from study.collect.collect import write_progress
 
-    tables = write_progress(target.folder, read_progress(target.folder))
-    return {**{name: len(frame) for name, frame in tables.items()}, "curves": row_count(target.folder.tables, "curves")}
+    progress = read_progress(target.folder)
+    rows = {name: len(frame) for name, frame in write_progress(target.folder, progress).items()}
+    return Collected({**rows, "curves": row_count(target.folder.tables, "curves")}, _remarks(target, progress))
 
 
 def report_run(target: Target, *, images: bool | None = None, within: float | None = None) -> ReportFiles:

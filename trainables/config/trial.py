@@ -6,6 +6,7 @@ workers, the journal and the tables. Does not import torch.
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any
 
 from pydantic import Field, model_validator
@@ -50,16 +51,23 @@ class TrialConfig(SharedSections):
 
     @model_validator(mode="after")
     def _groups_are_partitions(self) -> TrialConfig:
-        for key, groups in (("network_groups", self.network_groups), ("modulation.groups", self.modulation.groups)):
-            members = [task for group in groups for task in group]
-            if sorted(members) != sorted(self.data.tasks) or any(not group for group in groups):
-                raise ValueError(f"{key} must name every task exactly once, got {groups} for tasks {self.data.tasks}")
-        network_of = {task: index for index, group in enumerate(self.network_groups) for task in group}
-        for group in self.modulation.groups if self.modulation.points else ():
-            if len({network_of[task] for task in group}) > 1:
-                raise ValueError(f"modulation.groups: {list(group)} share vectors but belong to different networks")
+        modulation = self.modulation
+        _check_groups(self.data.tasks, self.network_groups, modulation.groups, modulated=bool(modulation.points))
         check_sections_agree(self.data, self.augmentation, self.batches)
         return self
+
+
+@lru_cache(maxsize=1024)
+def _check_groups(tasks: tuple[str, ...], networks: Partition, vectors: Partition, *, modulated: bool) -> None:
+    """Check that groups partition the tasks, once for all trials of an arm: a study has thousands of them."""
+    for key, groups in (("network_groups", networks), ("modulation.groups", vectors)):
+        members = [task for group in groups for task in group]
+        if sorted(members) != sorted(tasks) or any(not group for group in groups):
+            raise ValueError(f"{key} must name every task exactly once, got {groups} for tasks {tasks}")
+    network_of = {task: index for index, group in enumerate(networks) for task in group}
+    for group in vectors if modulated else ():
+        if len({network_of[task] for task in group}) > 1:
+            raise ValueError(f"modulation.groups: {list(group)} share vectors but belong to different networks")
 
 
 def check_sections_agree(data: DataConfig, augmentation: AugmentationConfig, batches: BatchConfig) -> None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any, Literal, Protocol, Self
 
@@ -215,7 +216,12 @@ class SourceConfig(Section, ABC):
     @classmethod
     def path_keys(cls) -> tuple[str, ...]:
         """Return the keys that hold a path."""
-        return tuple(name for name, field in cls.model_fields.items() if field.annotation in (Path, Path | None))
+        return _path_keys(cls)
+
+
+@cache
+def _path_keys(kind: type[SourceConfig]) -> tuple[str, ...]:
+    return tuple(name for name, field in kind.model_fields.items() if field.annotation in (Path, Path | None))
 
 
 def _at_hand(url: str, others: Collection[str]) -> Path:

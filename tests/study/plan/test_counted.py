@@ -36,16 +36,22 @@ def with_record(folder: RunFolder, change: Any) -> None:
     folder.plan.write_text(json.dumps(document))
 
 
-def test_status_imports_neither_torch_nor_pandas(folder: RunFolder, plan: StudyPlan) -> None:
+@pytest.mark.parametrize(
+    ("command", "spared", "told"),
+    [
+        ("status", {"torch", "pandas", "optuna", "ray", "matplotlib"}, "trials done"),
+        ("collect", {"torch", "optuna", "ray", "matplotlib"}, "tables:"),
+    ],
+)
+def test_what_a_command_does_not_import(
+    folder: RunFolder, plan: StudyPlan, command: str, spared: set[str], told: str
+) -> None:
     progress_of(plan, {}, DrawnRounds(folder))  # the first round of each arm is on record
-    program = (
-        "import sys; from study.cli import app; app(sys.argv[1:], standalone_mode=False);"
-        "print(sorted({'torch', 'pandas', 'optuna', 'ray', 'matplotlib'} & sys.modules.keys()))"
-    )
-    command = [sys.executable, "-c", program, "status", str(folder.path)]
-    shown = subprocess.run(command, check=True, capture_output=True, text=True).stdout.splitlines()  # noqa: S603 - our own program
-    assert shown[-1] == "[]"
-    assert any("0 of" in line and "trials done" in line for line in shown)
+    program = "import sys; from study.cli import app; app(sys.argv[1:], standalone_mode=False); print(*sys.modules)"
+    line = [sys.executable, "-c", program, command, str(folder.path)]
+    shown = subprocess.run(line, check=True, capture_output=True, text=True).stdout.splitlines()  # noqa: S603 - our own program
+    assert not spared & set(shown[-1].split())
+    assert any(told in line for line in shown)
 
 
 def test_a_plan_with_its_record_reads_as_it_was_compiled(folder: RunFolder, plan: StudyPlan) -> None:
@@ -55,6 +61,9 @@ def test_a_plan_with_its_record_reads_as_it_was_compiled(folder: RunFolder, plan
         arm.arm.arm_id: arm.storage for arm in plan.arms
     }
     assert read_plan(folder) == plan
+    assert {arm.arm.arm_id: arm.cost_on_record for arm in read_plan(folder).arms} == {
+        arm.arm.arm_id: arm.training_cost for arm in plan.arms
+    }
 
 
 @pytest.mark.parametrize(
@@ -63,6 +72,8 @@ def test_a_plan_with_its_record_reads_as_it_was_compiled(folder: RunFolder, plan
         lambda document: document.pop("counted"),  # a folder of older code
         lambda document: document["counted"].update(by="of other code", stages=["nowhere"]),
         lambda document: document["counted"].pop("ledgers"),
+        lambda document: document["counted"].pop("training_costs"),
+        lambda document: document["counted"]["training_costs"].popitem(),
         lambda document: document["counted"].update(ledger_of={"an arm": 99}),
         lambda document: document.update(counted=["damaged"]),
         lambda document: document["counted"].update(ledger_of={}),  # arms that are not on record are counted
