@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -45,6 +46,12 @@ class _Places:
     boxes: Floats
     leaders: Floats
 
+    @cached_property
+    def reach(self) -> Floats:
+        """The smallest box (4,) around all places: what lies outside of it cannot be in their way."""
+        points = np.concatenate([self.boxes[:, :2], self.boxes[:, 2:], self.leaders.reshape(-1, 2)])
+        return np.concatenate([points.min(axis=0), points.max(axis=0)])
+
 
 def place_labels(
     axes: Axes, labels: Sequence[Label], obstacles: Sequence[Bbox], lines: Sequence[Bbox]
@@ -61,13 +68,14 @@ def place_labels(
     renderer = RendererAgg(canvas.bbox.width, canvas.bbox.height, canvas.dpi)  # type: ignore[no-untyped-call]
     places = [_places(axes, label, size, renderer) for label in labels]
     frame = np.array(axes.bbox.extents)
-    fixed = [_fixed_cost(options, frame, _rows(obstacles), _rows(lines)) for options in places]
+    marks, crossed = _rows(obstacles), _rows(lines)
+    fixed = [_fixed_cost(options, frame, _within(options, marks), _within(options, crossed)) for options in places]
     chosen: dict[int, int] = {}
     for _ in range(_ROUNDS):
         before = dict(chosen)
         for index, options in enumerate(places):
             others = [other for other in chosen if other != index]
-            boxes = np.array([places[o].boxes[chosen[o]] for o in others]).reshape(-1, 4)
+            boxes = _within(options, np.array([places[o].boxes[chosen[o]] for o in others]).reshape(-1, 4))
             leaders = np.array([places[o].leaders[chosen[o]] for o in others]).reshape(-1, 2)
             chosen[index] = int(np.argmin(fixed[index] + _clash(options, boxes, leaders)))
         if chosen == before:
@@ -133,9 +141,18 @@ def _fixed_cost(places: _Places, frame: Floats, obstacles: Floats, lines: Floats
 def _clash(places: _Places, boxes: Floats, leaders: Floats) -> Floats:
     """Cost of covering other labels, and of leaders that cross labels."""
     crossed = _inside(places.leaders, boxes).any(axis=1).sum(axis=1)
-    crossing = _inside(leaders[None], places.boxes)[0].any(axis=0)
+    left, low, right, high = places.reach
+    near = (leaders[:, 0] > left) & (leaders[:, 1] > low) & (leaders[:, 0] < right) & (leaders[:, 1] < high)
+    crossing = _inside(leaders[None, near], places.boxes)[0].any(axis=0)
     cost: Floats = _OVER_LABEL * _covered(places.boxes, boxes) + _LEADER_OVER_LABEL * (crossed + crossing)
     return cost
+
+
+def _within(places: _Places, boxes: Floats) -> Floats:
+    """Return those of boxes (n, 4) that may overlap a place: in a full figure most are far from any one label."""
+    left, low, right, high = places.reach
+    near = (boxes[:, 0] <= right) & (boxes[:, 1] <= high) & (boxes[:, 2] >= left) & (boxes[:, 3] >= low)
+    return np.asarray(boxes[near], dtype=np.float64)
 
 
 def _covered(boxes: Floats, others: Floats) -> Floats:

@@ -23,8 +23,17 @@ _PANEL = (4.65, 3.2)
 _LARGEST_NAMED = 8
 """Largest number of points of a panel that are all named; of more, only the efficient ones are."""
 
+MOST_LABELS = 12
+"""Largest number of labels in a panel: those of the most accurate points, since more cannot be read."""
+
+_TITLE = 9.5
+"""Size of a panel's title in points."""
+
 _MOST_JOINED = 2
-"""Largest number of lines with one end that are all named."""
+"""Largest number of points in one place, or of lines with one end, that are all named."""
+
+_LONGEST_JOINED = 48
+"""Largest number of characters of their names."""
 
 
 @dataclass(frozen=True)
@@ -94,36 +103,51 @@ class _Panel:
 
 def _draw_panel(panel: _Panel, arms: Sequence[StoredArm]) -> None:
     _dress(panel.axes, panel.title, panel.axis, "triplet accuracy")
-    for arm in arms:
-        _draw_arm(panel.axes, arm, panel.cost(arm), filled=arm.name in panel.chosen)
+    chosen = set(panel.chosen)
+    for filled in (False, True):
+        alike = [arm for arm in arms if (arm.name in chosen) == filled]
+        _draw_arms(panel.axes, alike, [panel.cost(arm) for arm in alike], filled=filled)
     costs = [panel.cost(arm) for arm in arms]
     panel.axes.set_xlim(min(costs) / 1.6, max(costs) * 1.6)
     _decades(panel.axes, "x")
 
 
 def _name_points(panel: _Panel, arms: Sequence[StoredArm], shown: Mapping[str, str]) -> None:
-    labels = [
-        Label(shown[arm.name], panel.cost(arm), _mean(arm), _color(arm.name in panel.chosen))
-        for arm in arms
-        if len(arms) <= _LARGEST_NAMED or arm.name in panel.chosen
-    ]
-    place_labels(panel.axes, labels, [_box(panel.axes, arm, panel.cost(arm)) for arm in arms], [])
+    """Name points, those in one place with one label; if some go without, the title says so."""
+    chosen = set(panel.chosen)
+    named = [arm for arm in arms if len(arms) <= _LARGEST_NAMED or arm.name in chosen]
+    points = np.array([(panel.cost(arm), _mean(arm)) for arm in named]).reshape(-1, 2)
+    places: dict[tuple[float, float], list[StoredArm]] = {}
+    for arm, (x, y) in zip(named, panel.axes.transData.transform(points).round(), strict=True):
+        places.setdefault((x, y), []).append(arm)
+    best = set(sorted(places, key=lambda place: place[1], reverse=True)[:MOST_LABELS])
+    labels = []
+    for together in (own for place, own in places.items() if place in best):
+        color = _color(any(arm.name in chosen for arm in together))
+        text = _joined([shown[arm.name] for arm in together])
+        labels.append(Label(text, panel.cost(together[0]), _mean(together[0]), color))
+    if len(places) > len(best):
+        panel.axes.set_title(f"{panel.title} ({len(best)} of {len(places)} named)", fontsize=_TITLE, loc="left")
+    place_labels(panel.axes, labels, _boxes(panel, arms), [])
 
 
-def _draw_arm(axes: Axes, arm: StoredArm, cost: float, *, filled: bool) -> None:
-    color, accuracy = _color(filled), arm.accuracy
-    if accuracy is not None and accuracy.low is not None and accuracy.high is not None:
-        axes.plot([cost] * 2, [accuracy.low, accuracy.high], color=color, linewidth=1.2, zorder=3)
+def _draw_arms(axes: Axes, arms: Sequence[StoredArm], costs: Sequence[float], *, filled: bool) -> None:
+    """Draw points of one look with their intervals, together: matplotlib takes its time for every artist."""
+    if not arms:
+        return
+    color = _color(filled)
+    ends = np.array([(*(_interval(arm) or (math.nan, math.nan)), math.nan) for arm in arms])
+    axes.plot(np.repeat(costs, 3), ends.ravel(), color=color, linewidth=1.2, zorder=3)
     face = color if filled else "white"
-    axes.plot([cost], [_mean(arm)], "o", color=color, markerfacecolor=face, markersize=5.5, zorder=4)
+    axes.plot(costs, [_mean(arm) for arm in arms], "o", color=color, markerfacecolor=face, markersize=5.5, zorder=4)
 
 
 def _draw_growth(axes: Axes, panels: StoragePanels, chosen: Sequence[str]) -> None:
     """Draw bytes of network and index against the gallery size."""
     _dress(axes, "as the gallery grows", "images", "bytes of network and index")
-    reach = _reach(panels)
+    reach, efficient = _reach(panels), set(chosen)
     for arm in panels.arms:
-        filled = arm.name in chosen
+        filled = arm.name in efficient
         total = arm.network_bytes + reach * arm.index_bytes_per_image
         (line,) = axes.plot(reach, total, color=_color(filled), linewidth=1.2, alpha=0.9 if filled else 0.35)
         line.set_zorder(3 if filled else 2)
@@ -153,7 +177,10 @@ def _name_lines(axes: Axes, panels: StoragePanels, chosen: Sequence[str], shown:
 
 def _joined(names: Sequence[str]) -> str:
     """Return two names, or the first one and how many more there are, so that a label fits into its panel."""
-    return ", ".join(names) if len(names) <= _MOST_JOINED else f"{names[0]} and {len(names) - 1} more"
+    joined = ", ".join(names)
+    if len(names) == 1 or (len(names) <= _MOST_JOINED and len(joined) <= _LONGEST_JOINED):
+        return joined
+    return f"{names[0]} and {len(names) - 1} more"
 
 
 def _around(x: float, y: float) -> Bbox:
@@ -186,7 +213,7 @@ def _short(value: float) -> str:
 
 
 def _dress(axes: Axes, title: str, x_name: str, y_name: str) -> None:
-    axes.set_title(title, fontsize=9.5, loc="left")
+    axes.set_title(title, fontsize=_TITLE, loc="left")
     axes.set_xlabel(x_name, fontsize=8.5)
     axes.set_ylabel(y_name, fontsize=8.5)
     axes.tick_params(labelsize=8)
@@ -195,14 +222,20 @@ def _dress(axes: Axes, title: str, x_name: str, y_name: str) -> None:
     axes.spines[["top", "right"]].set_visible(False)
 
 
-def _box(axes: Axes, arm: StoredArm, cost: float) -> Bbox:
-    """Return the pixels of a marker with its interval."""
+def _boxes(panel: _Panel, arms: Sequence[StoredArm]) -> list[Bbox]:
+    """Return the pixels of each marker with its interval."""
+    costs = [panel.cost(arm) for arm in arms]
+    low, high = zip(*(_interval(arm) or (_mean(arm), _mean(arm)) for arm in arms), strict=True)
+    below, above = (panel.axes.transData.transform(np.stack([costs, ends], axis=1)) for ends in (low, high))
+    return [Bbox([first, last]) for first, last in zip(below - 6, above + 6, strict=True)]
+
+
+def _interval(arm: StoredArm) -> tuple[float, float] | None:
+    """Return the ends of the interval of an arm's accuracy, if it has one."""
     accuracy = arm.accuracy
-    bounds = [_mean(arm)] * 2
-    if accuracy is not None and accuracy.low is not None and accuracy.high is not None:
-        bounds = [accuracy.low, accuracy.high]
-    (x, low), (_, high) = (axes.transData.transform((cost, bound)) for bound in bounds)
-    return Bbox([[x - 6, low - 6], [x + 6, high + 6]])
+    if accuracy is None or accuracy.low is None or accuracy.high is None:
+        return None
+    return accuracy.low, accuracy.high
 
 
 def _mean(arm: StoredArm) -> float:

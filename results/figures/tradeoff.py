@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -21,6 +21,9 @@ from results.figures.labels import Label, place_labels
 
 LARGEST_NAMED = 13
 """Largest number of arms that are named beside their points."""
+
+LARGEST_KEY = 40
+"""Largest number of arms that are numbered: those whose names can be read in a key as high as the figure."""
 
 _LEGEND = 0.04
 """Height of the legend, as a share of the figure."""
@@ -54,7 +57,8 @@ def tradeoff_figure(
     """Draw accuracy against added parameters, intervals over seeds, and the front as a step line.
 
     Arms of nearly equal cost are drawn side by side, so that their intervals stay visible. More arms than can be named
-    beside their points are numbered by accuracy, with a key at the side.
+    beside their points are numbered by accuracy, with a key at the side; of more than ``LARGEST_KEY`` arms it lists
+    those on the front, then the most accurate ones.
 
     Args:
         points: As ``results.analysis.tradeoff.tradeoff_points`` returns them.
@@ -92,18 +96,15 @@ def tradeoff_figure(
     axes.plot(*corners.T, color=FRONT_COLOR, linewidth=1.3, alpha=0.75, zorder=2)
     if band is not None:
         _draw_band(axes, axis, band)
-    for mark in marks:
-        _draw_mark(axes, mark)
+    _draw_marks(axes, marks)
     # Above the axes, where there is no mark to cross.
     legend = axes.legend(handles=_legend_handles(marks), ncol=4, fontsize=7.5, frameon=False, handletextpad=0.3)
     legend.set_loc("lower left")
     legend.set_bbox_to_anchor((0.0, 1.0), transform=axes.transAxes)
     figure.draw_without_rendering()
     obstacles = [box for mark in marks for box in _mark_boxes(axes, mark)]
-    names = figure_names(mark.arm for mark in marks)
-    if numbered:
-        names = _write_key(figure, marks, names)
-    labels = [Label(names[mark.arm], mark.x, mark.mean, _text_color(mark)) for mark in marks]
+    names = _write_key(figure, marks) if numbered else figure_names(mark.arm for mark in marks)
+    labels = [Label(names[mark.arm], mark.x, mark.mean, _text_color(mark)) for mark in marks if mark.arm in names]
     place_labels(axes, labels, obstacles, _line_boxes(axes, corners))
     return figure
 
@@ -112,14 +113,19 @@ def _text_color(mark: _Mark) -> str:
     return FRONT_COLOR if mark.on_front else "#333333"
 
 
-def _write_key(figure: Figure, marks: Sequence[_Mark], names: Mapping[str, str]) -> dict[str, str]:
-    """List the arms at the right, best first, and return the number of each; NaN means come last."""
+def _write_key(figure: Figure, marks: Sequence[_Mark]) -> dict[str, str]:
+    """List arms at the right, best first, and return the number of each: its place among all; NaN means come last."""
     ranked = sorted(marks, key=lambda mark: -mark.mean if np.isfinite(mark.mean) else np.inf)
-    step = min(0.028, 0.84 / len(ranked))
-    for place, mark in enumerate(ranked):
-        line = f"{place + 1:>2}  {names[mark.arm]}"
-        figure.text(0.735, 0.945 - step * place, line, fontsize=8, color=_text_color(mark), va="top")
-    return {mark.arm: str(place + 1) for place, mark in enumerate(ranked)}
+    numbers = {mark.arm: str(place + 1) for place, mark in enumerate(ranked)}
+    listed = {mark.arm for mark in sorted(ranked, key=lambda mark: not mark.on_front)[:LARGEST_KEY]}
+    names = figure_names(mark.arm for mark in ranked if mark.arm in listed)
+    lines = [(f"{numbers[m.arm]:>2}  {names[m.arm]}", _text_color(m)) for m in ranked if m.arm in listed]
+    if len(marks) > len(listed):
+        lines.append((f"and {len(marks) - len(listed):,} more arms", BEATEN_COLOR))
+    step = min(0.028, 0.84 / len(lines))
+    for place, (line, color) in enumerate(lines):
+        figure.text(0.735, 0.945 - step * place, line, fontsize=8, color=color, va="top")
+    return {arm: number for arm, number in numbers.items() if arm in listed}
 
 
 def _canvas(caption: Caption, size: tuple[float, float], *, keyed: bool) -> tuple[Figure, Axes]:
@@ -165,21 +171,20 @@ def _draw_band(axes: Axes, axis: BrokenLogAxis, band: pd.DataFrame) -> None:
     axes.set_ylim(min(bottom, float(low.min())), max(top, float(high.max())))
 
 
-def _draw_mark(axes: Axes, mark: _Mark) -> None:
-    axes.plot([mark.x] * 2, [mark.low, mark.high], color=mark.color, linewidth=1.6, solid_capstyle="butt", zorder=3)
-    bounds = [mark.low, mark.high]
-    axes.plot([mark.x] * 2, bounds, "_", color=mark.color, markersize=6, markeredgewidth=1.4, zorder=3)
-    axes.plot(
-        [mark.x],
-        [mark.mean],
-        marker=_REFERENCES.get(mark.arm, ("o", ""))[0],
-        markersize=6.5,
-        color=mark.color,
-        markerfacecolor=mark.color if mark.on_front else "white",
-        markeredgewidth=1.5,
-        linestyle="none",
-        zorder=4,
-    )
+def _draw_marks(axes: Axes, marks: Sequence[_Mark]) -> None:
+    """Draw marks with their intervals, those of one look together: matplotlib takes its time for every artist."""
+    looks: dict[tuple[bool, str], list[_Mark]] = {}
+    for mark in marks:
+        looks.setdefault((mark.on_front, _REFERENCES.get(mark.arm, ("o", ""))[0]), []).append(mark)
+    for (on_front, marker), alike in sorted(looks.items()):
+        color = alike[0].color
+        x, mean, low, high = np.array([(mark.x, mark.mean, mark.low, mark.high) for mark in alike]).T
+        gap = np.full(len(x), np.nan)
+        bars, ends = np.repeat(x, 3), np.stack([low, high, gap], axis=1).ravel()
+        axes.plot(bars, ends, color=color, linewidth=1.6, solid_capstyle="butt", zorder=3)
+        axes.plot(bars, ends, "_", color=color, markersize=6, markeredgewidth=1.4, zorder=3)
+        face = color if on_front else "white"
+        axes.plot(x, mean, marker, color=color, markersize=6.5, markerfacecolor=face, markeredgewidth=1.5, zorder=4)
 
 
 def _legend_handles(marks: Sequence[_Mark]) -> list[Line2D]:

@@ -16,7 +16,7 @@ from results.analysis.reported import Results
 from results.figures.arms import MOST_ARMS, CurveAxis, curve_figure, ranked_figure
 from results.figures.heat_map import factor_figure
 from results.figures.tasks import panels_fit, task_figure
-from results.figures.tradeoff import tradeoff_figure
+from results.figures.tradeoff import LARGEST_KEY, tradeoff_figure
 from results.plain_text import nearest
 from results.report.agreement_section import agreement_report, captioned_agreement
 from results.report.analyses.figures import importance_drawn, performance_drawn, storage_drawn
@@ -63,11 +63,15 @@ def drawn_figures(results: Results) -> dict[str, Figure]:
 
 
 def _tradeoff(results: Results) -> Figure:
+    numbered = (
+        " Numbered by accuracy: the front, then the most accurate arms." if len(results.points) > LARGEST_KEY else ""
+    )
     caption = captioned(
         results,
         "Test triplet accuracy against added parameters",
         captions_of(results)["tradeoff"],
-        extra="Arms of nearly equal cost are drawn side by side; the grey band at the left is zero throughout.",
+        extra="Arms of nearly equal cost are drawn side by side; the grey band at the left is zero throughout."
+        + numbered,
     )
     return tradeoff_figure(results.points, caption, f"{_TEST_ACCURACY}, mean over tasks", results.front.band)
 

@@ -10,7 +10,7 @@ from results.analysis.tradeoff import pareto_front
 from results.figures.axis import BrokenLogAxis, short_count
 from results.figures.canvas import Caption, save_figure
 from results.figures.tasks import task_figure
-from results.figures.tradeoff import tradeoff_figure
+from results.figures.tradeoff import LARGEST_KEY, tradeoff_figure
 
 CAPTION = Caption("Test triplet accuracy against added parameters", "A note that says metric, split, rule, seeds. " * 3)
 
@@ -59,6 +59,23 @@ def test_labels_cover_neither_each_other_nor_the_edge(frame):
         assert extent.x1 <= axes.bbox.x1
     legend = axes.get_legend().get_window_extent()
     assert not any(legend.overlaps(extent) for extent in extents)
+
+
+def test_of_more_arms_than_a_key_can_name_the_front_and_the_most_accurate_are_numbered():
+    front = [(f"front{i}", 10**i, 0.5 + 0.01 * i, 0.4, 0.9) for i in range(1, 6)]
+    others = [(f"other{i}", 200_000 + i, 0.5495 - 0.001 * i, 0.4, 0.9) for i in range(60)]
+    figure = tradeoff_figure(points(front + others), CAPTION, "triplet accuracy")
+    key = [text.get_text().split() for text in figure.texts[2:]]
+    assert key[-1] == ["and", "25", "more", "arms"]
+    listed = {name: int(number) for number, name in key[:-1]}
+    assert set(listed) == {f"front{i}" for i in range(1, 6)} | {f"other{i}" for i in range(LARGEST_KEY - 5)}
+    means = {arm: mean for arm, _, mean, _, _ in front + others}
+    assert listed == {arm: 1 + sum(mean > means[arm] for mean in means.values()) for arm in listed}
+    assert list(listed.values()) == sorted(listed.values())
+    labels, axes = labels_of(figure)
+    assert {label.get_text() for label in labels} == {str(number) for number in listed.values()}
+    drawn = [line for line in axes.lines if line.get_marker() == "o"]
+    assert sum(len(line.get_xdata()) for line in drawn) == 65  # an arm without a number has its point
 
 
 def test_the_front_is_a_step_line_through_its_arms():

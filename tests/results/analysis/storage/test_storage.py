@@ -11,7 +11,7 @@ from results.analysis.statistics import Interval
 from results.analysis.storage.arms import StoredArm, Work, estimates, storage_table
 from results.analysis.storage.break_even import break_even, break_evens, index_outweighs_network
 from results.analysis.storage.efficient import Limits, efficient_set
-from results.figures.storage import StoragePanels, storage_figure
+from results.figures.storage import MOST_LABELS, StoragePanels, storage_figure
 
 
 def stored(arm: str, network: int, per_image: int, work: float = 10.0, accuracy: float | None = 0.5) -> StoredArm:
@@ -118,7 +118,7 @@ def test_the_figure_shows_every_gallery_size_and_fills_the_efficient_arms() -> N
     filled = [
         line for line in figure.axes[1].lines if line.get_marker() == "o" and line.get_markerfacecolor() != "white"
     ]
-    assert sorted(float(line.get_xdata()[0]) for line in filled) == sorted(
+    assert sorted(float(x) for line in filled for x in line.get_xdata()) == sorted(
         arm.total_bytes(1e6) for arm in (SHARED, WIDE, LATE)
     )
     figure.draw_without_rendering()
@@ -143,3 +143,24 @@ def test_lines_that_end_together_share_a_label_that_fits_and_lie_above_the_other
     assert growth.bbox.x0 <= extent.x0
     assert extent.x1 <= growth.bbox.x1
     assert growth.lines[-1].get_zorder() < growth.lines[0].get_zorder()
+
+
+def test_of_many_efficient_arms_the_most_accurate_are_named_and_the_title_says_so() -> None:
+    arms = [stored(f"arm{number}", 1000 * 2**number, 64, 10 + number, 0.5 + number / 100) for number in range(20)]
+    chosen = {1e2: [arm.name for arm in arms]}
+    figure = storage_figure(StoragePanels(arms, chosen, {arm.name: arm.arm for arm in arms}, "title", "note"))
+    for panel, name in zip(figure.axes[:2], ("100 images", "at any size"), strict=True):
+        assert {text.get_text() for text in panel.texts} == {f"arm{number}" for number in range(20 - MOST_LABELS, 20)}
+        assert panel.get_title(loc="left") == f"{name} ({MOST_LABELS} of 20 named)"
+
+
+def test_points_in_one_place_share_a_label() -> None:
+    same = [stored(f"arm{number}", 1000, 64, 10, 0.5) for number in range(400)]
+    twins = [stored(name, 5000, 64, 20, 0.6) for name in ("one", "other")]
+    arms = [*same, *twins]
+    chosen = {1e2: [arm.name for arm in arms]}
+    figure = storage_figure(StoragePanels(arms, chosen, {arm.name: arm.arm for arm in arms}, "title", "note"))
+    for panel in figure.axes[:2]:
+        assert {text.get_text() for text in panel.texts} == {"arm0 and 399 more", "one, other"}
+        (points,) = [line for line in panel.lines if line.get_marker() == "o"]
+        assert len(points.get_xdata()) == 402
