@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from functools import reduce
 from typing import Any
 
 import pandas as pd
@@ -13,6 +14,7 @@ from results.analysis.reported import Results
 from results.analysis.summary import REFERENCE_ARMS
 from results.report.markdown import bullets, escape, table
 from results.report.wording import (
+    ABSENT,
     STATES,
     columns_estimate,
     count,
@@ -43,7 +45,7 @@ def what_was_run(trials: pd.DataFrame, summary: pd.DataFrame, data_facts: Sequen
     """Data (with ``data_facts``), tasks, network, arms, effort, seeds and software of the trials."""
     if trials.empty:
         return "No trial was started."
-    config = _common([json.loads(text) for text in trials["config"]])
+    config = reduce(_common, map(json.loads, trials["config"]))
     data = config.get("data", {})
     tasks = data.get("tasks", [])
     shape = {name: value for name, value in data.items() if name not in {"source", "tasks"}}
@@ -54,7 +56,7 @@ def what_was_run(trials: pd.DataFrame, summary: pd.DataFrame, data_facts: Sequen
         f"data {listed(trials['data_seed'])}, sampler {listed(trials['sampler_seed'])}, "
         f"training {listed(tuned['train_seed'])} in tuning and {seeds_of(summary)} in the reported results"
     )
-    software = sorted({settings(json.loads(text)) for text in trials["software"]} - {""})
+    software = sorted({settings(json.loads(text)) for text in trials["software"].unique()} - {""})
     facts = [
         f"Data: {settings(data.get('source', {}))}; {settings(shape)}; content fingerprint {fingerprints}",
         *data_facts,
@@ -68,16 +70,15 @@ def what_was_run(trials: pd.DataFrame, summary: pd.DataFrame, data_facts: Sequen
     return bullets(facts)
 
 
-def _common(configs: Sequence[dict[str, Any]]) -> dict[str, Any]:
-    """Return the settings that all configurations share; the others are factors, nuisance values or seeds."""
-    first, *rest = configs
+def _common(one: dict[str, Any], other: dict[str, Any]) -> dict[str, Any]:
+    """Return the settings that two configurations share; the others are factors, nuisance values or seeds."""
     common: dict[str, Any] = {}
-    for key, value in first.items():
-        others = [config.get(key) for config in rest]
-        if isinstance(value, dict) and all(isinstance(other, dict) for other in others):
-            common[key] = _common([value, *(other for other in others if other is not None)])
-        elif all(other == value for other in others):
+    for key, value in one.items():
+        theirs = other.get(key)
+        if theirs == value:
             common[key] = value
+        elif isinstance(value, dict) and isinstance(theirs, dict):
+            common[key] = _common(value, theirs)
     return common
 
 
@@ -170,7 +171,10 @@ def task_section(tasks: pd.DataFrame, chances: pd.DataFrame, rule: str) -> str:
     if tasks.empty:
         return "There are no confirm results yet."
     names = list(tasks["task"].unique())
-    lines = [[str(arm), *(_task_cell(own, task) for task in names)] for arm, own in tasks.groupby("arm", sort=False)]
+    cells: dict[str, dict[str, str]] = {}
+    for row in tasks.to_dict("records"):
+        cells.setdefault(str(row["arm"]), {})[row["task"]] = estimate(row["mean"], row["low"], row["high"])
+    lines = [[arm, *(own.get(task, ABSENT) for task in names)] for arm, own in cells.items()]
     chance_rows = [
         [metric_label(str(metric)), *(share(row[name]) for name in names)] for metric, row in chances.iterrows()
     ]
@@ -183,11 +187,6 @@ def task_section(tasks: pd.DataFrame, chances: pd.DataFrame, rule: str) -> str:
             table(["chance level", *names], chance_rows),
         ]
     )
-
-
-def _task_cell(rows: pd.DataFrame, task: str) -> str:
-    own = rows[rows["task"] == task]
-    return estimate(*own[["mean", "low", "high"]].iloc[0]) if len(own) else estimate(None, None, None)
 
 
 def nuisance_section(results: Results) -> str:
@@ -213,10 +212,12 @@ def _text(value: object) -> str:
 
 def effort_section(trials: pd.DataFrame) -> str:
     """Trials by state, epochs and seconds of every arm."""
-    rows = []
-    for (arm, stage), own in trials.groupby(["arm", "stage"], sort=False):
-        states = [count(int((own["state"] == state).sum())) for state in STATES]
-        rows.append([str(arm), str(stage), *states, count(own["epochs_run"].sum()), f"{own['seconds'].sum():,.0f}"])
+    counted = trials.assign(**{state: trials["state"] == state for state in STATES})
+    sums = counted.groupby(["arm", "stage"], sort=False)[[*STATES, "epochs_run", "seconds"]].sum()
+    rows = [
+        [arm, stage, *(count(int(row[name])) for name in (*STATES, "epochs_run")), f"{row['seconds']:,.0f}"]
+        for (arm, stage), row in zip(sums.index, sums.to_dict("records"), strict=True)
+    ]
     return table(["arm", "stage", *STATES, "epochs run", "seconds"], rows)
 
 
@@ -225,28 +226,30 @@ def storage_section(summary: pd.DataFrame, storage: pd.DataFrame) -> str:
     header = ["arm", "shared", "added", "total parameters", "added per task", "share", "fp32", "fp16"]
     header += ["vectors per image"]
     header += ["index per image fp32", "multiply-adds per image", "added at"]
-    totals = storage[storage["kind"] == "total"].set_index("arm_id")
-    rows = []
-    for row in summary.to_dict("records"):
-        total = totals.loc[row["arm_id"]] if row["arm_id"] in totals.index else {}
-        points = storage[(storage["arm_id"] == row["arm_id"]) & (storage["kind"] == "modulation")]
-        where = zip(points["component"], points["added_parameters"], strict=True)
-        rows.append(
-            [
-                row["arm"],
-                count(row["parameters"] - row["added_parameters"]),
-                count(row["added_parameters"]),
-                count(row["parameters"]),
-                count(row["added_parameters_per_task"]),
-                percent(row["added_share"]),
-                size(row["bytes_fp32"]),
-                size(row["bytes_fp16"]),
-                count(row["embeddings_per_image"]),
-                size(total.get("index_bytes_per_image_fp32")),
-                count(row["multiply_adds_per_image"]),
-                ", ".join(f"{name} {count(added)}" for name, added in where) or "-",
-            ]
-        )
+    index_bytes: dict[str, float] = {}
+    where: dict[str, list[str]] = {}
+    for row in storage.to_dict("records"):
+        if row["kind"] == "total":
+            index_bytes[row["arm_id"]] = row["index_bytes_per_image_fp32"]
+        if row["kind"] == "modulation":
+            where.setdefault(row["arm_id"], []).append(f"{row['component']} {count(row['added_parameters'])}")
+    rows = [
+        [
+            row["arm"],
+            count(row["parameters"] - row["added_parameters"]),
+            count(row["added_parameters"]),
+            count(row["parameters"]),
+            count(row["added_parameters_per_task"]),
+            percent(row["added_share"]),
+            size(row["bytes_fp32"]),
+            size(row["bytes_fp16"]),
+            count(row["embeddings_per_image"]),
+            size(index_bytes.get(row["arm_id"])),
+            count(row["multiply_adds_per_image"]),
+            ", ".join(where.get(row["arm_id"], ())) or ABSENT,
+        ]
+        for row in summary.to_dict("records")
+    ]
     note = (
         "Shared: parameters of one network without modulation; added: beyond it. Multiply-adds are for one image and"
         " all tasks. Vectors: distinct embeddings to store per image."

@@ -100,7 +100,8 @@ def own_chance(arm_id: str, chances: Mapping[str, float]) -> float | None:
 
 
 def _one_chance(chances: Mapping[str, float]) -> float | None:
-    return next(iter(chances.values())) if len({share(chance) for chance in chances.values()}) == 1 else None
+    different = set(chances.values())  # a few, whereas this is asked for every arm
+    return next(iter(chances.values())) if len({share(chance) for chance in different}) == 1 else None
 
 
 def format_summary(
