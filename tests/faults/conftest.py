@@ -75,10 +75,20 @@ def ctrl_c_is_heard() -> Iterator[None]:
 
 
 @pytest.fixture(scope="package")
-def site(tmp_path_factory: pytest.TempPathFactory) -> Site:
-    path = tmp_path_factory.mktemp("faults")
-    (path / "study.yaml").write_text(STUDY)
-    return Site(path)
+def new_site(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Site]:
+    """Return a way to make a place with a study of that text."""
+
+    def make(study: str) -> Site:
+        path = tmp_path_factory.mktemp("faults")
+        (path / "study.yaml").write_text(study)
+        return Site(path)
+
+    return make
+
+
+@pytest.fixture(scope="package")
+def site(new_site: Callable[[str], Site]) -> Site:
+    return new_site(STUDY)
 
 
 @pytest.fixture(scope="package")
