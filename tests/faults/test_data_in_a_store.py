@@ -69,19 +69,20 @@ def shards() -> dict[str, bytes]:
 
 
 @pytest.fixture
-def patch(s3: S3Server) -> Iterator[pytest.MonkeyPatch]:
-    """The environment of all nodes and of the driver, with the server's address and keys, and a token."""
+def environment(s3: S3Server) -> Iterator[None]:
+    """Set that of all nodes and of the driver, with the server's address and keys, and a token."""
     patch = pytest.MonkeyPatch()
     patch.setenv("OMP_NUM_THREADS", "1")
     patch.setenv("PYTHONPATH", os.pathsep.join(filter(None, [str(Path.cwd()), os.environ.get("PYTHONPATH")])))
     for name, value in (s3.environment | token()).items():
         patch.setenv(name, value)
-    yield patch
+    yield
     patch.undo()
 
 
+@pytest.mark.usefixtures("environment")
 def test_each_node_fetches_the_images_once_and_trains_as_from_a_folder(
-    new_site, shards, s3: S3Server, patch, tmp_path, assert_same
+    new_site, shards, s3: S3Server, tmp_path, assert_same
 ) -> None:
     import s3fs
 
