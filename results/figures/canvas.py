@@ -38,19 +38,29 @@ class Caption:
 
 
 @drawing()
-def save_figure(figure: Figure, path: Path) -> None:
-    """Write a figure in the format of its suffix; the old file stays until the new one is complete.
+def save_figure(figure: Figure, *paths: Path) -> None:
+    """Write a figure in the format of each path's suffix; an old file stays until the new one is complete.
+
+    The panels are laid out once for all files: matplotlib would do so for each, and draw it twice.
 
     Example:
         >>> import tempfile
         >>> with tempfile.TemporaryDirectory() as folder:
-        ...     save_figure(Figure(), Path(folder, "figure.png"))
-        ...     Path(folder, "figure.png").is_file()
-        True
+        ...     save_figure(Figure(), Path(folder, "figure.png"), Path(folder, "figure.svg"))
+        ...     sorted(path.name for path in Path(folder).iterdir())
+        ['figure.png', 'figure.svg']
     """
-    metadata = {"Date": None} if path.suffix == ".svg" else {"Software": None}  # the same numbers give the same file
-    with replacing(path) as temporary:
-        figure.savefig(temporary, metadata=metadata, facecolor="white")
+    layout = figure.get_layout_engine()
+    if layout is not None:
+        layout.execute(figure)
+    figure.set_layout_engine(None)
+    try:
+        for path in paths:
+            metadata = {"Date": None} if path.suffix == ".svg" else {"Software": None}  # equal numbers, equal files
+            with replacing(path) as temporary:
+                figure.savefig(temporary, metadata=metadata, facecolor="white")
+    finally:
+        figure.set_layout_engine(layout)
 
 
 def headed_figure(caption: Caption, width: float, below: float, left: float = 0.015) -> tuple[Figure, float]:

@@ -79,8 +79,7 @@ def write_agreement_files(report: AgreementReport, results: Results, folder: Pat
     """Write figure and table of pairs; return the figures."""
     figure = captioned_agreement(report, results)
     figures = tuple(folder / name for name in FILES if not name.endswith(".csv"))
-    for path in figures:
-        save_figure(figure, path)
+    save_figure(figure, *figures)
     with replacing(folder / FILES[-1]) as temporary:
         pair_table(report.agreement).to_csv(temporary, index=False, float_format="%.5f", lineterminator="\n")
     return figures

@@ -178,12 +178,13 @@ def _agreement(results: Results) -> agreement_section.AgreementReport | None:
 def _write_figures(folder: Path, results: Results) -> tuple[Path, ...]:
     """Write the figures, and remove those of an earlier report that can no longer be drawn."""
     drawn = drawn_figures(results)
-    paths = []
+    paths: list[Path] = []
     for name in FIGURES:
-        for path in (folder / f"{name}.png", folder / f"{name}.svg"):
-            if name in drawn:
-                save_figure(drawn[name], path)
-                paths.append(path)
-            else:
+        files = [folder / f"{name}.png", folder / f"{name}.svg"]
+        if name in drawn:
+            save_figure(drawn[name], *files)
+            paths += files
+        else:
+            for path in files:
                 path.unlink(missing_ok=True)
     return tuple(paths)
