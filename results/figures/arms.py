@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -10,6 +13,7 @@ from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from numpy.typing import NDArray
 
 from results.figures.canvas import (
     BEATEN_COLOR,
@@ -92,15 +96,27 @@ def curve_figure(curves: pd.DataFrame, axis: CurveAxis, caption: Caption) -> Fig
     panels = figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False)
     by_arm = {arm: rows for arm, rows in curves.groupby("arm", sort=False) if arm in names}
     lines = {arm: own[["epoch", "mean"]].to_numpy(dtype=np.float64) for arm, own in by_arm.items()}
-    for panel, arm in zip(panels.flat, names, strict=False):
-        others = [line for other, line in lines.items() if other != arm]
-        panel.add_collection(LineCollection(others, colors="#d4d4d4", linewidths=0.6, zorder=1))
-        _draw_curve(panel, by_arm[arm], axis)
-        panel.set_title(names[arm], fontsize=8, loc="left")
+    with _scaled_once(panels):
+        for panel, arm in zip(panels.flat, names, strict=False):
+            others = [line for other, line in lines.items() if other != arm]
+            panel.add_collection(LineCollection(others, colors="#d4d4d4", linewidths=0.6, zorder=1))
+            _draw_curve(panel, by_arm[arm], axis)
+            panel.set_title(names[arm], fontsize=8, loc="left")
     hide_spare(panels, len(names))
     figure.supxlabel("epoch", fontsize=9)
     figure.supylabel(upright(axis.name, rows * height), fontsize=9)
     return figure
+
+
+@contextmanager
+def _scaled_once(panels: NDArray[Any]) -> Iterator[None]:
+    """Choose the common scale of panels (rows, columns) when all are drawn, not over all of them after every artist."""
+    for panel in panels.flat:
+        panel.set_autoscale_on(False)
+    yield
+    for panel in panels.flat:
+        panel.set_autoscale_on(True)
+    panels[0, 0].autoscale_view()
 
 
 def _draw_curve(panel: Axes, own: pd.DataFrame, axis: CurveAxis) -> None:

@@ -67,6 +67,12 @@ def test_every_arm_has_its_curve_with_the_spread_of_its_seeds():
     heights = spread.get_paths()[0].vertices[:, 1]
     assert (heights.min(), heights.max()) == (0.4, 0.9)
     assert len(figure.axes[1].lines) == 2  # its own, and chance
+    ((low, high),) = {axes.get_ylim() for axes in figure.axes}
+    assert low < 0.4
+    assert high > 0.9
+    ((first, last),) = {axes.get_xlim() for axes in figure.axes}
+    assert first < 1
+    assert last > 3
 
 
 def test_grids_share_one_colour_scale():
