@@ -168,7 +168,7 @@ def mirrored(site: Site, scene: Scene, number: int) -> list[str]:
     if sync.returncode:
         return [f"sync: status {sync.returncode}: {output[-500:]}"]
     trials = read_table(scene.place.folder(number).tables, "trials")
-    return disagreements(scene.server.uri, "chaos", trials)
+    return disagreements(scene.server, "chaos", trials)
 
 
 def chaos(minutes: float, seed: int, *, mlflow: bool, s3: bool = False) -> Report:

@@ -10,11 +10,13 @@ import time
 import urllib.error
 import urllib.request
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import pandas as pd
 import psutil
+
+from study.tracking.pages.routes import FOLDER
 
 _STATES = {"completed": "FINISHED", "pruned": "KILLED", "failed": "FAILED"}
 _PATIENCE_S = 180.0
@@ -28,11 +30,13 @@ class Server:
         folder: of its database and artifacts.
         port: on 127.0.0.1.
         process: that serves; None before the first start.
+        compared: keys of the run folders whose runs have been compared.
     """
 
     folder: Path
     port: int
     process: subprocess.Popen[bytes] | None = None
+    compared: set[str] = field(default_factory=set)
 
     @property
     def uri(self) -> str:
@@ -82,13 +86,18 @@ def server_in(folder: Path) -> Server:
         return Server(folder, taken.getsockname()[1])
 
 
-def disagreements(uri: str, experiment: str, trials: pd.DataFrame) -> list[str]:
-    """Return the trials of which MLflow shows no run, several, another state or another objective."""
+def disagreements(server: Server, experiment: str, trials: pd.DataFrame) -> list[str]:
+    """Return the trials of the latest run folder of which MLflow shows no run, several, another state or objective."""
     from mlflow.tracking import MlflowClient
 
-    client = MlflowClient(uri)
+    client = MlflowClient(server.uri)
     found = client.get_experiment_by_name(experiment)
     runs = [] if found is None else list(client.search_runs([found.experiment_id], max_results=5000))
+    runs = [run for run in runs if run.data.tags.get(FOLDER) not in server.compared]
+    folders = {run.data.tags.get(FOLDER) for run in runs}
+    if len(folders) != 1:
+        return [f"MLflow: runs of {len(folders)} folders came from one"]
+    server.compared |= folders
     keys = Counter(run.data.tags.get("modstudy.key", "") for run in runs)
     by_key = {run.data.tags.get("modstudy.key", ""): run for run in runs}
     wrong = []

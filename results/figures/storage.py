@@ -149,7 +149,9 @@ def _draw_growth(axes: Axes, panels: StoragePanels, chosen: Sequence[str]) -> No
     for arm in panels.arms:
         filled = arm.name in efficient
         total = arm.network_bytes + reach * arm.index_bytes_per_image
-        (line,) = axes.plot(reach, total, color=_color(filled), linewidth=1.2, alpha=0.9 if filled else 0.35)
+        style = "-" if arm.form == "fp32" else "--"
+        alpha = 0.9 if filled else 0.35
+        (line,) = axes.plot(reach, total, style, color=_color(filled), linewidth=1.2, alpha=alpha)
         line.set_zorder(3 if filled else 2)
     _decades(axes, "x")
     _decades(axes, "y")

@@ -104,7 +104,7 @@ define('growth', {
       series: shown.map((stored) => ({
         type: 'line', showSymbol: false, data: total(stored), z: strong(stored) ? 3 : 2, emphasis: { focus: 'series' }, triggerLineEvent: true,
         endLabel: { show: strong(stored), formatter: storedName(stored, width < 480 ? 12 : 24), color: tint(stored), fontSize: 11 }, labelLayout: { moveOverlap: 'shiftY' },
-        color: tint(stored), lineStyle: { width: strong(stored) ? 1.8 : 1, opacity: strong(stored) ? 1 : 0.45, type: stored.form.startsWith('fp32') ? 'solid' : 'dashed' },
+        color: tint(stored), lineStyle: { width: strong(stored) ? 1.8 : 1, opacity: strong(stored) ? 1 : 0.45, type: stored.form === 'fp32' ? 'solid' : 'dashed' },
       })),
     };
   },

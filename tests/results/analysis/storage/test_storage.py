@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -109,6 +111,10 @@ def test_accuracy_and_its_change_are_over_seeds() -> None:
     assert estimates({1: 0.5}, None) == (Interval(0.5, None, None, 1), None)
 
 
+BELOW = [("fp16", "fp16"), ("fp32", "1bit"), ("int8", "fp32")]
+"""Precisions of network and index."""
+
+
 def test_the_figure_shows_every_gallery_size_and_fills_the_efficient_arms() -> None:
     arms = [SHARED, WIDE, LATE, SEPARATE]
     chosen = {images: [arm.name for arm in efficient_set(arms, images, Limits())] for images in (1e2, 1e6)}
@@ -127,6 +133,14 @@ def test_the_figure_shows_every_gallery_size_and_fills_the_efficient_arms() -> N
     assert [label.get_text() for at, label in ticks if low <= at <= high] == ["50 M", "100 M", "200 M"]
     growth = figure.axes[3].lines[0]
     assert np.allclose(growth.get_ydata(), 1000 + 64 * np.asarray(growth.get_xdata()))
+
+
+def test_lines_of_arms_below_fp32_are_dashed() -> None:
+    forms = [("fp32", "fp32"), *BELOW]
+    arms = [replace(SHARED, network=network, index=index) for network, index in forms]
+    shown = {arm.name: arm.name for arm in arms}
+    growth = storage_figure(StoragePanels(arms, {1e4: [arm.name for arm in arms]}, shown, "title", "note")).axes[2]
+    assert [line.get_linestyle() for line in growth.lines] == ["-", *["--"] * len(BELOW)]
 
 
 def test_lines_that_end_together_share_a_label_that_fits_and_lie_above_the_others() -> None:
