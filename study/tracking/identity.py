@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import uuid
 from dataclasses import dataclass
@@ -22,15 +23,16 @@ class _Noted(BaseModel):
 
 @dataclass(frozen=True)
 class FolderIdentity:
-    """The id that every run of a folder carries as a tag, and the folder's path.
+    """The id that every run of a folder carries as a tag, and where the folder is.
 
     Attributes:
-        key: drawn at random once.
+        key: drawn at random once; of a study in a store, a digest of its URL.
+        place: path or URL of the folder.
         copied: whether the folder was just found to be a copy, whose runs are kept apart from those of the original.
     """
 
     key: str
-    path: Path
+    place: str
     copied: bool = False
 
 
@@ -38,21 +40,29 @@ def identify(folder: RunFolder) -> FolderIdentity:
     """Return the identity of a run folder; call it with the lock on the folder's mirror held.
 
     A folder that was moved keeps its own. Of a folder that was copied, the copy gets a new one, for its trials are no
-    longer those of the original.
+    longer those of the original. All working copies of a study in a store have the same.
     """
-    path = folder.path.resolve()
+    place = folder.url or str(folder.path.resolve())
     noted = _read(folder.mlflow_identity)
-    if noted is None:
-        identity = FolderIdentity(uuid.uuid4().hex, path)
-    elif Path(noted.path) == path:
-        return FolderIdentity(noted.key, path)
-    elif _is_still_there(Path(noted.path), folder, noted.key):
-        identity = FolderIdentity(uuid.uuid4().hex, path, copied=True)
-    else:
-        identity = FolderIdentity(noted.key, path)
-    content = {"key": identity.key, "path": str(path)}
+    if noted is not None and noted.path == place:
+        return FolderIdentity(noted.key, place)
+    copied = noted is not None and _is_elsewhere(noted, folder)
+    identity = FolderIdentity(_new_key(folder) if noted is None or copied else noted.key, place, copied)
+    content = {"key": identity.key, "path": place}
     write_text_atomically(folder.mlflow_identity, json.dumps(content, indent=1) + "\n")
     return identity
+
+
+def _new_key(folder: RunFolder) -> str:
+    """Return a key; that of a store follows from its URL, for two machines may ask before either has put its answer."""
+    return hashlib.blake2b(folder.url.encode(), digest_size=16).hexdigest() if folder.url else uuid.uuid4().hex
+
+
+def _is_elsewhere(noted: _Noted, folder: RunFolder) -> bool:
+    """Return whether a folder with another place on record is a copy of the one there."""
+    if "://" in noted.path:  # what was fetched from a store, or put into another one, was not moved
+        return True
+    return not folder.url and _is_still_there(Path(noted.path), folder, noted.key)
 
 
 def _is_still_there(before: Path, folder: RunFolder, key: str) -> bool:

@@ -93,7 +93,7 @@ class Mirroring:
 
     def _sync_study(self) -> None:
         plan, known = self._plan, self._known
-        run_id = self._writer.run("study", plan["study"], self._planned, {"modstudy.path": str(known.identity.path)})
+        run_id = self._writer.run("study", plan["study"], self._planned, {"modstudy.path": known.identity.place})
         if known.plan is plan:
             return
         content = json.dumps(plan, sort_keys=True)

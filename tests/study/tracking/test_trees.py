@@ -3,6 +3,7 @@
 import json
 import shutil
 import threading
+from dataclasses import replace
 
 import pytest
 from mlflow.tracking import MlflowClient
@@ -52,6 +53,24 @@ def test_two_run_folders_of_one_study_are_two_trees_in_one_store(tmp_path, share
     assert notes[0] == []
     assert str(folders[0].path) in notes[1][0]
     assert "kept separate" in notes[1][0]
+
+
+def test_working_copies_of_a_study_in_a_store_have_one_tree(tmp_path, shared, client, play):
+    made = play.folder(tmp_path / "tiny")
+    play.start(made, "t1")
+    url = "s3://bucket/runs/study"
+    driver = replace(made, url=url)
+    assert play.tracker(driver, sqlite_uri(shared)).sync(driver).runs_created == 3
+    before = play.identity(driver)
+    reader = type(made)(shutil.copytree(made.path, tmp_path / "reader"), url)
+    assert play.tracker(reader, sqlite_uri(shared)).sync(reader).runs_created == 0
+    reader.mlflow_identity.unlink()  # the driver has not put it yet
+    assert play.tracker(reader, sqlite_uri(shared)).sync(reader).runs_created == 0
+    assert play.identity(reader) == before
+    fetched = type(made)(shutil.copytree(made.path, tmp_path / "fetched"))
+    assert play.tracker(fetched, sqlite_uri(shared)).sync(fetched).runs_created == 3
+    other = type(made)(shutil.copytree(made.path, tmp_path / "other"), "s3://bucket/elsewhere/study")
+    assert play.tracker(other, sqlite_uri(shared)).sync(other).runs_created == 3
 
 
 def test_a_moved_folder_keeps_its_tree_and_a_copied_one_gets_its_own(tmp_path, shared, client, play):
