@@ -14,9 +14,6 @@ from study.plan.plan import StudyPlan
 
 TimeSource = Literal["finished trials", "probe"]
 
-_CHECKPOINT_COPIES = 3
-"""Weights and up to two moments of the optimizer."""
-
 
 @dataclass(frozen=True)
 class StudyCost:
@@ -30,7 +27,7 @@ class StudyCost:
         epochs: maximum per arm over all its trials; with halving, the expected number.
         concurrent: concurrent trials on this machine, of the arm with most.
         at_once: concurrent trials of each arm by arm id, as if they were of this arm alone.
-        run_bytes: largest size of the weights kept (``retention``) and of the checkpoints of trials in flight.
+        run_bytes: largest size of weights and checkpoints, see ``study.retention.forecast``.
         disk_bytes: those and the decoded images.
         seconds: work of each arm by arm id; None if durations are unknown.
         source: source of the seconds.
@@ -59,7 +56,8 @@ def study_cost(
     plan: StudyPlan,
     epoch_seconds: Mapping[str, float] | None,
     source: TimeSource | None,
-    at_once: Mapping[str, int] | None = None,
+    at_once: Mapping[str, int],
+    run_bytes: int,
 ) -> StudyCost:
     """Return the cost of the study.
 
@@ -67,24 +65,22 @@ def study_cost(
         plan: the study.
         epoch_seconds: seconds per epoch of a trial by arm id, if known.
         source: of the seconds.
-        at_once: concurrent trials by arm id; None takes as many as there are CPUs for.
+        at_once: concurrent trials by arm id.
+        run_bytes: of weights and checkpoints at most.
     """
     definition = plan.definition
-    together = dict(at_once or dict.fromkeys((arm.arm.arm_id for arm in plan.arms), concurrent_trials(definition)))
-    concurrent = max(together.values())
     tune, confirm = {arm.arm.arm_id: plan.tune_trials(arm) for arm in plan.arms}, len(definition.confirm.seeds)
     epochs = {arm_id: expected_epochs(definition, trials) for arm_id, trials in tune.items()}
-    kept = run_bytes(plan, concurrent)
     seconds = _seconds(epochs, epoch_seconds) if epoch_seconds else None
     return StudyCost(
         trials=plan.trials,
         tune_trials=definition.search.trials or max(tune.values()),
         confirm_trials=confirm,
         epochs=max(epochs.values()),
-        concurrent=concurrent,
-        at_once=together,
-        run_bytes=kept,
-        disk_bytes=kept + image_bytes(definition),
+        concurrent=max(at_once.values()),
+        at_once=dict(at_once),
+        run_bytes=run_bytes,
+        disk_bytes=run_bytes + image_bytes(definition),
         seconds=seconds,
         source=source if seconds else None,
     )
@@ -94,22 +90,6 @@ def _seconds(epochs: Mapping[str, int], epoch_seconds: Mapping[str, float]) -> d
     """Return the work of each arm; an arm that a sampler has not proposed yet is taken as the mean of those it has."""
     typical = sum(epoch_seconds.values()) / len(epoch_seconds)
     return {arm_id: count * epoch_seconds.get(arm_id, typical) for arm_id, count in epochs.items()}
-
-
-def run_bytes(plan: StudyPlan, concurrent: int | None = None) -> int:
-    """Return the largest size of a run's weights, as far as ``retention`` keeps them, and of its checkpoints.
-
-    Args:
-        plan: the study.
-        concurrent: trials at once; None takes as many as there are CPUs for.
-    """
-    keeps, confirm = plan.definition.retention.keeps_weights_of, len(plan.definition.confirm.seeds)
-    largest = max(arm.storage.bytes_fp32 for arm in plan.arms)
-    weights = sum(
-        (plan.tune_trials(arm) * keeps("tune") + confirm * keeps("confirm")) * arm.storage.bytes_fp32
-        for arm in plan.arms
-    )
-    return weights + (concurrent or concurrent_trials(plan.definition)) * _CHECKPOINT_COPIES * largest
 
 
 def expected_epochs(definition: StudyDefinition, tune_trials: int) -> int:
@@ -132,11 +112,14 @@ def expected_epochs(definition: StudyDefinition, tune_trials: int) -> int:
     return tune + (len(definition.confirm.seeds) * epochs if definition.search.mode == "design" else 0)
 
 
-def concurrent_trials(definition: StudyDefinition) -> int:
-    """Return the number of concurrent trials on this machine, given its CPUs and ``resources.max_concurrent``."""
+def concurrent_trials(definition: StudyDefinition, limit: int | None = None) -> int:
+    """Return the number of concurrent trials on this machine, given its CPUs and a limit.
+
+    Without one, that is ``resources.max_concurrent``.
+    """
     resources = definition.resources
     by_cpus = max(1, int(usable_cpus() / resources.cpus))
-    return min(by_cpus, resources.max_concurrent or by_cpus)
+    return min(by_cpus, limit or resources.max_concurrent or by_cpus)
 
 
 def usable_cpus() -> int:

@@ -16,11 +16,12 @@ from study.packing.outlook import Outlook, outlook
 from study.packing.record import read_packing
 from study.plan.budget import over_budget_lines
 from study.plan.checks import refuse_untrainable
-from study.plan.cost import StudyCost, TimeSource, study_cost
+from study.plan.cost import StudyCost, TimeSource, concurrent_trials, study_cost
 from study.plan.data_record import left_out_of
 from study.plan.foresight import foreseen
 from study.plan.fusing import fusing_lines
 from study.plan.plan import StudyPlan
+from study.retention.forecast import run_bytes
 from study.run_folder.ownership import refuse_another_rule, refuse_another_study
 from study.schedule.explore.warm_start import warm_start_lines
 from study.schedule.rounds import told_trials
@@ -238,7 +239,10 @@ def preview(target: Target, *, probe: bool = False) -> Preview:
     with target.named():
         warnings = (*foreseen(plan), *left_out)
         known = replace(known, notes=(*known.notes, *warm_start_lines(told_trials(plan, target.folder))))
-    cost = study_cost(plan, seconds, source, None if runs is None else runs.at_once)
+    at_once = dict.fromkeys((arm.arm.arm_id for arm in plan.arms), concurrent_trials(plan.definition))
+    at_once |= {} if runs is None else runs.at_once
+    kept = run_bytes(plan, max(at_once.values())).total
+    cost = study_cost(plan, seconds, source, at_once, kept)
     return Preview(plan, cost, known, warnings, runs, target.command("plan", "--probe"))
 
 

@@ -13,7 +13,6 @@ from study.packing.decision import chosen
 from study.packing.measurement import Packing
 from study.packing.record import ProbedArm, read_packing
 from study.packing.wording import shared_lines
-from study.plan.cost import run_bytes
 from study.plan.data_record import data_facts
 from study.retention.space import run_space
 from study.run_folder.driver import driver_of
@@ -76,7 +75,8 @@ def read_status(target: Target) -> StudyStatus:
     driver = driver_of(target.folder)  # before the journals: a trial that begins in between is running
     progress = read_progress(refreshed(target.folder))
     notes = _remarks(target, progress)
-    space = None if target.folder.url else run_space(target.folder, run_bytes(progress.plan))
+    known = (trial.trial for trial in progress.trials)
+    space = None if target.folder.url else run_space(target.folder, progress.plan, trials=known)
     return replace(study_status(progress, time.time(), driver), notes=notes, space=space)
 
 

@@ -13,7 +13,7 @@ from study.errors import UserError
 from study.journal.index import read_states
 from study.layout import RunFolder
 from study.plan.checks import prepare_images, refuse_missing_device, refuse_untrainable
-from study.plan.cost import run_bytes
+from study.plan.cost import concurrent_trials
 from study.plan.data_record import left_out_of_run
 from study.plan.document import write_plan
 from study.plan.foresight import foreseen
@@ -127,7 +127,9 @@ def _run(target: Target, request: RunRequest, progress: Progress) -> RunResult:
     plan = _compiled(target, request.address)
     with run_lock(target.folder), target.named():
         _refuse_to_take_over(plan, target, retrain=request.retrain)
-        refuse_too_little_space(target.folder, run_bytes(plan))
+        # how many trials nodes and GPUs hold at once is known once Ray is there, and ``run_study`` asks again
+        certain = 1 if request.address or plan.gpus else concurrent_trials(plan.definition, request.workers)
+        refuse_too_little_space(target.folder, plan, certain)
     with target.named():
         for warning in foreseen(plan, elsewhere=request.address is not None):
             progress.notice(f"warning: {warning}")

@@ -16,6 +16,7 @@ from study.journal.failures import one_line, signature
 from study.journal.index import read_states
 from study.layout import RunFolder
 from study.plan.plan import StudyPlan
+from study.retention.space import refuse_too_little_space
 from study.run_folder.run_lock import run_lock
 from study.schedule.design import is_infeasible
 from study.schedule.dispatch import Dispatcher
@@ -192,6 +193,8 @@ def _tune(
     limit = options.max_concurrent or resources.max_concurrent
     if options.address is None:  # no node will join, and a unit that waits for a worker keeps workers from going on
         limit = min(limit or fitting, fitting)
+    known = (trial for arm in dispatcher.arms.values() for trial in (*arm.tune, *arm.confirm))
+    refuse_too_little_space(folder, plan, limit or fitting, known)
     # Waiting trials beyond the running ones let Tune keep a worker when its trial ends, instead of starting another.
     os.environ["TUNE_MAX_PENDING_TRIALS_PG"] = str(min(limit or fitting, fitting))
 

@@ -35,6 +35,8 @@ def test_concurrency_follows_cpus_and_the_limit(plan: StudyPlan) -> None:
     assert concurrent_trials(plan.definition) == usable_cpus()
     assert concurrent_trials(changed(plan, resources={"cpus": 1, "max_concurrent": 1})) == 1
     assert concurrent_trials(changed(plan, resources={"cpus": 10_000})) == 1
+    assert concurrent_trials(changed(plan, resources={"max_concurrent": 10_000}), limit=1) == 1
+    assert concurrent_trials(plan.definition, limit=10_000) == usable_cpus()
 
 
 def test_bytes_of_decoded_images(plan: StudyPlan) -> None:
@@ -47,14 +49,14 @@ def test_bytes_of_real_images(plan: StudyPlan, celeba10k: Path) -> None:
 
 
 def test_cost_without_and_with_times(plan: StudyPlan) -> None:
-    cost = study_cost(plan, None, None)
+    at_once = dict.fromkeys((arm.arm.arm_id for arm in plan.arms), 2)
+    cost = study_cost(plan, None, None, at_once, 10**6)
     assert (cost.seconds, cost.wall_seconds, cost.source) == (None, None, None)
     assert (cost.tune_trials, cost.confirm_trials) == (3, 2)
-    weights = 5 * sum(arm.storage.bytes_fp32 for arm in plan.arms)
-    assert cost.disk_bytes > weights + image_bytes(plan.definition)
-    timed = study_cost(plan, {arm.arm.arm_id: 2.0 for arm in plan.arms}, "probe")
+    assert cost.disk_bytes == 10**6 + image_bytes(plan.definition)
+    timed = study_cost(plan, {arm.arm.arm_id: 2.0 for arm in plan.arms}, "probe", at_once, 10**6)
     assert timed.seconds == {arm.arm.arm_id: 20.0 for arm in plan.arms}
-    assert timed.wall_seconds == pytest.approx(60.0 / timed.concurrent)
+    assert timed.wall_seconds == pytest.approx(60.0 / 2)
 
 
 def test_times_from_finished_trials_are_scaled_to_other_arms(

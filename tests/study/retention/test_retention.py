@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,13 +8,10 @@ import pytest
 from pydantic import ValidationError
 
 from study.definition.retention import RetentionSection
-from study.errors import UserError
 from study.journal.history import State
 from study.layout import RunFolder, TrialFolder
-from study.plan.cost import run_bytes
 from study.plan.plan import plan_trial
 from study.retention.removal import apply_retention
-from study.retention.space import refuse_too_little_space, run_space
 from study.tune.execution import execute
 from trainables.foundation.checkpointing import CheckpointClock, CheckpointInterval, checkpointing
 
@@ -112,21 +108,3 @@ def test_checkpoints_of_pruned_trials_go_and_the_others_stay(make_plan, simulate
     assert "paused" in states.values()
     for trial_id, state in states.items():
         assert run.folder.trial(trial_id).checkpoint.exists() == (state != "pruned"), state
-
-
-def test_space_is_what_is_there_and_what_is_to_come(make_plan, tmp_path):
-    plan, folder = make_plan(), RunFolder(tmp_path / "new" / "run")
-    most = run_bytes(plan)
-    assert run_space(folder, most).needed_bytes == most
-    assert run_bytes(make_plan(retention={"weights": "front"})) < most
-    assert run_bytes(make_plan(retention={"weights": "none"})) < run_bytes(make_plan(retention={"weights": "front"}))
-    trial = folder.trial("t")
-    trial.path.mkdir(parents=True)
-    trial.weights.write_bytes(bytes(1000))
-    trial.checkpoint.write_bytes(bytes(500))
-    space = run_space(folder, most)
-    assert (space.used_bytes, space.needed_bytes) == (1500, most - 1500)
-    refuse_too_little_space(folder, most)
-    free = shutil.disk_usage(tmp_path).free
-    with pytest.raises(UserError, match=r"run: weights and checkpoints of this study need about .* GB more, and .* GB"):
-        refuse_too_little_space(folder, 2 * free)

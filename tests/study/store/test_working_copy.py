@@ -19,8 +19,8 @@ from study.journal.index import read_states
 from study.journal.journal import JournalWriter
 from study.layout import RunFolder
 from study.plan.plan import plan_trial
+from study.retention import space
 from study.retention.removal import apply_retention
-from study.retention.space import refuse_too_little_space
 from study.run_folder.place import refreshed, run_folder_at
 from study.run_folder.stored import driven, publish
 from study.schedule.dispatch import Dispatcher
@@ -108,7 +108,9 @@ def test_a_node_keeps_no_file_of_a_trial_that_the_store_has(s3_url, tmp_path):
         assert weights.read_bytes() == b"tensors"
 
 
-def test_retention_deletes_from_the_store_what_is_there_and_asks_for_nothing_else(s3, s3_url, make_plan, tmp_path):
+def test_retention_deletes_from_the_store_what_is_there_and_asks_for_nothing_else(
+    s3, s3_url, make_plan, tmp_path, monkeypatch
+):
     plan = make_plan(retention={"weights": "none"})
     copy = open_copy(s3_url, "driver", tmp_path / "cache")
     folder = RunFolder(copy.path, s3_url)
@@ -123,7 +125,8 @@ def test_retention_deletes_from_the_store_what_is_there_and_asks_for_nothing_els
         assert apply_retention(folder, plan, trials, pd.DataFrame()) == removed
         assert [method for method, _ in s3.seen].count("DELETE") == removed
     assert copy.store.read(weights) is None
-    refuse_too_little_space(folder, 10**18)
+    monkeypatch.setattr(space, "run_space", lambda *_: pytest.fail("a store has room"))
+    space.refuse_too_little_space(folder, plan)
 
 
 def test_a_reader_writes_nothing_and_forgets_journals_that_are_gone(s3, s3_url, tmp_path):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import Counter
+from types import SimpleNamespace
 
 import pytest
 import ray
@@ -11,6 +12,8 @@ import ray
 from study.errors import UserError
 from study.journal.index import read_states
 from study.layout import RunFolder
+from study.retention import space
+from study.retention.forecast import run_bytes
 from study.run_folder.run_lock import run_lock
 from study.status.remaining import work_left
 from study.tune import searcher
@@ -153,6 +156,17 @@ def test_failures_are_counted_by_what_they_are_and_the_rest_goes_on(run):
 def test_a_trial_that_fits_no_node_is_refused(run):
     with pytest.raises(UserError, match=r"resources: a trial needs cpus 4096 .* no node has as many"):
         run(changes={"resources": {"cpus": 4096}})
+
+
+def test_a_run_is_refused_where_the_trials_that_ray_fits_would_fill_the_disk(run, make_plan, monkeypatch):
+    fitting = int(ray.cluster_resources()["CPU"])
+    free = run_bytes(make_plan(), fitting).total - 1
+    monkeypatch.setattr(space, "_LEAST_BYTES", 0)
+    monkeypatch.setattr(space, "shutil", SimpleNamespace(disk_usage=lambda _path: SimpleNamespace(free=free)))
+    with pytest.raises(UserError, match="weights and checkpoints of this study need about"):
+        run("all")
+    _, summary = run("one", max_concurrent=1)
+    assert summary == everything(completed=21)
 
 
 def test_one_driver_at_a_time(run, tmp_path):
