@@ -26,7 +26,14 @@ resources=(--num-cpus "$SLURM_CPUS_PER_TASK" --num-gpus "${SLURM_GPUS_ON_NODE:-0
 
 srun --nodes 1 --ntasks 1 --nodelist "$head" \
   ray start --head --node-ip-address "$address" --port "$port" --include-dashboard false "${resources[@]}" --block &
-sleep "${RAY_HEAD_START_S:-15}"
+# A node that starts before its head ends at once, so wait for the head; each look waits some 40 s itself.
+until ray health-check --address "$address:$port" 2> /dev/null; do
+  if ((SECONDS >= ${RAY_HEAD_START_S:-120})); then
+    echo "no Ray head answers at $address:$port after $SECONDS s; if it only needs longer, set RAY_HEAD_START_S" >&2
+    exit 1
+  fi
+  sleep 1
+done
 if ((${#nodes[@]} > 1)); then
   srun --nodes $((${#nodes[@]} - 1)) --ntasks $((${#nodes[@]} - 1)) --exclude "$head" \
     ray start --address "$address:$port" "${resources[@]}" --block &
