@@ -108,7 +108,7 @@ def submit(  # noqa: PLR0913, PLR0917 - a parameter for each option of the comma
     workers: WorkersOption = None,
     tracking: TrackingOption = True,
     wheel: Annotated[
-        Path | None, typer.Option(help="Wheel of this project to install for the job. Default: nodes have it.")
+        Path | None, typer.Option(help="Wheel of this project to run the job from. Default: what the nodes have.")
     ] = None,
 ) -> None:
     """Let a Ray cluster run a study as a job, which outlasts this machine. Submit it again to resume."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,6 +13,8 @@ from study.session.target import find_target
 from study.terminal.display import open_console, say, unbroken
 from study.tune.jobs import STUDY_FILE, Job, submit_job
 from trainables.foundation.objects.address import address_of
+
+_HOW_TO_BUILD = "to build it: pip wheel --no-deps --wheel-dir dist ."
 
 
 @dataclass(frozen=True)
@@ -37,16 +40,35 @@ def submit(command: SubmitCommand) -> None:
             f"--runs-dir {command.runs}: must be an absolute path that all nodes of the cluster share, or a URL such as"
             " s3://bucket/runs"
         )
-    if command.wheel is not None and (command.wheel.suffix != ".whl" or not command.wheel.is_file()):
-        raise UserError(f"--wheel {command.wheel}: no such wheel; to build it: pip wheel --no-deps --wheel-dir dist .")
     target = find_target(command.given, command.runs)
     options = [] if command.workers is None else ["--workers", str(command.workers)]
     options += [] if command.tracking else ["--no-tracking"]
     with tempfile.TemporaryDirectory() as folder:
         (Path(folder) / STUDY_FILE).write_text(dump_study(target.definition), encoding="utf-8")
-        wheel = command.wheel.resolve() if command.wheel is not None else None
-        job = submit_job(Job(Path(folder), command.runs, tuple(options), wheel), command.address)
+        if command.wheel is not None:
+            unpack_wheel(command.wheel, Path(folder))
+        job = submit_job(Job(Path(folder), command.runs, tuple(options)), command.address)
     console = open_console()
     say(console, f"study {target.definition.name} is job {job}; its run folder: {target.folder.shown}")
     say(console, f"to follow it: {unbroken(f'ray job logs {job} --address {command.address} --follow')}")
     say(console, f"to stop it: {unbroken(f'ray job stop {job} --address {command.address}')} (the same submit resumes)")
+
+
+def unpack_wheel(wheel: Path, folder: Path) -> None:
+    """Unpack a wheel of this project: its packages, and the record of its version.
+
+    Ray's own way, ``py_modules``, has pip install the wheel and all it depends on, without our constraints, ahead of
+    what the nodes have. A wheel of pure Python only has to be unpacked (PyPA, binary distribution format).
+
+    Raises:
+        UserError: it is no wheel of this project.
+    """
+    if wheel.suffix != ".whl" or not wheel.is_file():
+        raise UserError(f"--wheel {wheel}: no such wheel; {_HOW_TO_BUILD}")
+    try:
+        with zipfile.ZipFile(wheel) as files:
+            if not any(name.startswith("modulation_study-") for name in files.namelist()):
+                raise UserError(f"--wheel {wheel}: must be a wheel of this project; {_HOW_TO_BUILD}")
+            files.extractall(folder)
+    except zipfile.BadZipFile as error:
+        raise UserError(f"--wheel {wheel}: is damaged, or no wheel; {_HOW_TO_BUILD}") from error

@@ -27,16 +27,15 @@ class Job:
     """A run that a cluster is to drive.
 
     Attributes:
-        folder: holds the study file, as ``study.yaml``, and nothing else; it is uploaded.
+        folder: holds the study file, as ``study.yaml``, and this project's packages where the nodes' own are not to be
+            used; it is uploaded, and all processes of the job look for modules there first.
         runs: the folder of the runs: an absolute path that all nodes share, or a URL.
         options: further options of ``modstudy run``.
-        wheel: of this project, which the nodes install for this job; None where they have it already.
     """
 
     folder: Path
     runs: Path
     options: tuple[str, ...] = ()
-    wheel: Path | None = None
 
     @property
     def entrypoint(self) -> str:
@@ -62,8 +61,7 @@ def submit_job(job: Job, address: str) -> str:
     from ray.exceptions import AuthenticationError
     from ray.job_submission import JobSubmissionClient
 
-    wheels = {"py_modules": [str(job.wheel)]} if job.wheel is not None else {}
-    environment = {"working_dir": str(job.folder), **wheels}
+    environment = {"working_dir": str(job.folder)}
     end = time.monotonic() + _AGENT_PATIENCE_S
     try:
         client = JobSubmissionClient(address)

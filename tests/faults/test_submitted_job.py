@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import os
 import secrets
+import shutil
 import subprocess
 import sys
+import tomllib
 from collections.abc import Callable, Iterator
+from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,11 +17,14 @@ import pytest
 
 from benchmarks.loopback_cluster import LoopbackCluster
 from benchmarks.s3_server import S3Server
+from study.journal.index import read_states
 
 if TYPE_CHECKING:
     from ray.job_submission import JobSubmissionClient
 
 pytestmark = [pytest.mark.xdist_group("ray"), pytest.mark.long, pytest.mark.timeout(900)]
+
+OTHER_VERSION = "0.0.1+job"
 
 
 @pytest.fixture
@@ -72,6 +78,45 @@ def test_a_job_writes_into_an_object_store(site, cluster: LoopbackCluster, wait_
     assert any("/tables/summary" in key for key in kept)
 
 
+def test_a_job_runs_from_the_wheel_it_was_given(site, wheel, cluster, wait_for) -> None:
+    jobs = jobs_of(cluster)
+    job = submitted(site.path / "study.yaml", str(site.path / "wheel"), cluster, "--wheel", str(wheel))
+    ended(jobs, job, wait_for)
+    log = jobs.get_job_logs(job)
+    assert jobs.get_job_status(job) == "SUCCEEDED", log
+    (code,) = [line for line in log.splitlines() if line.endswith("study/__main__.py")]
+    assert "/working_dir_files/" in code
+    ours = {name: version(name) for name in ("torch", "ray", "optuna")}
+    recorded = [state.history.software for state in read_states(site.folder("wheel")).values()]
+    assert recorded
+    for software in recorded:
+        assert software["modulation-study"] == OTHER_VERSION
+        assert ours.items() <= software.items()
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A wheel of this checkout under another version, whose command says where its code is."""
+    source, dist = tmp_path_factory.mktemp("source"), tmp_path_factory.mktemp("dist")
+    project = tomllib.loads(Path("pyproject.toml").read_text())
+    for package in project["tool"]["hatch"]["build"]["targets"]["wheel"]["packages"]:
+        shutil.copytree(package, source / package, ignore=shutil.ignore_patterns("__pycache__"))
+    for name in ("README.md", "LICENSE"):
+        shutil.copy(name, source)
+    text = Path("pyproject.toml").read_text()
+    told = f'version = "{project["project"]["version"]}"'
+    assert told in text
+    (source / "pyproject.toml").write_text(text.replace(told, f'version = "{OTHER_VERSION}"', 1))
+    command = source / "study" / "__main__.py"
+    command.write_text(f"print(__file__, flush=True)\n{command.read_text()}")
+    build = [sys.executable, "-m", "pip", "wheel", "--no-deps", "--wheel-dir", str(dist), str(source)]
+    built = subprocess.run(build, capture_output=True, text=True, check=False)  # noqa: S603 - our own code
+    if built.returncode != 0:
+        pytest.skip(f"no wheel can be built here (it needs hatchling, from an index): {built.stderr[-300:]}")
+    (made,) = dist.iterdir()
+    return made
+
+
 def begun_epochs(site) -> int:
     return site.epochs("job") if site.folder("job").trials.is_dir() else 0
 
@@ -83,11 +128,11 @@ def jobs_of(cluster: LoopbackCluster) -> JobSubmissionClient:
     return JobSubmissionClient(cluster.dashboard, headers={"Authorization": f"Bearer {os.environ['RAY_AUTH_TOKEN']}"})
 
 
-def submitted(study: Path, runs: str, cluster: LoopbackCluster) -> str:
+def submitted(study: Path, runs: str, cluster: LoopbackCluster, *options: str) -> str:
     """Submit a study by the command, and return the id of the job."""
     command = [sys.executable, "-m", "study", "submit", str(study), "--address", cluster.dashboard]
     done = subprocess.run(  # noqa: S603 - our own command
-        [*command, "--runs-dir", runs, "--no-tracking"], capture_output=True, text=True, check=False
+        [*command, "--runs-dir", runs, "--no-tracking", *options], capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stderr
     assert runs in done.stdout

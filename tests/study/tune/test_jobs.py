@@ -11,6 +11,7 @@ import threading
 import zipfile
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 
 import pytest
 import ray
@@ -105,6 +106,49 @@ def test_the_cluster_is_sent_the_study_and_the_command_that_runs_it(study_file, 
         assert yaml.safe_load(files.read(name))["name"] == "tiny"
     assert "job-1" in output
     assert f"ray job logs job-1 --address {address} --follow" in output
+
+
+@pytest.fixture
+def wheel(tmp_path) -> Path:
+    """What a wheel of this project looks like."""
+    path = tmp_path / "modulation_study-9.9-py3-none-any.whl"
+    with zipfile.ZipFile(path, "w") as files:
+        files.writestr("study/__init__.py", "")
+        files.writestr("study/serve/assets/page.html", "<p>")
+        files.writestr("modulation_study-9.9.dist-info/METADATA", "Name: modulation-study\nVersion: 9.9\n")
+    return path
+
+
+def test_the_packages_of_a_wheel_are_uploaded_beside_the_study_and_nothing_is_installed(study_file, dashboard, wheel):
+    address, kept = dashboard
+    options = ["--address", address, "--runs-dir", "/shared/runs", "--wheel", str(wheel)]
+    code, output = submit(str(study_file), *options)
+    assert code == 0, output
+    (job,) = kept.jobs
+    assert not {"py_modules", "pip", "uv", "conda"} & set(job["runtime_env"]), "Ray would install newer dependencies"
+    (package,) = kept.packages
+    with zipfile.ZipFile(wheel) as given, zipfile.ZipFile(io.BytesIO(package)) as sent:
+        there = {name: sent.read(name) for name in sent.namelist() if not name.endswith("/")}
+        assert yaml.safe_load(there.pop("study.yaml"))["name"] == "tiny"
+        assert there == {name: given.read(name) for name in given.namelist()}
+
+
+@pytest.mark.parametrize(
+    ("content", "told"), [(b"no archive", "is damaged, or no wheel"), (None, "must be a wheel of this project")]
+)
+def test_another_file_is_not_taken_for_a_wheel_of_this_project(study_file, dashboard, tmp_path, content, told):
+    address, kept = dashboard
+    other = tmp_path / "other-1.0-py3-none-any.whl"
+    if content is None:
+        with zipfile.ZipFile(other, "w") as files:
+            files.writestr("other-1.0.dist-info/METADATA", "Name: other\n")
+    else:
+        other.write_bytes(content)
+    options = ["--address", address, "--runs-dir", "/shared/runs", "--wheel", str(other)]
+    code, output = submit(str(study_file), *options)
+    assert code == 2, output
+    assert told in " ".join(output.split())
+    assert not kept.jobs
 
 
 @pytest.mark.parametrize(
