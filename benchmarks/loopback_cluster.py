@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import secrets
 import shutil
@@ -20,6 +21,13 @@ import psutil
 _PATIENCE_S = 120.0
 _HOST = "127.0.0.1"
 _START = [sys.executable, "-m", "ray.scripts.scripts", "start", "--block", "--disable-usage-stats"]
+_NOTHING_TO_DO = (
+    *(f"{when}setup_commands" for when in ("", "head_", "worker_")),
+    *(f"{where}_start_ray_commands" for where in ("head", "worker")),
+    *("initialization_commands", "cluster_synced_files", "rsync_exclude", "rsync_filter"),
+)
+"""What an autoscaler's configuration must say of nodes on other machines."""
+
 _SMALL = ["--object-store-memory", "80000000", "--min-worker-port", "0", "--max-worker-port", "0"]
 
 
@@ -100,12 +108,14 @@ class LoopbackCluster:
         environment: of all its processes.
         head_cpus: CPUs that the head declares.
         jobs: whether the head serves its dashboard, to which jobs are submitted (needs ``ray[default]``).
+        most_nodes: of one CPU that Ray's autoscaler adds by itself where they are needed.
         nodes: those added so far, dead ones included.
     """
 
     environment: Mapping[str, str]
     head_cpus: int = 0
     jobs: bool = False
+    most_nodes: int = 0
     nodes: list[Node] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -113,7 +123,7 @@ class LoopbackCluster:
         self.port, self._dashboard_port = _free_ports(2)
         head = ["--head", "--port", str(self.port), "--temp-dir", str(self._folder), "--num-cpus", str(self.head_cpus)]
         head += ["--include-dashboard", str(self.jobs).lower(), "--dashboard-port", str(self._dashboard_port)]
-        self.head = self._start(*head)
+        self.head = self._start(*head, *(["--autoscaling-config", self._scaling()] if self.most_nodes else []))
         self._wait_for_head()
 
     @property
@@ -151,8 +161,30 @@ class LoopbackCluster:
             node.kill()
         shutil.rmtree(self._folder, ignore_errors=True)
 
+    def _scaling(self) -> str:
+        """Write the autoscaler's configuration: Ray's own provider of nodes on one machine, made for its tests."""
+        kind = {"node_config": {}, "resources": {"CPU": 1}, "min_workers": 0, "max_workers": self.most_nodes}
+        head = {"node_config": {}, "resources": {"CPU": self.head_cpus}, "max_workers": 0}
+        config = {
+            "cluster_name": "loopback",
+            "max_workers": self.most_nodes,
+            "provider": {"type": "fake_multinode", "gcs_address": self.address},
+            "available_node_types": {"ray.head.default": head, "one_cpu": kind},
+            "head_node_type": "ray.head.default",
+            "upscaling_speed": 1.0,
+            "idle_timeout_minutes": 5,
+            **{name: {} for name in ("auth", "docker", "file_mounts")},
+            **{name: [] for name in _NOTHING_TO_DO},
+            "file_mounts_sync_continuously": False,
+        }
+        path = self._folder / "autoscaler.yaml"
+        path.write_text(json.dumps(config))
+        return str(path)
+
     def _environment(self) -> dict[str, str]:
         local = {"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "1", "RAY_USAGE_STATS_ENABLED": "0", "RAY_worker_niceness": "0"}
+        if self.most_nodes:
+            local |= {"RAY_FAKE_CLUSTER": "1", "AUTOSCALER_UPDATE_INTERVAL_S": "1"}
         return {**os.environ, **self.environment, **local}  # a study that ran in this process has set them otherwise
 
     def _start(self, *options: str, **variables: str) -> Node:

@@ -130,6 +130,8 @@ def _run(target: Target, request: RunRequest, progress: Progress) -> RunResult:
         # how many trials nodes and GPUs hold at once is known once Ray is there, and ``run_study`` asks again
         certain = 1 if request.address or plan.gpus else concurrent_trials(plan.definition, request.workers)
         refuse_too_little_space(target.folder, plan, certain)
+    if request.address is not None and plan.device.kind == "cpu" and target.definition.resources.gpus == "auto":
+        progress.notice("no node of the cluster has a GPU: this study trains on the CPU (resources.gpus: auto)")
     with target.named():
         for warning in foreseen(plan, elsewhere=request.address is not None):
             progress.notice(f"warning: {warning}")

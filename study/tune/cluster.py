@@ -226,9 +226,15 @@ def gpus_of_cluster(address: str, threads: int) -> float:
     """Return the GPUs that the nodes of a cluster declare to Ray, all of them together.
 
     Raises:
-        UserError: no cluster answers at the address.
+        UserError: no cluster answers at the address, or it has no node that could train yet, so nobody knows.
     """
     with hearing_signals(), connected(address, threads):
         import ray
 
-        return float(ray.cluster_resources().get("GPU", 0))  # type: ignore[no-untyped-call]
+        here = ray.cluster_resources()  # type: ignore[no-untyped-call]
+        if not here.get("CPU") and not here.get("GPU"):
+            raise UserError(
+                f"resources.gpus: auto takes the GPUs that are there, and the cluster at {address} has no node for"
+                " trials yet; set it to 1 (a GPU for each trial, or a share of one) or to 0 (train on the CPU)"
+            )
+        return float(here.get("GPU", 0))

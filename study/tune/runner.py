@@ -20,11 +20,14 @@ from study.retention.space import refuse_too_little_space
 from study.run_folder.run_lock import run_lock
 from study.schedule.design import is_infeasible
 from study.schedule.dispatch import Dispatcher
-from study.schedule.units import Packing, WorkUnit
+from study.schedule.units import Packing, Resources, WorkUnit
 from study.schedule.workload import Workload
 from study.tune.cluster import connected
 from study.tune.execution import RUN_TRIAL, WorkOrder
-from study.tune.nodes import require_equal_versions, trials_at_once, wait_for_nodes
+from study.tune.nodes.capacity import trials_at_once
+from study.tune.nodes.versions import VersionsCheck
+from study.tune.nodes.waiting import wait_for_nodes
+from study.tune.nodes.watching import NodesWatch, watching
 from study.tune.orders import Orders
 from study.tune.packing import gpu_sharing
 from study.tune.ray_watch import disconnected, line_of, watched
@@ -119,8 +122,6 @@ def run_study(plan: StudyPlan, folder: RunFolder, options: RunOptions = RunOptio
         if not dispatcher.exhausted:
             try:
                 with hearing_signals(), connected(options.address, plan.definition.resources.threads):
-                    if options.address is not None:
-                        _look_at_the_nodes(plan, options, dispatcher)
                     _tune_in_this_world(plan, folder, options, dispatcher)
             except KeyboardInterrupt:
                 interrupted = True
@@ -131,22 +132,52 @@ def run_study(plan: StudyPlan, folder: RunFolder, options: RunOptions = RunOptio
         return _summary(dispatcher, interrupted=interrupted)
 
 
-def _look_at_the_nodes(plan: StudyPlan, options: RunOptions, dispatcher: Dispatcher) -> None:
-    """Wait until a trial fits somewhere, and see that all nodes compute alike."""
+@dataclass(frozen=True)
+class _Place:
+    """Where units run: the variables of every worker, and the watch over the nodes of a cluster."""
+
+    environment: dict[str, str]
+    nodes: NodesWatch | None
+
+    @property
+    def fitting(self) -> dict[Resources, int]:
+        """How many units of each kind fit on the nodes there are now, as far as that is watched."""
+        return self.nodes.fitting if self.nodes is not None else {}
+
+
+_ANSWER_S = 120.0
+"""Time for the nodes to say what they have installed; the first trials do not wait for those that take longer."""
+
+
+def _nodes(plan: StudyPlan, options: RunOptions, dispatcher: Dispatcher) -> NodesWatch | None:
+    """Wait until a trial fits somewhere, see that all nodes compute alike, and return the watch over those to come."""
+    if options.address is None:
+        return None
     resources = plan.definition.resources
     wait_for_nodes(dispatcher.kinds_of_resources, resources.wait_for_nodes_s, options.notice)
-    require_equal_versions(options.notice, allowed=resources.allow_other_versions)
+    versions = VersionsCheck(options.notice, allowed=resources.allow_other_versions)
+    versions.look(_ANSWER_S)
+    limit = options.max_concurrent or resources.max_concurrent
+    return NodesWatch(dispatcher, plan.definition.search.round_size, versions, limit, options.notice)
 
 
 def _tune_in_this_world(plan: StudyPlan, folder: RunFolder, options: RunOptions, dispatcher: Dispatcher) -> None:
     """Run the units, and say in one line what ended it from outside: a Ray that is gone, a disk that is full."""
     with watched() as watch:
+        nodes = None
         try:
+            nodes = _nodes(plan, options, dispatcher)
             with _gpus_shared(plan, folder, options, dispatcher) as environment:
-                _tune(plan, folder, options, dispatcher, environment)
+                _tune(plan, folder, options, dispatcher, _Place(environment, nodes))
+            if nodes is not None:
+                nodes.ask_no_more()
         except BaseException as error:  # whatever a Ray that is gone makes of it, an interruption of ours included
             if server := watch.lost_after_all():
                 raise UserError(line_of(server)) from error
+            if nodes is not None:
+                nodes.ask_no_more()
+                if nodes.refused is not None:
+                    raise nodes.refused from error
             if isinstance(error, Exception):
                 _raise_what_is_the_users(error)
             raise
@@ -177,9 +208,7 @@ def _gpus_shared(
         yield sharing.environment
 
 
-def _tune(
-    plan: StudyPlan, folder: RunFolder, options: RunOptions, dispatcher: Dispatcher, environment: dict[str, str]
-) -> None:
+def _tune(plan: StudyPlan, folder: RunFolder, options: RunOptions, dispatcher: Dispatcher, place: _Place) -> None:
     """Let one Tuner run the dispatcher's units until it has no more."""
     from ray import tune
 
@@ -198,7 +227,7 @@ def _tune(
     # Waiting trials beyond the running ones let Tune keep a worker when its trial ends, instead of starting another.
     os.environ["TUNE_MAX_PENDING_TRIALS_PG"] = str(min(limit or fitting, fitting))
 
-    orders = Orders(plan, folder, options.runner, environment)
+    orders = Orders(plan, folder, options.runner, place.environment)
 
     def order(unit: WorkUnit) -> WorkOrder:
         return orders.of(unit, dispatcher.resources(unit).gpus)
@@ -208,9 +237,9 @@ def _tune(
             options.listener(dispatcher.workload())
 
     changed()
-    scheduler = KeptWorkers(fitting_of)
+    scheduler = KeptWorkers(lambda: place.fitting or fitting_of, limit)
     logging.getLogger("ray.tune").setLevel(logging.CRITICAL)  # failures are in the journals
-    with ended_when_silent(folder, resources.silence_s) as silence:
+    with watching(place.nodes), ended_when_silent(folder, resources.silence_s) as silence:
         searcher = UnitSearcher(dispatcher, order, limit, changed, Ends(scheduler, silence))
         scheduler.ask(searcher)
         tuner = tune.Tuner(

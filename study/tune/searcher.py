@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from ray.tune.schedulers import FIFOScheduler
 from ray.tune.search import Searcher
 
 from study.schedule.dispatch import Dispatcher
@@ -137,17 +138,28 @@ class KeptWorkers(LossesNoted):
     """Lets a worker go on with the next unit once one has ended, unless a Tune trial waits for it to make room.
 
     Args:
-        fitting: how many units of each kind fit at once.
+        fitting: tells how many units of each kind fit at once, on the nodes there are now.
+        limit: units in flight at most; None for as many as fit.
     """
 
-    def __init__(self, fitting: Mapping[Resources, int]) -> None:
+    def __init__(self, fitting: Callable[[], Mapping[Resources, int]], limit: int | None) -> None:
         super().__init__()
         self._fitting = fitting
+        self._limit = limit
+        self._pending = 0
         self._searcher: UnitSearcher | None = None
 
     def ask(self, searcher: UnitSearcher) -> None:
         """Ask this searcher for the units with which workers go on."""
         self._searcher = searcher
+
+    def choose_trial_to_run(self, tune_controller: TuneController) -> Trial | None:
+        """Let as many workers start at a time as fit: a cluster that grows would start them one after another."""
+        fitting = max(self._fitting().values())
+        if (pending := min(self._limit or fitting, fitting)) != self._pending:
+            tune_controller.update_max_pending_trials(pending)
+            self._pending = pending
+        return super().choose_trial_to_run(tune_controller)
 
     def on_trial_result(
         self,
@@ -170,4 +182,8 @@ class KeptWorkers(LossesNoted):
         if all(trial.status != trial.PENDING for trial in live):
             return True
         kinds = {reserved(trial.config) for trial in live}
-        return len(kinds) == 1 and len(live) <= self._fitting.get(kinds.pop(), 1)
+        return len(kinds) == 1 and len(live) <= self._fitting().get(kinds.pop(), 1)
+
+    def __reduce__(self) -> tuple[type[FIFOScheduler], tuple[()]]:
+        """Leave everything out of the copy that Tune pickles and that is never read."""
+        return FIFOScheduler, ()

@@ -22,7 +22,7 @@ from study.layout import RunFolder
 
 PATIENCE_S = 600  # to start Ray and import torch on a machine that is busy with other things
 
-STUDY = f"name: faults\n{SMALL}"
+STUDY = f"name: faults\n{SMALL}\nresources: {{gpus: 0}}\n"  # some clusters have no node when a run starts
 HOW_IT_WAS_DONE = ["seconds", "peak_memory_bytes", "attempts", "software", "mlflow_run_id"]
 Tables = dict[str, pd.DataFrame]
 

@@ -54,7 +54,7 @@ def trial(status: str, gpus: float = 0.0) -> SimpleNamespace:
 
 
 def test_a_worker_ends_its_tune_trial_for_one_that_waits_only_where_that_makes_room():
-    workers = KeptWorkers({Resources(1.0, 0.0): 2, Resources(1.0, 0.5): 2})
+    workers = KeptWorkers(lambda: {Resources(1.0, 0.0): 2, Resources(1.0, 0.5): 2}, None)
     running, waiting = trial("RUNNING"), trial("PENDING")
     assert workers._have_room([running, running, running])
     assert workers._have_room([running, waiting])  # its process is starting

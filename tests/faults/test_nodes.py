@@ -1,0 +1,95 @@
+"""Nodes that come while a study runs or waits for them: those of an autoscaler, and one with other software."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from benchmarks.chaos import SMALL
+from benchmarks.loopback_cluster import LoopbackCluster, token
+
+pytestmark = [pytest.mark.xdist_group("ray"), pytest.mark.long, pytest.mark.timeout(900)]
+
+
+@pytest.fixture
+def environment(site) -> Iterator[None]:
+    """Set that of all nodes and of the driver."""
+    patch = pytest.MonkeyPatch()
+    patch.setenv("MODSTUDY_CACHE", str(site.path / "cache"))
+    patch.setenv("OMP_NUM_THREADS", "1")
+    patch.setenv("PYTHONPATH", os.pathsep.join(filter(None, [str(Path.cwd()), os.environ.get("PYTHONPATH")])))
+    for name, value in token().items():
+        patch.setenv(name, value)
+    yield
+    patch.undo()
+
+
+@pytest.mark.usefixtures("environment")
+def test_an_autoscaler_is_asked_for_nodes_from_none_to_as_many_as_there_is_work_for(
+    site, undisturbed, assert_same
+) -> None:
+    cluster = LoopbackCluster({}, most_nodes=3)
+    try:
+        driver = site.start("scaled", "--address", cluster.address)
+        output, _ = driver.communicate(timeout=600)
+    finally:
+        cluster.end()
+    assert driver.returncode == 0, output
+    assert "waiting for nodes, up to 600 s" in output
+    assert_same(site.tables("scaled"), undisturbed)
+
+
+@pytest.mark.usefixtures("environment")
+def test_a_node_with_other_software_that_joins_later_ends_the_run_in_one_line(new_site, wait_for, tmp_path) -> None:
+    site = new_site(f"name: faults\n{SMALL.replace('epochs: 4', 'epochs: 400')}")
+    other = tmp_path / "other" / "torch-0.1.dist-info"
+    other.mkdir(parents=True)
+    (other / "METADATA").write_text("Metadata-Version: 2.1\nName: torch\nVersion: 0.1\n")
+    cluster = LoopbackCluster({})
+    try:
+        cluster.add_node()
+        driver = site.start("late", "--address", cluster.address)
+        wait_for(lambda: site.folder("late").trials.is_dir() and site.epochs("late") >= 1)
+        cluster.add_node(PYTHONPATH=os.pathsep.join([str(other.parent), os.environ["PYTHONPATH"]]))
+        output, _ = driver.communicate(timeout=300)
+    finally:
+        cluster.end()
+    assert driver.returncode == 2, output
+    assert "Traceback" not in output
+    line = output.splitlines()[-1]
+    assert line.startswith("error: ")
+    assert "has torch 0.1 (the driver has " in line
+
+
+@pytest.mark.usefixtures("environment")
+def test_a_study_that_takes_the_gpus_there_are_is_refused_where_there_is_no_node_yet(new_site) -> None:
+    site = new_site(f"name: faults\n{SMALL}")
+    cluster = LoopbackCluster({})
+    try:
+        driver = site.start("auto", "--address", cluster.address)
+        output, _ = driver.communicate(timeout=120)
+    finally:
+        cluster.end()
+    assert driver.returncode == 2, output
+    assert "resources.gpus: auto takes the GPUs that are there" in output.splitlines()[-1]
+    assert not site.folder("auto").plan.exists()
+
+
+@pytest.mark.usefixtures("environment")
+def test_a_head_that_is_lost_while_nodes_are_waited_for_ends_the_run_in_one_line(site, wait_for) -> None:
+    cluster = LoopbackCluster({})
+    try:
+        driver = site.start("unmet", "--address", cluster.address)
+        assert driver.stdout is not None
+        lines = iter(driver.stdout.readline, "")
+        assert any("waiting for nodes" in line for line in lines)
+        cluster.head.kill()
+        output, _ = driver.communicate(timeout=120)
+    finally:
+        cluster.end()
+    assert driver.returncode == 2, output
+    assert "Traceback" not in output
+    assert output.splitlines()[-1].endswith("nothing is lost, and the same command resumes")

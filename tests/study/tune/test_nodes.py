@@ -1,0 +1,46 @@
+"""What the autoscaler of a cluster is asked for."""
+
+from __future__ import annotations
+
+from study.layout import RunFolder
+from study.schedule.dispatch import Dispatcher
+from study.schedule.units import Resources, Share
+from study.tune.nodes.capacity import bundle
+from study.tune.nodes.watching import NodesWatch, units_wanted
+
+
+def dispatcher_of(make_plan, tmp_path, **changes):
+    plan = make_plan(search={"trials_per_arm": 4, "round_size": 2}, **changes)
+    return plan, Dispatcher(plan, RunFolder(tmp_path / "run"), {})
+
+
+def test_room_is_wanted_for_the_units_that_could_run_now_those_at_work_included(make_plan, tmp_path):
+    plan, dispatcher = dispatcher_of(make_plan, tmp_path)
+    wanted = {Resources(plan.definition.resources.cpus, 0.0): 2 * len(plan.arms)}
+    assert units_wanted(dispatcher, 2, 1000) == wanted
+    assert dispatcher.next_unit() is not None
+    assert units_wanted(dispatcher, 2, 1000) == wanted
+    assert units_wanted(dispatcher, 2, 3).total() == 3
+
+
+def test_room_is_wanted_by_what_the_units_of_each_arm_reserve(make_plan, tmp_path):
+    plan, dispatcher = dispatcher_of(make_plan, tmp_path, compute={"device": "cuda"})
+    first, *others = (arm.arm.arm_id for arm in plan.arms)
+    dispatcher.pack({first: Share.of(1.0), **dict.fromkeys(others, Share.of(0.25))})
+    cpus = plan.definition.resources.cpus
+    assert units_wanted(dispatcher, 2, 1000) == {Resources(cpus, 1.0): 2, Resources(cpus, 0.25): 2 * len(others)}
+
+
+def test_the_autoscaler_is_told_what_changes_and_at_the_end_that_nothing_is_wanted(make_plan, tmp_path, monkeypatch):
+    asked = []
+
+    def request_resources(*, bundles):
+        asked.append(bundles)
+
+    monkeypatch.setattr("ray.autoscaler.sdk.request_resources", request_resources)
+    plan, dispatcher = dispatcher_of(make_plan, tmp_path)
+    watch = NodesWatch(dispatcher, 2, None, 3, print)
+    watch.ask()
+    watch.ask()
+    watch.ask_no_more()
+    assert asked == [[bundle(Resources(plan.definition.resources.cpus, 0.0))] * 3, []]
