@@ -100,11 +100,15 @@ def _writable(value: Any) -> Any:
 def read_journal(path: Path) -> Journal:
     """Read all events of a journal; a missing file is an empty journal."""
     try:
-        lines = path.read_bytes().split(b"\n")
+        return parse_journal(path.read_bytes())
     except FileNotFoundError:
         return Journal((), 0)
+
+
+def parse_journal(content: bytes) -> Journal:
+    """Return the events of a journal with this content."""
     events, torn = [], 0
-    for line in filter(None, lines):
+    for line in filter(None, content.split(b"\n")):
         try:
             event = read_object(line)
             check_event(event)

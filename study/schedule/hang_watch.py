@@ -12,7 +12,7 @@ import math
 import os
 import re
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -24,13 +24,14 @@ _FRAME = re.compile(r'^  File "([^"]+)", line (\d+) in (.+)$', re.MULTILINE)
 
 
 @contextmanager
-def ended_when_hung(trace: Path, after_s: float | None) -> Iterator[None]:
+def ended_when_hung(trace: Path, after_s: float | None, tell: Callable[[], None] = lambda: None) -> Iterator[None]:
     """Terminate this process if the work in the block emits no heartbeat for ``after_s`` seconds.
 
     Args:
         trace: file for the stacks of all threads at termination, touched as a sign of life for the driver; removed when
             the block exits normally.
         after_s: the limit in seconds; None never terminates it.
+        tell: called as often as the trace is touched.
     """
     pause = _HEARD_EVERY_S if after_s is None else min(_HEARD_EVERY_S, after_s / _REARMED_EVERY)
     armed = -math.inf
@@ -42,6 +43,7 @@ def ended_when_hung(trace: Path, after_s: float | None) -> Iterator[None]:
                 now = time.monotonic()
                 if now - armed >= pause:
                     armed = now
+                    tell()
                     os.utime(trace)
                     if after_s is not None:
                         faulthandler.dump_traceback_later(after_s, exit=True, file=file)

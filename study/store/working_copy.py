@@ -122,6 +122,18 @@ class WorkingCopy:
         """Put a file that has been written."""
         self.store.write(self._key(path), path.read_bytes())
 
+    def read(self, path: Path) -> bytes | None:
+        """Return what the store has in the place of a file; None if it has nothing. The file stays as it is."""
+        return self.store.read(self._key(path))
+
+    def read_journal(self, journal: Path) -> bytes:
+        """Return the lines that the store has of a journal; the local one stays as it is."""
+        return Segments(self.store, self._key(journal)).read()
+
+    def write(self, path: Path, content: bytes) -> None:
+        """Put an object in the place of a file that is not here."""
+        self.store.write(self._key(path), content)
+
     def put_trial(self, trial: Path) -> None:
         """Delete from the store what the trial has removed here, and make its journal one object.
 

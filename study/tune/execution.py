@@ -28,6 +28,7 @@ from study.journal.verdict import Place, judged
 from study.layout import RunFolder, TrialFolder, dataset_cache
 from study.retention.removal import remove_weights
 from study.schedule.hang_watch import ended_when_hung
+from study.store.beats import telling_the_store
 from study.store.working_copy import open_copy, trial_at_hand
 from trainables.config.trial import TrialConfig
 from trainables.data import require_fingerprint
@@ -73,6 +74,7 @@ class WorkOrder:
         keeps_weights: whether its weights stay once it has finished and its journal says so.
         node: Ray's id of the node that executes the order; empty until then.
         store: URL of the study, if it is in a store; ``folder`` is then of the driver alone.
+        tell_every_s: seconds between two signs of life in the store; None writes none.
     """
 
     folder: str
@@ -90,6 +92,7 @@ class WorkOrder:
     keeps_weights: bool = True
     node: str = ""
     store: str = ""
+    tell_every_s: float | None = None
 
     @property
     def trial_id(self) -> str:
@@ -162,7 +165,7 @@ def _attempt(order: WorkOrder, folder: TrialFolder, journal: JournalWriter, stat
     config = ordered_config(order)
     try:
         require_fingerprint(config.data, config.data_seed, order.planned["data_fingerprint"], dataset_cache())
-        with naming(folder.path), ended_when_hung(folder.hang, order.hang_after_s), as_ordered(order):
+        with naming(folder.path), watched_over(folder, order), as_ordered(order):
             for until_epoch in (*rungs_to_tell_again(state, order.until_epoch), order.until_epoch):
                 outcome = load(order.runner)(
                     config,
@@ -180,6 +183,16 @@ def _attempt(order: WorkOrder, folder: TrialFolder, journal: JournalWriter, stat
     if end == "completed" and not order.keeps_weights:
         remove_weights(folder)
     return end
+
+
+@contextmanager
+def watched_over(folder: TrialFolder, order: WorkOrder) -> Iterator[None]:
+    """End this process if the work in the block hangs, and let the driver see that it goes on."""
+    with (
+        telling_the_store(folder.hang, order.tell_every_s) as tell,
+        ended_when_hung(folder.hang, order.hang_after_s, tell),
+    ):
+        yield
 
 
 @contextmanager

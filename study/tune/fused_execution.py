@@ -15,7 +15,6 @@ from study.journal.journal import JournalWriter
 from study.journal.state import TrialState
 from study.layout import TrialFolder, dataset_cache
 from study.retention.removal import remove_weights
-from study.schedule.hang_watch import ended_when_hung
 from study.store.working_copy import trial_at_hand
 from study.tune.execution import (
     LOCK_PATIENCE_S,
@@ -33,6 +32,7 @@ from study.tune.execution import (
     ordered_config,
     planned_state,
     rungs_to_tell_again,
+    watched_over,
 )
 from trainables.data import require_fingerprint
 from trainables.failures import DivergedError
@@ -105,7 +105,7 @@ def _attempt(order: WorkOrder, seats: Sequence[_Seat]) -> dict[int, State]:
     again = sorted({rung for seat in seats for rung in rungs_to_tell_again(seat.state, order.until_epoch)})
     try:
         require_fingerprint(config.data, config.data_seed, order.planned["data_fingerprint"], dataset_cache())
-        with naming(first.path), ended_when_hung(first.hang, order.hang_after_s), as_ordered(order):
+        with naming(first.path), watched_over(first, order), as_ordered(order):
             for until_epoch in (*again, order.until_epoch):
                 results = _trainer(order.runner)(members, cache=dataset_cache(), until_epoch=until_epoch)
     except Exception as error:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from study.layout import RunFolder
 from study.plan.plan import StudyPlan
+from study.schedule.signs_of_life import tell_every_s
 from study.schedule.units import WorkUnit
 from study.tune.execution import WorkOrder
 
@@ -45,4 +46,5 @@ class Orders:
             definition.retention.interval,
             definition.retention.keeps_weights_of(unit.trial.stage),
             store=self.folder.url,
+            tell_every_s=tell_every_s(definition.resources.silence_s) if self.folder.url else None,
         )

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import time
 
+from study.journal.journal import JournalWriter
 from study.layout import RunFolder
 from study.schedule.dispatch import Dispatcher
+from study.schedule.signs_of_life import FolderSigns
 from study.tune.silence import SilenceWatch
 
 
@@ -15,8 +17,11 @@ def test_a_unit_is_silent_only_after_its_own_worker_has_begun(make_plan, tmp_pat
     note = folder.trial(unit.trial.trial_id).hang
     note.parent.mkdir(parents=True)
     note.touch()  # left by a worker that was killed with its driver
-    watch = SilenceWatch(folder, limit_s=0.02)
-    monkeypatch.setattr(watch, "_end", lambda tune_id, _unit: ended.append(tune_id))
+    watch = SilenceWatch(FolderSigns(folder), limit_s=0.02)
+    monkeypatch.setattr(watch, "_end", lambda tune_id, _started: ended.append(tune_id))
+    with JournalWriter(folder.trial(unit.trial.trial_id).journal) as journal:
+        journal.append("planned", **unit.trial.planned_event("tiny"))
+        journal.append("started", attempt=1, from_epoch=0, host="here", pid=1, node="node", versions={})
 
     def look_twice() -> list[str]:
         for _ in range(2):

@@ -1,0 +1,108 @@
+"""What a driver sees of a worker: in a folder the files that it touches, in a store the objects that it writes."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Iterable
+from pathlib import Path
+from typing import Protocol
+
+from study.journal.events import Event
+from study.journal.journal import parse_journal, read_journal
+from study.layout import RunFolder
+from study.schedule.units import WorkUnit
+from study.store.working_copy import WorkingCopy, copy_of
+
+LOOKS = 4
+"""Looks at a unit within the time after which it counts as silent; in a store also signs of life of its worker."""
+
+
+def tell_every_s(limit_s: float | None) -> float | None:
+    """Return the seconds between two signs of life in a store: of a limit, a half passes at most before one is seen."""
+    return None if limit_s is None else limit_s / LOOKS
+
+
+class Signs(Protocol):
+    """Where the signs of life of a run's workers are looked for. Methods may raise ``StoreError``."""
+
+    def before(self, unit: WorkUnit) -> Hashable:
+        """Return what an earlier attempt has left of a unit that is about to be handed out."""
+
+    def now(self, unit: WorkUnit, before: Hashable) -> tuple[Hashable, ...]:
+        """Return what changes with every sign of life; empty where a worker has certainly not begun."""
+
+    def started(self, unit: WorkUnit, before: Hashable) -> Event | None:
+        """Return the ``started`` event of the attempt at work; None if it has not begun."""
+
+
+class FolderSigns:
+    """Lines of the journal, and heartbeats: a worker touches a file, see ``hang_watch``."""
+
+    def __init__(self, folder: RunFolder) -> None:
+        self._folder = folder
+
+    def before(self, unit: WorkUnit) -> float | None:
+        """Return when the note was touched that an earlier attempt, killed with its driver, may have left."""
+        return _touched(self._note(unit))
+
+    def now(self, unit: WorkUnit, before: Hashable) -> tuple[Hashable, ...]:
+        """Return when the unit's note and journals were written."""
+        beat = _touched(self._note(unit))
+        if beat is None or beat == before:
+            return ()  # waiting for a worker
+        journals = (self._folder.trial(each.trial_id).journal for each in unit.trials)
+        return beat, *(written for journal in journals if (written := _touched(journal)) is not None)
+
+    def started(self, unit: WorkUnit, before: Hashable) -> Event | None:  # noqa: ARG002 - ``now`` has told
+        """Return the last start."""
+        starts = _starts(read_journal(self._folder.trial(unit.trial.trial_id).journal).events)
+        return starts[-1] if starts else None
+
+    def _note(self, unit: WorkUnit) -> Path:
+        return self._folder.trial(unit.trial.trial_id).hang
+
+
+class StoreSigns:
+    """Segments of the journal, and an object that the worker writes again, see ``study.store.beats``.
+
+    A look takes one request or two. Whether a worker has begun takes the whole journal, and is asked only of a unit
+    that counts as silent otherwise.
+    """
+
+    def __init__(self, folder: RunFolder, copy: WorkingCopy) -> None:
+        self._folder, self._copy = folder, copy
+
+    def before(self, unit: WorkUnit) -> int:
+        """Return the number of attempts that the driver knows of."""
+        return len(_starts(read_journal(self._journal(unit)).events))
+
+    def now(self, unit: WorkUnit, before: Hashable) -> tuple[Hashable, ...]:  # noqa: ARG002 - ``started`` asks for it
+        """Return the names of the trial's objects, and what its worker wrote last."""
+        trial = self._folder.trial(unit.trial.trial_id)
+        there = sorted(self._copy.files(trial.path))
+        return ("looked", *there, self._copy.read(trial.hang) if trial.hang in there else None)
+
+    def started(self, unit: WorkUnit, before: Hashable) -> Event | None:
+        """Return the last start, if there are more than before: the process of an earlier one may do other work."""
+        starts = _starts(parse_journal(self._copy.read_journal(self._journal(unit))).events)
+        return starts[-1] if starts and len(starts) != before else None
+
+    def _journal(self, unit: WorkUnit) -> Path:
+        return self._folder.trial(unit.trial.trial_id).journal
+
+
+def signs_of_life(folder: RunFolder) -> Signs:
+    """Return where the signs of life of a run's workers are."""
+    copy = copy_of(folder.path)
+    return FolderSigns(folder) if copy is None else StoreSigns(folder, copy)
+
+
+def _starts(events: Iterable[Event]) -> list[Event]:
+    return [event for event in events if event["event"] == "started"]
+
+
+def _touched(path: Path) -> float | None:
+    """Return when a file was written last; None if it is not there, since its worker may remove it at any time."""
+    try:
+        return path.stat().st_mtime
+    except FileNotFoundError:
+        return None
