@@ -7,12 +7,17 @@ import signal
 import subprocess
 import sys
 import time
+from typing import Any
 
+import psutil
 import pytest
 import s3fs
 
 from results.tables.store import read_table
+from study.journal.journal import parse_journal
 from study.layout import RunFolder
+from study.store.objects import ObjectStore
+from study.store.segments import Segments
 
 pytestmark = [pytest.mark.long, pytest.mark.timeout(900), pytest.mark.xdist_group("ray")]
 
@@ -92,6 +97,38 @@ def test_a_run_whose_machine_is_lost_goes_on_elsewhere_with_the_same_tables(comm
     output, _ = status.communicate(timeout=120)
     assert status.returncode == 0, output
     assert "6 of 6 trials done" in output
+
+
+def test_a_stopped_worker_is_ended_and_its_trial_tried_again(command, s3, s3_url, tmp_path):
+    runs, system = s3_url.rpartition("/")[0], s3fs.S3FileSystem()
+    study = STUDY.replace("epochs: 4", "epochs: 30").replace("[none, late]", "[none]")
+    study = study.replace("trials_per_arm: 2, round_size: 2, halving: {rungs: [2], keep: 0.5}", "trials_per_arm: 1")
+    study += "resources: {silence_s: 12}\n"
+    (tmp_path / "study.yaml").write_text(study)
+    run = command("run", runs, "machine", "--no-tracking", "--workers", "1")
+    end = time.monotonic() + 300
+    while not _epochs(system, runs) >= 8:
+        assert time.monotonic() < end
+        assert run.poll() is None, run.communicate()[0]
+        time.sleep(0.1)
+    (pid,) = {event["pid"] for event in _events(f"{runs}/stored") if event["event"] == "started"}
+    psutil.Process(pid).suspend()
+    try:
+        output, _ = run.communicate(timeout=240)
+    finally:
+        if run.poll() is None:
+            os.killpg(run.pid, signal.SIGKILL)
+    assert run.returncode == 0, output
+    assert not psutil.pid_exists(pid)
+    (failure,) = (event for event in _events(f"{runs}/stored") if event["event"] == "failed")
+    assert failure["kind"] == "hung"
+    assert failure["message"].startswith("no sign of life for 12 s (resources.silence_s), on ")
+
+
+def _events(study: str) -> list[dict[str, Any]]:
+    store = ObjectStore(study)
+    journals = {journal for key in store.keys("trials") if (journal := Segments.journal_of(key))}
+    return [event for journal in journals for event in parse_journal(Segments(store, journal).read()).events]
 
 
 def _epochs(system, runs) -> int:

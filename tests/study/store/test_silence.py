@@ -1,4 +1,4 @@
-"""Which workers of a study in a store count as silent."""
+"""Which workers of a study in a store count as silent; a real stopped process is in ``test_run_on_s3``."""
 
 from __future__ import annotations
 
