@@ -7,14 +7,12 @@ from __future__ import annotations
 
 import json
 import os
-import platform
 import socket
 import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from functools import cache
-from importlib.metadata import version
 from pathlib import Path
 from pkgutil import resolve_name
 from typing import Any, Literal
@@ -30,6 +28,7 @@ from study.retention.removal import remove_weights
 from study.schedule.hang_watch import ended_when_hung
 from study.store.beats import telling_the_store
 from study.store.working_copy import open_copy, trial_at_hand
+from study.tune.software import libraries_of_gpu, software_versions
 from trainables.config.trial import TrialConfig
 from trainables.data import require_fingerprint
 from trainables.failures import DeviceOutOfMemoryError, DiskFullError, TrialFailure
@@ -45,8 +44,6 @@ FailureKind = Literal["diverged", "out_of_memory", "disk_full", "hung", "data", 
 RUN_TRIAL = "trainables.run:run_trial"
 LOCK_PATIENCE_S = 60.0
 """A worker of a killed driver is gone within seconds; one that holds a trial longer than this is alive."""
-
-_SOFTWARE = ("modulation-study", "torch", "numpy", "ray", "optuna", "pyarrow")
 
 
 class TrialFailedError(RuntimeError):
@@ -223,7 +220,7 @@ class Reporter:
             host=socket.gethostname(),
             pid=os.getpid(),
             node=order.node,
-            versions=software_versions() | _computed_by(order),
+            versions=software_versions() | libraries_of_gpu(order.planned["config"]),
         )
 
     def __call__(self, record: EpochRecord) -> None:
@@ -287,22 +284,6 @@ def journal_outcome(order: WorkOrder, journal: JournalWriter, outcome: TrialOutc
 def failure_kind(error: Exception) -> FailureKind:
     """Return the kind that an error carries; an error without one is in the code, ours or the user's."""
     return error.kind if isinstance(error, TrialFailure) else "crashed"
-
-
-@cache
-def software_versions() -> dict[str, str]:
-    """Return the versions that a result may depend on."""
-    return {"python": platform.python_version(), **{name: version(name) for name in _SOFTWARE}}
-
-
-def _computed_by(order: WorkOrder) -> dict[str, str]:
-    """Return the type of GPU and the versions of its libraries, for a trial that uses one."""
-    device = order.planned["config"].get("compute", {}).get("device", "auto")
-    if device != "cuda":
-        return {}
-    from trainables.training.runtime import computed_by
-
-    return computed_by(device)
 
 
 @cache

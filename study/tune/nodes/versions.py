@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from study.errors import UserError
-from study.tune.execution import software_versions
+from study.tune.software import software_versions
 
 MUST_BE_EQUAL = ("python", "modulation-study", "torch", "ray")
 """Versions that every node must share with the driver, unless the study file allows others."""
