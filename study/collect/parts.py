@@ -1,4 +1,4 @@
-"""The long tables in parts of a few trials, so that a study of any size is collected in bounded memory.
+"""The long tables in parts of a few trials, so that a study of any size is collected without holding its curves.
 
 A part holds whole trials, in the order of the plan, and which ones depends on the plan alone.
 """
