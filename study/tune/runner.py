@@ -139,10 +139,9 @@ class _Place:
     environment: dict[str, str]
     nodes: NodesWatch | None
 
-    @property
     def fitting(self) -> dict[Resources, int]:
-        """How many units of each kind fit on the nodes there are now, as far as that is watched."""
-        return self.nodes.fitting if self.nodes is not None else {}
+        """Return how many units of each kind fit on the nodes there are now, as far as that is watched."""
+        return self.nodes.fitting() if self.nodes is not None else {}
 
 
 _ANSWER_S = 120.0
@@ -237,7 +236,7 @@ def _tune(plan: StudyPlan, folder: RunFolder, options: RunOptions, dispatcher: D
             options.listener(dispatcher.workload())
 
     changed()
-    scheduler = KeptWorkers(lambda: place.fitting or fitting_of, limit)
+    scheduler = KeptWorkers(lambda: place.fitting() or fitting_of, limit)
     logging.getLogger("ray.tune").setLevel(logging.CRITICAL)  # failures are in the journals
     with watching(place.nodes), ended_when_silent(folder, resources.silence_s) as silence:
         searcher = UnitSearcher(dispatcher, order, limit, changed, Ends(scheduler, silence))

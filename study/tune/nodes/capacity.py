@@ -11,12 +11,15 @@ from study.schedule.units import Resources
 
 def lack_of(kinds: Collection[Resources]) -> str:
     """Return what no node has enough of for a trial of some kind; empty where all fit."""
+    return fitting_of(kinds)[1]
+
+
+def fitting_of(kinds: Collection[Resources]) -> tuple[dict[Resources, int], str]:
+    """Return how many trials of each kind fit into the nodes there are now, or no kinds and what no node has."""
     try:
-        for kind in kinds:
-            trials_at_once(kind.cpus, kind.gpus)
+        return {kind: trials_at_once(kind.cpus, kind.gpus) for kind in kinds}, ""
     except UserError as error:
-        return str(error).removeprefix("resources: ")
-    return ""
+        return {}, str(error).removeprefix("resources: ")
 
 
 def bundle(kind: Resources) -> dict[str, float]:

@@ -12,7 +12,7 @@ from study.errors import UserError
 from study.schedule.dispatch import Dispatcher
 from study.schedule.fusing import fused_units
 from study.schedule.units import Resources
-from study.tune.nodes.capacity import bundle, lack_of, trials_at_once
+from study.tune.nodes.capacity import bundle, fitting_of
 from study.tune.nodes.versions import VersionsCheck
 from study.tune.ray_watch import repeated
 
@@ -34,9 +34,10 @@ class NodesWatch:
         limit: units at once at most; None for as many as fit.
         notice: is told when no node is left, and when there are nodes again.
 
+    Looks are made by a thread of their own, which must not ask the dispatcher for what changes with every event.
+
     Attributes:
         refused: why the run had to be ended; None unless it had to.
-        fitting: how many units of each kind fit at once; empty while none does.
     """
 
     def __init__(
@@ -48,14 +49,26 @@ class NodesWatch:
         notice: Callable[[str], None],
     ) -> None:
         self.refused: UserError | None = None
-        self.fitting: dict[Resources, int] = {}
         self._dispatcher = dispatcher
         self._round_size = round_size
         self._versions = versions
         self._most = min(limit or _MOST_ASKED_FOR, _MOST_ASKED_FOR)
         self._notice = notice
+        self._wanted: Counter[Resources] = Counter()
         self._asked_for: Counter[Resources] = Counter()
+        self._fitting: dict[Resources, int] = {}
+        self._is_due = True
         self._lack = ""
+
+    def fitting(self) -> dict[Resources, int]:
+        """Return how many units of each kind fit at once; empty until that is known.
+
+        For the thread that drives the run, which also counts here, once for every look, the units that could run.
+        """
+        if self._is_due:
+            self._wanted = units_wanted(self._dispatcher, self._round_size, self._most)
+            self._is_due = False
+        return self._fitting
 
     def look(self) -> bool:
         """Look once; return whether the run has been ended, as Ctrl-C would."""
@@ -63,8 +76,9 @@ class NodesWatch:
 
         try:
             self._versions.look(wait_s=0)
-            self.ask()
+            self._ask()
             self._tell()
+            self._is_due = True
         except UserError as error:
             self.refused = error
             os.kill(os.getpid(), signal.SIGTERM)
@@ -72,11 +86,11 @@ class NodesWatch:
             return False
         return self.refused is not None
 
-    def ask(self) -> None:
-        """Ask the autoscaler for room for all units that could run now; a cluster without one hears nothing."""
+    def _ask(self) -> None:
+        """Ask the autoscaler for room for all units that could run; a cluster without one hears nothing."""
         from ray.autoscaler.sdk import request_resources
 
-        wanted = units_wanted(self._dispatcher, self._round_size, self._most)
+        wanted = self._wanted
         if wanted != self._asked_for:
             request_resources(bundles=[bundle(kind) for kind, units in wanted.items() for _ in range(units)])
             self._asked_for = wanted
@@ -89,10 +103,8 @@ class NodesWatch:
             request_resources(bundles=[])
 
     def _tell(self) -> None:
-        kinds = self._dispatcher.kinds_of_resources
-        before, self._lack = self._lack, lack_of(kinds)
-        if not self._lack:
-            self.fitting = {kind: trials_at_once(kind.cpus, kind.gpus) for kind in kinds}
+        before = self._lack
+        self._fitting, self._lack = fitting_of(self._dispatcher.kinds_of_resources)
         if self._lack and not before:
             self._notice(f"waiting for nodes: {self._lack}")
         if before and not self._lack:
@@ -113,10 +125,9 @@ def units_wanted(dispatcher: Dispatcher, round_size: int, most: int) -> Counter[
 
 @contextmanager
 def watching(watch: NodesWatch | None) -> Iterator[None]:
-    """Look at the nodes at once, and every few seconds while the block runs; without a watch, never."""
+    """Look at the nodes every few seconds while the block runs; without a watch, never."""
     if watch is None:
         yield
         return
-    watch.ask()
     with repeated(watch.look, _EVERY_S, "nodes-watch"):
         yield

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 from study.layout import RunFolder
 from study.schedule.dispatch import Dispatcher
 from study.schedule.units import Resources, Share
+from study.tune.nodes import watching
 from study.tune.nodes.capacity import bundle
 from study.tune.nodes.watching import NodesWatch, units_wanted
 
@@ -39,8 +42,12 @@ def test_the_autoscaler_is_told_what_changes_and_at_the_end_that_nothing_is_want
 
     monkeypatch.setattr("ray.autoscaler.sdk.request_resources", request_resources)
     plan, dispatcher = dispatcher_of(make_plan, tmp_path)
-    watch = NodesWatch(dispatcher, 2, None, 3, print)
-    watch.ask()
-    watch.ask()
+    monkeypatch.setattr(watching, "fitting_of", lambda _kinds: ({}, "no node has as many"))
+    told = []
+    watch = NodesWatch(dispatcher, 2, SimpleNamespace(look=lambda **_: None), 3, told.append)
+    assert watch.fitting() == {}
+    assert not watch.look()
+    assert not watch.look()
+    assert told == ["waiting for nodes: no node has as many"]
     watch.ask_no_more()
     assert asked == [[bundle(Resources(plan.definition.resources.cpus, 0.0))] * 3, []]
