@@ -40,10 +40,11 @@ if ((${#nodes[@]} > 1)); then
 fi
 
 # The batch script runs on the first node, beside the head; SIGTERM before the time limit lets the run end in order.
+stopped=0 status=0 driver=
+trap 'stopped=1; [[ -z $driver ]] || kill -TERM "$driver"' TERM
 modstudy run "$study" --runs-dir "$runs" --address "$address:$port" &
 driver=$!
-stopped=0 status=0
-trap 'stopped=1; kill -TERM "$driver"' TERM
+if ((stopped)); then kill -TERM "$driver"; fi # it came before there was anything to pass it on to
 wait "$driver" || status=$?
 if ((stopped)); then # the signal has ended the first wait, not the driver; then ask Slurm for another turn
   status=0
