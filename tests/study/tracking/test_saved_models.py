@@ -103,4 +103,5 @@ def test_a_killed_writer_leaves_the_old_model_or_the_new_one(tmp_path: Path) -> 
 
 
 def _names(folder: Path) -> set[Path]:
-    return {path.relative_to(folder) for path in folder.rglob("*")}
+    """Return the files of a model, without what Python makes of the code when the model is loaded."""
+    return {path.relative_to(folder) for path in folder.rglob("*") if "__pycache__" not in path.parts}
