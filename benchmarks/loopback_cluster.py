@@ -124,7 +124,11 @@ class LoopbackCluster:
         head = ["--head", "--port", str(self.port), "--temp-dir", str(self._folder), "--num-cpus", str(self.head_cpus)]
         head += ["--include-dashboard", str(self.jobs).lower(), "--dashboard-port", str(self._dashboard_port)]
         self.head = self._start(*head, *(["--autoscaling-config", self._scaling()] if self.most_nodes else []))
-        self._wait_for_head()
+        try:
+            self._wait_for_head()
+        except BaseException:  # nobody else knows the process yet
+            self.end()
+            raise
 
     @property
     def address(self) -> str:
