@@ -160,3 +160,10 @@ def _odd(names: tuple[str, ...], train: Labels, held_out: Labels) -> Iterator[st
 def _listed(names: list[str]) -> str:
     shown = ", ".join(repr(name) for name in names[:_CLASSES_NAMED])
     return shown if len(names) <= _CLASSES_NAMED else f"{len(names):,} classes ({shown}, ...)"
+
+
+def why_separate_is_lacking(plan: StudyPlan) -> str:
+    """Return that one network per task is no arm of its own where there is one task; empty otherwise."""
+    blocks, tasks = plan.definition.space.blocks, plan.definition.data.tasks
+    wanted = any(grouping.level == "network" for block in blocks for grouping in block.grouping)
+    return " (with one task, a network per task is the shared network)" if wanted and len(tasks) == 1 else ""

@@ -8,6 +8,7 @@ network or task in a checkpoint, 3 to 16 kB in weights.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import accumulate
 
 from study.plan.cost import concurrent_trials
 from study.plan.plan import PlannedArm, StudyPlan
@@ -91,10 +92,10 @@ def _weights_explored(plan: StudyPlan) -> int:
     """
     keeps, trials = plan.definition.retention.keeps_weights_of, plan.definition.search.trials or 0
     confirm, tune = len(plan.definition.confirm.seeds) * keeps("confirm"), keeps("tune")
-    sizes = sorted(map(weights_bytes, plan.arms), reverse=True)
+    sizes = sorted(map(weights_bytes, plan.arms), reverse=True)[:trials]
     return max(
-        (confirm + tune) * sum(sizes[:front]) + tune * (trials - front) * sizes[0]
-        for front in range(1, min(len(sizes), trials) + 1)
+        (confirm + tune) * on_front + tune * (trials - front) * sizes[0]
+        for front, on_front in enumerate(accumulate(sizes), start=1)
     )
 
 

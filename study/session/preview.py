@@ -18,7 +18,7 @@ from study.plan.budget import over_budget_lines
 from study.plan.checks import refuse_untrainable
 from study.plan.cost import StudyCost, TimeSource, concurrent_trials, study_cost
 from study.plan.data_record import left_out_of
-from study.plan.foresight import foreseen
+from study.plan.foresight import foreseen, why_separate_is_lacking
 from study.plan.fusing import fusing_lines
 from study.plan.plan import StudyPlan
 from study.retention.forecast import run_bytes
@@ -143,7 +143,7 @@ class Preview:
             f"selection: the tune trial of each arm with the highest {definition.selection.in_words()}",
             f"run folder: {known.folder.path}{unused}",
             *known.notes,
-            f"duplicate combinations left out: {plan.duplicates}{_why_separate_is_lacking(plan)}",
+            f"duplicate combinations left out: {plan.duplicates}{why_separate_is_lacking(plan)}",
             *over_budget_lines(plan.over_budget),
             f"tasks: {len(definition.data.tasks)}: {', '.join(definition.data.tasks)}",
             f"disk: about {size(cost.disk_bytes)} (weights, checkpoints, decoded images)",
@@ -241,8 +241,7 @@ def preview(target: Target, *, probe: bool = False) -> Preview:
         known = replace(known, notes=(*known.notes, *warm_start_lines(told_trials(plan, target.folder))))
     at_once = dict.fromkeys((arm.arm.arm_id for arm in plan.arms), concurrent_trials(plan.definition))
     at_once |= {} if runs is None else runs.at_once
-    kept = run_bytes(plan, max(at_once.values())).total
-    cost = study_cost(plan, seconds, source, at_once, kept)
+    cost = study_cost(plan, seconds, source, at_once, run_bytes(plan, max(at_once.values())).total)
     return Preview(plan, cost, known, warnings, runs, target.command("plan", "--probe"))
 
 
@@ -295,10 +294,3 @@ def _known_from_run(target: Target, plan: StudyPlan) -> KnownResults:
             *([monitoring_line(target, lacking)] if lacking else []),
         ),
     )
-
-
-def _why_separate_is_lacking(plan: StudyPlan) -> str:
-    """Return that one network per task is no arm of its own where there is one task; empty otherwise."""
-    blocks, tasks = plan.definition.space.blocks, plan.definition.data.tasks
-    wanted = any(grouping.level == "network" for block in blocks for grouping in block.grouping)
-    return " (with one task, a network per task is the shared network)" if wanted and len(tasks) == 1 else ""
