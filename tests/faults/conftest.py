@@ -16,6 +16,7 @@ import pytest
 
 from benchmarks.chaos import SMALL
 from benchmarks.chaos_report import KEYS
+from benchmarks.loopback_cluster import token
 from results.tables.store import read_table
 from study.journal.index import read_states
 from study.layout import RunFolder
@@ -121,3 +122,15 @@ def assert_same() -> Callable[[Tables, Tables], None]:
             pd.testing.assert_frame_equal(table, others[name], check_exact=True)
 
     return compare
+
+
+@pytest.fixture
+def cluster_environment(site: Site) -> Iterator[pytest.MonkeyPatch]:
+    """Set the environment of all nodes of a cluster that asks for a token, and of its driver."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("MODSTUDY_CACHE", str(site.path / "cache"))
+        patch.setenv("OMP_NUM_THREADS", "1")
+        patch.setenv("PYTHONPATH", os.pathsep.join(filter(None, [str(Path.cwd()), os.environ.get("PYTHONPATH")])))
+        for name, value in token().items():
+            patch.setenv(name, value)
+        yield patch

@@ -5,8 +5,6 @@ from __future__ import annotations
 import os
 import secrets
 import time
-from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
@@ -16,20 +14,9 @@ from results.tables.store import read_table
 pytestmark = [pytest.mark.xdist_group("ray"), pytest.mark.long, pytest.mark.timeout(1500)]
 
 
-@pytest.fixture
-def patch(site) -> Iterator[pytest.MonkeyPatch]:
-    """The environment of all nodes and of the driver."""
-    patch = pytest.MonkeyPatch()
-    patch.setenv("MODSTUDY_CACHE", str(site.path / "cache"))
-    patch.setenv("OMP_NUM_THREADS", "1")
-    patch.setenv("PYTHONPATH", os.pathsep.join(filter(None, [str(Path.cwd()), os.environ.get("PYTHONPATH")])))
-    patch.setenv("RAY_AUTH_MODE", "token")
-    patch.setenv("RAY_AUTH_TOKEN", secrets.token_hex(32))
-    yield patch
-    patch.undo()
-
-
-def test_nodes_come_and_go_and_the_head_is_lost_to_the_same_tables(site, undisturbed, patch, wait_for, assert_same):
+def test_nodes_come_and_go_and_the_head_is_lost_to_the_same_tables(
+    site, undisturbed, cluster_environment, wait_for, assert_same
+):
     cluster = LoopbackCluster({})
     try:
         driver = site.start("three", "--address", cluster.address)
@@ -67,7 +54,7 @@ def test_nodes_come_and_go_and_the_head_is_lost_to_the_same_tables(site, undistu
     assert kinds <= {"lost", "killed"}
 
 
-def test_a_cluster_that_cannot_be_used_is_refused_in_one_line(site, patch, tmp_path):
+def test_a_cluster_that_cannot_be_used_is_refused_in_one_line(site, cluster_environment, tmp_path):
     other = tmp_path / "other" / "torch-0.1.dist-info"
     other.mkdir(parents=True)
     (other / "METADATA").write_text("Metadata-Version: 2.1\nName: torch\nVersion: 0.1\n")
@@ -81,7 +68,7 @@ def test_a_cluster_that_cannot_be_used_is_refused_in_one_line(site, patch, tmp_p
         }
         for address, told in answers.items():
             assert told in refused(site, address)
-        patch.setenv("RAY_AUTH_TOKEN", secrets.token_hex(32))
+        cluster_environment.setenv("RAY_AUTH_TOKEN", secrets.token_hex(32))
         refused(site, cluster.address)
     finally:
         cluster.end()

@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import io
-import os
 import secrets
 from collections import Counter
-from collections.abc import Iterator
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -16,7 +13,7 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
-from benchmarks.loopback_cluster import LoopbackCluster, token
+from benchmarks.loopback_cluster import LoopbackCluster
 from benchmarks.s3_server import S3Server
 from results.tables.store import read_table
 
@@ -68,19 +65,7 @@ def shards() -> dict[str, bytes]:
     return {f"{split}.parquet": shard(seed, size) for seed, (split, size) in enumerate(SPLITS.items())}
 
 
-@pytest.fixture
-def environment(s3: S3Server) -> Iterator[None]:
-    """Set that of all nodes and of the driver, with the server's address and keys, and a token."""
-    patch = pytest.MonkeyPatch()
-    patch.setenv("OMP_NUM_THREADS", "1")
-    patch.setenv("PYTHONPATH", os.pathsep.join(filter(None, [str(Path.cwd()), os.environ.get("PYTHONPATH")])))
-    for name, value in (s3.environment | token()).items():
-        patch.setenv(name, value)
-    yield
-    patch.undo()
-
-
-@pytest.mark.usefixtures("environment")
+@pytest.mark.usefixtures("cluster_environment")
 def test_each_node_fetches_the_images_once_and_trains_as_from_a_folder(
     new_site, shards, s3: S3Server, tmp_path, assert_same
 ) -> None:

@@ -3,31 +3,16 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
 from benchmarks.chaos import SMALL
-from benchmarks.loopback_cluster import LoopbackCluster, token
+from benchmarks.loopback_cluster import LoopbackCluster
 
 pytestmark = [pytest.mark.xdist_group("ray"), pytest.mark.long, pytest.mark.timeout(900)]
 
 
-@pytest.fixture
-def environment(site) -> Iterator[None]:
-    """Set that of all nodes and of the driver."""
-    patch = pytest.MonkeyPatch()
-    patch.setenv("MODSTUDY_CACHE", str(site.path / "cache"))
-    patch.setenv("OMP_NUM_THREADS", "1")
-    patch.setenv("PYTHONPATH", os.pathsep.join(filter(None, [str(Path.cwd()), os.environ.get("PYTHONPATH")])))
-    for name, value in token().items():
-        patch.setenv(name, value)
-    yield
-    patch.undo()
-
-
-@pytest.mark.usefixtures("environment")
+@pytest.mark.usefixtures("cluster_environment")
 def test_an_autoscaler_is_asked_for_nodes_from_none_to_as_many_as_there_is_work_for(
     site, undisturbed, assert_same
 ) -> None:
@@ -42,7 +27,7 @@ def test_an_autoscaler_is_asked_for_nodes_from_none_to_as_many_as_there_is_work_
     assert_same(site.tables("scaled"), undisturbed)
 
 
-@pytest.mark.usefixtures("environment")
+@pytest.mark.usefixtures("cluster_environment")
 def test_a_node_with_other_software_that_joins_later_ends_the_run_in_one_line(new_site, wait_for, tmp_path) -> None:
     site = new_site(f"name: faults\n{SMALL.replace('epochs: 4', 'epochs: 400')}")
     other = tmp_path / "other" / "torch-0.1.dist-info"
@@ -64,7 +49,7 @@ def test_a_node_with_other_software_that_joins_later_ends_the_run_in_one_line(ne
     assert "has torch 0.1 (the driver has " in line
 
 
-@pytest.mark.usefixtures("environment")
+@pytest.mark.usefixtures("cluster_environment")
 def test_a_study_that_takes_the_gpus_there_are_is_refused_where_there_is_no_node_yet(new_site) -> None:
     site = new_site(f"name: faults\n{SMALL}")
     cluster = LoopbackCluster({})
@@ -78,7 +63,7 @@ def test_a_study_that_takes_the_gpus_there_are_is_refused_where_there_is_no_node
     assert not site.folder("auto").plan.exists()
 
 
-@pytest.mark.usefixtures("environment")
+@pytest.mark.usefixtures("cluster_environment")
 def test_a_head_that_is_lost_while_nodes_are_waited_for_ends_the_run_in_one_line(site, wait_for) -> None:
     cluster = LoopbackCluster({})
     try:
