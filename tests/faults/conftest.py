@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
+import itertools
 import os
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
+import psutil
 import pytest
 
 from benchmarks.chaos import SMALL
@@ -110,6 +113,34 @@ def wait_for() -> Callable[[Callable[[], bool]], None]:
             time.sleep(0.02)
 
     return wait
+
+
+@pytest.fixture(scope="package")
+def stop_while_training(wait_for: Callable[[Callable[[], bool]], None]) -> Callable[..., psutil.Process]:
+    """Return a way to stop (SIGSTOP) a worker while it trains: a trial could end just before its worker is lost."""
+
+    def is_training(folder: RunFolder, worker: psutil.Process) -> bool:
+        """Stop the worker, and leave it so if it holds the lock of a trial that is running."""
+        with contextlib.suppress(psutil.NoSuchProcess):
+            worker.suspend()
+            held = {Path(file.path).parent.name for file in worker.open_files()}
+            states = read_states(folder)
+            if any(states[trial].history.state == "running" for trial in held & states.keys()):
+                return True
+            worker.resume()
+        return False
+
+    def stop(folder: RunFolder, workers: Callable[[], Iterable[psutil.Process]]) -> psutil.Process:
+        stopped: list[psutil.Process] = []
+
+        def stop_one() -> bool:
+            stopped.extend(itertools.islice((one for one in workers() if is_training(folder, one)), 1))
+            return bool(stopped)
+
+        wait_for(stop_one)
+        return stopped[0]
+
+    return stop
 
 
 @pytest.fixture(scope="package")

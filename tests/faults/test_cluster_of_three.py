@@ -14,8 +14,8 @@ from results.tables.store import read_table
 pytestmark = [pytest.mark.xdist_group("ray"), pytest.mark.long, pytest.mark.timeout(1500)]
 
 
-def test_nodes_come_and_go_and_the_head_is_lost_to_the_same_tables(
-    site, undisturbed, cluster_environment, wait_for, assert_same
+def test_nodes_come_and_go_and_the_head_is_lost_to_the_same_tables(  # noqa: PLR0917 - fixtures
+    site, undisturbed, cluster_environment, wait_for, stop_while_training, assert_same
 ):
     cluster = LoopbackCluster({})
     try:
@@ -24,8 +24,11 @@ def test_nodes_come_and_go_and_the_head_is_lost_to_the_same_tables(
         assert driver.poll() is None, "it waits for nodes"
         for _ in range(2):  # as in a cluster that scales from zero
             cluster.add_node()
-        wait_for(lambda: site.epochs("three") >= 1 and any(node.trainers() for node in cluster.living()))
-        next(node for node in cluster.living() if node.trainers()).kill()
+        wait_for(lambda: site.epochs("three") >= 1)
+        worker = stop_while_training(
+            site.folder("three"), lambda: [one for node in cluster.living() for one in node.trainers()]
+        )
+        next(node for node in cluster.living() if worker in node.trainers()).kill()
         cluster.add_node()
         before = site.epochs("three")
         wait_for(lambda: site.epochs("three") >= before + 2)
