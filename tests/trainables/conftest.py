@@ -84,16 +84,28 @@ def config_of() -> Callable[..., DataConfig]:
     return make
 
 
-@pytest.fixture(scope="session")
-def layouts() -> ModuleType:
-    """``layouts.py``, which writes small copies of official data sets; tests are no package to import it from."""
-    spec = importlib.util.spec_from_file_location("layouts", Path(__file__).parent / "sources" / "layouts.py")
+def _module(path: str) -> ModuleType:
+    """Load a module beside the tests, which are no package to import it from."""
+    name = Path(path).stem
+    spec = importlib.util.spec_from_file_location(name, Path(__file__).parent / path)
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
-    sys.modules["layouts"] = module  # dataclasses look their module up
+    sys.modules[name] = module  # dataclasses look their module up
     spec.loader.exec_module(module)
     return module
+
+
+@pytest.fixture(scope="session")
+def layouts() -> ModuleType:
+    """``layouts.py``, which writes small copies of official data sets."""
+    return _module("sources/layouts.py")
+
+
+@pytest.fixture(scope="session")
+def replay() -> ModuleType:
+    """``replay.py``, which stands in for a CUDA graph."""
+    return _module("training/replay.py")
 
 
 @pytest.fixture

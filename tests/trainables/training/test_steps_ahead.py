@@ -1,23 +1,19 @@
 """Steps prepared ahead and replayed, as on an accelerator, take the plain steps of the CPU to the last bit.
 
-A CUDA graph repeats the kernels of one step at the addresses they had. ``Replay`` does the same on the CPU: it records
-the operations of one step with their tensors, and repeats them without running any of our code. What the host would
-have to do in a step, or state that moves, shows as other numbers. That CUDA itself captures the step is tested where
-there is a GPU (``tests/trainables/accelerator/test_captured_steps.py``).
+``replay.Replay`` stands in for a CUDA graph. That CUDA itself captures the step is tested where there is a GPU
+(``tests/trainables/accelerator/test_captured_steps.py``).
 """
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from types import ModuleType
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
 from torch import nn
-from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils._pytree import tree_leaves
 
 from trainables.config.trial import TrialConfig
 from trainables.data import Split
@@ -64,46 +60,11 @@ def ahead(learner: Learner) -> Learner:
     return learner
 
 
-class Replay(TorchDispatchMode):
-    """Stands in for ``CapturedWork``: does the work once, records it the second time, and repeats it from then on."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.done = 0
-        self.captured = False
-        self._calls: list[tuple[Any, Any, Any, Any]] = []
-
-    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        found = func(*args, **(kwargs or {}))
-        assert func is not torch.ops.aten._local_scalar_dense.default, "the host reads a value"
-        self._calls.append((func, args, kwargs or {}, found))
-        return found
-
-    def do(self, work: Callable[[], None]) -> None:
-        self.done += 1
-        if self.captured:
-            self._repeat()
-        elif self.done == 1:
-            work()
-        else:
-            with self:
-                work()
-            self.captured = True
-
-    @torch.no_grad()
-    def _repeat(self) -> None:
-        for func, args, kwargs, found in self._calls:
-            again = func(*args, **kwargs)
-            for old, new in zip(tree_leaves(found), tree_leaves(again), strict=True):
-                if isinstance(old, torch.Tensor) and old.data_ptr() != new.data_ptr():
-                    old.copy_(new)
-
-
-def replayed(learner: Learner) -> Learner:
+def replayed(learner: Learner, replay: ModuleType) -> Learner:
     """Let a learner on the CPU replay its steps."""
     steps = ahead(learner)._ahead
     assert steps is not None
-    steps._work = Replay()  # type: ignore[assignment]
+    steps._work = replay.Replay()
     return learner
 
 
@@ -155,23 +116,16 @@ BALANCED = {name: {"balancing": {"method": name}} for name in ("dwa", "rlw", "fa
 NOT_STATIC = {name: {"balancing": {"method": name}} for name in ("graddrop", "mgda")}
 
 
-def counting_in_tensors(learner: Learner) -> Learner:
-    """Let Adam over the weights of the tasks count its steps as it does on an accelerator, not on the host."""
-    weights = getattr(learner.balancer, "_optimizer", None)
-    if weights is not None:
-        for group in weights._adam.param_groups:
-            group["fused"] = True
-    return learner
-
-
 @pytest.mark.parametrize("arm", [*ARMS, *MORE, *BALANCED, *NOT_STATIC])
-def test_steps_prepared_ahead_and_replayed_change_no_bit(arm: str, split: Split) -> None:
+def test_steps_prepared_ahead_and_replayed_change_no_bit(arm: str, split: Split, replay: ModuleType) -> None:
     config = config_of(**{**ARMS, **MORE, **BALANCED, **NOT_STATIC}[arm])
     with trial_runtime(config.compute) as runtime:
-        plain, prepared = (counting_in_tensors(Learner(config, split, runtime)) for _ in range(2))
+        plain, prepared = (Learner(config, split, runtime) for _ in range(2))
+        for learner in (plain, prepared):
+            replay.count_in_tensors(learner.balancer)
         static = arm not in NOT_STATIC
         assert (why_not_static(config, plain.model, type(plain.balancer)) is None) == static
-        (replayed if static else ahead)(prepared)
+        replayed(prepared, replay) if static else ahead(prepared)
         for epoch in (1, 2, 3) if arm == "dwa" else (1, 2):
             assert plain.run_epoch(epoch) == prepared.run_epoch(epoch)
         assert plain.steps_done == prepared.steps_done
