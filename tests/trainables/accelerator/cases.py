@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
+from trainables.config.network import NetworkConfig
+from trainables.config.training import BatchConfig, OptimizationConfig
 from trainables.losses.balancing import BALANCERS
+from trainables.networks.backbones import BACKBONES as REGISTERED
+from trainables.networks.backbones import stage_shapes
 from trainables.networks.modulation import ACTIVATIONS, FORMS
 
 Sections = dict[str, Any]
@@ -22,8 +26,24 @@ SEPARATE = {"scheme": "triplets", "batch_size": 36, "passes": "separate"}
 OF_FORMS = {form: {"modulation": {"points": ("res5", "fc"), "form": form}} for form in FORMS}
 OF_METHODS: dict[str, Sections] = {method: {"balancing": {"method": method}} for method in BALANCERS}
 
+
+def last_stages(backbone: str) -> tuple[str, ...]:
+    """The last two stages of a registered backbone."""
+    return tuple(shape.name for shape in stage_shapes(NetworkConfig(backbone=backbone, width=0.125), 48)[-2:])
+
+
+def others_of(section: type[Any], setting: str) -> list[str]:
+    """The values of a setting besides its default, which is that of all other cases."""
+    field = section.model_fields[setting]
+    return [value for value in get_args(field.annotation) if value != field.default]
+
+
 BACKBONES: dict[str, Sections] = {
-    "csn_resnet18": {"network": {"backbone": "csn_resnet18"}, "modulation": {"points": ("layer3", "embedding")}},
+    **{
+        name: {"network": {"backbone": name}, "modulation": {"points": last_stages(name)}}
+        for name in REGISTERED
+        if name != NetworkConfig().backbone
+    },
     **{
         name: {
             "network": IMPORTED | {"backbone": f"own_networks:{name}"},
@@ -55,7 +75,7 @@ LOSSES: dict[str, Sections] = {
     "squared": {"loss": {"normalize": False}},
     "euclidean": {"loss": {"distance": "euclidean", "normalize": False}},
     "euclidean, triplets": {"loss": {"distance": "euclidean", "normalize": False}, "batches": TRIPLETS},
-    **{f"{rule} negatives": {"batches": {"negatives": rule}} for rule in ("semi_hard", "hard", "batch_hard")},
+    **{f"{rule} negatives": {"batches": {"negatives": rule}} for rule in others_of(BatchConfig, "negatives")},
     "penalties": {"loss": {"embedding_l2": 5e-3, "mask_l1": 5e-4}},
     "penalties, networks": {"loss": {"embedding_l2": 5e-3, "mask_l1": 5e-4}, "network_groups": PAIRED},
     "penalties, separate passes": {
@@ -65,7 +85,12 @@ LOSSES: dict[str, Sections] = {
 }
 
 OTHERS: dict[str, Sections] = {
-    **{f"optimizer {name}": {"optimization": {"optimizer": name}} for name in ("adam", "adamw", "adagrad")},
+    **{
+        f"optimizer {name}": {"optimization": {"optimizer": name}}
+        for name in get_args(OptimizationConfig.model_fields["optimizer"].annotation)
+    },
+    "rate of the form's own": {"modulation": {"rate_factor": 3.0}},
+    "balanced classes": {"batches": {"classes": "balanced"}},
     **{f"activation {name}": {"modulation": {"activation": name}} for name in ACTIVATIONS},
     **{f"preprocessing {name}": {"data": {"preprocessing": name}} for name in ("released", "imagenet")},
     "augmentation": {"augmentation": {"flip": True, "crop": 3}},

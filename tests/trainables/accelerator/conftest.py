@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import importlib
 import importlib.util
 import sys
 from collections.abc import Callable, Iterator
@@ -33,6 +34,12 @@ def split_for(tasks: int, image_size: int) -> Split:
     generator = np.random.default_rng(0)
     images = generator.integers(0, 256, (IMAGES, image_size, image_size, 3), dtype=np.uint8)
     return Split(images, generator.integers(0, 2, (IMAGES, tasks)))
+
+
+@pytest.fixture(scope="session")
+def noise() -> Callable[[int, int], Split]:
+    """Images of noise for so many tasks, of so many pixels a side."""
+    return split_for
 
 
 @pytest.fixture(scope="session")
@@ -90,6 +97,29 @@ def learner_on() -> Iterator[LearnerOn]:
         context.__exit__(None, None, None)
 
 
+@pytest.fixture
+def meta_is_a_device(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let torch take the meta device where it only knows devices with kernels: for fused optimizers and autocast."""
+    autocast = torch.autocast
+
+    def on_meta(device_type: str, *more: Any, **settings: Any) -> torch.autocast:
+        return autocast("cpu" if device_type == "meta" else device_type, *more, **settings)
+
+    monkeypatch.setattr(torch, "autocast", on_meta)
+    optimizer = importlib.import_module("torch.optim.optimizer")
+    monkeypatch.setattr(optimizer, "_get_fused_kernels_supported_devices", lambda: ["cpu", "meta"])
+
+
+@pytest.fixture
+def accelerator() -> torch.device:
+    """The accelerator of this machine."""
+    if torch.cuda.is_available():
+        return torch.device("cuda")
+    if torch.backends.mps.is_available():
+        return torch.device("mps")
+    pytest.skip("this machine has neither a CUDA device nor Apple's mps")
+
+
 def _module(name: str) -> ModuleType:
     """Load a module of this folder; tests are no package to import it from."""
     spec = importlib.util.spec_from_file_location(name, Path(__file__).parent / f"{name}.py")
@@ -99,6 +129,12 @@ def _module(name: str) -> ModuleType:
     sys.modules[name] = module  # dataclasses look their module up
     spec.loader.exec_module(module)
     return module
+
+
+@pytest.fixture(scope="session")
+def module_of() -> Callable[[str], ModuleType]:
+    """Load a module of this folder anew."""
+    return _module
 
 
 @pytest.fixture(scope="session")

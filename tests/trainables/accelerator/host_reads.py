@@ -30,6 +30,9 @@ READS = {
 MAKES = (torch.tensor, torch.as_tensor, torch.asarray)
 """Functions that copy numbers of the host to a device. On the meta device, no operation shows it."""
 
+COPIES = ("_to_copy", "to")
+"""Copies from device to device; the second is seen in inference mode."""
+
 CHANGE_ONLY = ("_fused_sgd_", "_fused_adagrad_", "_fused_adam_", "_fused_adamw_")
 """They change their arguments and return nothing. torch lacks some of them for the meta device."""
 
@@ -40,9 +43,17 @@ class HostError(AssertionError):
 
 @dataclass
 class Strictness:
-    """Whether a step must do without the host. Before, torch and we may make what it needs and keep it."""
+    """What is allowed now.
+
+    Attributes:
+        strict: Whether a step must do without the host. Before, torch and we may make what it needs and keep it.
+        numbers: Whether single numbers of the host may be operands nevertheless. ``torch.func.vmap`` makes tensors of
+            Python's numbers that meet a member's scalars. CUDA takes them as arguments of the kernel, so nothing
+            waits, and a graph keeps their value (``tests/trainables/fused/test_replayed.py``).
+    """
 
     strict: bool = False
+    numbers: bool = False
 
 
 @contextmanager
@@ -73,10 +84,10 @@ class _Operations(TorchDispatchMode):
         if "meta" in devices:
             if name in READS:
                 raise HostError(f"{name} reads values: {READS[name]}")
-            if name == "_to_copy" and given[0].is_meta and len(devices) > 1:
+            if name in COPIES and given[0].is_meta and len(devices) > 1:
                 raise HostError("a tensor of the device is copied to the host")
             if self.how.strict:
-                _refuse(name, given, devices, args)
+                _refuse(name, given, devices, args, numbers=self.how.numbers)
             if name in CHANGE_ONLY:
                 return None
             if name in _SHAPES:
@@ -122,8 +133,9 @@ _SHAPES = {
 """What torch computes on the meta device from dozens of Python functions, which took most of the time."""
 
 
-def _refuse(name: str, given: list[Tensor], devices: set[str], args: Sequence[Any]) -> None:
-    if len(devices) > 1:
+def _refuse(name: str, given: list[Tensor], devices: set[str], args: Sequence[Any], *, numbers: bool) -> None:
+    allowed = numbers and name not in COPIES and all(tensor.is_meta or not tensor.ndim for tensor in given)
+    if len(devices) > 1 and not allowed:
         raise HostError(f"{name} takes tensors of the host and of the device: {[_shown(tensor) for tensor in given]}")
     if name == "index" and any(isinstance(index, Tensor) and index.dtype == torch.bool for index in args[1]):
         raise HostError("index by a mask reads how many entries are set")

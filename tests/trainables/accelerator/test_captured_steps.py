@@ -74,6 +74,7 @@ CASES: dict[str, dict[str, Any]] = {
         "loss": {"distance": "euclidean", "normalize": False, "embedding_l2": 5e-3, "mask_l1": 5e-4},
         "modulation": {"points": ["embedding"], "initialization": {"kind": "normal", "mean": 0.9, "std": 0.7}},
     },
+    "own rate": {"modulation": {"points": LATE, "rate_factor": 3.0}},
     "bf16": {"compute": {"precision": "bf16"}, "modulation": {"points": LATE}},
     "streamed images": {"compute": {"data_on_device": "never"}},
 }

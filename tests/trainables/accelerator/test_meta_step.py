@@ -7,42 +7,34 @@ can be captured as a CUDA graph as far as the host is concerned; only a GPU can 
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Callable
 from types import ModuleType
 from typing import Any
+from unittest.mock import patch
 
 import pytest
 import torch
 from torch import Tensor
 
+from search_spaces.catalog import RIVALS
 from study.definition.model import StudyDefinition
 from study.plan.plan import compile_plan
 from trainables.config.trial import TrialConfig
-from trainables.losses.balancing import BALANCERS, balancer_named
-from trainables.networks.modulation import FORMS
+from trainables.losses.balancing import BALANCERS, Balancer, balancer_named, register_balancer
+from trainables.networks.backbones import BACKBONES, register_backbone
+from trainables.networks.backbones.simplenet import simplenet
+from trainables.networks.modulation import FORMS, Scale, register_form
 from trainables.training.learner import Learner
 
 META = torch.device("meta")
+
+pytestmark = pytest.mark.usefixtures("meta_is_a_device")
 
 READS_VALUES = dict.fromkeys(
     ("pcgrad", "cagrad", "mgda", "upgrad", "dualproj", "imtl_g", "aligned_mtl", "gradvac", "nash_mtl"),
     "its weights come from a solver on the CPU, which takes the gradients' inner products and the tasks present",
 ) | {"graddrop": "it takes one backward pass per task that has a triplet in the step, and the host asks which have"}
 """Balancing methods that need values on the host in every step, and why. Everything else must not."""
-
-
-@pytest.fixture(autouse=True)
-def meta_is_a_device(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let torch take the meta device where it only knows devices with kernels: for fused optimizers and autocast."""
-    autocast = torch.autocast
-
-    def on_meta(device_type: str, **settings: Any) -> torch.autocast:
-        return autocast("cpu" if device_type == "meta" else device_type, **settings)
-
-    monkeypatch.setattr(torch, "autocast", on_meta)
-    optimizer = importlib.import_module("torch.optim.optimizer")
-    monkeypatch.setattr(optimizer, "_get_fused_kernels_supported_devices", lambda: ["cpu", "meta"])
 
 
 @pytest.fixture
@@ -67,7 +59,7 @@ def refusal(
 def test_every_kind_of_step_stays_on_the_device(
     refusal: Callable[[TrialConfig], str | None], cases: ModuleType, trial_of: Callable[..., TrialConfig]
 ) -> None:
-    by_arms = {f"form {form}" for form in FORMS} - {"form batch_norm_bias"}  # of the rivals, see below
+    by_arms = {f"form {form.kind}" for block in RIVALS.blocks for form in block.form}  # see below
     refused = {name: refusal(trial_of(**cases.CASES[name])) for name in cases.CASES if name not in by_arms}
     excused = {f"balancing {method}" for method in READS_VALUES}
     assert {name: why for name, why in refused.items() if why is not None and name not in excused} == {}
@@ -83,6 +75,18 @@ def test_every_arm_of_the_rivals_stays_on_the_device(refusal: Callable[[TrialCon
     excused = {arm.arm.name for arm in plan.arms if arm.config.balancing.method in READS_VALUES}
     assert {label: why for label, why in refused.items() if why is not None and label not in excused} == {}
     assert {label for label in excused if refused[label] is None} == set(), "listed without need"
+
+
+def test_what_is_registered_is_a_case_without_further_ado(module_of: Callable[[str], ModuleType]) -> None:
+    with patch.dict(FORMS), patch.dict(BALANCERS), patch.dict(BACKBONES):
+        register_form("of_late", type("OfLate", (Scale,), {}))
+        register_balancer("of_late")(type("OfLate", (Balancer,), {}))
+        register_backbone("of_late", simplenet)
+        cases = module_of("cases").CASES
+    assert {name for name in cases if "of_late" in name} == {
+        *("form of_late", "form of_late, groups apart", "balancing of_late", "backbone of_late"),
+    }
+    assert cases["backbone of_late"]["modulation"]["points"] == ("res5", "fc")
 
 
 def test_methods_that_read_are_those_that_are_not_captured() -> None:

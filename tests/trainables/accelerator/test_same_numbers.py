@@ -49,16 +49,6 @@ def tolerance_of(case: str, training: ModuleType) -> Any:
 
 
 @pytest.fixture
-def accelerator() -> torch.device:
-    """The accelerator of this machine."""
-    if torch.cuda.is_available():
-        return torch.device("cuda")
-    if torch.backends.mps.is_available():
-        return torch.device("mps")
-    pytest.skip("this machine has neither a CUDA device nor Apple's mps")
-
-
-@pytest.fixture
 def made(cases: ModuleType, trial_of: Callable[..., TrialConfig], learner_on: Callable[..., Learner]) -> Made:
     """Make the learner of a case on a device."""
 
