@@ -47,6 +47,27 @@ def test_a_trial_too_large_for_its_share_is_trained_alone(make_plan, simulate):
     assert run.dispatcher.stopped == {}
 
 
+def test_a_fused_unit_is_trained_alone_with_the_same_members(make_plan, simulate):
+    run = simulate(make_plan(**HALF, compute={"fused": 2}), runner="orchestration_runners:fill_the_share")
+    ended = run.run(workers=3, seed=0)
+    assert {history.state for history in histories(run)} == {"completed"}
+    shared, alone = (
+        {tuple(trial and trial.trial_id for trial in unit.slots) for unit in ended if unit.alone == wanted}
+        for wanted in (False, True)
+    )
+    assert alone == shared
+    assert any(None not in slots for slots in alone)
+    assert all(failures(history) == [("out_of_memory", False)] for history in histories(run))
+
+
+def test_a_fused_unit_that_fails_alone_is_infeasible_as_a_whole(make_plan, simulate):
+    runner = "orchestration_runners:fit_no_gpu_with_modulation"
+    run = simulate(make_plan(**HALF, compute={"fused": 2}), runner=runner)
+    run.run(workers=2, seed=0)
+    assert [history.state for history in histories(run, "late")] == ["infeasible"] * 2
+    assert all(failures(history)[-1] == ("out_of_memory", True) for history in histories(run, "late"))
+
+
 def test_a_trial_that_needs_a_whole_gpu_waits_for_the_others(make_plan, simulate):
     run = simulate(make_plan(**HALF), runner="orchestration_runners:fill_the_share")
     first = run.dispatcher.next_unit()

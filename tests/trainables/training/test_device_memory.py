@@ -10,7 +10,7 @@ import torch
 from trainables.config.runtime import ComputeConfig
 from trainables.foundation.device_share import device_share, sharing_device
 from trainables.training.device_memory import forget_frames, limited_memory
-from trainables.training.runtime import peak_memory_bytes, trial_runtime
+from trainables.training.runtime import Runtime, peak_memory_bytes, trial_runtime
 
 MEGABYTE = 2**20
 
@@ -55,6 +55,50 @@ def test_frames_are_kept_on_the_cpu():
         fail_with_a_tensor(seen)
     assert kept.traceback
     assert seen[0]() is not None  # a debugger finds it
+
+
+class Gpu:
+    """What CUDA is told, in order, on a machine that has none."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.told: list[object] = []
+        self.fraction = 1.0
+        monkeypatch.setattr(torch.cuda, "get_per_process_memory_fraction", lambda _: self.fraction)
+        monkeypatch.setattr(torch.cuda, "set_per_process_memory_fraction", self._set)
+        monkeypatch.setattr(torch.cuda, "empty_cache", self._empty)
+        self.tensors: list[weakref.ref[torch.Tensor]] = []
+
+    def _set(self, fraction: float, _: int | None) -> None:
+        self.fraction = fraction
+        self.told.append(fraction)
+
+    def _empty(self) -> None:
+        alive = [tensor for tensor in self.tensors if tensor() is not None]
+        self.told.append("emptied" if not alive else "emptied too early")
+
+
+@pytest.mark.parametrize("share", [0.25, 1.0])
+@pytest.mark.parametrize("fails", [False, True])
+def test_the_share_is_set_and_put_back_and_the_pool_emptied_after_its_tensors(share, fails, monkeypatch):
+    gpu = Gpu(monkeypatch)
+    kept: list[RuntimeError] = []  # as the journal keeps the error
+    with sharing_device(share):
+        try:
+            with limited_memory(torch.device("cuda")):
+                assert gpu.told == [share]
+                if fails:
+                    fail_with_a_tensor(gpu.tensors)
+        except RuntimeError as error:
+            kept.append(error)
+    assert len(gpu.tensors) == len(kept) == fails
+    assert gpu.told == [share, "emptied", 1.0]
+
+
+def test_the_peak_of_a_gpu_is_what_was_reserved(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "max_memory_reserved", lambda device: 7 if device.type == "cuda" else 0)
+    monkeypatch.setattr(torch.cuda, "max_memory_allocated", lambda _: 5)
+    runtime = Runtime(torch.device("cuda"), torch.channels_last, bf16=False)
+    assert peak_memory_bytes(runtime) == 7
 
 
 @pytest.fixture
