@@ -259,6 +259,7 @@ def page_text(path: Path) -> str:
     """Return a page with its generated parts regenerated; a study's come from the files beside it."""
     own = {
         "answer": lambda: (path.parent / "answer.txt").read_text(encoding="utf-8"),
+        "training": lambda: (path.parent / "training.txt").read_text(encoding="utf-8"),
         "ranking": lambda: table(RANKING, ranking(path.parent)),
         "gap-shares": lambda: table(SHARES, gap_shares(path.parent)),
     }

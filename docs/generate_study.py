@@ -25,6 +25,7 @@ RANKING = (
     "added parameters",
     "added",
     "size fp32",
+    "training cost",
     "against shared",
     "against separate",
 )
@@ -41,7 +42,10 @@ def reported(folder: Path) -> pd.DataFrame:
 
 
 def ranking(folder: Path) -> Rows:
-    """Return every arm with test results by its mean test triplet accuracy, with what it stores."""
+    """Return every arm with test results by its mean test triplet accuracy, with what it stores.
+
+    Its training cost is in multiply-adds, relative to the shared network at equal steps.
+    """
     summary = reported(folder).sort_values("triplet_accuracy_mean", ascending=False, kind="stable")
     return [[str(rank), *_cells(row)] for rank, row in enumerate(summary.to_dict("records"), start=1)]
 
@@ -76,6 +80,7 @@ def _cells(row: dict[str, float | str]) -> list[str]:
         f"{int(number('added_parameters')):,}",
         f"{100 * number('added_share'):.3g} %",
         f"{number('bytes_fp32') / 1000:,.1f} kB",
+        f"{number('training_cost'):.3g} x",
         difference("shared"),
         difference("separate"),
     ]

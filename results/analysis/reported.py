@@ -15,6 +15,8 @@ from results.analysis.answer.answer import METRIC, Answer, answer_of
 from results.analysis.answer.missing import MissingArm, missing_arms
 from results.analysis.chance import chance_levels, mean_chance
 from results.analysis.confirmed import ConfirmedResults, confirmed_results, validation_means
+from results.analysis.figure_data.curves import arm_curves
+from results.analysis.figure_data.ending import Ending, endings
 from results.analysis.figure_data.networks import Networks
 from results.analysis.front.cheapest import WITHIN, Cheapest, cheapest_within
 from results.analysis.front.costed import CostedArms, costed_arms
@@ -114,6 +116,13 @@ class Results:
     def validation(self) -> dict[str, float]:
         """The selection metric of confirm trials on validation images, mean over tasks and trials, by ``arm_id``."""
         return validation_means(self.confirmed, self.task_metrics)
+
+    @cached_property
+    def endings(self) -> tuple[Ending, ...]:
+        """The end of training of every arm, by the selection metric on validation images; empty without curves."""
+        if self.curves is None:
+            return ()
+        return endings(arm_curves(self.curves, self.confirmed.trials, f"validation/{self.confirmed.rule.metric}"))
 
     @cached_property
     def chances(self) -> pd.DataFrame:

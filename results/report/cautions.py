@@ -5,10 +5,12 @@ from __future__ import annotations
 import pandas as pd
 
 from results.analysis.answer.answer import METRIC
+from results.analysis.figure_data.ending import FLAT
 from results.analysis.reported import Results
 from results.report.answer import counted, named, with_results
 from results.report.failure_section import failed_arms
 from results.report.wording import share
+from results.tables.metrics import metric_label
 
 _FEW_SEEDS = 3
 
@@ -16,7 +18,30 @@ _FEW_SEEDS = 3
 def cautions(results: Results, causes: str = "details.md") -> list[str]:
     """Return one sentence of plain text per caution; ``causes``: where the reader finds those of failures."""
     edges = at_the_edge(results.summary)
-    return [*_arms(results), *_tasks(results), *_seeds(results), *edges, *_failures(results, causes)]
+    ended = [] if all(arm.flat for arm in results.endings) else [end_of_training(results)]
+    return [*_arms(results), *_tasks(results), *_seeds(results), *ended, *edges, *_failures(results, causes)]
+
+
+def end_of_training(results: Results) -> str:
+    """Return whether training was long enough, by the validation curves, in a sentence; empty without curves."""
+    known = [(arm, arm.rise) for arm in results.endings if arm.rise is not None]
+    metric = metric_label(results.confirmed.rule.metric)
+    if not known:
+        measured = (
+            "validation images were measured at the end of training only, so nothing shows whether it was long enough"
+        )
+        return f"{measured}; a lower evaluation.validate_every would" if results.endings else ""
+    rising = [(arm, rise) for arm, rise in known if not arm.flat]
+    spans = {f"from epoch {arm.since} to {arm.until}" for arm, _ in known}
+    span = spans.pop() if len(spans) == 1 else "at the end"
+    if not rising:
+        return f"validation {metric} is flat: {span} no arm rose by more than {FLAT:g}"
+    most, rise = max(rising, key=lambda each: each[1])
+    which = f"{len(rising)} of {counted(len(known), 'arm')}"
+    return (
+        f"validation {metric} is not flat yet: {span}, {which} rose by more than {FLAT:g}, {most.arm} most"
+        f" (by {rise:.3f}), so how fast an arm learns is part of the comparison"
+    )
 
 
 def at_the_edge(summary: pd.DataFrame) -> list[str]:

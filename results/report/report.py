@@ -19,7 +19,7 @@ from results.report.analyses.numbers import numbers_section
 from results.report.analyses.performance import performance_section
 from results.report.analyses.storage import storage_at_precisions
 from results.report.answer import answer_sentences, best_sentence
-from results.report.cautions import at_the_edge
+from results.report.cautions import at_the_edge, end_of_training
 from results.report.failure_section import failure_section
 from results.report.figures import FIGURES, drawn_figures
 from results.report.markdown import code_block, escape
@@ -125,7 +125,7 @@ def _details(
         "Tasks": sections.task_section(results.tasks, results.chances, results.confirmed.rule.statement)
         + "\n\n"
         + embedded(figures, "tasks.png", "accuracy by task"),
-        **_further(figures),
+        **_further(results, figures),
         **({"Agreement of gradients": agreement_section.agreement_section(agreement)} if agreement else {}),
         **_analyses(results, figures),
         "Selected nuisance values": sections.nuisance_section(results),
@@ -154,8 +154,8 @@ def _analyses(results: Results, figures: tuple[Path, ...]) -> dict[str, str]:
     }
 
 
-def _further(figures: tuple[Path, ...]) -> dict[str, str]:
-    """Return the figures without a section of their own, by title."""
+def _further(results: Results, figures: tuple[Path, ...]) -> dict[str, str]:
+    """Return the figures without a section of their own, by title; below the curves, whether they are flat."""
     titles = {
         "arms": "Arms ranked",
         "gains": "Gain over separate networks",
@@ -166,7 +166,10 @@ def _further(figures: tuple[Path, ...]) -> dict[str, str]:
         "examples": "Retrieval examples",
     }
     drawn = {path.name for path in figures}
-    return {title: embedded(figures, f"{n}.png", title) for n, title in titles.items() if f"{n}.png" in drawn}
+    found = {title: embedded(figures, f"{n}.png", title) for n, title in titles.items() if f"{n}.png" in drawn}
+    if "Training" in found and (ended := end_of_training(results)):
+        found["Training"] += f"\n\n{escape(ended[0].upper() + ended[1:])}."
+    return found
 
 
 def _agreement(results: Results) -> agreement_section.AgreementReport | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -12,8 +13,9 @@ from results.analysis.reported import Results
 from results.page.build import build_page
 from results.page.origin import PageOrigin
 from results.report.answer import answer_sentences, named
-from results.report.cautions import at_the_edge, cautions
+from results.report.cautions import at_the_edge, cautions, end_of_training
 from results.report.failure_section import failure_section
+from results.report.report import _further
 
 
 def results_of(study) -> Results:
@@ -121,6 +123,45 @@ def test_tasks_near_chance_and_trivial_ones_are_pointed_out(study):
     assert trivial.startswith("trivial: on glasses every arm reaches nearly 1")
     kept = results.tasks[(results.tasks["arm"] == "shared") & ~results.tasks["task"].isin(["hat", "glasses"])]
     assert f"shared {kept['mean'].mean():.3f}" in without
+
+
+def curves_of(study, values):
+    """Curves of all confirm trials through these values by epoch, those of ``late`` 0.1 higher at the end."""
+    confirmed = study.trials[study.trials["stage"] == "confirm"]
+    return pd.DataFrame(
+        {"trial_id": row.trial_id, "epoch": epoch, "metric": "validation/triplet_accuracy", "value": value + more}
+        for row in confirmed.itertuples()
+        for epoch, value in values.items()
+        for more in [0.1 * (row.arm == "late" and epoch == max(values))]
+    )
+
+
+def ended(study, values):
+    """What the cautions say of the end of training."""
+    results = dataclasses.replace(results_of(study), curves=curves_of(study, values))
+    assert end_of_training(results)
+    return [line for line in cautions(results) if line == end_of_training(results)]
+
+
+def test_training_that_ended_before_the_curves_were_flat_is_a_caution(study):
+    (line,) = ended(study, {2: 0.5, 4: 0.6, 6: 0.63})
+    assert line == (
+        "validation triplet accuracy is not flat yet: from epoch 4 to 6, 7 of 7 arms rose by more than 0.005,"
+        " late most (by 0.130), so how fast an arm learns is part of the comparison"
+    )
+    (line,) = ended(study, {2: 0.5, 4: 0.63, 6: 0.632})
+    assert "1 of 7 arms rose by more than 0.005, late most (by 0.102)" in line
+    (line,) = ended(study, {6: 0.5})
+    assert line.endswith("so nothing shows whether it was long enough; a lower evaluation.validate_every would")
+    others = study.without(arm="late")
+    assert ended(others, {2: 0.5, 4: 0.63, 6: 0.632}) == []
+    flat = dataclasses.replace(results_of(others), curves=curves_of(others, {2: 0.5, 4: 0.63, 6: 0.632}))
+    assert (
+        end_of_training(flat) == "validation triplet accuracy is flat: from epoch 4 to 6 no arm rose by more than 0.005"
+    )
+    assert end_of_training(results_of(study)) == ""
+    below = _further(flat, (Path("curves.png"),))["Training"]
+    assert below.endswith("\n\nValidation triplet accuracy is flat: from epoch 4 to 6 no arm rose by more than 0.005.")
 
 
 def test_choices_at_the_edge_of_what_was_tried_are_named(study, usual):

@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 
 from results.analysis.figure_data.curves import arm_curves
+from results.analysis.figure_data.ending import endings
 from results.analysis.figure_data.factor_grid import factor_grids
 from results.analysis.figure_data.ranked_arms import ranked_arms
 from results.analysis.reported import Results
@@ -54,6 +55,23 @@ def test_curves_are_means_and_ranges_over_the_trials_given(study):
         ]
         assert (row["mean"], row["n"]) == (pytest.approx(np.mean(values)), len(values))
         assert (row["lowest"], row["highest"]) == (min(values), max(values))
+
+
+@pytest.mark.parametrize(
+    ("epochs", "means", "since", "rise", "flat"),
+    [
+        ((5, 10, 15, 20, 25, 30), (0.5, 0.6, 0.65, 0.7, 0.702, 0.704), 20, 0.004, True),
+        ((3, 6, 9, 12), (0.5, 0.6, 0.65, 0.66), 9, 0.01, False),
+        ((2, 4), (0.5, 0.6), 2, 0.1, False),
+        ((1, 2, 3, 4), (0.5, 0.6, 0.7, 0.66), 3, -0.04, True),  # it falls, which longer training would not mend
+        ((3,), (0.5,), None, None, False),
+    ],
+)
+def test_a_curve_is_flat_if_it_rises_no_more_over_the_last_quarter(epochs, means, since, rise, flat):
+    curves = pd.DataFrame({"arm_id": "a", "arm": "late", "epoch": epochs, "mean": means})
+    (found,) = endings(curves)
+    assert (found.arm, found.since, found.until, found.flat) == ("late", since, epochs[-1], flat)
+    assert found.rise == (rise if rise is None else pytest.approx(rise))
 
 
 def test_grids_hold_every_modulated_arm_once(study):
