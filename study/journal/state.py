@@ -33,9 +33,9 @@ class TrialState:
         """
         if rung in self.passed and rung not in self.rungs:
             return None
-        reached = [epoch for epoch in sorted(self.rungs) if epoch >= rung]
-        if reached:
-            return _worst_if_missing(self.rungs[reached[0]])
+        reached = rung if rung in self.rungs else min((epoch for epoch in self.rungs if epoch > rung), default=None)
+        if reached is not None:
+            return _worst_if_missing(self.rungs[reached])
         if self.history.state == "completed":
             return _worst_if_missing(self.history.objective)
         return None

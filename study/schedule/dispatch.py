@@ -9,16 +9,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 from study.errors import UserError
 from study.journal.events import Event
 from study.journal.index import read_and_note
-from study.journal.journal import JournalWriter
 from study.journal.state import TrialState
 from study.layout import RunFolder
 from study.plan.plan import PlannedArm, StudyPlan
-from study.retention.removal import remove_checkpoints
 from study.schedule.design import ArmProgress
 from study.schedule.drawing import DrawnRounds
 from study.schedule.failures.equal_failures import EqualFailures
@@ -26,9 +23,10 @@ from study.schedule.failures.lost_worker import End, Loss, LostWorkers
 from study.schedule.failures.tries import Tries
 from study.schedule.fusing import fused_units
 from study.schedule.progress import ArmState, arm_state, confirm_total, run_progress, tune_total
-from study.schedule.pruning.asynchronous import Decision, decisions
+from study.schedule.pruning.asynchronous import decisions, next_step
 from study.schedule.pruning.halving import Pruning
-from study.schedule.settling import epochs_to_go, settled
+from study.schedule.pruning.recording import record_decision, record_pruning
+from study.schedule.settling import at_rung, decided, epochs_left, epochs_to_go, settled
 from study.schedule.study_design import study_design
 from study.schedule.unit_queue import UnitQueue
 from study.schedule.units import Packing, Resources, WorkUnit, shares_of
@@ -68,8 +66,9 @@ class Dispatcher:
         self._reported: dict[str, ArmState | None] = {}  # None: has changed since
         self._queue = UnitQueue(self._arms)
         self._epochs_left: dict[str, int] = {}
-        halving, mode = self._definition.search.halving, self._definition.search.mode
-        self._arms_stand_alone = mode == "design" and (halving is None or halving.mode == "synchronous")
+        halving = self._definition.search.halving
+        self._arms_stand_alone = self._definition.search.mode == "design"
+        self._is_asynchronous = halving is not None and halving.mode == "asynchronous"
         for arm_id, progress in self._design.progress(self._states).items():
             self._take(arm_id, self._decided(arm_id, progress))
             self._enqueue(arm_id)
@@ -191,19 +190,43 @@ class Dispatcher:
         return found[0]
 
     def _is_settled(self, unit: WorkUnit, before: TrialState | None, state: TrialState | None) -> bool:
-        """Take the end of a unit that decides nothing about other trials; return whether it is such a one."""
+        """Take the end of a unit that changes nothing for other trials; return whether it is such a one."""
         arm_id, epochs = unit.trial.arm.arm_id, self._definition.optimization.epochs
-        progress = settled(self._progress[arm_id], unit, state) if self._arms_stand_alone else None
+        if not self._arms_stand_alone:
+            return False
+        if self._is_asynchronous and unit.until_epoch is not None:
+            return self._is_decided(unit, state)
+        progress = settled(self._progress[arm_id], unit, state)
         if progress is None or state is None:
             return False
-        reported = self._reported[arm_id]
-        self._reported[arm_id] = reported and reported.with_end_of(unit.trial, progress, state.history)
+        if (reported := self._reported[arm_id]) is not None:
+            self._reported[arm_id] = reported.with_end_of(unit.trial, progress, state.history)
         self._progress[arm_id] = progress
         self._epochs_left[arm_id] -= epochs_to_go(before, epochs) - epochs_to_go(state, epochs)
-        self._equal_failures.ended_well(arm_id)
         self._queue.note_left(arm_id, self._work_left(arm_id))
-        self._queue.bar(self._equal_failures.stopped().keys())
+        self._note_good_end(arm_id)
         return True
+
+    def _is_decided(self, unit: WorkUnit, state: TrialState | None) -> bool:
+        """Decide on a trial that stands at a rung of asynchronous halving; return whether that settles the event."""
+        arm_id, halving = unit.trial.arm.arm_id, self._definition.search.halving
+        at = at_rung(self._progress[arm_id], unit, state)
+        if at is None or halving is None:
+            return False
+        for decision in decisions([at], self._progress[arm_id].tune, self._states, halving.keep):
+            self._note(decision.at.trial.trial_id, record_decision(self._folder, decision))
+        step = next_step(unit.trial, self._states, halving.rungs)
+        progress = decided(self._progress[arm_id], unit, step) if isinstance(step, WorkUnit | Pruning) else None
+        if progress is None:
+            return False
+        self._take(arm_id, progress)
+        self._enqueue(arm_id)
+        self._note_good_end(arm_id)
+        return True
+
+    def _note_good_end(self, arm_id: str) -> None:
+        self._equal_failures.ended_well(arm_id)
+        self._queue.bar(self._equal_failures.stopped().keys())
 
     def _read_again(self, trial_id: str) -> TrialState | None:
         journal = self._folder.trial(trial_id).journal
@@ -229,10 +252,10 @@ class Dispatcher:
         return Workload(run_progress(self._plan, states, self._design.to_propose), dict(self._journals))
 
     def _enqueue(self, arm_id: str) -> None:
-        ready = filter(self._may_run, self._progress[arm_id].ready)
-        units = fused_units(ready, self._definition.search.round_size)
+        arm, epochs = self._progress[arm_id], self._definition.optimization.epochs
+        units = fused_units(filter(self._may_run, arm.ready), self._definition.search.round_size)
         doubtful = self._equal_failures.would_fail_again(arm_id)
-        self._epochs_left[arm_id] = self._count_epochs_left(arm_id)
+        self._epochs_left[arm_id] = epochs_left(arm, self._states, epochs)
         self._queue.put(arm_id, units, self._work_left(arm_id), doubtful=doubtful)
 
     def _may_run(self, unit: WorkUnit) -> bool:
@@ -254,33 +277,18 @@ class Dispatcher:
         halving = self._definition.search.halving
         while progress.undecided and halving is not None:
             for decision in decisions(progress.undecided, progress.tune, self._states, halving.keep):
-                self._journal_decision(decision)
+                self._note(decision.at.trial.trial_id, record_decision(self._folder, decision))
             progress = self._design.changed(arm_id, self._states)[arm_id]
         return progress
-
-    def _journal_decision(self, decision: Decision) -> None:
-        at = decision.at
-        from_what = {"objective": at.objective, "among": decision.among, "better": decision.better}
-        self._journal(at.trial.trial_id, "kept" if decision.kept else "pruned", epoch=at.epoch, **from_what)
-        if not decision.kept:
-            remove_checkpoints(self._folder.trial(at.trial.trial_id))
 
     def _take(self, arm_id: str, progress: ArmProgress) -> None:
         self._progress[arm_id] = progress
         self._reported[arm_id] = None
         for pruning in self._progress[arm_id].pruned:
             if self._states[pruning.trial.trial_id].history.state == "paused":
-                self._journal_pruning(pruning)
-                remove_checkpoints(self._folder.trial(pruning.trial.trial_id))
+                self._note(pruning.trial.trial_id, record_pruning(self._folder, pruning))
 
-    def _journal_pruning(self, pruning: Pruning) -> None:
-        beaten = {"by_cheaper_arm": True} if pruning.by_cheaper_arm else {}
-        self._journal(pruning.trial.trial_id, "pruned", epoch=pruning.epoch, objective=pruning.objective, **beaten)
-
-    def _journal(self, trial_id: str, event: str, **fields: Any) -> None:
-        with JournalWriter(self._folder.trial(trial_id).journal) as writer:
-            writer.append(event, **fields)
-        state = read_and_note(self._folder, trial_id)
+    def _note(self, trial_id: str, state: TrialState | None) -> None:
         if state is not None:
             self._states[trial_id] = state
 
@@ -289,11 +297,3 @@ class Dispatcher:
         total = tune_total(self._plan, fixed.planned, arm) + confirm_total(self._plan, arm)
         unknown = total - len(arm.tune) - len(arm.confirm)
         return fixed.weight * (self._epochs_left[arm_id] + epochs * unknown)
-
-    def _count_epochs_left(self, arm_id: str) -> int:
-        """Return the epochs that the known trials of an arm still need."""
-        arm = self._progress[arm_id]
-        over = {pruning.trial.trial_id for pruning in arm.pruned}
-        known = (trial.trial_id for trial in (*arm.tune, *arm.confirm))
-        epochs = self._definition.optimization.epochs
-        return sum(epochs_to_go(self._states.get(trial_id), epochs) for trial_id in known if trial_id not in over)

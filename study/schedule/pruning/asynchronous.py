@@ -60,14 +60,15 @@ def decisions(waiting: Sequence[AtRung], tune: Sequence[PlannedTrial], states: S
 
 def asynchronous_progress(trials: Sequence[PlannedTrial], states: States, halving: HalvingSection) -> RoundProgress:
     """Return the state of a round, in which each trial goes its own way: from rung to rung, as far as it was kept."""
-    steps = [_next_step(trial, states, halving.rungs) for trial in trials]
+    steps = [next_step(trial, states, halving.rungs) for trial in trials]
     ready = tuple(step for step in steps if isinstance(step, WorkUnit))
     pruned = tuple(step for step in steps if isinstance(step, Pruning))
     undecided = tuple(step for step in steps if isinstance(step, AtRung))
     return RoundProgress(ready, pruned, waits=bool(undecided), undecided=undecided)
 
 
-def _next_step(trial: PlannedTrial, states: States, rungs: Sequence[int]) -> WorkUnit | Pruning | AtRung | None:
+def next_step(trial: PlannedTrial, states: States, rungs: Sequence[int]) -> WorkUnit | Pruning | AtRung | None:
+    """Return what is next for a trial: a unit, its end, or a decision; None if it has nothing left."""
     if is_out(states, trial):
         return None
     for rung in rungs:

@@ -25,8 +25,13 @@ def test_a_unit_is_never_handed_out_twice_at_once(make_plan, simulate):
 @pytest.mark.parametrize("runner", ["train", "fail_in_many_ways"])
 @pytest.mark.parametrize(
     "search",
-    [{"trials_per_arm": 5}, {"trials_per_arm": 8, "round_size": 4, "halving": {"rungs": [1, 2], "keep": 0.5}}],
-    ids=["rounds", "halving"],
+    [
+        {"trials_per_arm": 5},
+        {"trials_per_arm": 8, "round_size": 4, "halving": {"rungs": [1, 2], "keep": 0.5}},
+        {"trials_per_arm": 8, "round_size": 4, "halving": {"rungs": [1, 2], "keep": 0.5, "mode": "asynchronous"}},
+        {"trials_per_arm": 24, "round_size": 24, "halving": {"rungs": [1, 2], "keep": 0.3, "mode": "asynchronous"}},
+    ],
+    ids=["rounds", "halving", "asynchronous", "asynchronous in one round"],
 )
 def test_the_end_of_one_unit_among_many_is_taken_as_if_the_arm_were_looked_at_anew(
     make_plan, simulate, monkeypatch, search, runner
