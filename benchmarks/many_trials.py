@@ -4,10 +4,11 @@
 
 Bare: a class trainable whose actors are reused, no loggers, no search algorithm; nothing is written down but what Tune
 itself keeps. Ours: the whole path, from compiling the plan through journals that are flushed to disk to the tables in
-Parquet, and with ``--mlflow`` a mirror in SQLite beside the run, its last pass included. With ``--stock`` also the way
-that Tune and MLflow document (``benchmarks.stock_way``), of at most 100 trials: its cost of one does not fall. Then
-``modstudy status``, ``collect`` and ``report`` of that run. Each side is a process with a Ray of its own, two
-trials at a time; seconds count from when Ray has started. The memory is that of the driver, at quarters of the time.
+Parquet, and with ``--mlflow`` a mirror in SQLite beside the run, its last pass included in the time. The mirror is a
+process of its own, whose processor and memory have a line of their own, with the sum of both. With ``--stock`` also the
+way that Tune and MLflow document (``benchmarks.stock_way``), of at most 100 trials: its cost of one does not fall. Then
+``modstudy status``, ``collect`` and ``report`` of that run. Each side is a process with a Ray of its own, two trials at
+a time; seconds count from when Ray has started. Memory is that of the driver, at quarters of the time.
 """
 
 from __future__ import annotations
@@ -24,19 +25,19 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from collections.abc import Callable
+from contextlib import nullcontext
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 import psutil
 
+from benchmarks.mirrored_run import MirrorCost, MirroredRun
 from benchmarks.stock_way import stock
 from study.collect.collect import collect
 from study.definition.loading import dump_study
 from study.definition.model import StudyDefinition
-from study.definition.tracking_address import store_address
 from study.layout import RunFolder
 from study.plan.document import write_plan
 from study.plan.plan import compile_plan
@@ -70,12 +71,25 @@ class Size:
 
 @dataclass(frozen=True)
 class Cost:
-    """Wall and driver seconds of a run, the driver's memory in MB at quarters of it, and its trials."""
+    """Wall and driver seconds of a run, the driver's memory in MB at quarters of it, its trials, and its mirror."""
 
     wall_s: float
     driver_s: float
     memory_mb: tuple[float, ...]
     trials: int
+    mirror: MirrorCost = field(default_factory=MirrorCost)
+
+    @property
+    def with_mirror_s(self) -> float:
+        """Seconds of both processes."""
+        return self.driver_s + self.mirror.processor_s
+
+    @classmethod
+    def from_json(cls, text: str) -> Cost:
+        """Return what ``asdict`` made a document of."""
+        found = json.loads(text)
+        memory, mirror = tuple(found.pop("memory_mb")), MirrorCost(**found.pop("mirror"))
+        return cls(**found, memory_mb=memory, mirror=mirror)
 
     def __str__(self) -> str:
         """The costs of a trial, and the memory."""
@@ -103,37 +117,20 @@ def definition(size: Size) -> StudyDefinition:
     )
 
 
-def ours(size: Size, folder: RunFolder, *, mlflow: bool) -> None:
-    """Run the study, and write its tables."""
+def ours(size: Size, folder: RunFolder, *, mlflow: bool) -> MirrorCost:
+    """Run the study, and write its tables; return what its mirror costs."""
     study = definition(size)
     plan = compile_plan(study)
     folder.path.mkdir(parents=True, exist_ok=True)
     write_plan(plan, folder)
     folder.definition.write_text(dump_study(study), encoding="utf-8")
-    with _mirror(folder) if mlflow else _nothing():
+    mirror = MirroredRun(folder, "many") if mlflow else None
+    with mirror or nullcontext():
         summary = run_study(plan, folder, RunOptions(max_concurrent=_AT_ONCE, runner="benchmarks.nothing:run_nothing"))
         collect(folder)
     if summary.completed != size.total:
         raise SystemExit(f"only {summary.completed} of {size.total} trials were completed")
-
-
-@contextmanager
-def _nothing() -> Iterator[None]:
-    yield
-
-
-@contextmanager
-def _mirror(folder: RunFolder) -> Iterator[None]:
-    from study.tracking.background_sync import BackgroundSync
-    from study.tracking.tracker import Tracker
-
-    logging.getLogger("alembic").setLevel(logging.ERROR)
-    tracker = Tracker(store_address(folder, None), "many")
-    background = BackgroundSync(tracker, folder)
-    background.start()
-    yield
-    background.stop()
-    tracker.sync(folder)
+    return mirror.cost if mirror else MirrorCost()
 
 
 def bare(size: Size) -> None:
@@ -163,8 +160,8 @@ def bare(size: Size) -> None:
             raise SystemExit(f"{failed} of the bare trials failed")
 
 
-def measured(run: Callable[[], None], trials: int) -> Cost:
-    """Return what a run costs this process."""
+def measured(run: Callable[[], MirrorCost], trials: int) -> Cost:
+    """Return what a run costs this process, beside what it says of its mirror."""
     sizes: list[float] = []
     over = threading.Event()
     process = psutil.Process()
@@ -176,12 +173,12 @@ def measured(run: Callable[[], None], trials: int) -> Cost:
     watch = threading.Thread(target=sample, daemon=True)
     watch.start()
     wall, driver = time.perf_counter(), time.process_time()
-    run()
+    mirror = run()
     wall, driver = time.perf_counter() - wall, time.process_time() - driver
     over.set()
     watch.join()
     quarters = tuple(sizes[min(len(sizes) - 1, len(sizes) * n // 4)] for n in range(1, 5)) if sizes else ()
-    return Cost(wall, driver, quarters, trials)
+    return Cost(wall, driver, quarters, trials, mirror)
 
 
 def _one_side(options: argparse.Namespace) -> None:
@@ -190,7 +187,8 @@ def _one_side(options: argparse.Namespace) -> None:
     trials = min(size.total, _STOCK_TRIALS) if options.side == "stock" else size.total
     profile = cProfile.Profile() if options.profile else None
 
-    def run() -> None:
+    def run() -> MirrorCost:
+        mirror = MirrorCost()
         if profile:
             profile.enable()
         if options.side == "bare":
@@ -198,9 +196,10 @@ def _one_side(options: argparse.Namespace) -> None:
         elif options.side == "stock":
             stock(trials, _AT_ONCE, _TASKS)
         else:
-            ours(size, RunFolder(options.folder.resolve()), mlflow=options.side == "mlflow")
+            mirror = ours(size, RunFolder(options.folder.resolve()), mlflow=options.side == "mlflow")
         if profile:
             profile.disable()
+        return mirror
 
     with connected(None, threads=1):
         cost = measured(run, trials)
@@ -217,8 +216,7 @@ def _side(name: str, options: argparse.Namespace, folder: Path) -> Cost:
     ended = subprocess.run(command, check=False, stdout=subprocess.PIPE, text=True)
     if ended.returncode:
         raise SystemExit(f"the side {name!r} ended with status {ended.returncode}")
-    found = json.loads(ended.stdout.splitlines()[-1])
-    return Cost(**{**found, "memory_mb": tuple(found["memory_mb"])})
+    return Cost.from_json(ended.stdout.splitlines()[-1])
 
 
 def _command(name: str, folder: Path) -> str:
@@ -253,6 +251,12 @@ def main() -> None:
         print(f"ours{' with MLflow' if options.mlflow else ''}: {mine}")
         wall, driver = mine.wall_s / theirs.wall_s, mine.driver_s / theirs.driver_s
         print(f"ratio: {wall:.2f} of the time, {driver:.2f} of the driver's processor, {mine.trials} trials")
+        if options.mlflow:
+            own, both = (1e3 * seconds / mine.trials for seconds in (mine.mirror.processor_s, mine.with_mirror_s))
+            print(
+                f"mirror: {own:.1f} ms of a processor a trial, {mine.mirror.memory_mb:.0f} MB in a process of its own;"
+                f" with the driver's {both:.1f} ms, {mine.with_mirror_s / theirs.driver_s:.2f} of bare"
+            )
         if options.stock:
             theirs = _side("stock", options, folder)
             wall = theirs.wall_s / theirs.trials / (mine.wall_s / mine.trials)

@@ -4,9 +4,10 @@
 
 The trial imports torch, as every trial that trains must, and reports numbers without training; ``--without-torch``
 spares both sides that import. Ours: ``run_study`` with the journal written and flushed for every trial, a Sobol
-round drawn, and MLflow (SQLite) fed beside it, its last sync included. Peer: a function trainable that reports the same
-numbers, default loggers, Ray's own ``MLflowLoggerCallback`` on SQLite, a new process for every trial. Both call the
-same function, inside one Ray that is started before, on as many CPUs, two trials at a time.
+round drawn, and MLflow (SQLite) fed by a process beside it, its start and last sync included. Peer: a function
+trainable that reports the same numbers, default loggers, Ray's own ``MLflowLoggerCallback`` on SQLite, a new process
+for every trial. Both call the same function, inside one Ray that is started before, on as many CPUs, two trials at a
+time.
 """
 
 from __future__ import annotations
@@ -21,13 +22,11 @@ from typing import Any
 
 from benchmarks import nothing
 from benchmarks.measure import seconds
+from benchmarks.mirrored_run import MirroredRun
 from study.definition.model import StudyDefinition
-from study.definition.tracking_address import store_address
 from study.layout import RunFolder
 from study.plan.document import write_plan
 from study.plan.plan import compile_plan
-from study.tracking.background_sync import BackgroundSync
-from study.tracking.tracker import Tracker
 from study.tune.cluster import connected
 from study.tune.runner import RunOptions, run_study
 from trainables.config.trial import TrialConfig
@@ -58,12 +57,9 @@ def ours(trials: int, runner: Callable[..., TrialOutcome]) -> None:
         folder = RunFolder(Path(path) / "run")
         plan = compile_plan(definition(trials))
         write_plan(plan, folder)
-        tracker = Tracker(store_address(folder, None), "nothing")
-        background = BackgroundSync(tracker, folder)
-        background.start()
-        summary = run_study(plan, folder, RunOptions(max_concurrent=2, runner=f"benchmarks.nothing:{runner.__name__}"))
-        background.stop()
-        tracker.sync(folder)
+        with MirroredRun(folder, "nothing"):
+            options = RunOptions(max_concurrent=2, runner=f"benchmarks.nothing:{runner.__name__}")
+            summary = run_study(plan, folder, options)
         if summary.completed != trials:
             raise SystemExit(f"only {summary.completed} of {trials} trials were completed")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import shlex
 import shutil
 import sys
@@ -12,13 +13,18 @@ from typing import TYPE_CHECKING
 
 from study.definition.tracking_address import StoreAddress, store_address
 from study.errors import UserError
-from study.layout import RunFolder
 from study.session.target import Target, from_here
 
 if TYPE_CHECKING:
-    from study.tracking.background_sync import BackgroundSync
+    from study.tracking.background.process import MirrorProcess
     from study.tracking.mirror.writing import SyncReport
     from study.tracking.tracker import Tracker
+
+
+_NOT_INSTALLED = (
+    "MLflow is not installed; install it with: pip install mlflow, or run without it: --no-tracking"
+    " (in Python: tracking=False)"
+)
 
 
 def tracker_of(target: Target) -> Tracker:
@@ -32,12 +38,28 @@ def tracker_of(target: Target) -> Tracker:
     except ModuleNotFoundError as error:
         if (error.name or "").partition(".")[0] != "mlflow":
             raise
-        raise UserError(
-            "MLflow is not installed; install it with: pip install mlflow, or run without it: --no-tracking"
-            " (in Python: tracking=False)"
-        ) from None
+        raise UserError(_NOT_INSTALLED) from None
 
-    return Tracker(address_of(target), target.definition.tracking.experiment or target.definition.name)
+    return Tracker(address_of(target), experiment_of(target))
+
+
+def require_mlflow() -> None:
+    """Ensure that MLflow is installed, without importing it: the driver of a run needs none of it.
+
+    Raises:
+        UserError: it is not.
+    """
+    try:
+        found = importlib.util.find_spec("mlflow")
+    except ModuleNotFoundError:
+        found = None
+    if found is None:
+        raise UserError(_NOT_INSTALLED)
+
+
+def experiment_of(target: Target) -> str:
+    """Return the name of a study's experiment."""
+    return target.definition.tracking.experiment or target.definition.name
 
 
 def address_of(target: Target) -> StoreAddress:
@@ -61,14 +83,14 @@ def sync_run(target: Target) -> SyncReport:
 
 
 @contextmanager
-def mirrored(tracker: Tracker | None, folder: RunFolder) -> Iterator[BackgroundSync | None]:
-    """Keep MLflow up to date while the block runs; without a tracker, yield None and do nothing."""
-    if tracker is None:
+def mirrored(target: Target, *, tracking: bool) -> Iterator[MirrorProcess | None]:
+    """Keep MLflow up to date while the block runs; without tracking, yield None and do nothing."""
+    if not tracking:
         yield None
         return
-    from study.tracking.background_sync import BackgroundSync
+    from study.tracking.background.process import MirrorProcess
 
-    mirror = BackgroundSync(tracker, folder)
+    mirror = MirrorProcess(address_of(target), experiment_of(target), target.folder)
     mirror.start()
     try:
         yield mirror

@@ -28,7 +28,7 @@ from study.run_folder.stored import driven, publish
 from study.schedule.drawing import recover_rounds
 from study.schedule.progress import progress_of, read_progress
 from study.schedule.rounds import read_rounds, told_trials
-from study.session.mirror import mirrored, mlflow_command, tracker_of
+from study.session.mirror import mirrored, mlflow_command, require_mlflow
 from study.session.notes import monitoring_line
 from study.session.progress import Progress
 from study.session.reading import report_run
@@ -42,7 +42,7 @@ MOST_NAMED_ARMS = 6
 """Number of arms named in a line about equal failures; the rest are only counted."""
 
 if TYPE_CHECKING:
-    from study.tracking.background_sync import BackgroundSync
+    from study.tracking.background.process import MirrorProcess
 
 
 @dataclass(frozen=True)
@@ -123,7 +123,8 @@ def run_target(target: Target, request: RunRequest, progress: Progress) -> RunRe
 
 
 def _run(target: Target, request: RunRequest, progress: Progress) -> RunResult:
-    tracker = tracker_of(target) if request.tracking else None  # before anything else: MLflow may not be installed
+    if request.tracking:
+        require_mlflow()
     plan = _compiled(target, request.address)
     with run_lock(target.folder), target.named():
         _refuse_to_take_over(plan, target, retrain=request.retrain)
@@ -147,7 +148,7 @@ def _run(target: Target, request: RunRequest, progress: Progress) -> RunResult:
         for line in _announcement(target, plan):
             progress.notice(line)
     mlflow = mlflow_command(target) if request.tracking else ""
-    with mirrored(tracker, target.folder) as mirror:
+    with mirrored(target, tracking=request.tracking) as mirror:
         with progress.trials(f"MLflow: {mlflow}" if mlflow else "") as listener:
             options = RunOptions(request.address, request.workers, listener, notice=progress.notice)
             summary = run_study(plan, target.folder, options)
@@ -218,7 +219,7 @@ def _announcement(target: Target, plan: StudyPlan) -> Iterator[str]:
         yield monitoring_line(target, lacking)
 
 
-def _publish(target: Target, mirror: BackgroundSync | None) -> tuple[ReportFiles, bool]:
+def _publish(target: Target, mirror: MirrorProcess | None) -> tuple[ReportFiles, bool]:
     """Write tables and report; return them, and whether MLflow is up to date.
 
     MLflow is synced before the report, which needs its run ids, and again after it.
@@ -235,7 +236,7 @@ def _keep_what_was_asked_for(folder: RunFolder, plan: StudyPlan, report: ReportF
     apply_retention(folder, plan, finished, report.summary)
 
 
-def _behind(target: Target, mirror: BackgroundSync) -> str:
+def _behind(target: Target, mirror: MirrorProcess) -> str:
     lacking = mirror.lacking()
     lacks = f": it lacks {lacking}" if lacking else ""
     return f"MLflow is not up to date, as logged above{lacks}; later: {target.command('sync')}"

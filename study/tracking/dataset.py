@@ -9,7 +9,7 @@ from typing import Any
 from mlflow.entities import Dataset, DatasetInput, InputTag
 
 from study.tracking.keys import bounded
-from trainables.sources.registry import parse_source
+from trainables.sources.registry import SOURCES, parse_source
 
 _NAME, _DIGEST, _KIND, _SOURCE = 500, 36, 36, 60_000
 """Characters of each field at most, by MLflow's checks and the widths of its columns."""
@@ -23,9 +23,11 @@ def dataset_input(data: Mapping[str, Any], fingerprint: str) -> DatasetInput:
         fingerprint: of the decoded content.
     """
     source = data["source"]
+    known = SOURCES.known(source["kind"])  # a kind may be registered in other processes of a run alone
+    title = parse_source(source).title if known else source["kind"]
     profile = json.dumps({"tasks": data["tasks"], "image_size": data["image_size"], "fit": data["fit"]})
     dataset = Dataset(
-        name=bounded(parse_source(source).title, _NAME),
+        name=bounded(title, _NAME),
         digest=fingerprint[:_DIGEST],
         source_type=bounded(source["kind"], _KIND),
         source=bounded(json.dumps(source), _SOURCE),

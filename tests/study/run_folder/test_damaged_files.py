@@ -23,8 +23,6 @@ from study.plan.run_files import write_study_as_run
 from study.run_folder.run_lock import run_lock
 from study.session.mirror import tracker_of
 from study.session.target import Target, find_run, find_target
-from study.tracking.background_sync import BackgroundSync
-from study.tracking.mirror.writing import SyncReport
 
 SHAPES = {
     "empty": b"",
@@ -214,31 +212,3 @@ def test_sync_makes_damaged_tables_again(shapes: list[str], target: Target, plan
     damage(table_path(target.folder.tables, "summary"), "cut")
     tracker_of(target).sync(target.folder)
     pd.testing.assert_frame_equal(read_table(target.folder.tables, "summary"), before)
-
-
-def test_every_error_of_the_background_sync_is_reported(
-    target: Target, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    tracker = tracker_of(target)
-    errors = iter([UserError("tables of tomorrow"), KeyError("of ours"), KeyError("of ours"), ZeroDivisionError("x")])
-    failing = True
-
-    def fail(folder: RunFolder) -> SyncReport:
-        nonlocal failing
-        if (error := next(errors, None)) is not None:
-            raise error
-        failing = False
-        return SyncReport("0")
-
-    monkeypatch.setattr(tracker, "sync", fail)
-    background = BackgroundSync(tracker, target.folder, every_s=0.001)
-    background.start()
-    while failing:
-        pass
-    background.stop()
-    assert background.last_error is None
-    lines = [record.getMessage() for record in caplog.records]
-    expected = ("tables of tomorrow; trials continue without it", "KeyError: 'of ours'", "ZeroDivisionError: x")
-    assert len(lines) == len(expected)
-    assert [words in line for words, line in zip(expected, lines, strict=True)] == [True, True, True]
-    assert ["Traceback" in line for line in lines] == [False, True, True]

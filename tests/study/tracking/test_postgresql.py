@@ -14,7 +14,8 @@ from pathlib import Path
 import pytest
 from mlflow.tracking import MlflowClient
 
-from study.tracking.background_sync import BackgroundSync
+from study.definition.tracking_address import store_address
+from study.tracking.background.process import MirrorProcess
 from study.tracking.errors import StoreRefusedError, StoreUnreachableError
 
 pytestmark = [pytest.mark.long, pytest.mark.timeout(600)]
@@ -142,27 +143,25 @@ def test_a_host_that_does_not_answer_is_given_up_soon(tmp_path, play):
 def test_trials_go_on_while_the_server_is_dead_and_all_arrives_later(postgres, tmp_path, play, caplog):
     folder = play.folder(tmp_path / "tiny")
     play.start(folder, "t1")
-    tracker = play.tracker(folder, postgres.uri())
-    background = BackgroundSync(tracker, folder, every_s=0.05)
-    background.start()
-    assert background.catch_up()
+    mirror = MirrorProcess(store_address(folder, postgres.uri()), "tiny", folder, every_s=0.05)
+    mirror.start()
+    assert mirror.catch_up()
     postgres.stop()
     try:
         play.finish(folder, "t1")
         begun = time.monotonic()
-        assert not background.catch_up()
+        assert not mirror.catch_up()
         assert time.monotonic() - begun < 30
-        assert isinstance(background.last_error, StoreUnreachableError)
     finally:
         postgres.start()
-    assert background.catch_up()
-    background.stop()
+    assert mirror.catch_up()
+    mirror.stop()
     assert "trials continue without it" in caplog.text
     assert "s3cr3t" not in caplog.text
     assert play.tracker(folder, postgres.uri()).sync(folder).trials_updated == 0
     client = MlflowClient(postgres.uri())
     trial = client.search_runs(
         [client.get_experiment_by_name("tiny").experiment_id],
-        f"tags.`modstudy.key` = 'trial:t1' and tags.`modstudy.run_folder` = '{tracker._known.identity.key}'",
+        f"tags.`modstudy.key` = 'trial:t1' and tags.`modstudy.run_folder` = '{play.identity(folder)}'",
     )
     assert [run.info.status for run in trial] == ["FINISHED"]

@@ -9,9 +9,9 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from mlflow.tracking import MlflowClient
 
-from study.definition.tracking_address import StoreAddress
+from study.definition.tracking_address import StoreAddress, store_address
 from study.layout import sqlite_uri
-from study.tracking.background_sync import BackgroundSync
+from study.tracking.background.process import MirrorProcess
 from study.tracking.server import LocalServer
 from tests.study.tracking.slow_proxy import proxy_to
 
@@ -104,18 +104,26 @@ def test_a_finished_trial_takes_at_most_six_requests_and_then_none(proxy, play, 
 def test_a_slow_server_holds_up_neither_the_end_nor_ctrl_c_and_what_it_lacks_is_named(proxy, play, finished, caplog):
     folder = finished("study", 6)
     proxy.delay_s = 0.5
-    background = BackgroundSync(play.tracker(folder, proxy.uri), folder, every_s=0.01, patience_s=1.5)
+
+    def wait_for_a_request():
+        while not proxy.requests.total():
+            time.sleep(0.01)
+
+    proxy.requests.clear()
+    mirror = MirrorProcess(store_address(folder, proxy.uri), "tiny", folder, every_s=0.01, patience_s=1.5)
     with caplog.at_level(logging.WARNING):
-        background.start()
+        mirror.start()
+        wait_for_a_request()
         begun = time.monotonic()
-        assert not background.catch_up()
-        assert not background.catch_up()
-        background.stop()
+        assert not mirror.catch_up()
+        assert not mirror.catch_up()
+        mirror.stop()
         assert time.monotonic() - begun < 6
     assert "it lacks 6 trials (t0, t1, t2, ...)" in caplog.text
-    at_ctrl_c = BackgroundSync(play.tracker(folder, proxy.uri), folder, every_s=0.01)
+    proxy.requests.clear()
+    at_ctrl_c = MirrorProcess(store_address(folder, proxy.uri), "tiny", folder, every_s=0.01)
     at_ctrl_c.start()
-    time.sleep(0.2)
+    wait_for_a_request()
     begun = time.monotonic()
     at_ctrl_c.stop()
     assert time.monotonic() - begun < 3

@@ -2,10 +2,8 @@
 
 import http.server
 import json
-import logging
 import shutil
 import socket
-import sys
 import threading
 import time
 from contextlib import contextmanager
@@ -16,7 +14,6 @@ from mlflow.tracking import MlflowClient
 
 from study.definition.tracking_address import against, store_address
 from study.layout import RunFolder, sqlite_uri
-from study.tracking.background_sync import BackgroundSync
 from study.tracking.errors import StoreRefusedError, StoreUnreachableError
 
 ODD = ["50%20off", "what?x=1", "a#b", "two words", "größe 色", "back\\slash", "100%", "a&b;c=d", "file:x"]
@@ -210,47 +207,3 @@ def test_a_store_that_takes_no_files_keeps_the_rest(folder, play, monkeypatch):
     runs = play.runs(folder.mlflow_store)
     assert runs["trial:t1"].info.status == "FINISHED"
     assert runs[f"arm:{play.arm['arm_id']}"].data.metrics["storage/parameters"] == 100
-
-
-def test_an_error_of_the_mirror_itself_is_reported_and_ends_nothing(folder, play, caplog, monkeypatch):
-    monkeypatch.setenv("MLFLOW_TRACKING_PASSWORD", "hunter2-hunter2")
-    background = BackgroundSync(play.tracker(folder), folder, every_s=0.01)
-
-    def breaks(folder):
-        raise KeyError("hunter2-hunter2")
-
-    monkeypatch.setattr("study.tracking.tracker.identify", breaks)
-    with caplog.at_level(logging.WARNING):
-        background.start()
-        assert not background.catch_up()
-        background.stop()
-    assert "trials continue without it" in caplog.text
-    assert "KeyError: '***'" in caplog.text
-    assert "hunter2" not in caplog.text
-
-
-def test_the_end_of_the_thread_is_said_and_not_waited_for(folder, play, caplog, monkeypatch):
-    tracker = play.tracker(folder)
-    monkeypatch.setattr(tracker, "sync", lambda _: sys.exit(3))  # at which a thread ends without a word
-    background = BackgroundSync(tracker, folder, every_s=0.01)
-    background.start()
-    begun = time.monotonic()
-    assert not background.catch_up()
-    background.stop()
-    assert time.monotonic() - begun < 5
-    assert "the MLflow mirror has ended (SystemExit: 3)" in caplog.text
-
-
-def test_a_store_that_falls_silent_is_not_waited_for(folder, play, caplog):
-    with socket.socket() as silent:
-        silent.bind(("127.0.0.1", 0))
-        silent.listen()
-        tracker = play.tracker(folder, f"http://127.0.0.1:{silent.getsockname()[1]}")
-        background = BackgroundSync(tracker, folder, patience_s=0.5)
-        background.start()
-        begun = time.monotonic()
-        assert not background.catch_up()
-        assert not background.catch_up()
-        background.stop()
-        assert time.monotonic() - begun < 5
-    assert "has not answered in time" in caplog.text

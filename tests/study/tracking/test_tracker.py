@@ -3,18 +3,14 @@
 import json
 import math
 import shutil
-import socket
 from pathlib import Path
 
 import pytest
 from mlflow.tracking import MlflowClient
 
-from study.definition.tracking_address import store_address
 from study.journal.journal import JournalWriter
 from study.layout import RunFolder, sqlite_uri
-from study.tracking.background_sync import BackgroundSync
 from study.tracking.errors import StoreError
-from study.tracking.tracker import Tracker
 
 
 def _everything(play, folder: RunFolder) -> object:
@@ -144,21 +140,3 @@ def test_a_failed_trial_is_marked_with_its_reason(folder, play):
     run = play.runs(folder.mlflow_store)["trial:t1"]
     assert run.info.status == "FAILED"
     assert run.data.tags["modstudy.failure.1"] == "diverged: loss is nan in epoch 2"
-
-
-def test_a_dead_server_raises_nothing_into_the_run_and_loses_nothing(folder, caplog, play):
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    dead = Tracker(store_address(folder, f"http://127.0.0.1:{port}"), "tiny")
-    play.start(folder, "t1")
-    with pytest.raises(StoreError):
-        dead.sync(folder)
-    background = BackgroundSync(dead, folder, every_s=0.01)
-    background.start()
-    play.finish(folder, "t1")
-    while background.last_error is None:
-        pass
-    background.stop()
-    assert "trials continue without it" in caplog.text
-    assert play.tracker(folder).sync(folder).trials_updated == 1
