@@ -74,3 +74,10 @@ def test_a_study_is_compared_with_its_trials_one_by_one(tmp_path: Path) -> None:
     assert lines[-3].startswith("study:")
     assert "9 trials in" in lines[-3]
     assert re.fullmatch(r"ratio:  [\d.]+ x", lines[-1])
+
+
+@pytest.mark.long
+def test_an_epoch_is_compared_with_its_steps(tmp_path: Path) -> None:
+    lines = printed("gpu_epoch --epochs 3 --steps-per-epoch 3", tmp_path)
+    assert [line.split("  ")[0] for line in lines] == ["validation in every epoch", "validation at the end only"]
+    assert all(re.search(r"s an epoch, +[\d.]+ s of it steps, +-?[\d.]+ % around them", line) for line in lines)

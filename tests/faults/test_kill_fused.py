@@ -8,6 +8,7 @@ from collections import Counter
 
 import psutil
 import pytest
+import torch
 
 from study.journal.index import read_states
 from study.journal.journal import read_journal
@@ -28,26 +29,45 @@ def in_training(folder: RunFolder) -> int | None:
     return next((pid for pid, trials in running.items() if trials > 1 and psutil.pid_exists(pid)), None)
 
 
+@pytest.fixture
+def calm_and_killed(site, tmp_path, wait_for):
+    """Run a study of fused trials calmly, and with two workers killed in the midst of a unit; return both tables."""
+
+    def run(study: str):
+        fused = type(site)(tmp_path)
+        (tmp_path / "study.yaml").write_text(study)
+        fused.run("calm", "--workers", "1")
+        driver = fused.start("killed", "--workers", "2")
+        for epochs in (3, 12):  # in a unit of the first round, then in a later one
+            folder, pids = fused.folder("killed"), list[int]()
+
+            def found(wanted: int = epochs, pids: list[int] = pids, folder: RunFolder = folder) -> bool:
+                pid = in_training(folder) if fused.epochs("killed") >= wanted else None
+                pids.extend([] if pid is None else [pid])
+                return bool(pids)
+
+            wait_for(found)
+            os.kill(pids[0], signal.SIGKILL)
+        output, _ = driver.communicate(timeout=PATIENCE_S)
+        assert driver.returncode == 0, output
+        return fused.tables("calm"), fused.tables("killed")
+
+    return run
+
+
 @pytest.mark.long
-def test_a_killed_worker_with_a_fused_unit_changes_no_number(site, tmp_path, wait_for, assert_same):
-    fused = type(site)(tmp_path)
-    (tmp_path / "study.yaml").write_text((site.path / "study.yaml").read_text() + "compute: {fused: 2}\n")
-    fused.run("calm", "--workers", "1")
+def test_a_killed_worker_with_a_fused_unit_changes_no_number(site, calm_and_killed, assert_same):
+    calm, killed = calm_and_killed((site.path / "study.yaml").read_text() + "compute: {fused: 2}\n")
+    assert_same(killed, calm)
+    assert set(calm["trials"]["state"]) == {"completed", "pruned"}
 
-    driver = fused.start("killed", "--workers", "2")
-    for epochs in (3, 12):  # in a unit of the first round, then in a later one
-        folder, pids = fused.folder("killed"), list[int]()
 
-        def found(wanted: int = epochs, pids: list[int] = pids, folder: RunFolder = folder) -> bool:
-            pid = in_training(folder) if fused.epochs("killed") >= wanted else None
-            pids.extend([] if pid is None else [pid])
-            return bool(pids)
-
-        wait_for(found)
-        os.kill(pids[0], signal.SIGKILL)
-    output, _ = driver.communicate(timeout=PATIENCE_S)
-
-    assert driver.returncode == 0, output
-    assert_same(fused.tables("killed"), fused.tables("calm"))
-    trials = fused.tables("calm")["trials"]
-    assert set(trials["state"]) == {"completed", "pruned"}
+@pytest.mark.gpu
+def test_a_worker_killed_on_a_gpu_with_a_fused_unit_changes_no_number(site, calm_and_killed, assert_same):
+    if not torch.cuda.is_available():
+        pytest.skip("this machine has no CUDA device")
+    study = (site.path / "study.yaml").read_text().replace("resources: {gpus: 0}\n", "")
+    study = study.replace("optimization: {epochs: 4}", "optimization: {epochs: 4, steps_per_epoch: 300}")
+    calm, killed = calm_and_killed(f"{study}compute: {{fused: 2, device: cuda}}\n")
+    assert_same(killed, calm)
+    assert set(calm["trials"]["state"]) == {"completed", "pruned"}
