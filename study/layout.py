@@ -110,6 +110,11 @@ class RunFolder:
         return self.path / "tables"
 
     @property
+    def table_index(self) -> Path:
+        """What the rows of the long tables were made from; may be deleted at any time."""
+        return self.path / "tables.index"
+
+    @property
     def report(self) -> Path:
         """The report and its figures."""
         return self.path / "report"

@@ -55,6 +55,8 @@ def best_up_to(
     return np.where(count > 0, best[..., np.maximum(count - 1, 0)], -np.inf)
 
 
+_BLOCKS = 16
+
 Draws = Callable[[NDArray[np.float64], np.random.Generator, int], NDArray[np.float64]]
 
 
@@ -75,7 +77,8 @@ def on_front_probability(
         return np.full(len(values), np.nan)
     means = draws(values, np.random.default_rng(BOOTSTRAP_SEED), RESAMPLES)
     drawn = (~np.isnan(means)).sum(axis=0)
-    wins = pareto_front(means, added_parameters).sum(axis=0)
+    blocks = np.array_split(means, _BLOCKS)  # fronts of all draws at once would take many times the memory of the draws
+    wins = sum(pareto_front(block, added_parameters).sum(axis=0) for block in blocks)
     share = np.divide(wins, drawn, out=np.full(len(values), np.nan), where=drawn > 0)
     return np.where((~np.isnan(values)).sum(axis=1) < 2, np.nan, share)
 

@@ -11,7 +11,7 @@ from typing import Self
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from results.tables.files import replacing
+from results.tables.files import digest_of, replacing
 from results.tables.schema import SCHEMAS, TABLES
 from results.tables.store import Rows, arrow_table, table_path
 
@@ -38,7 +38,7 @@ def write_tables(folder: Path, tables: Mapping[str, Rows]) -> tuple[Path, ...]:
 def writing_tables(folder: Path) -> Iterator[TablesWriter]:
     """Yield a writer of one study's tables; they appear in the folder when the block ends, and not if it fails.
 
-    Equal rows, added in whatever portions, give equal bytes.
+    Equal rows, added in whatever portions, give equal bytes, of which the writer has digests then.
     """
     with ExitStack() as files:
         writer = TablesWriter(folder, files)
@@ -48,13 +48,19 @@ def writing_tables(folder: Path) -> Iterator[TablesWriter]:
 
 
 class TablesWriter:
-    """Writes tables under temporary names; made by ``writing_tables``."""
+    """Writes tables under temporary names; made by ``writing_tables``.
+
+    Attributes:
+        digests: of the files by table, once all of them are whole.
+    """
 
     def __init__(self, folder: Path, files: ExitStack) -> None:
+        self.digests: dict[str, str] = {}
         self._folder = folder
         self._files = files
         self._waiting: dict[str, list[pa.Table]] = {}
         self._open: dict[str, pq.ParquetWriter] = {}
+        self._paths: dict[str, Path] = {}
         self._studies: set[str] = set()
         self._keys: defaultdict[str, set[str]] = defaultdict(set)
 
@@ -86,6 +92,9 @@ class TablesWriter:
         """Write what is still in memory; an empty table becomes a file, too."""
         for name in self._waiting:
             self._write(name, rest=True)
+            self._open[name].close()
+            with self._paths[name].open("rb") as file:
+                self.digests[name] = digest_of(file)
 
     def _refuse_known_keys(self, name: str, table: pa.Table) -> None:
         if not TABLES[name].key:
@@ -110,6 +119,6 @@ class TablesWriter:
         if name not in self._open:
             schema = SCHEMAS[name]
             named = schema.with_metadata({**schema.metadata, b"study": "".join(self._studies).encode()})
-            temporary = self._files.enter_context(replacing(table_path(self._folder, name)))
+            self._paths[name] = temporary = self._files.enter_context(replacing(table_path(self._folder, name)))
             self._open[name] = pq.ParquetWriter(temporary, named, compression="zstd", write_page_checksum=True)
         return self._open[name]

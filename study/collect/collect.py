@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 
 import pandas as pd
-import pyarrow as pa
 from pydantic import BaseModel
 
-from results.analysis.summary import summarize
 from results.tables.schema import SCHEMAS
-from results.tables.store import NewerTableError, arrow_table, frame_of, read_table
+from results.tables.store import NewerTableError, arrow_table, read_table
 from results.tables.writing import writing_tables
-from study.collect.parts import LONG_TABLES, long_tables
-from study.collect.rows import Row, failure_rows, storage_rows, trial_row
+from study.collect.earlier_rows import NotedTrial, earlier_rows, note_rows
+from study.collect.gathering import ALL_BUT_CURVES, EVERYTHING, Gathering, Kept, for_report, for_summary
+from study.collect.rows import storage_rows
+from study.collect.slices import LONG_TABLES, Slice, Slicing
 from study.errors import UserError
 from study.layout import RunFolder
 from study.schedule.progress import RunProgress, read_progress
@@ -35,33 +35,20 @@ def collect(folder: RunFolder) -> dict[str, pd.DataFrame]:
     Raises:
         UserError: the folder has no plan.
     """
-    tables = write_progress(folder, read_progress(folder))
-    return {**tables, "curves": read_table(folder.tables, "curves")}
+    return _write(folder, read_progress(folder), EVERYTHING)
 
 
 def collect_progress(folder: RunFolder, progress: RunProgress) -> dict[str, pd.DataFrame]:
     """Write the tables of a run whose journals have been looked at, and return what a report takes of them.
 
-    That is all of every table by name, but of ``curves``, by far the longest, those of confirm trials.
+    Of ``task_metrics`` and ``curves``, by far the longest, that is a part of the rows.
     """
-    tables = write_progress(folder, progress)
-    return {**tables, "curves": read_table(folder.tables, "curves", stage="confirm")}
+    return _write(folder, progress, for_report(progress.plan))
 
 
-def write_progress(folder: RunFolder, progress: RunProgress) -> dict[str, pd.DataFrame]:
-    """Write the tables of a run whose journals have been looked at; return all by name but ``curves``."""
-    short = _short_tables(progress, noted_mlflow_runs(folder))
-    with naming(folder.tables), writing_tables(folder.tables) as writer:
-        for name, rows in {**short, **{name: SCHEMAS[name].empty_table() for name in LONG_TABLES}}.items():
-            writer.add(name, rows)
-        metrics = []
-        for part in long_tables(folder, progress):
-            for name, table in part.items():
-                writer.add(name, table)
-            metrics.append(part["task_metrics"])
-        tables = _with_results(short, metrics)
-        writer.add("summary", tables["summary"])
-    return tables
+def write_progress(folder: RunFolder, progress: RunProgress) -> pd.DataFrame:
+    """Write the tables of a run whose journals have been looked at, few rows at a time; return the ``summary``."""
+    return _write(folder, progress, for_summary())["summary"]
 
 
 def build_tables(folder: RunFolder, progress: RunProgress, mlflow_runs: Mapping[str, str]) -> dict[str, pd.DataFrame]:
@@ -74,38 +61,46 @@ def build_tables(folder: RunFolder, progress: RunProgress, mlflow_runs: Mapping[
         progress: the plan and the trials it asks for.
         mlflow_runs: MLflow run ids by trial id; trials may be missing.
     """
-    parts = list(long_tables(folder, progress))
-    tables = _with_results(_short_tables(progress, mlflow_runs), [part["task_metrics"] for part in parts])
-    return {**tables, "curves": frame_of(_joined("curves", [part["curves"] for part in parts]))}
+    return _build(folder, progress, mlflow_runs, EVERYTHING)
 
 
 def build_results(folder: RunFolder, progress: RunProgress) -> dict[str, pd.DataFrame]:
     """Return every table by name but ``curves``, which takes most of the memory; writes no file."""
-    parts = long_tables(folder, progress, ("task_metrics",))
-    return _with_results(_short_tables(progress, noted_mlflow_runs(folder)), [part["task_metrics"] for part in parts])
+    return _build(folder, progress, noted_mlflow_runs(folder), ALL_BUT_CURVES)
 
 
-def _short_tables(progress: RunProgress, mlflow_runs: Mapping[str, str]) -> dict[str, pd.DataFrame]:
-    plan, trials = progress.plan, progress.trials
-    return {
-        "trials": _frame("trials", (trial_row(plan, t, mlflow_runs.get(t.trial.trial_id)) for t in trials)),
-        "storage": _frame("storage", storage_rows(plan)),
-        "failures": _frame("failures", (row for t in trials for row in failure_rows(plan, t))),
-    }
+def _write(folder: RunFolder, progress: RunProgress, kept: Kept) -> dict[str, pd.DataFrame]:
+    """Write all tables; return the part that is kept of them, with the summary."""
+    gathering, trials = Gathering(kept), list[NotedTrial]()
+    with naming(folder.tables), earlier_rows(folder, LONG_TABLES) as earlier:
+        with writing_tables(folder.tables) as writer:
+            for part in _slices(Slicing(folder, progress, noted_mlflow_runs(folder), earlier)):
+                trials += part.trials
+                for name, rows in part.tables.items():
+                    writer.add(name, rows)
+                    gathering.add(name, rows)
+            frames = gathering.frames()
+            writer.add("summary", frames["summary"])
+        note_rows(folder, trials, {name: writer.digests[name] for name in LONG_TABLES})
+    return frames
 
 
-def _joined(name: str, parts: Sequence[pa.Table]) -> pa.Table:
-    return arrow_table(name, pa.concat_tables([SCHEMAS[name].empty_table(), *parts]))
+def _build(
+    folder: RunFolder, progress: RunProgress, mlflow_runs: Mapping[str, str], kept: Kept
+) -> dict[str, pd.DataFrame]:
+    gathering, names = Gathering(kept), [name for name in LONG_TABLES if name in kept]
+    with earlier_rows(folder, names) as earlier:
+        for part in _slices(Slicing(folder, progress, mlflow_runs, earlier, names)):
+            for name, rows in part.tables.items():
+                gathering.add(name, rows)
+    return gathering.frames()
 
 
-def _with_results(short: Mapping[str, pd.DataFrame], metrics: Sequence[pa.Table]) -> dict[str, pd.DataFrame]:
-    """Return the short tables with ``task_metrics``, from its parts, and ``summary``."""
-    tables = {**short, "task_metrics": frame_of(_joined("task_metrics", metrics))}
-    return {**tables, "summary": summarize(tables["trials"], tables["task_metrics"], tables["storage"])}
-
-
-def _frame(name: str, rows: Iterable[Row]) -> pd.DataFrame:
-    return frame_of(arrow_table(name, list(rows)))
+def _slices(slicing: Slicing) -> Iterator[Slice]:
+    """Yield the rows of all tables but the summary: those of arms, then those of trials."""
+    yield Slice({"storage": arrow_table("storage", list(storage_rows(slicing.progress.plan)))}, ())
+    yield Slice({name: SCHEMAS[name].empty_table() for name in ("trials", "failures", *slicing.names)}, ())
+    yield from slicing
 
 
 def read_summary(folder: RunFolder) -> pd.DataFrame:
@@ -120,7 +115,7 @@ def read_summary(folder: RunFolder) -> pd.DataFrame:
         raise UserError(str(error)) from error
     except ValueError as error:
         _LOG.warning("%s; rebuilding the tables from the journals", error)
-        return collect(folder)["summary"]
+        return write_progress(folder, read_progress(folder))
 
 
 def noted_mlflow_runs(folder: RunFolder) -> Mapping[str, str]:

@@ -71,6 +71,12 @@ def trial_row(plan: StudyPlan, progress: TrialProgress, mlflow_run_id: str | Non
     }
 
 
+def long_facts(plan: StudyPlan, progress: TrialProgress) -> list[Any]:
+    """Return all that ``metric_columns`` and ``curve_columns`` take of plan and progress, as values of JSON."""
+    known = list(progress.history.epochs) if progress.history else []
+    return [_metric_identity(plan, progress), _has_ended(progress), progress.epochs_run, known]
+
+
 def metric_columns(plan: StudyPlan, progress: TrialProgress, events: Sequence[Event]) -> Columns:
     """Return the trial's rows of ``task_metrics``: its final measurements.
 
@@ -79,12 +85,11 @@ def metric_columns(plan: StudyPlan, progress: TrialProgress, events: Sequence[Ev
         progress: of the trial.
         events: of its journal, which may have grown since.
     """
-    history = progress.history
-    ended = history is not None and history.finished is not None and progress.state == "completed"
-    finished = next((event for event in events if event["event"] == "finished"), None) if ended else None
+    ends = (event for event in events if event["event"] == "finished")
+    finished = next(ends, None) if _has_ended(progress) else None
     metrics = finished["task_metrics"] if finished else []
-    identity = {**_identity(plan, progress), "train_seed": progress.trial.config.train_seed}
-    return Columns(len(metrics), identity, {name: [row[name] for row in metrics] for name in _METRIC_COLUMNS})
+    values = {name: [row[name] for row in metrics] for name in _METRIC_COLUMNS}
+    return Columns(len(metrics), _metric_identity(plan, progress), values)
 
 
 def curve_columns(plan: StudyPlan, progress: TrialProgress, events: Sequence[Event]) -> Columns:
@@ -133,6 +138,15 @@ def _identity(plan: StudyPlan, progress: TrialProgress) -> Row:
         "arm": trial.arm.name,
         "stage": trial.stage,
     }
+
+
+def _metric_identity(plan: StudyPlan, progress: TrialProgress) -> Row:
+    return {**_identity(plan, progress), "train_seed": progress.trial.config.train_seed}
+
+
+def _has_ended(progress: TrialProgress) -> bool:
+    history = progress.history
+    return history is not None and history.finished is not None and progress.state == "completed"
 
 
 def _finite(value: float | None) -> float | None:

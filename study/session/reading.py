@@ -127,13 +127,14 @@ class Collected:
 
 
 def collect_rows(target: Target) -> Collected:
-    """Write the tables of a run, without ever holding all of ``curves``."""
+    """Write the tables of a run, of which few rows are in memory at any time."""
+    from results.tables.schema import TABLES
     from results.tables.store import row_count
     from study.collect.collect import write_progress
 
     progress = read_progress(target.folder)
-    rows = {name: len(frame) for name, frame in write_progress(target.folder, progress).items()}
-    return Collected({**rows, "curves": row_count(target.folder.tables, "curves")}, _remarks(target, progress))
+    write_progress(target.folder, progress)
+    return Collected({name: row_count(target.folder.tables, name) for name in TABLES}, _remarks(target, progress))
 
 
 def report_run(target: Target, *, images: bool | None = None, within: float | None = None) -> ReportFiles:

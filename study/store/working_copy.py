@@ -29,6 +29,7 @@ _OF_THIS_MACHINE = (
     "mlflow-artifacts/*",
     "mlflow_runs.json",
     "journals.index",
+    "tables.index",
     "*.lock",
     "lease/*",
     ".*",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from results.tables import writing
+from results.tables.files import digest_of
 from results.tables.store import arrow_table, table_path
 from results.tables.writing import write_tables, writing_tables
 
@@ -23,6 +24,8 @@ def test_portions_do_not_change_a_byte(size, tmp_path, study, monkeypatch):
     for name in ("trials", "task_metrics"):
         paths = [table_path(tmp_path / folder, name) for folder in ("at once", "in parts")]
         assert paths[0].read_bytes() == paths[1].read_bytes()
+        with paths[1].open("rb") as file:
+            assert writer.digests[name] == digest_of(file)
 
 
 def test_rows_of_one_trial_come_at_once(tmp_path, study):

@@ -15,6 +15,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from study.collect.collect import write_progress
 from study.journal.index import read_states
 from study.journal.journal import JournalWriter
 from study.layout import RunFolder
@@ -24,6 +25,7 @@ from study.retention.removal import apply_retention
 from study.run_folder.place import refreshed, run_folder_at
 from study.run_folder.stored import driven, publish
 from study.schedule.dispatch import Dispatcher
+from study.schedule.progress import read_progress
 from study.store import objects, working_copy
 from study.store.segments import LostJournalError
 from study.store.working_copy import WorkingCopy, open_copy, trial_at_hand
@@ -90,9 +92,11 @@ def test_a_study_in_a_store_finds_what_one_in_a_folder_finds_also_after_every_ma
     assert attempts <= {1, 2}, "no rung was trained twice"
     keys = second.copy.store.keys("trials")
     assert len(keys) <= 3 * len(read_states(second.folder)), "a trial that ended has one object and a last segment"
+    write_progress(second.folder, read_progress(second.folder, plan))
     second.copy.put_rest()
-    assert second.folder.journal_index.exists()
-    assert second.folder.journal_index.name not in second.copy.store.keys(""), "each machine reads for itself"
+    for own in (second.folder.journal_index, second.folder.table_index):
+        assert own.exists()
+        assert own.name not in second.copy.store.keys(""), "each machine reads for itself"
 
 
 def test_a_node_keeps_no_file_of_a_trial_that_the_store_has(s3_url, tmp_path):
