@@ -107,10 +107,13 @@ def _of_all_arms(progress: RunProgress, known: Mapping[str, float]) -> dict[str,
 def probed_epoch_seconds(plan: StudyPlan, steps: int = 3) -> dict[str, float]:
     """Return the seconds of an epoch by arm id from a few timed steps of every arm; trains nothing that is kept.
 
+    Of trials that train as one model, these are a trial's share of the unit's, as in journals.
+
     Raises:
         UserError: the data cannot be prepared, this machine lacks the device, or the network cannot take a step.
     """
     from trainables.data import prepare_dataset
+    from trainables.fused.timing import seconds_per_epoch_of_member
     from trainables.training.timing import seconds_per_epoch
 
     refuse_missing_device(plan)
@@ -118,4 +121,9 @@ def probed_epoch_seconds(plan: StudyPlan, steps: int = 3) -> dict[str, float]:
         dataset = prepare_dataset(plan.definition.data, plan.definition.seeds.data_seed, dataset_cache())
     refuse_untrainable_labels(plan, dataset.splits)
     with error_context("network"):  # the rest is what the network does with images that are fit
-        return {arm.arm.arm_id: seconds_per_epoch(arm.config, dataset_cache(), steps) for arm in plan.arms}
+        return {
+            arm.arm.arm_id: (seconds_per_epoch_of_member if arm.config.compute.fused > 1 else seconds_per_epoch)(
+                arm.config, dataset_cache(), steps
+            )
+            for arm in plan.arms
+        }

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, cast
 
 import numpy as np
@@ -111,18 +111,33 @@ class FusedLearner:
     def run_epoch(self, epoch: int) -> list[dict[str, float] | DivergedError]:
         """Take the steps of one epoch; return each member's metrics, or how it failed."""
         self._shell.train()
-        first_step, taken = self.steps_done, 0
-        self._start_epoch()
+        first_step = self.steps_done
         beat()
-        while all(inputs.prepare() for inputs in self._inputs):
-            self._work.do(self._take_one)
-            self.steps_done += 1
-            taken += 1
+        for _ in self._steps():
             beat()
+        taken = self.steps_done - first_step
         self._changes += 1
         for balancer in self._balancers:
             balancer.end_epoch()
         return [self._summary(slot, epoch, first_step, taken) for slot in range(len(self._configs))]
+
+    def endless_steps(self) -> Iterator[None]:
+        """Take one step of all members per iteration, epoch after epoch, as ``run_epoch`` takes them; for timing."""
+        while True:
+            yield from self._steps()
+
+    @property
+    def steps_per_epoch(self) -> int:
+        """Steps of an epoch of each member."""
+        return self._batches[0].steps_per_epoch
+
+    def _steps(self) -> Iterator[None]:
+        """Take the steps of the next epoch, one per iteration."""
+        self._start_epoch()
+        while all(inputs.prepare() for inputs in self._inputs):
+            self._work.do(self._take_one)
+            self.steps_done += 1
+            yield
 
     def _start_epoch(self) -> None:
         """Draw the steps of all members ahead and copy them to the device."""

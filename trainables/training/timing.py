@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from statistics import median
 
 from trainables.config.trial import TrialConfig
-from trainables.data import prepare_dataset
+from trainables.data import Dataset, prepare_dataset
 from trainables.evaluation.evaluator import VALIDATION
 from trainables.evaluation.frozen import freeze_split
 from trainables.evaluation.measure import embed_split
+from trainables.networks.multi_task import MultiTaskModel
 from trainables.sampling.triplet_store import TripletStore
 from trainables.training.learner import Learner
 from trainables.training.runtime import Runtime, trial_runtime
@@ -37,16 +38,26 @@ def seconds_per_epoch(config: TrialConfig, cache: Path, steps: int = 3) -> float
     dataset = prepare_dataset(config.data, config.data_seed, cache)
     with trial_runtime(config.compute) as runtime:
         learner = Learner(config, dataset.splits["train"], runtime)
-        stream = learner.endless_steps()
-        warm_up = 1 if runtime.device.type == "cpu" else WARM_UP + 2  # after these, the capture and its first replay
-        times = [_seconds(runtime, partial(next, stream)) for _ in range(steps + warm_up)][warm_up:]
-        store = TripletStore.in_cache(cache, dataset.fingerprint, config.data_seed)
-        frozen = freeze_split(dataset.splits[VALIDATION], VALIDATION, dataset.tasks, config.evaluation, store)
-        few = replace(frozen, rows=frozen.rows[:PROBED_IMAGES])
-        embed = partial(embed_split, learner.model, few, config.compute, config.data.preprocessing)
-        embedding = _seconds(runtime, embed)
-        validation = embedding * len(frozen.rows) / len(few.rows)
-        return median(times) * learner.batches.steps_per_epoch + validation / config.evaluation.validate_every
+        step = seconds_per_step(learner.endless_steps(), runtime, steps)
+        validation = seconds_of_validation(learner.model, config, dataset, cache, runtime)
+        return step * learner.batches.steps_per_epoch + validation / config.evaluation.validate_every
+
+
+def seconds_per_step(stream: Iterator[None], runtime: Runtime, steps: int) -> float:
+    """Return the median seconds of ``steps`` items of a stream, after the first ones, which take longer."""
+    warm_up = 1 if runtime.device.type == "cpu" else WARM_UP + 2  # after these, the capture and its first replay
+    return median([_seconds(runtime, partial(next, stream)) for _ in range(steps + warm_up)][warm_up:])
+
+
+def seconds_of_validation(
+    model: MultiTaskModel, config: TrialConfig, dataset: Dataset, cache: Path, runtime: Runtime
+) -> float:
+    """Return the seconds to embed the validation images of a trial once, scaled up from ``PROBED_IMAGES`` of them."""
+    store = TripletStore.in_cache(cache, dataset.fingerprint, config.data_seed)
+    frozen = freeze_split(dataset.splits[VALIDATION], VALIDATION, dataset.tasks, config.evaluation, store)
+    few = replace(frozen, rows=frozen.rows[:PROBED_IMAGES])
+    embed = partial(embed_split, model, few, config.compute, config.data.preprocessing)
+    return _seconds(runtime, embed) * len(frozen.rows) / len(few.rows)
 
 
 def _seconds(runtime: Runtime, work: Callable[[], object]) -> float:

@@ -8,7 +8,7 @@ import pytest
 from study.definition.model import StudyDefinition
 from study.layout import RunFolder
 from study.plan.cost import concurrent_trials, expected_epochs, image_bytes, study_cost, usable_cpus
-from study.plan.plan import StudyPlan
+from study.plan.plan import StudyPlan, compile_plan
 from study.schedule.drawing import DrawnRounds
 from study.schedule.progress import progress_of, read_progress
 from study.status.timing import measured_epoch_seconds, probed_epoch_seconds
@@ -78,3 +78,15 @@ def test_times_from_a_probe(plan: StudyPlan, tmp_path: Path, monkeypatch: pytest
     seconds = probed_epoch_seconds(plan, steps=1)
     assert set(seconds) == {arm.arm.arm_id for arm in plan.arms}
     assert all(value > 0 for value in seconds.values())
+
+
+def test_a_probe_times_trials_as_they_will_run(
+    plan: StudyPlan, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("MODSTUDY_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr("trainables.fused.timing.seconds_per_epoch_of_member", lambda *_: 3.0)
+    monkeypatch.setattr("trainables.training.timing.seconds_per_epoch", lambda *_: 5.0)
+    blocks = [{"placement": ["late"]}, {"placement": ["none"], "balancing": ["pcgrad"]}]
+    changes = {"compute": {"fused": 2}, "space": {"blocks": blocks}}
+    fused = compile_plan(StudyDefinition.model_validate({**plan.definition.to_dict(), **changes}))
+    assert list(probed_epoch_seconds(fused).values()) == [3.0, 5.0]
