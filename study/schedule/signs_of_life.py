@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable
+from collections.abc import Hashable, Iterable, Sequence
 from pathlib import Path
 from typing import Protocol
 
@@ -27,11 +27,11 @@ class Signs(Protocol):
     def before(self, unit: WorkUnit) -> Hashable:
         """Return what an earlier attempt has left of a unit that is about to be handed out."""
 
-    def now(self, unit: WorkUnit, before: Hashable) -> tuple[Hashable, ...]:
-        """Return what changes with every sign of life; empty where a worker has certainly not begun."""
+    def now(self, unit: WorkUnit) -> tuple[Hashable, ...]:
+        """Return what changes with every sign of life."""
 
-    def started(self, unit: WorkUnit, before: Hashable) -> Event | None:
-        """Return the ``started`` event of the attempt at work; None if it has not begun."""
+    def is_over(self, unit: WorkUnit, before: Hashable) -> bool:
+        """Return whether the unit has been begun since it was handed out, and has ended."""
 
 
 class FolderSigns:
@@ -41,31 +41,25 @@ class FolderSigns:
         self._folder = folder
 
     def before(self, unit: WorkUnit) -> float | None:
-        """Return when the note was touched that an earlier attempt, killed with its driver, may have left."""
-        return _touched(self._note(unit))
+        """Return when the journal was written last."""
+        return _touched(self._folder.trial(unit.trial.trial_id).journal)
 
-    def now(self, unit: WorkUnit, before: Hashable) -> tuple[Hashable, ...]:
+    def now(self, unit: WorkUnit) -> tuple[Hashable, ...]:
         """Return when the unit's note and journals were written."""
-        beat = _touched(self._note(unit))
-        if beat is None or beat == before:
-            return ()  # waiting for a worker
-        journals = (self._folder.trial(each.trial_id).journal for each in unit.trials)
-        return beat, *(written for journal in journals if (written := _touched(journal)) is not None)
+        note = self._folder.trial(unit.trial.trial_id).hang
+        return _touched(note), *(_touched(self._folder.trial(each.trial_id).journal) for each in unit.trials)
 
-    def started(self, unit: WorkUnit, before: Hashable) -> Event | None:  # noqa: ARG002 - ``now`` has told
-        """Return the last start."""
-        starts = _starts(read_journal(self._folder.trial(unit.trial.trial_id).journal).events)
-        return starts[-1] if starts else None
-
-    def _note(self, unit: WorkUnit) -> Path:
-        return self._folder.trial(unit.trial.trial_id).hang
+    def is_over(self, unit: WorkUnit, before: Hashable) -> bool:
+        """Return whether the journal has been written, and says how the attempt ended."""
+        journal = self._folder.trial(unit.trial.trial_id).journal
+        return _touched(journal) != before and _says_the_end(read_journal(journal).events)
 
 
 class StoreSigns:
     """Segments of the journal, and an object that the worker writes again, see ``study.store.beats``.
 
-    A look takes one request or two. Whether a worker has begun takes the whole journal, and is asked only of a unit
-    that counts as silent otherwise.
+    A look takes one request or two. Whether a unit is over takes the whole journal, and is asked only of one that
+    counts as silent otherwise.
     """
 
     def __init__(self, folder: RunFolder, copy: WorkingCopy) -> None:
@@ -75,16 +69,16 @@ class StoreSigns:
         """Return the number of attempts that the driver knows of."""
         return len(_starts(read_journal(self._journal(unit)).events))
 
-    def now(self, unit: WorkUnit, before: Hashable) -> tuple[Hashable, ...]:  # noqa: ARG002 - ``started`` asks for it
+    def now(self, unit: WorkUnit) -> tuple[Hashable, ...]:
         """Return the names of the trial's objects, and what its worker wrote last."""
         trial = self._folder.trial(unit.trial.trial_id)
         there = sorted(self._copy.files(trial.path))
-        return ("looked", *there, self._copy.read(trial.hang) if trial.hang in there else None)
+        return (*there, self._copy.read(trial.hang) if trial.hang in there else None)
 
-    def started(self, unit: WorkUnit, before: Hashable) -> Event | None:
-        """Return the last start, if there are more than before: the process of an earlier one may do other work."""
-        starts = _starts(parse_journal(self._copy.read_journal(self._journal(unit))).events)
-        return starts[-1] if starts and len(starts) != before else None
+    def is_over(self, unit: WorkUnit, before: Hashable) -> bool:
+        """Return whether the journal has more attempts than before, and says how the last one ended."""
+        events = parse_journal(self._copy.read_journal(self._journal(unit))).events
+        return len(_starts(events)) != before and _says_the_end(events)
 
     def _journal(self, unit: WorkUnit) -> Path:
         return self._folder.trial(unit.trial.trial_id).journal
@@ -98,6 +92,10 @@ def signs_of_life(folder: RunFolder) -> Signs:
 
 def _starts(events: Iterable[Event]) -> list[Event]:
     return [event for event in events if event["event"] == "started"]
+
+
+def _says_the_end(events: Sequence[Event]) -> bool:
+    return bool(events) and events[-1]["event"] not in ("planned", "started", "epoch")
 
 
 def _touched(path: Path) -> float | None:

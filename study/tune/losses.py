@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -30,6 +31,7 @@ class LossesNoted(FIFOScheduler):
     def __init__(self) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self._losses: dict[str, Loss] = {}
+        self._trials: dict[str, Trial] = {}
         self._hears_of_memory = False
 
     def on_trial_add(self, tune_controller: TuneController, trial: Trial) -> None:
@@ -37,10 +39,23 @@ class LossesNoted(FIFOScheduler):
         if not self._hears_of_memory:
             _take_shortage_for_death(tune_controller._actor_manager)  # noqa: SLF001 - Tune has no other way in
             self._hears_of_memory = True
+        self._trials[trial.trial_id] = trial
         super().on_trial_add(tune_controller, trial)
+
+    def on_trial_complete(self, tune_controller: TuneController, trial: Trial, result: dict[str, Any]) -> None:
+        """Forget a Tune trial that has ended well."""
+        self._trials.pop(trial.trial_id, None)
+        super().on_trial_complete(tune_controller, trial, result)
+
+    def worker_of(self, trial_id: str) -> str | None:
+        """Return Ray's id of the actor that works for a Tune trial; None as long as none has come up for it."""
+        trial = self._trials.get(trial_id)
+        actor = trial.temporary_state.ray_actor if trial is not None else None  # set once the actor has answered
+        return None if actor is None else str(actor._actor_id.hex())  # noqa: SLF001 - Ray has no public name for it
 
     def on_trial_error(self, tune_controller: TuneController, trial: Trial) -> None:
         """Note how the worker of a trial ended."""
+        self._trials.pop(trial.trial_id, None)
         error = _error_of(trial)
         if error is None or isinstance(error, RayActorError):
             self._losses[trial.trial_id] = _loss(error, _text_of(trial))
@@ -94,12 +109,33 @@ def _loss(error: Exception | None, told: str) -> Loss:
     return KILLED
 
 
-def _node_answers(actor_id: str | None) -> bool:
-    """Return whether the node of an actor is there: it takes Ray some fifteen seconds to declare one dead."""
+@dataclass(frozen=True)
+class PlaceOfActor:
+    """Where an actor runs: Ray's id of its node, the name of that machine, and the process there."""
+
+    node: str
+    host: str
+    pid: int
+
+
+def place_of_actor(actor_id: str) -> PlaceOfActor | None:
+    """Return where an actor runs; None if Ray knows no such place any more."""
     from ray._private import state  # no public call tells the node of an actor without the dashboard
 
-    where = state.actors(actor_id).get("Address", {}) if actor_id else {}
-    node = next((node for node in ray.nodes() if node["NodeID"] == where.get("NodeID")), None)  # type: ignore[no-untyped-call]
+    actor = state.actors(actor_id)
+    node = _node(actor.get("Address", {}).get("NodeID"))
+    return None if node is None else PlaceOfActor(node["NodeID"], node["NodeManagerHostname"], actor["Pid"])
+
+
+def _node(node_id: str | None) -> dict[str, Any] | None:
+    return next((node for node in ray.nodes() if node["NodeID"] == node_id), None)  # type: ignore[no-untyped-call]
+
+
+def _node_answers(actor_id: str | None) -> bool:
+    """Return whether the node of an actor is there: it takes Ray some fifteen seconds to declare one dead."""
+    from ray._private import state  # as above
+
+    node = _node(state.actors(actor_id).get("Address", {}).get("NodeID")) if actor_id else None
     if node is None:
         return True
     try:

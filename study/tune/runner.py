@@ -238,7 +238,7 @@ def _tune(plan: StudyPlan, folder: RunFolder, options: RunOptions, dispatcher: D
     changed()
     scheduler = KeptWorkers(lambda: place.fitting() or fitting_of, limit)
     logging.getLogger("ray.tune").setLevel(logging.CRITICAL)  # failures are in the journals
-    with watching(place.nodes), ended_when_silent(folder, resources.silence_s) as silence:
+    with watching(place.nodes), ended_when_silent(folder, resources.silence_s, scheduler.worker_of) as silence:
         searcher = UnitSearcher(dispatcher, order, limit, changed, Ends(scheduler, silence))
         scheduler.ask(searcher)
         tuner = tune.Tuner(

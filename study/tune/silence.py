@@ -1,7 +1,9 @@
 """Ends workers from which nothing is heard: a stopped process, or one that storage never answers, cannot end itself.
 
-Where signs of life are is for ``study.schedule.signs_of_life`` to know. This machine's clock counts from when they were
-noticed, so clocks need not agree.
+It counts from when a unit's worker is up, which Tune knows: starting a process may take as long as it likes, and one
+that is stopped before it has begun the unit is silent like any other. Where signs of life are is for
+``study.schedule.signs_of_life`` to know. This machine's clock counts from when they were noticed, so clocks need not
+agree.
 """
 
 from __future__ import annotations
@@ -9,7 +11,7 @@ from __future__ import annotations
 import os
 import signal
 import time
-from collections.abc import Hashable, Iterator
+from collections.abc import Callable, Hashable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -17,11 +19,11 @@ import psutil
 import ray
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
-from study.journal.events import Event
 from study.layout import RunFolder
 from study.schedule.failures.lost_worker import Loss
 from study.schedule.signs_of_life import LOOKS, Signs, signs_of_life
 from study.schedule.units import WorkUnit
+from study.tune.losses import place_of_actor
 from study.tune.ray_watch import repeated
 from trainables.foundation.objects.requests import StoreError
 
@@ -30,8 +32,8 @@ from trainables.foundation.objects.requests import StoreError
 class _Watched:
     unit: WorkUnit
     before: Hashable  # what an earlier attempt has left
-    sign: tuple[Hashable, ...]
     since: float
+    seen: Hashable = None  # the worker and its last sign of life; None while there is no worker
 
 
 class SilenceWatch:
@@ -40,17 +42,19 @@ class SilenceWatch:
     Args:
         signs: of life of the run's workers.
         limit_s: silence of so many seconds is too long.
+        worker_of: returns Ray's id of the worker of a Tune trial, None as long as it has none that is up.
     """
 
-    def __init__(self, signs: Signs, limit_s: float) -> None:
+    def __init__(self, signs: Signs, limit_s: float, worker_of: Callable[[str], str | None]) -> None:
         self._signs = signs
         self._limit_s = limit_s
+        self._worker_of = worker_of
         self._units: dict[str, _Watched] = {}
         self._ended: dict[str, Loss] = {}
 
     def handed_out(self, tune_id: str, unit: WorkUnit) -> None:
         """Watch a unit."""
-        self._units[tune_id] = _Watched(unit, self._signs.before(unit), (), time.monotonic())
+        self._units[tune_id] = _Watched(unit, self._signs.before(unit), time.monotonic())
 
     def take(self, tune_id: str) -> Loss | None:
         """Forget a unit that has ended; return why, if this watch ended its worker."""
@@ -58,7 +62,7 @@ class SilenceWatch:
         return self._ended.pop(tune_id, None)
 
     def look(self) -> None:
-        """End the workers of units that have been silent for too long since they were begun."""
+        """End the workers that are up and have been silent for too long since they were given their unit."""
         for tune_id, watched in list(self._units.items()):
             try:
                 self._look_at(tune_id, watched)
@@ -66,21 +70,26 @@ class SilenceWatch:
                 watched.since = time.monotonic()
 
     def _look_at(self, tune_id: str, watched: _Watched) -> None:
-        sign, now = self._signs.now(watched.unit, watched.before), time.monotonic()
-        if sign != watched.sign or not sign:
-            watched.sign, watched.since = sign, now
+        worker = self._worker_of(tune_id)
+        seen = None if worker is None else (worker, self._signs.now(watched.unit))
+        now = time.monotonic()
+        if worker is None or seen != watched.seen:
+            watched.seen, watched.since = seen, now
         elif now - watched.since > self._limit_s and tune_id not in self._ended:
             watched.since = now
-            started = self._signs.started(watched.unit, watched.before)
-            if started is not None and started.get("node") and self._units.get(tune_id) is watched:
-                self._end(tune_id, started)
+            over = self._signs.is_over(watched.unit, watched.before)  # and Tune will be told soon
+            if not over and self._units.get(tune_id) is watched:
+                self._end(tune_id, worker)
 
-    def _end(self, tune_id: str, started: Event) -> None:
-        """End the worker of a unit, given the start of its attempt."""
-        message = f"no sign of life for {self._limit_s:g} s (resources.silence_s), on {started['host']}"
+    def _end(self, tune_id: str, worker: str) -> None:
+        """End the worker of a unit."""
+        place = place_of_actor(worker)
+        if place is None:
+            return
+        message = f"no sign of life for {self._limit_s:g} s (resources.silence_s), on {place.host}"
         self._ended[tune_id] = Loss("hung", message)
-        where = NodeAffinitySchedulingStrategy(started["node"], soft=False)
-        ray.remote(_kill_worker).options(num_cpus=0, scheduling_strategy=where).remote(started["pid"])
+        where = NodeAffinitySchedulingStrategy(place.node, soft=False)
+        ray.remote(_kill_worker).options(num_cpus=0, scheduling_strategy=where).remote(place.pid)
 
 
 def _kill_worker(pid: int) -> None:
@@ -93,11 +102,13 @@ def _kill_worker(pid: int) -> None:
 
 
 @contextmanager
-def ended_when_silent(folder: RunFolder, limit_s: float | None) -> Iterator[SilenceWatch | None]:
+def ended_when_silent(
+    folder: RunFolder, limit_s: float | None, worker_of: Callable[[str], str | None]
+) -> Iterator[SilenceWatch | None]:
     """Watch the units that are handed out while the block runs; without a limit, none."""
     if limit_s is None:
         yield None
         return
-    watch = SilenceWatch(signs_of_life(folder), limit_s)
+    watch = SilenceWatch(signs_of_life(folder), limit_s, worker_of)
     with repeated(watch.look, limit_s / LOOKS, "silence-watch"):
         yield watch

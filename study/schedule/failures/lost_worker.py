@@ -106,10 +106,11 @@ class LostWorkers:
 
 
 def _has_not_begun(before: TrialState | None, now: TrialState | None) -> bool:
-    """Return whether the worker ended before it began a trial that had failed earlier."""
+    """Return whether the worker ended before it began a trial that had failed or paused earlier."""
     return (
         before is not None
         and now is not None
-        and before.history.state == now.history.state == "failed"
+        and before.history.state == now.history.state
+        and now.history.state in ("failed", "paused")
         and before.history.attempts == now.history.attempts
     )

@@ -32,9 +32,15 @@ class Watching:
         self.trial = RunFolder(worker.path, url).trial(self.unit.trial.trial_id)
         signs = signs_of_life(folder)
         assert isinstance(signs, StoreSigns)
-        self.watch = SilenceWatch(signs, LIMIT_S)
-        self.ended: list[int] = []
-        monkeypatch.setattr(self.watch, "_end", lambda _tune_id, started: self.ended.append(started["pid"]))
+        self.workers: dict[str, str] = {}
+        self.watch = SilenceWatch(signs, LIMIT_S, self.workers.get)
+        self.ended: list[str] = []
+        monkeypatch.setattr(self.watch, "_end", lambda _tune_id, worker: self.ended.append(worker))
+
+    def hand_out(self, worker: str | None = "worker") -> None:
+        self.watch.handed_out("tune-id", self.unit)
+        if worker is not None:
+            self.workers["tune-id"] = worker
 
     def begin(self, attempt: int) -> None:
         with JournalWriter(self.trial.journal) as journal:
@@ -42,7 +48,7 @@ class Watching:
                 journal.append("planned", **self.unit.trial.planned_event("tiny"))
             journal.append("started", attempt=attempt, from_epoch=0, host="h", pid=attempt, node="n", versions={})
 
-    def after_silence(self) -> list[int]:
+    def after_silence(self) -> list[str]:
         self.watch.look()
         time.sleep(1.5 * LIMIT_S)
         self.watch.look()
@@ -54,19 +60,32 @@ def watching(s3, s3_url, make_plan, tmp_path, monkeypatch):
     return Watching(make_plan(), s3_url, tmp_path / "cache", monkeypatch)
 
 
-def test_a_unit_is_silent_only_after_its_own_worker_has_begun(watching):
+def test_a_unit_is_silent_only_after_its_worker_is_up_and_not_once_it_has_ended(watching, s3):
     watching.begin(attempt=1)
     watching.driver.fetch()  # the first attempt has ended, and the driver has read its journal
-    watching.watch.handed_out("tune-id", watching.unit)
-    assert watching.after_silence() == [], "it waits for a worker; the process of the first may do other work"
+    watching.hand_out(worker=None)
+    s3.seen.clear()
+    assert watching.after_silence() == [], "it waits for a worker"
+    assert s3.seen == []
+    watching.hand_out()
+    assert watching.after_silence() == ["worker"], "it has not begun"
+    watching.hand_out("another")
     watching.begin(attempt=2)
-    assert watching.after_silence() == [2]
+    assert watching.after_silence() == ["worker", "another"]
     watching.watch.take("tune-id")
-    assert watching.after_silence() == [2], "it has ended"
+    assert watching.after_silence() == ["worker", "another"], "it has ended"
+
+
+def test_a_unit_that_is_over_is_not_silent(watching):
+    watching.hand_out()
+    watching.begin(attempt=1)
+    with JournalWriter(watching.trial.journal) as journal:
+        journal.append("paused", epoch=1, objective=0.5, rungs=[1])
+    assert watching.after_silence() == [], "it has ended, and will be told soon"
 
 
 def test_a_worker_that_steps_writes_a_sign_of_life_between_two_lines(watching, s3):
-    watching.watch.handed_out("tune-id", watching.unit)
+    watching.hand_out()
     watching.begin(attempt=1)
     s3.seen.clear()
     end, looks = time.monotonic() + 4 * LIMIT_S, 0
@@ -84,7 +103,7 @@ def test_a_worker_that_steps_writes_a_sign_of_life_between_two_lines(watching, s
     assert sum(method == "PUT" for method, _ in s3.seen) <= looks + 1
     assert sum(method == "GET" for method, _ in s3.seen) <= 2 * looks
     assert watching.driver.read(watching.seen.hang) is None, "nothing is left"
-    assert watching.after_silence() == [1]
+    assert watching.after_silence() == ["worker"]
 
 
 def test_a_short_trial_writes_no_sign_of_life(watching, s3):
@@ -108,7 +127,7 @@ def test_a_sign_of_life_that_cannot_be_written_ends_no_trial_and_calls_for_no_ot
 
 
 def test_a_store_that_does_not_answer_makes_nobody_silent(watching, s3):
-    watching.watch.handed_out("tune-id", watching.unit)
+    watching.hand_out()
     watching.begin(attempt=1)
     watching.watch.look()
     s3.answers[:] = [500] * 10_000
@@ -117,7 +136,7 @@ def test_a_store_that_does_not_answer_makes_nobody_silent(watching, s3):
     s3.calm()
     watching.watch.look()
     assert watching.ended == []
-    assert watching.after_silence() == [1]
+    assert watching.after_silence() == ["worker"]
 
 
 def test_workers_in_a_folder_write_no_objects(make_plan, tmp_path):

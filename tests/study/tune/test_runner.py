@@ -4,17 +4,22 @@ from __future__ import annotations
 
 import os
 from collections import Counter
+from pathlib import Path
 from types import SimpleNamespace
 
+import psutil
 import pytest
 import ray
 
 from study.errors import UserError
 from study.journal.index import read_states
+from study.journal.journal import read_journal
+from study.journal.state import read_state
 from study.layout import RunFolder
 from study.retention import space
 from study.retention.forecast import run_bytes
 from study.run_folder.run_lock import run_lock
+from study.schedule.workload import Workload
 from study.status.remaining import work_left
 from study.tune import searcher
 from study.tune.runner import RunOptions, RunSummary, run_study
@@ -88,8 +93,6 @@ def test_a_run_keeps_its_workers_as_nice_as_the_command_and_tells_what_is_left(r
 
 
 def _started(folder, state):
-    from study.journal.journal import read_journal
-
     events = read_journal(folder.trial(state.history.trial_id).journal).events
     return [event for event in events if event["event"] == "started"]
 
@@ -142,6 +145,40 @@ def test_a_worker_that_falls_silent_is_ended_and_its_trial_tried_again(run):
     failures = [failure for state in read_states(folder).values() for failure in state.history.failures]
     assert [failure["kind"] for failure in failures] == ["hung"]
     assert failures[0]["message"].startswith("no sign of life for 10 s (resources.silence_s), on ")
+
+
+@pytest.mark.long
+def test_a_worker_stopped_before_it_begins_a_unit_is_ended_and_its_trial_tried_again(run):
+    stopped = dict[str, str]()  # the state of a trial when it was handed out, and its id
+
+    def stop(workload: Workload) -> None:
+        """Stop the worker that is about to be sent a new trial, later one that is to go on from a rung."""
+        for trial_id, journal in workload.in_flight.items():
+            state = read_state(journal)
+            kind = "new" if state is None else state.history.state
+            if kind not in stopped and (worker := _last_worker(journal.parents[1])) is not None:
+                stopped[kind] = trial_id
+                worker.suspend()
+
+    search = {"trials_per_arm": 2, "round_size": 2, "halving": {"rungs": [1], "keep": 0.5}}
+    changes = {"search": search, "confirm": {"seeds": [1]}, "resources": {"silence_s": 10}}
+    folder, summary = run("stopped", changes=changes, max_concurrent=1, listener=stop)
+    assert summary == everything(completed=3 * (1 + 1), pruned=3)
+    failed = {state.history.trial_id: state.history.failures for state in read_states(folder).values()}
+    failed = {trial_id: failures for trial_id, failures in failed.items() if failures}
+    assert {"new", "paused"} <= stopped.keys()
+    assert set(failed) == set(stopped.values())
+    for failure in (failure for failures in failed.values() for failure in failures):
+        assert failure["kind"] == "hung"
+        assert failure["message"].startswith("no sign of life for 10 s (resources.silence_s), on ")
+
+
+def _last_worker(trials: Path) -> psutil.Process | None:
+    """Return the worker that began an attempt last, if it is there."""
+    events = [event for path in trials.glob("*/journal.jsonl") for event in read_journal(path).events]
+    starts = [event for event in events if event["event"] == "started"]
+    pid = max(starts, key=lambda event: event["time"])["pid"] if starts else None
+    return psutil.Process(pid) if pid is not None and psutil.pid_exists(pid) else None
 
 
 def test_failures_are_counted_by_what_they_are_and_the_rest_goes_on(run):

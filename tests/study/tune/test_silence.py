@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import time
+from types import SimpleNamespace
+
+import pytest
 
 from study.journal.journal import JournalWriter
 from study.layout import RunFolder
@@ -11,17 +14,14 @@ from study.schedule.signs_of_life import FolderSigns
 from study.tune.silence import SilenceWatch
 
 
-def test_a_unit_is_silent_only_after_its_own_worker_has_begun(make_plan, tmp_path, monkeypatch):
-    folder, ended = RunFolder(tmp_path / "run"), []
+@pytest.fixture
+def watched(make_plan, tmp_path, monkeypatch) -> SimpleNamespace:
+    """A unit that is handed out, and a watch that only notes whom it would end."""
+    folder, ended, workers = RunFolder(tmp_path / "run"), [], {}
     unit = Dispatcher(make_plan(), folder, {}).next_unit()
-    note = folder.trial(unit.trial.trial_id).hang
-    note.parent.mkdir(parents=True)
-    note.touch()  # left by a worker that was killed with its driver
-    watch = SilenceWatch(FolderSigns(folder), limit_s=0.02)
-    monkeypatch.setattr(watch, "_end", lambda tune_id, _started: ended.append(tune_id))
-    with JournalWriter(folder.trial(unit.trial.trial_id).journal) as journal:
-        journal.append("planned", **unit.trial.planned_event("tiny"))
-        journal.append("started", attempt=1, from_epoch=0, host="here", pid=1, node="node", versions={})
+    watch = SilenceWatch(FolderSigns(folder), limit_s=0.02, worker_of=workers.get)
+    monkeypatch.setattr(watch, "_end", lambda _tune_id, worker: ended.append(worker))
+    trial = folder.trial(unit.trial.trial_id)
 
     def look_twice() -> list[str]:
         for _ in range(2):
@@ -29,9 +29,36 @@ def test_a_unit_is_silent_only_after_its_own_worker_has_begun(make_plan, tmp_pat
             watch.look()
         return ended
 
-    watch.handed_out("tune-id", unit)
-    assert look_twice() == [], "it waits for a worker"
-    note.touch()
-    assert look_twice() == ["tune-id"]
-    note.unlink()
-    assert look_twice() == ["tune-id"], "it has ended, and will be told soon"
+    with JournalWriter(trial.journal) as journal:
+        journal.append("planned", **unit.trial.planned_event("tiny"))
+
+        def begin() -> None:
+            journal.append("started", attempt=1, from_epoch=0, host="h", pid=1, node="n", versions={})
+
+        yield SimpleNamespace(
+            watch=watch, unit=unit, trial=trial, journal=journal, begin=begin, look_twice=look_twice, workers=workers
+        )
+
+
+def test_a_unit_is_silent_only_after_its_worker_is_up_and_not_once_it_has_ended(watched):
+    watched.begin()
+    watched.trial.hang.touch()  # both left by a worker that was killed with its driver
+    watched.watch.handed_out("tune-id", watched.unit)
+    assert watched.look_twice() == [], "it waits for a worker, whose process may take long to start"
+    watched.workers["tune-id"] = "worker"
+    watched.watch.look()
+    watched.begin()
+    watched.watch.look()
+    watched.journal.append("paused", epoch=1, objective=0.5, rungs=[1])
+    watched.trial.hang.unlink()
+    assert watched.look_twice() == [], "it has ended, and will be told soon"
+
+
+@pytest.mark.parametrize("has_begun", [True, False])
+def test_a_worker_that_is_up_and_silent_is_ended_whether_it_has_begun_or_not(watched, has_begun):
+    watched.journal.append("paused", epoch=1, objective=0.5, rungs=[1])  # at an earlier rung
+    watched.watch.handed_out("tune-id", watched.unit)
+    watched.workers["tune-id"] = "worker"
+    if has_begun:
+        watched.begin()
+    assert watched.look_twice() == ["worker"]
