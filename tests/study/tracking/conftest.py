@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -14,6 +15,7 @@ from study.journal.journal import JournalWriter
 from study.layout import RunFolder, sqlite_uri
 from study.tracking.opening import open_client
 from study.tracking.tracker import Tracker
+from tests.study.tracking.postgres import Postgres
 
 ARM = {
     "name": "late",
@@ -152,6 +154,14 @@ def play(empty_store) -> SimpleNamespace:
         runs=runs_of,
         tracker=lambda folder, uri=None: Tracker(store_address(folder, uri), "tiny"),
     )
+
+
+@pytest.fixture(scope="module")
+def postgres(tmp_path_factory) -> Iterator[Postgres]:
+    server = Postgres(tmp_path_factory.mktemp("postgres"))
+    server.start()
+    yield server
+    server.stop()
 
 
 @pytest.fixture(autouse=True)

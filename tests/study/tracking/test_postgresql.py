@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import os
-import shutil
 import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -17,64 +15,11 @@ from mlflow.tracking import MlflowClient
 from study.definition.tracking_address import store_address
 from study.tracking.background.process import MirrorProcess
 from study.tracking.errors import StoreRefusedError, StoreUnreachableError
+from tests.study.tracking.postgres import ENCODED, SECRET
 
 pytestmark = [pytest.mark.long, pytest.mark.timeout(600)]
 
-SECRET = "s3cr3t/w0rd @x"  # noqa: S105 - of a server that lives for this test
-ENCODED = "s3cr3t%2Fw0rd%20%40x"
 REPOSITORY = Path(__file__).resolve().parents[3]
-
-
-def _programs() -> Path | None:
-    found = sorted(Path("/usr/lib/postgresql").glob("*/bin/pg_ctl"))
-    beside = shutil.which("pg_ctl")
-    return found[-1].parent if found else Path(beside).parent if beside else None
-
-
-class Postgres:
-    """A server with data of its own on loopback, run by a user who may: the server refuses to be root's."""
-
-    def __init__(self, home: Path) -> None:
-        programs = _programs()
-        if programs is None or (os.getuid() == 0 and shutil.which("runuser") is None):
-            pytest.skip("PostgreSQL is not here, or root may not lend its rights away")
-        self._programs = programs
-        self._data = home / "data"
-        home.chmod(0o777)
-        for above in home.parents:
-            if above.owner() == home.owner() and not above.stat().st_mode & 0o001:
-                above.chmod(above.stat().st_mode | 0o001)
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            self.port = free.getsockname()[1]
-        word = home / "word"
-        word.write_text(SECRET)
-        word.chmod(0o644)
-        self._call("initdb", "-U", "ann", "-A", "scram-sha-256", f"--pwfile={word}", "-E", "UTF8", "-N")
-        word.unlink()
-
-    def start(self) -> None:
-        options = f"-p {self.port} -c listen_addresses=127.0.0.1 -c unix_socket_directories='' -c fsync=off"
-        self._call("pg_ctl", "-w", "-l", str(self._data / "log"), "-o", options, "start")
-
-    def stop(self) -> None:
-        self._call("pg_ctl", "-m", "immediate", "stop")
-
-    def _call(self, program: str, *arguments: str) -> None:
-        user = ["runuser", "-u", "postgres", "--"] if os.getuid() == 0 else []
-        command = [*user, str(self._programs / program), "-D", str(self._data), *arguments]
-        subprocess.run(command, check=True, stdout=subprocess.DEVNULL, cwd="/")  # noqa: S603 - Debian's own programs
-
-    def uri(self, password: str = ENCODED) -> str:
-        return f"postgresql://ann:{password}@127.0.0.1:{self.port}/postgres"
-
-
-@pytest.fixture(scope="module")
-def postgres(tmp_path_factory) -> Iterator[Postgres]:
-    server = Postgres(tmp_path_factory.mktemp("postgres"))
-    server.start()
-    yield server
-    server.stop()
 
 
 def _below(folder: Path) -> str:
