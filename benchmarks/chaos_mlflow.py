@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import socket
 import subprocess
 import sys
 import time
@@ -16,6 +15,7 @@ from pathlib import Path
 import pandas as pd
 import psutil
 
+from benchmarks.loopback_cluster import free_ports
 from study.tracking.pages.routes import FOLDER
 
 _STATES = {"completed": "FINISHED", "pruned": "KILLED", "failed": "FAILED"}
@@ -82,8 +82,7 @@ class Server:
 
 def server_in(folder: Path) -> Server:
     """Return a server, not yet started, on a free port."""
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        return Server(folder, taken.getsockname()[1])
+    return Server(folder, *free_ports(1))
 
 
 def disagreements(server: Server, experiment: str, trials: pd.DataFrame) -> list[str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import random
 import secrets
 import shutil
 import socket
@@ -20,6 +21,7 @@ import psutil
 
 _PATIENCE_S = 120.0
 _HOST = "127.0.0.1"
+_PORTS = range(20_000, 32_000)
 _START = [sys.executable, "-m", "ray.scripts.scripts", "start", "--block", "--disable-usage-stats"]
 _NOTHING_TO_DO = (
     *(f"{when}setup_commands" for when in ("", "head_", "worker_")),
@@ -86,11 +88,21 @@ class Node:
             return []
 
 
-def _free_ports(count: int) -> list[int]:
-    """Return different ports that nothing listens on; they are held together, or one could come twice."""
-    with contextlib.ExitStack() as held:
-        taken = [held.enter_context(socket.create_server((_HOST, 0))) for _ in range(count)]
-        return [server.getsockname()[1] for server in taken]
+def free_ports(count: int) -> list[int]:
+    """Return different ports that nothing listens on.
+
+    They are below those that the kernel gives to connections: it could give one away before its server listens, or
+    while the server is being started again.
+    """
+    found = list[int]()
+    with contextlib.ExitStack() as held:  # held together, or one could come twice
+        for port in random.sample(_PORTS, len(_PORTS)):
+            if len(found) == count:
+                break
+            with contextlib.suppress(OSError):
+                held.enter_context(socket.create_server((_HOST, port)))
+                found.append(port)
+    return found
 
 
 def _name(process: psutil.Process) -> str:
@@ -120,7 +132,7 @@ class LoopbackCluster:
 
     def __post_init__(self) -> None:
         self._folder = Path(tempfile.mkdtemp(prefix="r", dir="/tmp"))  # short, for the paths of Ray's sockets
-        self.port, self._dashboard_port = _free_ports(2)
+        self.port, self._dashboard_port = free_ports(2)
         head = ["--head", "--port", str(self.port), "--temp-dir", str(self._folder), "--num-cpus", str(self.head_cpus)]
         head += ["--include-dashboard", str(self.jobs).lower(), "--dashboard-port", str(self._dashboard_port)]
         self.head = self._start(*head, *(["--autoscaling-config", self._scaling()] if self.most_nodes else []))
@@ -195,7 +207,7 @@ class LoopbackCluster:
         log = self._folder / f"start-{len(self.nodes)}.log"
         agent = [
             "--dashboard-agent-listen-port",
-            str(*_free_ports(1)),
+            str(*free_ports(1)),
         ]  # nodes of one machine would share Ray's default
         with log.open("wb") as said:
             process = subprocess.Popen(

@@ -1,4 +1,4 @@
-"""Shared fixtures, and how `make test` divides the tests between two processes (pytest-xdist)."""
+"""Shared fixtures, and how `make test` and `make test-long` divide the tests between two processes (pytest-xdist)."""
 
 from __future__ import annotations
 
@@ -98,6 +98,10 @@ def _starts_ray(path: Path) -> bool:
     return 'xdist_group("ray")' in path.read_text(encoding="utf-8")
 
 
+def _is_long(config: pytest.Config) -> bool:
+    return bool(config.option.markexpr == "long")
+
+
 def _ends_ray(path: Path) -> bool:
     return "ray.shutdown()" in path.read_text(encoding="utf-8")
 
@@ -123,7 +127,7 @@ class LongTests:
 @pytest.hookimpl(trylast=True)  # when the terminal reporter is there
 def pytest_configure(config: pytest.Config) -> None:
     """Say how long tests end, where nothing else is run."""
-    if config.option.markexpr == "long" and not hasattr(config, "workerinput"):
+    if _is_long(config) and not hasattr(config, "workerinput"):
         config.pluginmanager.register(LongTests(config.pluginmanager.getplugin("terminalreporter")))
 
 
@@ -138,17 +142,19 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
-    """Give every file to one process, so that its fixtures are made once, and all files that start Ray to the same one.
+    """Give every file to one process, for its fixtures to be made once; of quick tests all that start Ray to the same.
 
-    Two Rays at once would share the machine. The scheduler asks the file, since pytest-xdist 3.8 loses the groups of
-    ``--dist loadgroup`` under pytest 9.2, where ids of tests cannot be changed.
+    Those share a Ray, and two at once would share the machine. Long tests start Rays of their own and wait for them
+    much of the time, and as one group they would take twice as long as all others: each process takes the next file.
+    The scheduler asks the file, since pytest-xdist 3.8 loses the groups of ``--dist loadgroup`` under pytest 9.2, where
+    ids of tests cannot be changed.
     """
     from xdist.scheduler import LoadScopeScheduling
 
     class ByFile(LoadScopeScheduling):
         def _split_scope(self, nodeid: str) -> str:
             file = nodeid.partition("::")[0]
-            return "ray" if _starts_ray(config.rootpath / file) else file
+            return "ray" if not _is_long(config) and _starts_ray(config.rootpath / file) else file
 
     return ByFile(config, log)
 

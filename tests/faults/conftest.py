@@ -16,6 +16,7 @@ from pathlib import Path
 import pandas as pd
 import psutil
 import pytest
+from filelock import FileLock
 
 from benchmarks.chaos import SMALL
 from benchmarks.chaos_report import KEYS
@@ -55,6 +56,17 @@ class Site:
         process = self.start(runs, *options)
         output, _ = process.communicate(timeout=PATIENCE_S)
         assert process.returncode == 0, output
+
+    @staticmethod
+    def line_with(driver: subprocess.Popen[str], words: str) -> str:
+        """Wait until a driver prints a line with these words, and return it."""
+        assert driver.stdout is not None
+        lines = list[str]()
+        for line in iter(driver.stdout.readline, ""):
+            lines.append(line)
+            if words in line:
+                return line
+        raise AssertionError(f"it has ended without a line with {words!r}: {lines}")
 
     def states(self, runs: str) -> list[str]:
         return [state.history.state for state in read_states(self.folder(runs)).values()]
@@ -96,10 +108,16 @@ def site(new_site: Callable[[str], Site]) -> Site:
 
 
 @pytest.fixture(scope="package")
-def undisturbed(site: Site) -> Tables:
-    """The tables of a run by one worker that nothing disturbed."""
-    site.run("undisturbed", "--workers", "1")
-    return site.tables("undisturbed")
+def undisturbed(site: Site, tmp_path_factory: pytest.TempPathFactory) -> Tables:
+    """The tables of a run by one worker that nothing disturbed; made once for all processes of pytest-xdist."""
+    shared = tmp_path_factory.getbasetemp()
+    runs = str((shared.parent if os.environ.get("PYTEST_XDIST_WORKER") else shared) / "undisturbed")
+    done = Path(runs) / "done"
+    with FileLock(f"{runs}.lock"):
+        if not done.exists():
+            site.run(runs, "--workers", "1")
+            done.touch()
+    return site.tables(runs)
 
 
 @pytest.fixture(scope="package")

@@ -6,6 +6,7 @@ import os
 import secrets
 import time
 
+import psutil
 import pytest
 
 from benchmarks.loopback_cluster import LoopbackCluster
@@ -18,20 +19,21 @@ def test_nodes_come_and_go_and_the_head_is_lost_to_the_same_tables(  # noqa: PLR
     site, undisturbed, cluster_environment, wait_for, stop_while_training, assert_same
 ):
     cluster = LoopbackCluster({})
+
+    def trainers() -> list[psutil.Process]:
+        return [one for node in cluster.living() for one in node.trainers()]
+
     try:
         driver = site.start("three", "--address", cluster.address)
-        time.sleep(8)
-        assert driver.poll() is None, "it waits for nodes"
+        waiting = site.line_with(driver, "waiting for nodes")
         for _ in range(2):  # as in a cluster that scales from zero
             cluster.add_node()
         wait_for(lambda: site.epochs("three") >= 1)
-        worker = stop_while_training(
-            site.folder("three"), lambda: [one for node in cluster.living() for one in node.trainers()]
-        )
+        worker = stop_while_training(site.folder("three"), trainers)
         next(node for node in cluster.living() if worker in node.trainers()).kill()
-        cluster.add_node()
-        before = site.epochs("three")
-        wait_for(lambda: site.epochs("three") >= before + 2)
+        stop_while_training(site.folder("three"), trainers)  # so that the study cannot end before the head does
+        added = cluster.add_node()
+        wait_for(lambda: bool(added.trainers()))
         begun = time.monotonic()
         cluster.head.kill()
         output, _ = driver.communicate(timeout=120)
@@ -39,7 +41,7 @@ def test_nodes_come_and_go_and_the_head_is_lost_to_the_same_tables(  # noqa: PLR
     finally:
         cluster.end()
     assert driver.returncode == 2, output
-    assert "waiting for nodes, up to 600 s: a trial needs cpus 1" in output
+    assert "waiting for nodes, up to 600 s: a trial needs cpus 1" in waiting
     lines = output.splitlines()
     gone = ("error: the head of the cluster at ", "error: this machine's node of the cluster")
     assert lines[-1].startswith(gone), output

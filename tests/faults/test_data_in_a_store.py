@@ -34,8 +34,8 @@ space:
   blocks: [{{placement: [none, late]}}]
   nuisance:
     learning_rate: {{low: 1e-3, high: 1e-2, log: true}}
-search: {{trials_per_arm: 4, round_size: 2}}
-confirm: {{seeds: [1, 2]}}
+search: {{trials_per_arm: 2}}
+confirm: {{seeds: [1]}}
 """
 
 

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import os
-import signal
+import contextlib
 from collections import Counter
 
 import psutil
@@ -29,6 +28,21 @@ def in_training(folder: RunFolder) -> int | None:
     return next((pid for pid, trials in running.items() if trials > 1 and psutil.pid_exists(pid)), None)
 
 
+def killed_in_training(folder: RunFolder) -> bool:
+    """Kill a worker that trains such a unit now; it is stopped first, since the unit could end before it is killed."""
+    pid = in_training(folder)
+    if pid is None:
+        return False
+    with contextlib.suppress(psutil.NoSuchProcess):
+        worker = psutil.Process(pid)
+        worker.suspend()
+        if in_training(folder) == pid:
+            worker.kill()
+            return True
+        worker.resume()
+    return False
+
+
 @pytest.fixture
 def calm_and_killed(site, tmp_path, wait_for):
     """Run a study of fused trials calmly, and with two workers killed in the midst of a unit; return both tables."""
@@ -39,15 +53,8 @@ def calm_and_killed(site, tmp_path, wait_for):
         fused.run("calm", "--workers", "1")
         driver = fused.start("killed", "--workers", "2")
         for epochs in (3, 12):  # in a unit of the first round, then in a later one
-            folder, pids = fused.folder("killed"), list[int]()
-
-            def found(wanted: int = epochs, pids: list[int] = pids, folder: RunFolder = folder) -> bool:
-                pid = in_training(folder) if fused.epochs("killed") >= wanted else None
-                pids.extend([] if pid is None else [pid])
-                return bool(pids)
-
-            wait_for(found)
-            os.kill(pids[0], signal.SIGKILL)
+            folder = fused.folder("killed")
+            wait_for(lambda wanted=epochs, of=folder: fused.epochs("killed") >= wanted and killed_in_training(of))
         output, _ = driver.communicate(timeout=PATIENCE_S)
         assert driver.returncode == 0, output
         return fused.tables("calm"), fused.tables("killed")

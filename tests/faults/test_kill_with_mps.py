@@ -53,7 +53,7 @@ run_study(plan, folder, RunOptions(runner="orchestration_runners:train_slowly"))
 """
 
 
-def wait_for(condition, seconds: float = 120) -> None:
+def wait_for(condition, seconds: float = 300) -> None:
     deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline

@@ -50,31 +50,23 @@ def test_a_node_with_other_software_that_joins_later_ends_the_run_in_one_line(ne
 
 
 @pytest.mark.usefixtures("cluster_environment")
-def test_a_study_that_takes_the_gpus_there_are_is_refused_where_there_is_no_node_yet(new_site) -> None:
-    site = new_site(f"name: faults\n{SMALL}")
+def test_without_a_node_the_gpus_there_are_are_not_known_and_a_head_that_is_lost_ends_the_run_in_one_line(
+    site, new_site
+) -> None:
+    auto = new_site(f"name: faults\n{SMALL}")
     cluster = LoopbackCluster({})
     try:
-        driver = site.start("auto", "--address", cluster.address)
-        output, _ = driver.communicate(timeout=120)
-    finally:
-        cluster.end()
-    assert driver.returncode == 2, output
-    assert "resources.gpus: auto takes the GPUs that are there" in output.splitlines()[-1]
-    assert not site.folder("auto").plan.exists()
-
-
-@pytest.mark.usefixtures("cluster_environment")
-def test_a_head_that_is_lost_while_nodes_are_waited_for_ends_the_run_in_one_line(site, wait_for) -> None:
-    cluster = LoopbackCluster({})
-    try:
+        refused = auto.start("auto", "--address", cluster.address)
+        said, _ = refused.communicate(timeout=300)
         driver = site.start("unmet", "--address", cluster.address)
-        assert driver.stdout is not None
-        lines = iter(driver.stdout.readline, "")
-        assert any("waiting for nodes" in line for line in lines)
+        site.line_with(driver, "waiting for nodes")
         cluster.head.kill()
         output, _ = driver.communicate(timeout=120)
     finally:
         cluster.end()
+    assert refused.returncode == 2, said
+    assert "resources.gpus: auto takes the GPUs that are there" in said.splitlines()[-1]
+    assert not auto.folder("auto").plan.exists()
     assert driver.returncode == 2, output
     assert "Traceback" not in output
     assert output.splitlines()[-1].endswith("nothing is lost, and the same command resumes")

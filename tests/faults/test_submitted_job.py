@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import secrets
 import shutil
@@ -13,6 +14,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import psutil
 import pytest
 
 from benchmarks.loopback_cluster import LoopbackCluster
@@ -27,8 +29,8 @@ pytestmark = [pytest.mark.xdist_group("ray"), pytest.mark.long, pytest.mark.time
 OTHER_VERSION = "0.0.1+job"
 
 
-@pytest.fixture
-def cluster(site, s3: S3Server) -> Iterator[LoopbackCluster]:
+@pytest.fixture(scope="module")
+def cluster(site, s3_server: S3Server) -> Iterator[LoopbackCluster]:
     """A head that serves jobs and trains; a second node of one machine would remove the folder that a job runs in."""
     patch = pytest.MonkeyPatch()
     patch.setenv("MODSTUDY_CACHE", str(site.path / "cache"))
@@ -37,7 +39,7 @@ def cluster(site, s3: S3Server) -> Iterator[LoopbackCluster]:
     patch.setenv("PATH", f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}")
     patch.setenv("RAY_AUTH_MODE", "token")
     patch.setenv("RAY_AUTH_TOKEN", secrets.token_hex(32))
-    for name, value in s3.environment.items():
+    for name, value in s3_server.environment.items():
         patch.setenv(name, value)
     made = LoopbackCluster({}, head_cpus=2, jobs=True)
     try:
@@ -47,15 +49,18 @@ def cluster(site, s3: S3Server) -> Iterator[LoopbackCluster]:
         patch.undo()
 
 
-def test_a_job_is_stopped_and_submitted_again_to_the_same_tables(
-    site, undisturbed, cluster: LoopbackCluster, wait_for, assert_same
+def test_a_job_is_stopped_and_submitted_again_to_the_same_tables(  # noqa: PLR0917 - fixtures
+    site, undisturbed, cluster: LoopbackCluster, wait_for, stop_while_training, assert_same
 ) -> None:
     jobs = jobs_of(cluster)
     first = submitted(site.path / "study.yaml", str(site.path / "job"), cluster)
     wait_for(lambda: jobs.get_job_status(first).is_terminal() or begun_epochs(site) >= 2)
     assert jobs.get_job_status(first) == "RUNNING", jobs.get_job_logs(first)
+    worker = stop_while_training(site.folder("job"), cluster.head.trainers)  # so that the study cannot end before
     jobs.stop_job(first)
     ended(jobs, first, wait_for)
+    with contextlib.suppress(psutil.NoSuchProcess):
+        worker.kill()
     assert jobs.get_job_status(first) == "STOPPED", jobs.get_job_logs(first)
     begun = site.epochs("job")
     second = submitted(site.path / "study.yaml", str(site.path / "job"), cluster)
@@ -65,22 +70,37 @@ def test_a_job_is_stopped_and_submitted_again_to_the_same_tables(
     assert_same(site.tables("job"), undisturbed)
 
 
-def test_a_job_writes_into_an_object_store(site, cluster: LoopbackCluster, wait_for) -> None:
+@pytest.fixture(scope="module")
+def two_trials(new_site, site) -> Path:
+    """A study that is only to be done, with the images of the others."""
+    text = (site.path / "study.yaml").read_text()
+    for longer, shorter in {
+        "[none, late]": "[none]",
+        "epochs: 4": "epochs: 1",
+        "{trials_per_arm: 4, round_size: 2, halving: {rungs: [2], keep: 0.5}}": "{trials_per_arm: 1}",
+        "seeds: [1, 2]": "seeds: [1]",
+    }.items():
+        assert longer in text
+        text = text.replace(longer, shorter)
+    return new_site(text).path / "study.yaml"
+
+
+def test_a_job_writes_into_an_object_store(two_trials: Path, cluster: LoopbackCluster, wait_for) -> None:
     import s3fs
 
     bucket = f"jobs{secrets.token_hex(4)}"
     s3fs.S3FileSystem().mkdir(bucket)
     jobs = jobs_of(cluster)
-    job = submitted(site.path / "study.yaml", f"s3://{bucket}/runs", cluster)
+    job = submitted(two_trials, f"s3://{bucket}/runs", cluster)
     ended(jobs, job, wait_for)
     assert jobs.get_job_status(job) == "SUCCEEDED", jobs.get_job_logs(job)
     kept = s3fs.S3FileSystem().find(f"{bucket}/runs/faults")
     assert any("/tables/summary" in key for key in kept)
 
 
-def test_a_job_runs_from_the_wheel_it_was_given(site, wheel, cluster, wait_for) -> None:
+def test_a_job_runs_from_the_wheel_it_was_given(site, two_trials: Path, wheel, cluster, wait_for) -> None:
     jobs = jobs_of(cluster)
-    job = submitted(site.path / "study.yaml", str(site.path / "wheel"), cluster, "--wheel", str(wheel))
+    job = submitted(two_trials, str(site.path / "wheel"), cluster, "--wheel", str(wheel))
     ended(jobs, job, wait_for)
     log = jobs.get_job_logs(job)
     assert jobs.get_job_status(job) == "SUCCEEDED", log

@@ -25,7 +25,7 @@ pytestmark = [
 ]
 
 
-@pytest.mark.skipif(psutil.virtual_memory().available < 7 * _GIB, reason="needs 7 GiB of memory")
+@pytest.mark.skipif(psutil.virtual_memory().available < 10 * _GIB, reason="needs 10 GiB of memory")
 def test_a_worker_that_ray_ends_for_its_memory_is_told_as_such_and_its_trial_tried_again(
     runners_on_path, make_plan, tmp_path, monkeypatch
 ):
