@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
@@ -157,11 +158,12 @@ def play(empty_store) -> SimpleNamespace:
 
 
 @pytest.fixture(scope="module")
-def postgres(tmp_path_factory) -> Iterator[Postgres]:
-    server = Postgres(tmp_path_factory.mktemp("postgres"))
-    server.start()
-    yield server
-    server.stop()
+def postgres() -> Iterator[Postgres]:
+    with tempfile.TemporaryDirectory(prefix="postgres-") as home:
+        server = Postgres(Path(home))
+        server.start()
+        yield server
+        server.stop()
 
 
 @pytest.fixture(autouse=True)

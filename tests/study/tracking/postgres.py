@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 import shutil
-import socket
 import subprocess
 from pathlib import Path
 
 import pytest
+
+from benchmarks.loopback_cluster import free_ports
 
 SECRET = "s3cr3t/w0rd @x"  # noqa: S105 - of a server that lives for a test
 ENCODED = "s3cr3t%2Fw0rd%20%40x"
@@ -21,7 +22,11 @@ def _programs() -> Path | None:
 
 
 class Postgres:
-    """A server with data of its own on loopback, run by a user who may: the server refuses to be root's."""
+    """A server with data of its own on loopback, run by a user who may: the server refuses to be root's.
+
+    Args:
+        home: of its data, in folders that such a user may enter: not below pytest's, which each new session locks.
+    """
 
     def __init__(self, home: Path) -> None:
         programs = _programs()
@@ -30,12 +35,7 @@ class Postgres:
         self._programs = programs
         self._data = home / "data"
         home.chmod(0o777)
-        for above in home.parents:
-            if above.owner() == home.owner() and not above.stat().st_mode & 0o001:
-                above.chmod(above.stat().st_mode | 0o001)
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            self.port = free.getsockname()[1]
+        (self.port,) = free_ports(1)
         word = home / "word"
         word.write_text(SECRET)
         word.chmod(0o644)
