@@ -59,7 +59,7 @@ confirm: {seeds: [1, 2]}
 STUDY = f"""
 name: {STUDY_NAME}
 {SMALL}
-resources: {{silence_s: 8, retries_by_kind: {{killed: 100, hung: 100}}}}
+resources: {{silence_s: 12, retries_by_kind: {{killed: 100, hung: 100}}}}
 """
 
 _ROOT = str(Path(__file__).parents[1])
@@ -93,7 +93,7 @@ class Site:
 
 
 def disturbed_run(site: Site, scene: Scene, report: Report, until: float) -> None:
-    """Run the study to its end under faults, none after ``until``."""
+    """Run the study to its end under faults, none after ``until`` but for the first."""
     runs = scene.place.runs(len(report.chaos_s))
     begun = time.monotonic()
     while True:
@@ -128,7 +128,7 @@ def three_nodes(environment: dict[str, str]) -> LoopbackCluster:
 
 
 def _disturb(scene: Scene, report: Report, until: float) -> str:
-    """Inject faults until the driver ends, none after ``until``; return what it said."""
+    """Inject faults until the driver ends, none after ``until`` but for the first; return what it said."""
     driver = scene.driver
     if driver is None:
         raise AssertionError("a driver has been started")
@@ -142,7 +142,7 @@ def _disturb(scene: Scene, report: Report, until: float) -> str:
             of_processes = {name: partial(fault, scene) for name, fault in LIVE.items()}
             faults = {**of_processes, **scene.place.faults()}
             name = scene.chance.choice(list(faults))
-            if time.monotonic() < until and faults[name]():
+            if (time.monotonic() < until or not report.faults) and faults[name]():
                 report.faults[name] += 1
                 print(f"{time.strftime('%X')} {name}", flush=True)
     driver.kill()

@@ -94,6 +94,15 @@ def kill_head(scene: Scene) -> bool:
     return True
 
 
+def kill_gcs(scene: Scene) -> bool:
+    """Kill -9 of the head's service alone; its ``ray start`` then ends by itself, and the run with it."""
+    service = scene.nodes.head.server("gcs_server")
+    if service is None:
+        return False
+    service.kill()
+    return True
+
+
 def kill_driver(scene: Scene) -> bool:
     """Kill -9 of the driver."""
     if scene.driver is None or scene.driver.poll() is not None:
@@ -123,6 +132,7 @@ LIVE: dict[str, Fault] = {
     "kill -9 of a node": kill_node,
     "kill -9 of a raylet": kill_raylet,
     "loss of the head": kill_head,
+    "kill -9 of the GCS": kill_gcs,
     "kill -9 of the driver": kill_driver,
     "SIGSTOP of the driver": stop_driver,
     "kill -9 of the MLflow server": kill_mlflow,

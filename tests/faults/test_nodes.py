@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 
 import pytest
 
@@ -50,7 +51,7 @@ def test_a_node_with_other_software_that_joins_later_ends_the_run_in_one_line(ne
 
 
 @pytest.mark.usefixtures("cluster_environment")
-def test_without_a_node_the_gpus_there_are_are_not_known_and_a_head_that_is_lost_ends_the_run_in_one_line(
+def test_without_a_node_the_gpus_there_are_are_not_known_and_the_end_of_the_gcs_alone_ends_the_run_in_one_line(
     site, new_site
 ) -> None:
     auto = new_site(f"name: faults\n{SMALL}")
@@ -60,8 +61,12 @@ def test_without_a_node_the_gpus_there_are_are_not_known_and_a_head_that_is_lost
         said, _ = refused.communicate(timeout=300)
         driver = site.start("unmet", "--address", cluster.address)
         site.line_with(driver, "waiting for nodes")
-        cluster.head.kill()
+        gcs = cluster.head.server("gcs_server")
+        assert gcs is not None
+        begun = time.monotonic()
+        gcs.kill()
         output, _ = driver.communicate(timeout=120)
+        assert time.monotonic() - begun < 60
     finally:
         cluster.end()
     assert refused.returncode == 2, said
