@@ -92,6 +92,11 @@ class Outlook:
         return {arm.arm.arm.arm_id: self._at_once(arm) for arm in self.arms}
 
     @property
+    def shares_unmeasured(self) -> bool:
+        """Whether the study file says how many trials share a GPU, so that nothing tells how they slow each other."""
+        return not probes_on(self.plan) and 0 < self.plan.gpus < 1
+
+    @property
     def epoch_seconds(self) -> dict[str, float] | None:
         """Seconds per epoch of a trial by arm id; None unless every arm was probed."""
         found = {arm.arm.arm.arm_id: arm.epoch_seconds for arm in self.arms}

@@ -166,9 +166,10 @@ class Preview:
         if cost.wall_seconds is None:
             return f"time: not known before the first trial has finished; a short timed probe: {self.probe}"
         whole = "the whole study" if self.plan.definition.search.mode == "design" else "the tune trials"
+        alone = cost.source == "probe" and self.outlook is not None and self.outlook.shares_unmeasured
         return (
-            f"time: about {duration(cost.wall_seconds)} for {whole} with {_range(cost.at_once.values())}"
-            f" trials at once here (from the {cost.source})"
+            f"time: {'at least' if alone else 'about'} {duration(cost.wall_seconds)} for {whole}"
+            f" with {_range(cost.at_once.values())} trials at once here (from the {cost.source})"
         )
 
     def to_dict(self) -> dict[str, Any]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from search_spaces.catalog import CATALOG
@@ -103,6 +105,14 @@ def test_every_form_and_balancing_method_has_an_outlook(make_plan, record):
     rivals = compile_plan(definition, device=PlannedDevice("cuda"))
     steps = {row["step"] for row in map(outlook(rivals, record).row, range(len(rivals.arms)))}
     assert steps == {"graph", "eager"}
+
+
+def test_the_time_of_trials_that_share_a_gpu_unmeasured_is_a_bound(tiny_study, tmp_path):
+    for gpus, said in ((0.5, "time: at least 1 min"), (1, "time: about 1 min")):
+        preview = Study.from_dict(tiny_study(resources={"gpus": gpus}), folder=tmp_path / f"run{gpus}").plan()
+        alone = {arm_id: 60 * at_once / 3 for arm_id, at_once in preview.cost.at_once.items()}
+        timed = replace(preview, cost=replace(preview.cost, seconds=alone, source="probe"))
+        assert any(line.startswith(said) for line in timed.lines())
 
 
 def test_the_plan_of_a_study_shows_it(tiny_study, tmp_path):
