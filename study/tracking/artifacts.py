@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+import tempfile
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
+from mlflow.utils.uri import add_databricks_profile_info_to_artifact_uri
 from PIL import Image
 
 from study.journal.events import Event
@@ -60,3 +63,20 @@ def small_figure(path: Path) -> Image.Image:
     with Image.open(path) as picture:
         height = round(picture.height * _NOTE_WIDTH / picture.width)
         return picture.convert("RGB").resize((_NOTE_WIDTH, height), Image.Resampling.LANCZOS)
+
+
+def put_json(place: str, store: str, file: str, document: Mapping[str, Any]) -> None:
+    """Write a JSON file to where a run has its artifacts.
+
+    Args:
+        place: its address, which may be relative to the store's.
+        store: address of the store.
+        file: its name.
+        document: its content, in the form of ``MlflowClient.log_dict``.
+    """
+    address = add_databricks_profile_info_to_artifact_uri(place, store)  # type: ignore[no-untyped-call]
+    repository = get_artifact_repository(address, tracking_uri=store)
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / file
+        path.write_text(json.dumps(document, indent=2, default=str), encoding="utf-8")
+        repository.log_artifact(str(path))  # type: ignore[no-untyped-call]

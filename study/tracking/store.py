@@ -10,10 +10,10 @@ import logging
 import os
 import threading
 import time
-from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections import Counter, deque
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, TypeVar
 
 os.environ["MLFLOW_HTTP_REQUEST_MAX_RETRIES"] = "0"
 os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "10")
@@ -26,6 +26,7 @@ from mlflow.tracking import MlflowClient
 
 from study.definition.secrets import redact
 from study.definition.tracking_address import StoreAddress
+from study.tracking.artifacts import put_json
 from study.tracking.errors import (
     FROM_THE_STORE,
     BrokenOffError,
@@ -36,14 +37,19 @@ from study.tracking.errors import (
     explained,
 )
 from study.tracking.opening import open_client
+from study.tracking.together import one_transaction
 
 Entity = Param | RunTag | Metric
+Item = TypeVar("Item")
 
 _KIND = ("mlflow.experimentKind", "custom_model_development")
 """Which of its pages MLflow shows; it would offer those for language models. 3.17 asks the reader's browser instead."""
 
 _TIMES = 4
 """How often a call is made that meets the same one of another process."""
+
+_TOGETHER_S = 0.5
+"""For so long others who write to the same SQLite file wait, as MLflow lets them."""
 
 _PER_REQUEST = {Param: 90, RunTag: 90, Metric: 800}  # a server takes at most 100, 100 and 1,000, and 1,000 in all
 
@@ -70,21 +76,22 @@ class Store:
         Raises:
             StoreError: the store cannot be reached or refuses, or no request may be made.
         """
-        for attempt in range(1, _TIMES + 1):
-            if self.breaking_off.is_set():
-                raise BrokenOffError(f"MLflow at {self.address.shown}: broken off between two requests")
-            try:
-                with self._explaining():
-                    self._client = self._client or open_client(self.address)
-                    answer = getattr(self._client, method)(*arguments, **named)
-            except StoreConflictError:
-                if attempt == _TIMES:
-                    raise
-                time.sleep(0.1 * attempt)
-            else:
-                self.last_answer = time.monotonic()
-                return answer
-        raise AssertionError
+        return self._do(lambda client: getattr(client, method)(*arguments, **named))
+
+    def together(self, items: Iterable[Item], action: Callable[[Item], None]) -> None:
+        """Call ``action`` with each item; where the store is a SQLite file, calls of half a second are stored together.
+
+        Raises:
+            StoreError: they cannot be stored; nothing of that half second is.
+        """
+        waiting = deque(items)
+        while waiting:
+            with self._explaining():
+                client = self._client = self._client or open_client(self.address)
+            with one_transaction(client, self._explaining):
+                ends = time.monotonic() + _TOGETHER_S
+                while waiting and time.monotonic() < ends:
+                    action(waiting.popleft())
 
     def upload(self, method: str, *arguments: Any) -> None:
         """Call a method that sends files.
@@ -93,8 +100,24 @@ class Store:
             StoreRefusedError: they cannot be sent; clients of object stores have errors of their own kinds.
             StoreError: the store cannot be reached or refuses.
         """
+        self._send(lambda client: getattr(client, method)(*arguments))
+
+    def attach(self, place: str, file: str, document: Mapping[str, Any]) -> None:
+        """Send what ``MlflowClient.log_dict`` does, which would first ask where the artifacts of the run are.
+
+        Args:
+            place: where they are, as the run has it.
+            file: its name.
+            document: its content.
+
+        Raises:
+            StoreError: see ``upload``.
+        """
+        self._send(lambda _: put_json(place, self.address.uri, file, document))
+
+    def _send(self, action: Callable[[MlflowClient], object]) -> None:
         try:
-            self.call(method, *arguments)
+            self._do(action)
         except StoreError:
             raise
         except Exception as error:  # noqa: BLE001 - whatever the client of an object store raises
@@ -160,6 +183,23 @@ class Store:
             half = len(entities) // 2
             return self._log_or_halve(run_id, entities[:half]) + self._log_or_halve(run_id, entities[half:])
         return []
+
+    def _do(self, action: Callable[[MlflowClient], Any]) -> Any:
+        for attempt in range(1, _TIMES + 1):
+            if self.breaking_off.is_set():
+                raise BrokenOffError(f"MLflow at {self.address.shown}: broken off between two requests")
+            try:
+                with self._explaining():
+                    self._client = self._client or open_client(self.address)
+                    answer = action(self._client)
+            except StoreConflictError:
+                if attempt == _TIMES:
+                    raise
+                time.sleep(0.1 * attempt)
+            else:
+                self.last_answer = time.monotonic()
+                return answer
+        raise AssertionError
 
     def _check_run(self, run_id: str) -> None:
         """Raise ``RunGoneError`` when the run is deleted, purged or was never there."""

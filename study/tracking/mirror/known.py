@@ -44,6 +44,7 @@ class Known:
         mirrored: journal events mirrored, by key of a trial; of an arm, the version of what it has of its plan.
         labels: short labels of the arms, by name.
         digests: of the content last mirrored, by key, and of artifacts by their name.
+        artifacts: where runs have their files, by key.
         begun: when runs began, in unix milliseconds, by key.
         status: of runs, by key.
         plan: the plan that was mirrored last; None before there was one.
@@ -61,6 +62,7 @@ class Known:
     mirrored: dict[str, int] = field(default_factory=dict)
     labels: dict[str, str] = field(default_factory=dict)
     digests: dict[str, str] = field(default_factory=dict)
+    artifacts: dict[str, str] = field(default_factory=dict)
     begun: dict[str, int] = field(default_factory=dict)
     status: dict[str, str] = field(default_factory=dict)
     plan: Mapping[str, Any] | None = None
@@ -75,6 +77,7 @@ class Known:
         self.parents[key] = tags.get(PARENT, "")
         self.mirrored[key] = _mirrored(run)
         self.digests[key] = tags.get(DIGEST, "")
+        self.artifacts[key] = run.info.artifact_uri
         self.begun[key], self.status[key] = run.info.start_time, run.info.status
         params = run.data.params
         if key.startswith("arm:") and {"arm", "label"} <= params.keys():

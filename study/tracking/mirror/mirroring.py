@@ -59,8 +59,7 @@ class Mirroring:
             UserError: the tables are of a newer version.
         """
         self._sync_study()
-        for arm in self._arms():
-            self._sync_arm(arm)
+        self._store.together((arm for arm in self._arms() if not self._is_mirrored(arm)), self._sync_arm)
         self._sync_packing()
         self._trials.bring_up_to_date()
         ResultMirror(
@@ -107,16 +106,20 @@ class Mirroring:
             self._writer.remember("study", content)
         known.plan = plan
 
+    def _is_mirrored(self, arm: Mapping[str, Any]) -> bool:
+        key, known = f"arm:{arm['arm_id']}", self._known
+        return known.parents.get(key) == known.runs["study"] and known.mirrored[key] >= _ARM_VERSION
+
     def _sync_arm(self, arm: Mapping[str, Any]) -> None:
         key = f"arm:{arm['arm_id']}"
         with self._writer.one_of_many(f"the arm {arm['name']!r}"):
-            run_id = self._writer.run(key, arm["name"], self._planned, {}, self._known.runs["study"])
+            self._writer.run(key, arm["name"], self._planned, {}, self._known.runs["study"])
             if self._known.mirrored[key] < _ARM_VERSION:  # also when an earlier call broke off after making the run
                 params = factor_params(arm, self._labels[arm["arm_id"]])
                 status = None if self._known.mirrored[key] else "RUNNING"  # None: an older version set it
                 points = tuple(ledger_points(arm["storage"], self._known.begun[key]))
                 tags = self._writer.attach(
-                    run_id, storage_table(arm["storage"]), f"the storage of the arm {arm['name']!r}"
+                    key, storage_table(arm["storage"]), f"the storage of the arm {arm['name']!r}"
                 )
                 self._writer.log(key, RunContent(params, points, tags, status, None), _ARM_VERSION)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,7 @@ UPDATES = 50
 
 
 class TrialMirror:
-    """Mirrors trials, each with at most six requests and ``UPDATES``, and two for every change of its state.
+    """Mirrors trials, each with at most five requests and ``UPDATES``, and two for every change of its state.
 
     Args:
         writer: of the runs.
@@ -59,9 +60,9 @@ class TrialMirror:
 
     def bring_up_to_date(self) -> None:
         """Mirror what has changed."""
-        whole = self._known.journals.looks_at_all
-        for trial_id, path, size in self._known.journals.news():
-            self._sync(trial_id, path, size, whole=whole)
+        journals = self._known.journals
+        sync = partial(self._sync, whole=journals.looks_at_all)
+        self._writer.store.together(journals.news(), lambda trial: sync(*trial))
 
     def _sync(self, name: str, path: Path, size: int, *, whole: bool) -> None:
         journal, journals = read_journal(path), self._known.journals
@@ -93,9 +94,7 @@ class TrialMirror:
         content = trial_content(history, events, mirrored, (self._storage[arm_id], self._labels[arm_id]))
         tasks = task_table(events[mirrored:])
         if tasks is not None:
-            content.tags.update(
-                self._writer.attach(run_id, tasks, f"the table of tasks of the trial {history.trial_id}")
-            )
+            content.tags.update(self._writer.attach(key, tasks, f"the table of tasks of the trial {history.trial_id}"))
         self._writer.log(key, content, len(events))
         self._writer.report.trials_updated += 1
 

@@ -80,6 +80,7 @@ class RunWriter:
             own |= {PARENT: parent} if parent else {}
             made = self.store.call("create_run", known.experiment, start_time=round(begun * 1000), tags=own)
             known.runs[key], known.parents[key], known.mirrored[key] = made.info.run_id, parent or "", 0
+            known.artifacts[key] = made.info.artifact_uri
             known.begun[key], known.status[key] = round(begun * 1000), "RUNNING"
             self.report.runs_created += 1
         if parent is not None and known.parents[key] != parent:  # the parent was deleted and made anew
@@ -112,10 +113,10 @@ class RunWriter:
         self.report.points_logged += len(content.points) - len(refused)
         known.mirrored[key] = known.mirrored[key] if mirrored is None else mirrored
 
-    def attach(self, run_id: str, table: TableArtifact, what: str) -> dict[str, str]:
-        """Upload a table and return the tags that show it; a store that takes no files keeps the rest."""
+    def attach(self, key: str, table: TableArtifact, what: str) -> dict[str, str]:
+        """Upload a table of a run and return the tags that show it; a store that takes no files keeps the rest."""
         with self.one_of_many(what):
-            self.store.upload("log_dict", run_id, table.document(), table.file)
+            self.store.attach(self.known.artifacts[key], table.file, table.document())
             return dict([table.tag()])
         return {}
 

@@ -87,7 +87,7 @@ def test_eight_syncs_at_once_lose_nothing_and_double_nothing(proxy, play, finish
         assert other == first
 
 
-def test_a_finished_trial_takes_at_most_six_requests_and_then_none(proxy, play, finished):
+def test_a_finished_trial_takes_at_most_five_requests_and_then_none(proxy, play, finished):
     folder = finished("study", 1)
     tracker = play.tracker(folder, proxy.uri)
     tracker.sync(folder)
@@ -96,7 +96,7 @@ def test_a_finished_trial_takes_at_most_six_requests_and_then_none(proxy, play, 
         play.finish(folder, f"t{number}")
     proxy.requests.clear()
     assert tracker.sync(folder).trials_updated == 3
-    assert proxy.requests.total() <= 3 * 6
+    assert proxy.requests.total() <= 3 * 5
     proxy.requests.clear()
     tracker.sync(folder)
     assert proxy.requests.total() == 0

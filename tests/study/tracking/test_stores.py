@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from mlflow.store.artifact.local_artifact_repo import LocalArtifactRepository
 from mlflow.tracking import MlflowClient
 
 from study.definition.tracking_address import against, store_address
@@ -202,6 +203,7 @@ def test_a_store_that_takes_no_files_keeps_the_rest(folder, play, monkeypatch):
         raise RuntimeError("no room")
 
     monkeypatch.setattr(MlflowClient, "log_dict", refuses)
+    monkeypatch.setattr(LocalArtifactRepository, "log_artifact", refuses)
     notes = play.tracker(folder).sync(folder).notes
     assert sum("no room" in note for note in notes) == 3  # the plan, the arm's storage, the trial's tasks
     runs = play.runs(folder.mlflow_store)
