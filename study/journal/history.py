@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, Literal
@@ -18,11 +20,12 @@ WITHOUT_RESULT: tuple[State, ...] = ("diverged", "infeasible")
 """Final states without a result, which no retry would give: the loss is not finite, or the trial can never finish."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class TrialHistory:
     """The history of one trial, derived from its events.
 
-    A driver keeps those of all trials in memory, so they hold no metrics.
+    A driver keeps those of all trials in memory, so they hold no metrics, and what many trials record in equal words is
+    one object, which nobody changes.
 
     Attributes:
         trial_id: id of the trial.
@@ -63,6 +66,12 @@ class TrialHistory:
     moved: dict[str, tuple[str, ...]] = field(default_factory=dict)
     monitored: dict[str, tuple[int, ...]] = field(default_factory=dict)
 
+    def __post_init__(self) -> None:
+        """Replace what other trials record as well by one object for all of them."""
+        planned = self.planned
+        planned.update({name: _shared(planned[name]) for name in ("arm", "config") if name in planned})
+        object.__setattr__(self, "software", _shared(self.software))
+
     @property
     def seconds(self) -> float:
         """Total seconds of work, over the records in ``epochs``."""
@@ -95,6 +104,16 @@ class TrialHistory:
         if next(reversed(self.epochs), 0) == len(self.epochs):  # ascending and distinct, so none is missing
             return True
         return all(epoch in self.epochs for epoch in range(1, count + 1))
+
+
+def _shared(record: dict[str, Any]) -> dict[str, Any]:
+    return _first_of_its_words(json.dumps(record))
+
+
+@lru_cache(maxsize=10_000)
+def _first_of_its_words(text: str) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(text)
+    return found
 
 
 _FINAL: tuple[State, ...] = ("completed", *WITHOUT_RESULT)

@@ -8,8 +8,10 @@ from pathlib import Path
 from study.journal.history import WITHOUT_RESULT, TrialHistory, derive_history
 from study.journal.journal import Journal, read_journal
 
+_NONE = frozenset[int]()
 
-@dataclass(frozen=True)
+
+@dataclass(frozen=True, slots=True)
 class TrialState:
     """The state of a trial, derived from its journal.
 
@@ -22,8 +24,12 @@ class TrialState:
 
     history: TrialHistory
     rungs: dict[int, float | None]
-    passed: frozenset[int] = frozenset()
+    passed: frozenset[int] = _NONE
     decided: dict[int, bool] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        """Keep one empty set for all trials: a driver has their states in memory."""
+        object.__setattr__(self, "passed", self.passed or _NONE)
 
     def objective_at(self, rung: int) -> float | None:
         """Return the objective at the first pause at or after ``rung``, else at the end.

@@ -22,6 +22,7 @@ from study.plan.counted import Counted
 from study.plan.device import ON_THE_CPU, PlannedDevice, chosen_device
 from study.plan.own_values import with_own_values
 from trainables.config.acting import acts
+from trainables.config.evaluation import EvaluationConfig
 from trainables.config.identity import RESULTS_VERSION, trial_id
 from trainables.config.network import with_known_content
 from trainables.config.registries import note_traits
@@ -65,8 +66,13 @@ class PlannedArm:
         """The trials that ``plan_trial`` has made, by all that they follow from: progress is looked at many times."""
         return {}
 
+    @cached_property
+    def evaluations(self) -> dict[Stage, EvaluationConfig]:
+        """What is evaluated of its trials in each stage: one object for all of them."""
+        return {stage: self.config.evaluation.model_copy(update={"splits": SPLITS[stage]}) for stage in SPLITS}
 
-@dataclass(frozen=True)
+
+@dataclass(frozen=True, slots=True)
 class PlannedTrial:
     """One trial to run. Only ``config`` and ``data_fingerprint`` determine its result, and thus ``trial_id``."""
 
@@ -275,7 +281,7 @@ def plan_trial(  # noqa: PLR0913 - five of the seven are keyword-only and name o
     key = of_plan, stage, round_, index, train_seed, values
     known = planned_arm.trials_known
     if key not in known:
-        evaluation = planned_arm.config.evaluation.model_copy(update={"splits": SPLITS[stage]})
+        evaluation = planned_arm.evaluations[stage]
         with error_context("space.nuisance"):
             config = with_values(planned_arm.config, nuisance, evaluation=evaluation, train_seed=train_seed)
         known[key] = PlannedTrial(

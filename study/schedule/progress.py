@@ -22,7 +22,7 @@ from study.schedule.rounds import Rounds, read_rounds
 from study.schedule.study_design import study_design
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class TrialProgress:
     """One trial that the plan requires: its history, if it has a journal, and its pruning, if halving ended it."""
 
