@@ -12,7 +12,7 @@ from results.tables.schema import SCHEMAS
 from results.tables.store import NewerTableError, arrow_table, read_table
 from results.tables.writing import writing_tables
 from study.collect.earlier_rows import NotedTrial, earlier_rows, note_rows
-from study.collect.gathering import ALL_BUT_CURVES, EVERYTHING, Gathering, Kept, for_report, for_summary
+from study.collect.gathering import EVERYTHING, Gathering, Kept, for_report, for_summary
 from study.collect.rows import storage_rows
 from study.collect.slices import LONG_TABLES, Slice, Slicing
 from study.errors import UserError
@@ -65,8 +65,9 @@ def build_tables(folder: RunFolder, progress: RunProgress, mlflow_runs: Mapping[
 
 
 def build_results(folder: RunFolder, progress: RunProgress) -> dict[str, pd.DataFrame]:
-    """Return every table by name but ``curves``, which takes most of the memory; writes no file."""
-    return _build(folder, progress, noted_mlflow_runs(folder), ALL_BUT_CURVES)
+    """Return what a report takes of the tables, without ``curves``; writes no file."""
+    kept = {name: part for name, part in for_report(progress.plan).items() if name != "curves"}
+    return _build(folder, progress, noted_mlflow_runs(folder), kept)
 
 
 def _write(folder: RunFolder, progress: RunProgress, kept: Kept) -> dict[str, pd.DataFrame]:

@@ -28,9 +28,6 @@ def _all(table: pa.Table) -> pa.Table:
 EVERYTHING: Kept = dict.fromkeys((name for name in SCHEMAS if name != "summary"), _all)
 """All rows of all tables."""
 
-ALL_BUT_CURVES: Kept = {name: kept for name, kept in EVERYTHING.items() if name != "curves"}
-"""All rows, but none of the table with most of them."""
-
 _TEXTS = ("config", "software")
 """Columns of ``trials`` with most of its bytes, which the summary does without."""
 
@@ -49,7 +46,7 @@ def for_report(plan: StudyPlan) -> Kept:
         return table.filter(pc.or_(tuned, _where(table, stage="confirm", split=SPLIT)))
 
     return {
-        **ALL_BUT_CURVES,
+        **EVERYTHING,
         "task_metrics": reported,
         "curves": lambda table: table.filter(_where(table, stage="confirm")),
     }
