@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
 import time
@@ -72,11 +73,15 @@ def test_a_run_whose_machine_is_lost_goes_on_elsewhere_with_the_same_tables(comm
     os.killpg(first.pid, signal.SIGKILL)
     first.communicate()
     s3.answers[:] = [500 if number % 9 == 4 else 200 for number in range(2000)]
-    second = command("run", runs, "second", "--no-tracking")
+    second = command("run", runs, "second")
     output, _ = second.communicate(timeout=400)
     s3.answers.clear()
     assert second.returncode == 0, output
     assert "waiting 30 s for a sign of life" in output
+    (store,) = (tmp_path / "second").glob("copies/*/driver/stored/mlflow.db")
+    with sqlite3.connect(store) as mirror:  # made by another process, from the driver's working copy
+        (trials,) = mirror.execute("SELECT count(*) FROM tags WHERE key = 'modstudy.trial_id'").fetchone()
+    assert trials == 6
     (tmp_path / "fetched" / "tables").mkdir(parents=True)
     system.get(f"{runs}/stored/tables/", str(tmp_path / "fetched" / "tables") + "/", recursive=True)
     for name, key in {
