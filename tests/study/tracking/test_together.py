@@ -108,6 +108,18 @@ def test_what_sqlite_takes_back_is_not_taken_for_stored(folder, play, monkeypatc
     assert tracker.sync(folder).trials_updated == TRIALS
 
 
+def test_where_mlflow_makes_its_sessions_otherwise_each_is_stored_by_itself(folder, play, monkeypatch):
+    tracker = play.tracker(folder)
+    tracker.sync(folder)
+    monkeypatch.delattr("mlflow.store.db.utils._get_managed_session_maker")
+    _trials(folder, play)
+    commits = []
+    event.listen(SqlAlchemyStore._engine_map[sqlite_uri(folder.mlflow_store)], "commit", commits.append)
+    assert tracker.sync(folder).trials_updated == TRIALS
+    assert len(commits) > TRIALS
+    assert len(_shown(play, folder)) == TRIALS
+
+
 def test_two_threads_write_to_one_file_at_once(tmp_path, empty_store, play):
     store = tmp_path / "shared.db"
     store.write_bytes(empty_store.read_bytes())
