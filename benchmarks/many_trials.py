@@ -35,12 +35,13 @@ import psutil
 
 from benchmarks.mirrored_run import MirrorCost, MirroredRun
 from benchmarks.stock_way import stock
-from study.collect.collect import collect
+from study.collect.collect import write_progress
 from study.definition.loading import dump_study
 from study.definition.model import StudyDefinition
 from study.layout import RunFolder
 from study.plan.document import write_plan
 from study.plan.plan import compile_plan
+from study.schedule.progress import read_progress
 from study.tune.cluster import connected
 from study.tune.runner import RunOptions, run_study
 
@@ -127,7 +128,7 @@ def ours(size: Size, folder: RunFolder, *, mlflow: bool) -> MirrorCost:
     mirror = MirroredRun(folder, "many") if mlflow else None
     with mirror or nullcontext():
         summary = run_study(plan, folder, RunOptions(max_concurrent=_AT_ONCE, runner="benchmarks.nothing:run_nothing"))
-        collect(folder)
+        write_progress(folder, read_progress(folder))
     if summary.completed != size.total:
         raise SystemExit(f"only {summary.completed} of {size.total} trials were completed")
     return mirror.cost if mirror else MirrorCost()
