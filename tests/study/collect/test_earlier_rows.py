@@ -180,9 +180,10 @@ def test_whoever_cannot_write_the_index_does_without(collected):
 
 @pytest.fixture
 def begun(plan: StudyPlan, folder: RunFolder, journaling: Any) -> tuple[RunFolder, PlannedTrial, PlannedTrial]:
-    """A run with tables of one epoch of one trial, that trial, and another one."""
+    """A run with tables of one epoch of two trials, which have rows one after the other, and these trials."""
     first, second, *_ = ready(plan, folder)
-    journaling.start(first, epochs=1)
+    for trial in (first, second):
+        journaling.start(trial, epochs=1)
     collect(folder)
     return folder, first, second
 
@@ -190,7 +191,7 @@ def begun(plan: StudyPlan, folder: RunFolder, journaling: Any) -> tuple[RunFolde
 @pytest.mark.parametrize("killed_in", ["note_rows", "summarize"])
 def test_a_collect_that_is_killed_leaves_nothing_false(killed_in, begun, journaling, monkeypatch, tmp_path):
     """Between the tables and the index, and before either: the next one has newer journals."""
-    folder, first, second = begun
+    folder, first, _ = begun
     before = files(folder)
     journaling.start(first, epochs=2, attempt=2)
     with monkeypatch.context() as patched:
@@ -198,7 +199,6 @@ def test_a_collect_that_is_killed_leaves_nothing_false(killed_in, begun, journal
         with pytest.raises(KeyboardInterrupt):
             collect(folder)
     assert (files(folder) == before) == (killed_in == "summarize")
-    journaling.start(second, epochs=1)
     collect(folder)
     assert files(folder) == from_scratch(folder, tmp_path / "scratch")
 
@@ -218,12 +218,12 @@ collect(RunFolder(Path({folder!r})))
 @pytest.mark.parametrize("meanwhile", ["while rows are read", "between its tables and its index"])
 def test_two_collects_at_once(meanwhile, begun, journaling, monkeypatch, tmp_path):
     """Another process collects newer journals meanwhile: whichever tables stay, the next collect is right."""
-    folder, _, second = begun
-    journaling.start(second, epochs=1)
+    folder, first, second = begun
+    journaling.append(second, "failed", kind="crashed", message="", traceback="")
 
     def another(*given: Any) -> Any:
         monkeypatch.undo()
-        journaling.start(second, epochs=2, attempt=2)
+        journaling.start(first, epochs=2, attempt=2)
         program = OTHER.format(folder=str(folder.path))
         subprocess.run([sys.executable, "-c", program], check=True)  # noqa: S603
         return real(*given)
@@ -249,6 +249,18 @@ def test_a_journal_that_grows_while_it_is_looked_at(plan, folder, journaling, tm
     collect(folder)
     assert set(read_table(folder.tables, "curves")["epoch"]) == {1, 2}
     assert files(folder) == from_scratch(folder, tmp_path / "scratch")
+
+
+def test_a_trial_that_was_trained_again(collected, journaling, monkeypatch, tmp_path):
+    """Its journal tells of the same epochs, with other numbers."""
+    trial = read_progress(collected).trials[4].trial
+    collected.trial(trial.trial_id).journal.unlink()
+    monkeypatch.setattr(journaling, "accuracy", lambda _: 0.25)
+    journaling.start(trial, epochs=2)
+    journaling.end(trial)
+    collect(collected)
+    assert 0.25 in set(read_table(collected.tables, "curves")["value"])
+    assert files(collected) == from_scratch(collected, tmp_path / "scratch")
 
 
 def test_readers_take_rows_from_tables_as_well(collected, journals_read):
