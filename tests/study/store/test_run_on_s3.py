@@ -108,7 +108,7 @@ def test_a_stopped_worker_is_ended_and_its_trial_tried_again(command, s3, s3_url
     runs, system = s3_url.rpartition("/")[0], s3fs.S3FileSystem()
     study = STUDY.replace("epochs: 4", "epochs: 30").replace("[none, late]", "[none]")
     study = study.replace("trials_per_arm: 2, round_size: 2, halving: {rungs: [2], keep: 0.5}", "trials_per_arm: 1")
-    study += "resources: {silence_s: 12}\n"
+    study += "resources: {silence_s: 25}\n"
     (tmp_path / "study.yaml").write_text(study)
     run = command("run", runs, "machine", "--no-tracking", "--workers", "1")
     end = time.monotonic() + 300
@@ -127,7 +127,7 @@ def test_a_stopped_worker_is_ended_and_its_trial_tried_again(command, s3, s3_url
     assert not psutil.pid_exists(pid)
     (failure,) = (event for event in _events(f"{runs}/stored") if event["event"] == "failed")
     assert failure["kind"] == "hung"
-    assert failure["message"].startswith("no sign of life for 12 s (resources.silence_s), on ")
+    assert failure["message"].startswith("no sign of life for 25 s (resources.silence_s), on ")
 
 
 def _events(study: str) -> list[dict[str, Any]]:
