@@ -139,12 +139,12 @@ def test_a_trial_that_hangs_is_ended_says_where_and_is_tried_again(run):
 
 @pytest.mark.long
 def test_a_worker_that_falls_silent_is_ended_and_its_trial_tried_again(run):
-    changes = {"search": {"trials_per_arm": 1}, "confirm": {"seeds": [1]}, "resources": {"silence_s": 10}}
+    changes = {"search": {"trials_per_arm": 1}, "confirm": {"seeds": [1]}, "resources": {"silence_s": 20}}
     folder, summary = run("silent", "stop_once", changes)
     assert summary == everything(completed=6)
     failures = [failure for state in read_states(folder).values() for failure in state.history.failures]
     assert [failure["kind"] for failure in failures] == ["hung"]
-    assert failures[0]["message"].startswith("no sign of life for 10 s (resources.silence_s), on ")
+    assert failures[0]["message"].startswith("no sign of life for 20 s (resources.silence_s), on ")
 
 
 @pytest.mark.long
@@ -161,7 +161,7 @@ def test_a_worker_stopped_before_it_begins_a_unit_is_ended_and_its_trial_tried_a
                 worker.suspend()
 
     search = {"trials_per_arm": 2, "round_size": 2, "halving": {"rungs": [1], "keep": 0.5}}
-    changes = {"search": search, "confirm": {"seeds": [1]}, "resources": {"silence_s": 10}}
+    changes = {"search": search, "confirm": {"seeds": [1]}, "resources": {"silence_s": 20}}
     folder, summary = run("stopped", changes=changes, max_concurrent=1, listener=stop)
     assert summary == everything(completed=3 * (1 + 1), pruned=3)
     failed = {state.history.trial_id: state.history.failures for state in read_states(folder).values()}
@@ -170,7 +170,7 @@ def test_a_worker_stopped_before_it_begins_a_unit_is_ended_and_its_trial_tried_a
     assert set(failed) == set(stopped.values())
     for failure in (failure for failures in failed.values() for failure in failures):
         assert failure["kind"] == "hung"
-        assert failure["message"].startswith("no sign of life for 10 s (resources.silence_s), on ")
+        assert failure["message"].startswith("no sign of life for 20 s (resources.silence_s), on ")
 
 
 def _last_worker(trials: Path) -> psutil.Process | None:
