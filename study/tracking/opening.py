@@ -8,7 +8,7 @@ from urllib.parse import parse_qsl
 
 from alembic.util import CommandError
 from mlflow.exceptions import MlflowException
-from mlflow.store.db.utils import create_sqlalchemy_engine
+from mlflow.store.db.utils import _initialize_tables, create_sqlalchemy_engine
 from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
 from mlflow.tracking import MlflowClient
 from sqlalchemy.engine import make_url
@@ -16,6 +16,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from study.definition.secrets import redact
 from study.definition.tracking_address import StoreAddress
+from study.layout import sqlite_uri
 from study.tracking.errors import StoreRefusedError
 from trainables.foundation.locks.lock import locked
 
@@ -40,6 +41,7 @@ def open_client(address: StoreAddress) -> MlflowClient:
         _refuse_memory(address)
         _refuse_unknown_options(address)
         with _alone(address):
+            _make_whole(address)
             return _open(address)
     except ModuleNotFoundError as error:
         raise StoreRefusedError(
@@ -86,6 +88,22 @@ def _alone(address: StoreAddress) -> AbstractContextManager[object]:
         return nullcontext()
     file.parent.mkdir(parents=True, exist_ok=True)
     return locked(file.with_name(f"{file.name}.lock"), _LOCK_S)
+
+
+def _make_whole(address: StoreAddress) -> None:
+    """Make the tables of a SQLite file that is not there beside its place: a process killed meanwhile leaves no half.
+
+    MLflow could not go on with such a half.
+    """
+    file = address.sqlite_file
+    if file is None or file.exists():
+        return
+    making = file.with_name(f"{file.name}.making")
+    making.unlink(missing_ok=True)
+    engine = create_sqlalchemy_engine(sqlite_uri(making))  # type: ignore[no-untyped-call]
+    _initialize_tables(engine)  # type: ignore[no-untyped-call]
+    engine.dispose()
+    making.replace(file)
 
 
 def _open(address: StoreAddress) -> MlflowClient:

@@ -12,10 +12,13 @@ from pathlib import Path
 import pytest
 from mlflow.store.artifact.local_artifact_repo import LocalArtifactRepository
 from mlflow.tracking import MlflowClient
+from sqlalchemy import text
 
-from study.definition.tracking_address import against, store_address
+from study.definition.tracking_address import StoreAddress, against, store_address
 from study.layout import RunFolder, sqlite_uri
+from study.tracking import opening
 from study.tracking.errors import StoreRefusedError, StoreUnreachableError
+from study.tracking.opening import open_client
 
 ODD = ["50%20off", "what?x=1", "a#b", "two words", "größe 色", "back\\slash", "100%", "a&b;c=d", "file:x"]
 
@@ -209,3 +212,23 @@ def test_a_store_that_takes_no_files_keeps_the_rest(folder, play, monkeypatch):
     runs = play.runs(folder.mlflow_store)
     assert runs["trial:t1"].info.status == "FINISHED"
     assert runs[f"arm:{play.arm['arm_id']}"].data.metrics["storage/parameters"] == 100
+
+
+def test_a_process_killed_while_it_makes_the_tables_leaves_no_half_of_them(tmp_path, monkeypatch):
+    store = StoreAddress(sqlite_uri(tmp_path / "runs.db"), "a test", None)
+
+    class Killed(BaseException):
+        pass
+
+    def killed_midway(engine):
+        with engine.begin() as connection:
+            connection.execute(text("CREATE TABLE _alembic_tmp_metrics (key VARCHAR)"))
+        raise Killed
+
+    with monkeypatch.context() as patch:
+        patch.setattr(opening, "_initialize_tables", killed_midway)
+        with pytest.raises(Killed):
+            open_client(store)
+    assert not store.sqlite_file.exists()
+    assert open_client(store).search_experiments()
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["runs.db", "runs.db.lock"]
