@@ -130,13 +130,13 @@ def test_trials_share_two_gpus_by_the_share_of_their_arm_and_alone_means_alone(t
 
 
 @pytest.fixture
-def two_nodes_of_two() -> Iterator[str]:
-    """The address of a cluster of two nodes with two GPUs each."""
+def two_nodes_of_four() -> Iterator[str]:
+    """The address of a cluster of two nodes with four GPUs each."""
     ray.shutdown()  # ``connected`` keeps a connection that is there, and `two_gpus` lasts as long as this file
     patch = pytest.MonkeyPatch()
     patch.setenv("PYTHONPATH", os.pathsep.join(filter(None, [str(Path.cwd()), RUNNERS, os.environ.get("PYTHONPATH")])))
     patch.setenv("OMP_NUM_THREADS", "1")
-    options = {"num_cpus": 2, "num_gpus": 2, "object_store_memory": 80_000_000}
+    options = {"num_cpus": 4, "num_gpus": 4, "object_store_memory": 80_000_000}
     nodes = Cluster(initialize_head=True, head_node_args={**options, "include_dashboard": False})
     nodes.add_node(**options)
     yield nodes.address
@@ -146,13 +146,13 @@ def two_nodes_of_two() -> Iterator[str]:
 
 @pytest.mark.long
 @pytest.mark.timeout(1200)
-def test_trials_fill_the_gpus_of_two_nodes(two_nodes_of_two, stays):
-    search = {"trials_per_arm": 4, "round_size": 4}
-    with ours.connected(two_nodes_of_two, threads=1):
-        found = stays("fill_four_gpus", {"late": 2, "shared": 4}, search=search, confirm={"seeds": [1]})
-    assert len(found) == 3 * 5 + 5, "each trial of late is tried twice"
+def test_trials_fill_the_gpus_of_two_nodes(two_nodes_of_four, stays):
+    search = {"trials_per_arm": 5, "round_size": 5}
+    with ours.connected(two_nodes_of_four, threads=1):
+        found = stays("fill_eight_gpus", {"late": 2, "shared": 4}, search=search, confirm={"seeds": [1, 2]})
+    assert len(found) == 3 * 7 + 7, "each trial of late is tried twice"
     assert shares_by_arm(found) == {"shared": {0.25}, "late": {0.5, 1.0}, "separate": {1.0}}
     most = most_at_once(found)
-    assert len(most) == 4, "all GPUs are used"
+    assert len(most) == 8, "all GPUs are used"
     assert len({node for node, _ in most}) == 2
     assert_workers_keep_their_reservation(found)
