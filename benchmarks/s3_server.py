@@ -37,8 +37,12 @@ class S3Server:
 
 @contextmanager
 def s3_server() -> Iterator[S3Server]:
-    """Serve in a thread while the block runs; all is kept in memory."""
+    """Serve in a thread while the block runs; all is kept in memory.
+
+    Clients of this process that s3fs keeps would go on asking the server for which they were made.
+    """
     from moto.server import DomainDispatcherApplication, create_backend_app
+    from s3fs import S3FileSystem
     from werkzeug.serving import WSGIRequestHandler, make_server
 
     class Quiet(WSGIRequestHandler):
@@ -74,9 +78,11 @@ def s3_server() -> Iterator[S3Server]:
     thread.start()
     before = dict(os.environ)
     os.environ.update(server.environment)
+    S3FileSystem.clear_instance_cache()
     try:
         yield server
     finally:
+        S3FileSystem.clear_instance_cache()
         http.shutdown()
         thread.join()
         http.server_close()

@@ -270,6 +270,6 @@ def fill_two_gpus(config, *, meet_on: int = 2, **parts) -> TrialOutcome:
     return outcome
 
 
-def fill_four_gpus(config, **parts) -> TrialOutcome:
-    """Do as ``fill_two_gpus`` on four."""
-    return fill_two_gpus(config, meet_on=4, **parts)
+def fill_eight_gpus(config, **parts) -> TrialOutcome:
+    """Do as ``fill_two_gpus`` on eight."""
+    return fill_two_gpus(config, meet_on=8, **parts)
