@@ -177,7 +177,7 @@ def stop_once(config, *, workspace: Path, **parts) -> TrialOutcome:
 
 
 def outgrow_the_machine_once(config, *, workspace: Path, **parts) -> TrialOutcome:
-    """Take more and more memory, in a trial with modulation, until Ray ends this process or 7 GiB are taken.
+    """Take more and more memory, in a trial with modulation, until Ray ends this process or 11 GiB are taken.
 
     Ray counts the whole machine, and other tests may give back some of what they had when the limit was set.
     """
@@ -185,7 +185,7 @@ def outgrow_the_machine_once(config, *, workspace: Path, **parts) -> TrialOutcom
     if config.modulation.points and config.train_seed == 0 and not scar.exists():
         scar.touch()
         taken = []
-        while len(taken) < 112:
+        while len(taken) < 176:
             taken.append(b"x" * 2**26)
             time.sleep(0.05)
         time.sleep(5)
