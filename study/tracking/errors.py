@@ -62,6 +62,9 @@ _STATUS = re.compile(r"failed with error code (\d{3})|Error code: (\d{3})|too ma
 _LOGIN_REFUSED = re.compile(
     r"(?i)authentication failed|access denied|no password supplied|login failed|pg_hba|role .* does not exist"
 )
+_AT_ONCE = re.compile(r"(IntegrityError|UniqueViolation|DeadlockDetected|SerializationFailure)\)")
+"""What a server's answer quotes of its database; psycopg names the violation itself."""
+
 _NEVER_OPENS = re.compile(
     r"(?i)unable to open database file|readonly database|not a database|database .* does not exist|no such file"
     r"|unknown database|permission denied|could not translate host name|name or service not known"
@@ -83,7 +86,7 @@ def explained(error: BaseException, address: StoreAddress) -> StoreError:
         return _refused(address, f"{_UNTRUSTED}: {reason}")
     if any(isinstance(cause, _SILENT) for cause in causes) and status != 500:  # said of what cannot be stored, too
         return StoreUnreachableError(f"MLflow at {address.shown} cannot be reached: {reason}")
-    if any(isinstance(cause, IntegrityError) or "IntegrityError)" in str(cause) for cause in causes):
+    if any(isinstance(cause, IntegrityError) or _AT_ONCE.search(str(cause)) for cause in causes):
         return StoreConflictError(f"MLflow at {address.shown} was written by somebody else as well: {reason}")
     if any(isinstance(cause, _DATABASE) for cause in causes) or code in _LATER or status in (429, 502, 503, 504):
         return _of_a_database(reason, address)
