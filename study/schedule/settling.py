@@ -49,8 +49,9 @@ def at_rung(arm: ArmProgress, unit: WorkUnit, state: TrialState | None) -> AtRun
     if state is None or rung is None or state.history.is_final or not _stands_alone(arm, unit, state):
         return None
     objective = state.objective_at(rung)
-    stands = objective is not None and state.was_kept(rung) is None and state.history.has_epochs(rung)
-    return AtRung(unit.trial, rung, objective) if objective is not None and stands else None
+    if objective is None or state.was_kept(rung) is not None or not state.history.has_epochs(rung):
+        return None
+    return AtRung(unit.trial, rung, objective)
 
 
 def decided(arm: ArmProgress, unit: WorkUnit, step: WorkUnit | Pruning) -> ArmProgress | None:
