@@ -68,7 +68,7 @@ def _by_level(failures: pd.DataFrame, trials: pd.DataFrame) -> list[str]:
 
 
 def infeasible_arms(failures: pd.DataFrame, trials: pd.DataFrame) -> list[str]:
-    """Return the arms of which no trial can ever finish: too large for its device, or equal failures on two nodes."""
+    """Return the arms of which no trial can ever finish: killed or too large alone, or equal failures on two nodes."""
     ended = set(failures[failures["message"].str.startswith(INFEASIBLE)]["trial_id"])
     begun = trials[trials["attempts"] > 0]
     return [str(arm) for arm, own in begun.groupby("arm", sort=False)["trial_id"] if ended.issuperset(own)]

@@ -133,7 +133,8 @@ class _Finished(_Line):
 class _Failed(_Line):
     """``epoch``: the number of epochs done before the failure; absent in older lines.
 
-    ``alone``: of a failure for want of memory only: whether the trial had a whole GPU, or the machine, to itself.
+    ``alone``: only of a failure after which a trial is tried alone, or that it met alone: whether it had a whole GPU,
+    or the machine, to itself.
     ``infeasible``: whether the trial can never finish, since it failed equally on another node.
     """
 

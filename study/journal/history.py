@@ -84,12 +84,12 @@ class TrialHistory:
 
     @property
     def must_be_alone(self) -> bool:
-        """Whether the trial has run out of its device's memory, so that it is tried again alone on it."""
+        """Whether the trial has failed for want of memory, or been killed, so that it is tried again alone."""
         return any(failure.get("alone") is not None for failure in self.failures)
 
     @property
-    def ran_out_of_device_memory(self) -> bool:
-        """Whether that is how its last attempt ended."""
+    def was_sent_alone(self) -> bool:
+        """Whether its last attempt ended so that it is tried alone next, or was the one that ended the matter."""
         return self.state in ("failed", "infeasible") and self.failures[-1].get("alone") is not None
 
     @property

@@ -1,7 +1,7 @@
 """Decides, when a failure is journalled, whether the trial can ever finish: alone on its device, or on another node.
 
-A verdict is written into the ``failed`` event, so everything that reads the journal agrees on it. Lost and killed
-workers never count, since they say nothing about the trial.
+A verdict is written into the ``failed`` event, so everything that reads the journal agrees on it. A lost node never
+counts, since it says nothing about the trial.
 """
 
 from __future__ import annotations
@@ -25,19 +25,23 @@ class Place:
     Attributes:
         host: name of the machine.
         gpus: GPUs reserved for the trial; 0 on other devices.
-        alone: whether the trial had its device to itself because it had run out of memory before.
+        alone: whether the trial had its device to itself because of an earlier failure.
+        proven: whether another trial has come to its end there under the same software. Without one, workers that are
+            killed may speak of the machine, or of a library that is broken, and not of the trial.
     """
 
     host: str
     gpus: float = 0.0
     alone: bool = False
+    proven: bool = False
 
 
 def judged(failure: Mapping[str, Any], earlier: Sequence[Event], place: Place) -> dict[str, Any]:
     """Return the fields of a ``failed`` event, with the verdict on the trial in its message and fields.
 
     Args:
-        failure: kind, message and traceback; ``device`` says whether it was the memory of a GPU that ran out.
+        failure: kind, message and traceback; ``device`` says whether it was the memory of a GPU that ran out. Of a
+            worker that was killed after it had begun the trial, ``epoch``: how many were done by then.
         earlier: the trial's earlier failures, with their ``host``.
         place: where the attempt failed.
     """
@@ -46,7 +50,7 @@ def judged(failure: Mapping[str, Any], earlier: Sequence[Event], place: Place) -
         return fields | _out_of_memory(failure, earlier, place)
     other = _host_of_equal(failure, earlier, place.host) if _speaks_of_the_trial(failure) else None
     if other is None:
-        return fields
+        return fields | (_killed(failure, earlier, place) if failure["kind"] == "killed" else {})
     told = f"{INFEASIBLE}, failed equally on {other} and {place.host}"
     return fields | {"message": f"{told}: {failure['message']}", "infeasible": True}
 
@@ -64,9 +68,27 @@ def _out_of_memory(failure: Mapping[str, Any], earlier: Sequence[Event], place: 
     return {"message": f"{told}, tried again alone: {failure['message']}", "alone": False}
 
 
+def _killed(failure: Mapping[str, Any], earlier: Sequence[Event], place: Place) -> dict[str, Any]:
+    """Judge the end of a worker by a signal: a neighbour may have taken the memory, or somebody has sent the signal.
+
+    So only kills without an epoch between them count, and at last one that the trial met alone.
+    """
+    epoch = failure.get("epoch")
+    if epoch is None or place.gpus:  # it had not begun; or a GPU of one's own keeps nobody off the machine's memory
+        return {}
+    if not any(event["kind"] == "killed" and event.get("epoch") == epoch for event in earlier):
+        return {}
+    if not place.alone:
+        told = f"killed again without an epoch between, after {epoch}, tried again alone"
+        return {"message": f"{told}: {failure['message']}", "alone": False}
+    if not place.proven:
+        return {}
+    return {"message": f"{INFEASIBLE}, alone on a machine: {failure['message']}", "alone": True}
+
+
 def _speaks_of_the_trial(failure: Mapping[str, Any]) -> bool:
-    """Return whether the failure comes from the trial: an error of code or data, or a hang at a known line."""
-    if failure["kind"] == "hung":
+    """Return whether the failure comes from the trial: an error of code or data, a hang or a fault at a known line."""
+    if failure["kind"] in ("hung", "killed"):
         return bool(failure.get("traceback"))
     return failure["kind"] in ("crashed", "data") and not may_pass(failure)
 

@@ -175,8 +175,8 @@ class Dispatcher:
         ready = {(each.trial.trial_id, each.until_epoch, each.alone) for each in self._progress[arm_id].ready}
         failed: dict[str, Event] = {}
         for trial, state in zip(trials, found, strict=True):
-            if state is not None and state.history.ran_out_of_device_memory:
-                continue  # tried once more, alone, or known not to fit: neither uses up a try nor speaks of the code
+            if state is not None and state.history.was_sent_alone:
+                continue  # tried once more, alone, or known to be in vain: neither uses up a try nor speaks of the code
             if (trial.trial_id, unit.until_epoch, unit.alone) not in ready:
                 self._equal_failures.ended_well(arm_id)
                 continue

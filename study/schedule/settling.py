@@ -76,7 +76,7 @@ def decided(arm: ArmProgress, unit: WorkUnit, step: WorkUnit | Pruning) -> ArmPr
 def _stands_alone(arm: ArmProgress, unit: WorkUnit, state: TrialState) -> bool:
     """Return whether the unit is the only one of its trial, and concerns no other."""
     trial_id = unit.trial.trial_id
-    if unit.slots or state.history.ran_out_of_device_memory:
+    if unit.slots or state.history.was_sent_alone:
         return False
     if any(each.trial.trial_id == trial_id for each in arm.behind):
         return False

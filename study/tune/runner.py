@@ -63,7 +63,7 @@ class RunSummary:
         arms_without_choice: arms of which no tune trial had a finite objective, by name.
         interrupted: whether Ctrl-C ended the run.
         stopped: arms whose first trials ended in equal failures, by failure.
-        infeasible: trials that can never finish here: too large for their device, or failed equally on two nodes.
+        infeasible: trials that can never finish here: killed or too large alone, or failed equally on two nodes.
         infeasible_arms: those of ``arms_without_choice`` of whose tune trials none can finish.
     """
 

@@ -141,12 +141,13 @@ MakePlan = Callable[..., StudyPlan]
 
 @pytest.fixture
 def runners_on_path(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Let this process and the workers it starts import ``orchestration_runners``."""
+    """Let this process and the workers it starts import the modules in ``runners``."""
     here = str(Path(__file__).parent / "runners")
     monkeypatch.syspath_prepend(here)
     monkeypatch.setenv("PYTHONPATH", here)
     yield
-    sys.modules.pop("orchestration_runners", None)
+    for name in ("dying_runners", "orchestration_runners"):
+        sys.modules.pop(name, None)
 
 
 @pytest.fixture

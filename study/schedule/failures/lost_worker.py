@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from study.journal.events import Event
@@ -13,7 +13,7 @@ from study.journal.state import TrialState, read_state
 from study.journal.verdict import Place, judged
 from study.layout import RunFolder
 from study.plan.plan import PlannedTrial
-from study.schedule.hang_watch import read_hang
+from study.schedule.hang_watch import read_note
 from study.schedule.units import WorkUnit
 from trainables.foundation.locks.lock import Guard, LockHeldError, locked
 
@@ -66,26 +66,36 @@ class LostWorkers:
             states: those of the unit's trials now.
             end: of the worker.
         """
-        failure = self._failure(unit, end.loss or KILLED)
+        failure = self._failure(unit, before, states[0], end.loss or KILLED)
         found = []
         for trial, state in zip(unit.trials, states, strict=True):
+            known = before.get(trial.trial_id)
             undecided = state is None or state.history.state in ("waiting", "running")
-            if undecided or (end.loss is not None and _has_not_begun(before.get(trial.trial_id), state)):
-                found.append(self._journal(trial, failure, end.gpus, alone=unit.alone))
+            if undecided or (end.loss is not None and _has_not_begun(known, state)):
+                place = _place(state, before, Place("", end.gpus, unit.alone))
+                found.append(self._journal(trial, failure | _epoch(known, state), place))
             else:
                 found.append(state)
         return found
 
-    def _failure(self, unit: WorkUnit, loss: Loss) -> dict[str, Any]:
-        """Return what ended the worker: its own watchdog leaves a note at the unit's first trial."""
-        hang = read_hang(self.folder.trial(unit.trial.trial_id).hang)
-        if hang is None:
-            return {"kind": loss.kind, "message": loss.message, "traceback": ""}
-        place, stacks = hang
-        message = f"no progress for {self.hang_after_s:g} s (resources.hang_after_s); it hung in {place}"
-        return {"kind": "hung", "message": message, "traceback": stacks}
+    def _failure(
+        self, unit: WorkUnit, before: Mapping[str, TrialState], first: TrialState | None, loss: Loss
+    ) -> dict[str, Any]:
+        """Return what ended the worker; one that ended itself leaves a note at the unit's first trial.
 
-    def _journal(self, planned: PlannedTrial, failure: Event, gpus: float, *, alone: bool) -> TrialState | None:
+        A note may be of an earlier attempt; and where its raylet is gone, a worker aborts.
+        """
+        trial_id = unit.trial.trial_id
+        note = read_note(self.folder.trial(trial_id).hang) if _has_begun(before.get(trial_id), first) else None
+        if note is None or (note.fault and loss.kind == "lost"):
+            return {"kind": loss.kind, "message": loss.message, "traceback": ""}
+        if note.fault:
+            message = f"the worker ended by a fault of its own: {note.fault}, in {note.place}"
+            return {"kind": "killed", "message": message, "traceback": note.stacks}
+        message = f"no progress for {self.hang_after_s:g} s (resources.hang_after_s); it hung in {note.place}"
+        return {"kind": "hung", "message": message, "traceback": note.stacks}
+
+    def _journal(self, planned: PlannedTrial, failure: Event, place: Place) -> TrialState | None:
         trial = self.folder.trial(planned.trial_id)
         trial.path.mkdir(parents=True, exist_ok=True)
         try:
@@ -96,13 +106,36 @@ class LostWorkers:
                 if read_state(trial.journal) is None:
                     writer.append("planned", **planned.planned_event(self.study))
                 state = read_state(trial.journal)
-                host = (state.history.host if state else None) or socket.gethostname()
                 earlier = state.history.failures if state else ()
-                writer.append("failed", **judged(failure, earlier, Place(host, gpus, alone)), host=host)
+                writer.append("failed", **judged(failure, earlier, place), host=place.host)
                 trial.hang.unlink(missing_ok=True)
         except LockHeldError:  # the worker is still alive and will record the outcome itself
             pass
         return read_state(trial.journal)
+
+
+def _place(state: TrialState | None, states: Mapping[str, TrialState], place: Place) -> Place:
+    """Return where the last attempt ran, and whether another trial has come to its end there under equal software."""
+    mine = state.history if state is not None else None
+    if mine is None or mine.host is None:
+        return replace(place, host=socket.gethostname())
+    others = (other.history for other in states.values() if other.history.trial_id != mine.trial_id)
+    proven = any(
+        other.state in ("completed", "paused", "pruned") and (other.host, other.software) == (mine.host, mine.software)
+        for other in others
+    )
+    return replace(place, host=mine.host, proven=proven)
+
+
+def _epoch(before: TrialState | None, now: TrialState | None) -> dict[str, int]:
+    """Return the epochs done, as a field of the failure, if the worker had begun the trial."""
+    return {"epoch": now.history.epoch} if now is not None and _has_begun(before, now) else {}
+
+
+def _has_begun(before: TrialState | None, now: TrialState | None) -> bool:
+    """Return whether the worker had begun the trial, which may be marked as running by an earlier one."""
+    attempts = before.history.attempts if before is not None else 0
+    return now is not None and now.history.attempts > attempts
 
 
 def _has_not_begun(before: TrialState | None, now: TrialState | None) -> bool:

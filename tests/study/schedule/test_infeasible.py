@@ -85,7 +85,7 @@ def test_equal_failures_on_two_nodes_end_a_trial_and_its_arm_moves_on(make_plan,
         ([crash()], crash(), True),
         ([crash("other")], crash(), False),
         ([crash(traceback="OSError: gone")], crash(traceback="OSError: gone"), False),  # storage may come back
-        ([crash(kind="killed", traceback="")], crash(kind="killed", traceback=""), False),
+        ([crash(kind="killed", traceback="")], crash(kind="killed", traceback=""), False),  # by whom is not known
         ([crash(kind="lost", traceback="")], crash(kind="lost", traceback=""), False),
         ([crash(kind="hung")], crash(kind="hung"), True),
         ([crash(kind="hung", traceback="")], crash(kind="hung", traceback=""), False),  # stopped from outside

@@ -11,6 +11,7 @@ import psutil
 import pytest
 import ray
 
+from results.tables.schema import INFEASIBLE
 from study.errors import UserError
 from study.journal.index import read_states
 from study.journal.journal import read_journal
@@ -41,7 +42,8 @@ def run(start_ray, runners_on_path, make_plan, tmp_path):
     def go(name="run", runner="train", changes=None, **options) -> tuple[RunFolder, RunSummary]:
         folder = RunFolder(tmp_path / name)
         plan = make_plan(**(changes or {}))
-        return folder, run_study(plan, folder, RunOptions(runner=f"orchestration_runners:{runner}", **options))
+        where = runner if ":" in runner else f"orchestration_runners:{runner}"
+        return folder, run_study(plan, folder, RunOptions(runner=where, **options))
 
     return go
 
@@ -122,6 +124,25 @@ def test_killed_workers_are_replaced_and_their_trials_tried_again(run):
         tune = state.history.planned["stage"] == "tune"
         assert [failure["kind"] for failure in state.history.failures] == (["killed"] if tune else [])
         assert state.history.attempts == (2 if tune else 1)
+
+
+@pytest.mark.long
+@pytest.mark.parametrize(
+    ("runner", "told"),
+    [
+        ("dying_runners:be_killed_with_modulation", "the worker ended without notice: "),
+        ("dying_runners:fault_with_modulation", "the worker ended by a fault of its own: Segmentation fault, in "),
+    ],
+)
+def test_a_trial_whose_worker_dies_every_time_is_infeasible_and_told_so(run, runner, told):
+    changes = {"search": {"trials_per_arm": 1}, "confirm": {"seeds": [1]}}
+    folder, summary = run("dying", runner, changes)
+    assert summary.complete
+    assert (summary.completed, summary.infeasible, summary.infeasible_arms) == (4, 1, ("late",))
+    (history,) = (state.history for state in read_states(folder).values() if state.history.failures)
+    assert [failure["kind"] for failure in history.failures] == ["killed"] * 3
+    assert [failure.get("alone") for failure in history.failures] == [None, False, True]
+    assert history.failures[-1]["message"].startswith(f"{INFEASIBLE}, alone on a machine: {told}")
 
 
 @pytest.mark.long
