@@ -6,6 +6,7 @@ import errno
 import os
 
 from trainables.failures import causes
+from trainables.foundation.objects.requests import NO_ACCESS, NO_BUCKET
 
 _FREE_SPACE = "free some space there; nothing is lost, and the same command resumes"
 _WRITABLE = "make it readable and writable, or choose another location"
@@ -21,6 +22,8 @@ _WAYS_OUT = {
     errno.ENOMEM: "free some memory; nothing is lost, and the same command resumes",
     errno.EAGAIN: "allow more processes (ulimit -u); nothing is lost, and the same command resumes",
     errno.EIO: "check the disk or its network connection; the same command resumes",
+    NO_ACCESS: "check the login (for S3 the AWS_ variables, on every node) and its rights; the same command resumes",
+    NO_BUCKET: "create it, or correct the address",
     errno.ESTALE: "check the network storage; the same command resumes",
 }
 """What the user can do about a system error."""

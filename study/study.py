@@ -176,9 +176,8 @@ class Study(RunView):
 
     def __repr__(self) -> str:
         """Return one line; reads no file."""
-        return (
-            f"<study {self.definition.name}: tasks {', '.join(self.definition.data.tasks)}; run folder {self.folder}>"
-        )
+        tasks = ", ".join(self.definition.data.tasks)
+        return f"<study {self.definition.name}: tasks {tasks}; run folder {self.target.folder.shown}>"
 
     def _repr_html_(self) -> str:
         from study.session.shown import study_table

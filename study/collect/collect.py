@@ -127,6 +127,6 @@ def noted_mlflow_runs(folder: RunFolder) -> Mapping[str, str]:
         return _RunIds.model_validate_json(folder.mlflow_runs.read_bytes()).trials
     except ValueError:
         _LOG.warning(
-            "%s: damaged; the tables lack MLflow's run ids until: modstudy sync %s", folder.mlflow_runs, folder.path
+            "%s: damaged; the tables lack MLflow's run ids until: modstudy sync %s", folder.mlflow_runs, folder.shown
         )
         return {}

@@ -38,7 +38,7 @@ def show_status(given: Path, runs: Path, *, as_json: bool) -> None:
         return
     console = open_console()
     headings, rows = _without_empty([_row(arm) for arm in status.arms])
-    print_table(console, headings, rows, f"{status.name} ({study.folder})")
+    print_table(console, headings, rows, f"{status.name} ({study.target.folder.shown})")
     for line in (*_lines(status, study.target.command("run")), *status.notes):
         say(console, line)
 

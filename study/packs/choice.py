@@ -76,13 +76,17 @@ def _cheapest_within(results: Results, points: float) -> str | None:
 def chosen_seed(seeds: tuple[int, ...], request: ExportRequest) -> int:
     """Return the train seed; by default the first, since picking the best one on test images would flatter it.
 
+    Args:
+        seeds: Of the confirm trials with kept weights, one or more.
+        request: What is asked.
+
     Raises:
         UserError: There is no such confirm trial with kept weights.
     """
-    if request.seed is None and seeds:
+    if request.seed is None:
         return min(seeds)
     if request.seed not in seeds:
-        known = ", ".join(map(str, sorted(seeds))) or "none; to train the trials again: modstudy run"
+        known = ", ".join(map(str, sorted(seeds)))
         raise UserError(f"seed: no confirm trial of seed {request.seed} has kept weights; known: {known}")
     return request.seed
 

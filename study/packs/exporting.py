@@ -13,6 +13,7 @@ from study.layout import RunFolder
 from study.packs.choice import ExportRequest, chosen_arm, chosen_seed
 from study.packs.facts import Measured, class_names, data_facts, reported
 from study.run_folder.provenance import read_starts
+from study.run_folder.weights import trials_with_weights, weights_at_hand
 from study.schedule.progress import RunProgress, TrialProgress, read_progress
 from study.storage.measured import Progress, format_key, measure_run
 
@@ -95,6 +96,8 @@ def export_run(folder: RunFolder, request: ExportRequest, out: Path | None, show
         raise UserError("there is nothing to export yet: no confirm trial has been completed")
     arm, rule = chosen_arm(results, request)
     trials = _trials(folder, progress, results, arm)
+    if not trials:
+        raise UserError(_no_weights(folder, arm))
     seed = chosen_seed(tuple(trials), request)
     trial = trials[seed].trial
     measured = _measured(folder, list(trials.values()), precision, reported(results.scores, arm), shown)
@@ -106,13 +109,22 @@ def export_run(folder: RunFolder, request: ExportRequest, out: Path | None, show
     )
     name = "/".join((progress.plan.definition.name, arm, f"seed-{seed}", *([precision] * (precision != "fp32"))))
     try:
-        model, _ = restored_model(folder.trial(trial.trial_id).weights, trial.trial_id, trial.config)
+        with weights_at_hand(folder, trial.trial_id) as weights:
+            model, _ = restored_model(weights, trial.trial_id, trial.config)
         packed = export_network(place, name, TrainedNetwork(model, trial.config, precision), facts)
     except PackError as error:
         raise UserError(str(error)) from error
     except ValueError as error:
-        raise UserError(f"{folder.path}: arm {arm} cannot be exported: {error}") from error
+        raise UserError(f"{folder.shown}: arm {arm} cannot be exported: {error}") from error
     return Exported(place, name, packed, tuple(request.extras.write(place, name)))
+
+
+def _no_weights(folder: RunFolder, arm: str) -> str:
+    return (
+        f"{folder.shown}: no confirm trial of arm {arm} has kept weights (retention.weights, or they were deleted);"
+        " export another arm, or train it again: set retention.weights to all, and run the study in another place"
+        " (--runs-dir)"
+    )
 
 
 def _precision(given: str) -> Precision:
@@ -128,7 +140,8 @@ def _trials(folder: RunFolder, progress: RunProgress, results: Results, arm: str
     """Return the reported confirm trials of an arm that have kept weights, by seed."""
     known = set(results.confirmed.trials["trial_id"])
     own = [one for one in progress.trials if one.arm.arm.name == arm and one.trial.trial_id in known]
-    return {one.trial.config.train_seed: one for one in own if folder.trial(one.trial.trial_id).weights.is_file()}
+    kept = trials_with_weights(folder, (one.trial.trial_id for one in own))
+    return {one.trial.config.train_seed: one for one in own if one.trial.trial_id in kept}
 
 
 def _measured(

@@ -79,7 +79,7 @@ def refuse_missing_device(plan: StudyPlan, folder: RunFolder | None = None) -> N
         if folder is None or _asks_for(plan.definition, plan.device.kind):
             raise UserError(str(error)) from error
         raise UserError(
-            f"resources.gpus: the trials in {folder.path} were planned for the device {plan.device.kind}, which this"
+            f"resources.gpus: the trials in {folder.shown} were planned for the device {plan.device.kind}, which this"
             " machine lacks; continue where there is one (on a cluster: modstudy run --address), or train on the CPU"
             " with resources: {gpus: 0} and another folder for the runs (--runs-dir)"
         ) from error

@@ -70,7 +70,7 @@ def read_plan(folder: RunFolder) -> StudyPlan:
     version = int(document.get("results_version", LAST_UNRECORDED_VERSION))
     if version > RESULTS_VERSION:
         raise UserError(
-            f"{folder.path}: contains results of version {version}, but this installation knows versions up to"
+            f"{folder.shown}: contains results of version {version}, but this installation knows versions up to"
             f" {RESULTS_VERSION}; update modulation-study to read them"
         )
     known = document["data_fingerprint"], version, recorded_device(document)

@@ -79,7 +79,7 @@ def refuse_too_little_space(
     space = run_space(folder, plan, at_once, trials)
     if not space.fits:
         raise UserError(
-            f"{folder.path}: weights and checkpoints of this study need about {space.needed_bytes / 1e9:.3g} GB more,"
+            f"{folder.shown}: weights and checkpoints of this study need about {space.needed_bytes / 1e9:.3g} GB more,"
             f" and {space.free_bytes / 1e9:.3g} GB are free; free some space, choose another place (--runs-dir), or"
             " keep fewer weights (retention: {weights: front}, best or none), or fewer trials at once (--workers)"
         )

@@ -48,7 +48,7 @@ def refuse_another_study(definition: StudyDefinition, fingerprint: str | None, f
         changes = list(_changes_of_place(before, definition))
     if changes:
         raise UserError(
-            f"{folder.path}: its trials belong to another study named {definition.name!r}: {'; '.join(changes)};"
+            f"{folder.shown}: its trials belong to another study named {definition.name!r}: {'; '.join(changes)};"
             f" {WAYS_OUT}"
         )
 
@@ -71,13 +71,13 @@ def refuse_another_rule(definition: StudyDefinition, folder: RunFolder) -> None:
     before, now = document["definition"], definition.model_dump(mode="json")
     if before["search"].get("mode", "design") != definition.search.mode:
         raise UserError(
-            f"search.mode: {folder.path} contains trials of the mode {before['search']['mode']}; give the changed study"
-            " another name"
+            f"search.mode: {folder.shown} contains trials of the mode {before['search']['mode']}; give the changed"
+            " study another name"
         )
     told = [tuple(Path(run).name for run in each["search"].get("warm_start", ())) for each in (before, now)]
     if told[0] != told[1]:
         raise UserError(
-            f"search.warm_start: {folder.path} was begun with {list(told[0])}, and the study file now names"
+            f"search.warm_start: {folder.shown} was begun with {list(told[0])}, and the study file now names"
             f" {list(told[1])}; give the changed study another name"
         )
     for key, section, old, new in (
@@ -87,7 +87,7 @@ def refuse_another_rule(definition: StudyDefinition, folder: RunFolder) -> None:
         old = _with_defaults(section, old)  # noqa: PLW2901 - as the code of now would have written it
         if old != new:
             raise UserError(
-                f"{key}: {folder.path} contains trials that were decided by {old}, and the study file now has {new};"
+                f"{key}: {folder.shown} contains trials that were decided by {old}, and the study file now has {new};"
                 " give the changed study another name"
             )
 

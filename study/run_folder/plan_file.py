@@ -80,7 +80,7 @@ def read_document(folder: RunFolder) -> dict[str, Any]:
         document = json.loads(folder.plan.read_text(encoding="utf-8"))
         _Document.model_validate(document)
     except FileNotFoundError:
-        raise UserError(f"{folder.path}: no study has been run here (no {folder.plan.name})") from None
+        raise UserError(f"{folder.shown}: no study has been run here (no {folder.plan.name})") from None
     except (ValueError, RecursionError) as error:
         raise damaged(folder, error) from None
     found: dict[str, Any] = document
@@ -93,4 +93,4 @@ def damaged(folder: RunFolder, error: Exception) -> DamagedPlanError:
     if isinstance(error, ValidationError):
         place = ".".join(map(str, error.errors()[0]["loc"]))
         reason += f": {place}: {error.errors()[0]['msg']}" if place else ""
-    return DamagedPlanError(f"{folder.plan}: damaged ({reason}); rebuild it with: modstudy run {folder.path}")
+    return DamagedPlanError(f"{folder.plan}: damaged ({reason}); rebuild it with: modstudy run {folder.shown}")

@@ -41,7 +41,7 @@ def run_lock(folder: RunFolder, lease_s: float = LEASE_S) -> Iterator[Held]:
         try:
             held = stack.enter_context(locked(folder.lock, _GLANCE_S, guard, lease_s))
         except LockHeldError:
-            raise UserError(f"{folder.path}: this study is already being run by {_holder(folder.lock)}") from None
+            raise UserError(f"{folder.shown}: this study is already being run by {_holder(folder.lock)}") from None
         try:
             holder = {"pid": os.getpid(), "host": socket.gethostname(), "since": time.time()}
             with naming(folder.lock):
@@ -62,7 +62,7 @@ def _main_thread() -> int:
 
 def _taken_over(folder: RunFolder, lease_s: float) -> UserError:
     return UserError(
-        f"{folder.path}: another process has taken over this study, or its storage has not answered for {lease_s:g} s;"
+        f"{folder.shown}: another process has taken over this study, or its storage has not answered for {lease_s:g} s;"
         " this one ends"
     )
 

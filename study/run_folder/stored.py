@@ -13,7 +13,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
 
-from study.errors import UserError
+from study.errors import UserError, system_error_line
 from study.layout import RunFolder, dataset_cache
 from study.run_folder.driver import LEASE
 from study.store.working_copy import copy_of, open_copy
@@ -62,9 +62,7 @@ def driven(folder: RunFolder, lease_s: float = 30.0) -> Iterator[RunFolder]:
     except LeaseHeldError as error:
         raise UserError(_already_run(folder, error.record)) from error
     except StoreError as error:
-        raise UserError(
-            f"{error.filename}: {error.strerror}; what is written stays, and the same command resumes"
-        ) from error
+        raise UserError(system_error_line(error)) from error
     except KeyboardInterrupt as error:
         if lost.is_set():
             raise UserError(

@@ -52,14 +52,14 @@ def studies_compared(studies: Sequence[tuple[Target, dict[str, pd.DataFrame]]]) 
 
     if len(studies) < 2:
         raise UserError("one study was named; name two or more, or compare two of its arms")
-    folders = [str(target.folder.path) for target, _ in studies]
+    folders = [target.folder.shown for target, _ in studies]
     for folder in folders:
         if folders.count(folder) > 1:
             raise UserError(f"{folder}: this study was named twice")
     names = [target.definition.name for target, _ in studies]
     compared = [
         ComparedStudy(
-            name if names.count(name) == 1 else f"{name} ({target.folder.path})",
+            name if names.count(name) == 1 else f"{name} ({target.folder.shown})",
             Results.of(tables),
             dotted(target.definition.to_dict(), without=_OF_NO_INTEREST),
         )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
@@ -19,6 +20,7 @@ from results.page.model import Fact, LongText
 from results.page.origin import PageOrigin
 from study.layout import RunFolder, dataset_cache
 from study.run_folder.provenance import Start, read_starts
+from study.run_folder.weights import trials_with_weights, weights_at_hand
 from study.schedule.progress import RunProgress, TrialProgress
 from study.session.target import Target
 
@@ -31,6 +33,9 @@ _DRAWN = "generated"
 """The source whose images anyone may be shown: this project draws them."""
 
 _GOOD_TO_BAD = 2
+
+_MOST_FETCHED_BYTES = 2_000_000_000
+"""For the vectors of a study in a store, whose weights are fetched whole; a folder's are read in part."""
 
 
 @dataclass(frozen=True)
@@ -76,13 +81,9 @@ def networks_of(target: Target, progress: RunProgress, summary: pd.DataFrame, *,
 
 def _confirmed(folder: RunFolder, progress: RunProgress) -> list[TrialProgress]:
     """Return the completed confirm trials whose weights are here."""
-    return [
-        trial
-        for trial in progress.trials
-        if trial.trial.stage == "confirm"
-        and trial.state == "completed"
-        and folder.trial(trial.trial.trial_id).weights.is_file()
-    ]
+    confirmed = [trial for trial in progress.trials if trial.trial.stage == "confirm" and trial.state == "completed"]
+    kept = trials_with_weights(folder, (trial.trial.trial_id for trial in confirmed))
+    return [trial for trial in confirmed if trial.trial.trial_id in kept]
 
 
 def _images_here(progress: RunProgress) -> Dataset | None:
@@ -93,15 +94,22 @@ def _images_here(progress: RunProgress) -> Dataset | None:
 
 def _vectors(folder: RunFolder, confirmed: Sequence[TrialProgress]) -> tuple[tuple[TrialVectors, ...], tuple[str, ...]]:
     """Return the vectors of the trials that have some, and a remark on each trial whose weights cannot be read."""
-    if not confirmed:
+    modulated = [trial for trial in confirmed if trial.trial.config.modulation.points]
+    if not modulated:
         return (), ()
+    if folder.url and (size := sum(trial.arm.storage.bytes_fp32 for trial in modulated)) > _MOST_FETCHED_BYTES:
+        why = f"more than the {_MOST_FETCHED_BYTES / 1e9:g} GB that a report fetches from a store"
+        return (), (
+            f"modulation vectors are left out: the weights of {len(modulated)} trials take {size:,} bytes, {why}",
+        )
     from trainables.diagnostics.task_vectors import UnreadableWeightsError, task_vectors
 
     found, unread = [], []
-    for trial in confirmed:
+    for trial in modulated:
         planned = trial.trial
         try:
-            points = task_vectors(planned.config, folder.trial(planned.trial_id).weights)
+            with weights_at_hand(folder, planned.trial_id) as weights:
+                points = task_vectors(planned.config, weights)
         except UnreadableWeightsError as error:
             unread.append(f"{planned.arm.name}: modulation vectors of trial {planned.trial_id} are missing: {error}")
             continue
@@ -148,9 +156,11 @@ def _retrieved(folder: RunFolder, dataset: Dataset, trials: Sequence[TrialProgre
     from trainables.diagnostics.retrieval_examples import retrieval_examples
     from trainables.diagnostics.task_vectors import UnreadableWeightsError
 
-    given = [(t.trial.trial_id, t.trial.config, folder.trial(t.trial.trial_id).weights) for t in trials]
     try:
-        found = retrieval_examples(dataset, given)
+        with ExitStack() as held:
+            weights = [held.enter_context(weights_at_hand(folder, trial.trial.trial_id)) for trial in trials]
+            given = [(t.trial.trial_id, t.trial.config, path) for t, path in zip(trials, weights, strict=True)]
+            found = retrieval_examples(dataset, given)
     except UnreadableWeightsError as error:
         return FoundExamples(note=f"There are no examples: {error}")
     names = [trial.trial.arm.name for trial in trials]

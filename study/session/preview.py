@@ -141,7 +141,7 @@ class Preview:
         return (
             f"{self._trials()}, {known.done} of them done; up to {definition.optimization.epochs} epochs each",
             f"selection: the tune trial of each arm with the highest {definition.selection.in_words()}",
-            f"run folder: {known.folder.path}{unused}",
+            f"run folder: {known.folder.shown}{unused}",
             *known.notes,
             f"duplicate combinations left out: {plan.duplicates}{why_separate_is_lacking(plan)}",
             *over_budget_lines(plan.over_budget),
@@ -186,7 +186,7 @@ class Preview:
             "trials_without_monitoring": self.known.lack_monitoring,
             "results_version": plan.results_version,
             "device": plan.device.kind,
-            "run_folder": str(self.known.folder.path),
+            "run_folder": self.known.folder.shown,
             "wall_seconds": self.cost.wall_seconds,
             **figures,
             "arms": [

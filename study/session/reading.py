@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from study.errors import UserError
@@ -23,10 +24,9 @@ from study.session.notes import notes_on
 from study.session.target import Target, command_line, from_here
 from study.status.status import StudyStatus, study_status
 from trainables.foundation.files import naming
+from trainables.foundation.objects.address import address_of
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     import pandas as pd
     from matplotlib.figure import Figure
 
@@ -178,6 +178,9 @@ def write_study_page(target: Target, progress: RunProgress, results: Results) ->
 
 def reproducing(target: Target) -> tuple[str, ...]:
     """Return the commands that reproduce the results of a study."""
+    url = target.folder.url
+    if url and (target.file is None or target.given is None or address_of(target.given)):
+        return tuple(command_line(name, Path(url), RUNS) for name in ("run", "report"))
     named = target.file or from_here(target.folder.path)
     runs = RUNS if target.given is None or target.given.is_dir() else target.runs  # a run folder says where it is
     return tuple(command_line(name, named, runs) for name in ("run", "report"))

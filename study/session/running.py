@@ -181,7 +181,7 @@ def _refuse_to_take_over(plan: StudyPlan, target: Target, *, retrain: bool) -> N
     earlier = earlier_results(folder, plan.data_fingerprint, plan.device.kind)
     if earlier is not None and not retrain:
         raise UserError(
-            f"{folder.path} holds {earlier.trials}, and running this study would train them again: {earlier.why}."
+            f"{folder.shown} holds {earlier.trials}, and running this study would train them again: {earlier.why}."
             f" To do so: {target.command('run', '--retrain')} (tables and report are kept in {folder.next_earlier()});"
             f" to keep them: {WAYS_OUT}"
         )

@@ -14,7 +14,7 @@ def study_table(target: Target) -> str:
         "images": f"{data.source.kind}, {data.image_size} x {data.image_size} pixels",
         "network": definition.network.backbone,
         "epochs": str(definition.optimization.epochs),
-        "run folder": str(target.folder.path),
+        "run folder": target.folder.shown,
     }
     rows = [{"": key, " ": value} for key, value in facts.items()]
     return html_table(rows, f"study {definition.name}", [definition.description] if definition.description else [])

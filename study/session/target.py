@@ -94,7 +94,7 @@ def find_target(given: Path, runs: Path = RUNS, folder: Path | None = None) -> T
         own = run_folder_at(given)
         _take_out_secrets(own)
         if not (own.definition.is_file() or own.plan.is_file()):
-            raise UserError(f"{given}: not the folder of a run (it holds no {own.definition.name})")
+            raise UserError(f"{shown(given)}: not the folder of a run (it holds no {own.definition.name})")
         if folder is not None:
             return _in_folder(study_as_run(own), folder, own.definition)
         return Target(study_as_run(own), own.definition, own, given, runs)

@@ -15,6 +15,7 @@ from results.tables.metrics import HEADLINE_METRICS
 from study.collect.collect import build_results
 from study.layout import RunFolder
 from study.plan.plan import PlannedArm
+from study.run_folder.weights import trials_with_weights
 from study.schedule.progress import RunProgress, TrialProgress
 from study.storage.measured import MeasuredRun, MeasuredTrial, Progress, format_key, measure_run, time_run
 
@@ -53,7 +54,8 @@ def stored_run(
     from trainables.storage.forecast import forecast
 
     confirmed, at_fp32, rule, chance = _confirmed(folder, progress)
-    kept = [trial for trial in confirmed if folder.trial(trial.trial.trial_id).weights.is_file()]
+    there = trials_with_weights(folder, (trial.trial.trial_id for trial in confirmed))
+    kept = [trial for trial in confirmed if trial.trial.trial_id in there]
     record = measure_run(folder, kept, formats, shown)
     time_run(folder, kept, record, shown)
     arms: list[StoredArm] = []

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
@@ -11,6 +12,7 @@ from pydantic import BaseModel, ValidationError
 
 from study.errors import UserError
 from study.layout import RunFolder, dataset_cache
+from study.run_folder.weights import weights_at_hand
 from study.schedule.progress import TrialProgress
 from trainables.foundation.files import write_text_atomically
 
@@ -129,9 +131,10 @@ def time_run(folder: RunFolder, trials: Sequence[TrialProgress], record: Measure
         return
     progress(0, 1, f"seconds of {len(first)} arms, in turn")
     try:
-        found = seconds_of([_stored(folder, trial) for trial in first])
+        with ExitStack() as held:
+            found = seconds_of([held.enter_context(_stored(folder, trial)) for trial in first])
     except ValueError as error:
-        raise UserError(f"{folder.path}: seconds cannot be measured: {error}") from error
+        raise UserError(f"{folder.shown}: seconds cannot be measured: {error}") from error
     for trial, seconds in zip(first, found, strict=True):
         measured = MeasuredSeconds(**asdict(seconds), in_turn=True)
         record.trials.setdefault(trial.trial.trial_id, MeasuredTrial()).seconds = measured
@@ -154,26 +157,23 @@ def _existing(trial: TrialProgress, formats: Iterable[Format]) -> list[Format]:
     return [form for form in formats if form.network in known]
 
 
-def _stored(folder: RunFolder, trial: TrialProgress) -> StoredTrial:
+@contextmanager
+def _stored(folder: RunFolder, trial: TrialProgress) -> Iterator[StoredTrial]:
     from trainables.storage.stored import StoredTrial
 
     planned = trial.trial
-    return StoredTrial(
-        planned.trial_id,
-        planned.config,
-        planned.data_fingerprint,
-        folder.trial(planned.trial_id).weights,
-        dataset_cache(),
-    )
+    with weights_at_hand(folder, planned.trial_id) as weights:
+        yield StoredTrial(planned.trial_id, planned.config, planned.data_fingerprint, weights, dataset_cache())
 
 
 def _measure(record: MeasuredRun, folder: RunFolder, trial: TrialProgress, formats: Sequence[Format]) -> None:
     from trainables.storage.stored import measure_stored
 
     try:
-        results = measure_stored(_stored(folder, trial), formats)
+        with _stored(folder, trial) as stored:
+            results = measure_stored(stored, formats)
     except ValueError as error:
-        raise UserError(f"{folder.path}: arm {trial.arm.arm.name} cannot be measured: {error}") from error
+        raise UserError(f"{folder.shown}: arm {trial.arm.arm.name} cannot be measured: {error}") from error
     known = record.trials.setdefault(trial.trial.trial_id, MeasuredTrial())
     known.formats |= {format_key(result.form): _kept(result) for result in results}
 

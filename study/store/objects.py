@@ -7,7 +7,7 @@ import uuid
 from collections.abc import Callable
 from typing import TypeVar
 
-from study.errors import UserError
+from study.errors import UserError, system_error_line
 from trainables.foundation.objects.requests import open_system, tried
 
 T = TypeVar("T")
@@ -79,7 +79,7 @@ class ObjectStore:
             first, second = self.create(key, b"first"), self.create(key, b"second")
             self.delete(key)
         except OSError as error:
-            raise UserError(f"{self.place}: {error.strerror or error}") from error
+            raise UserError(system_error_line(error)) from error
         if not first or second:
             raise UserError(
                 f"{self.place}: this store lets two writers create the same object (it ignores If-None-Match), so two"

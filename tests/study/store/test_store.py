@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from study.errors import UserError
+from study.errors import UserError, system_error_line
 from study.store.objects import ObjectStore
 from trainables.foundation.locks.folder_store import FolderStore
 from trainables.foundation.objects import requests
@@ -73,7 +73,21 @@ def test_a_store_that_denies_access_is_not_asked_again(store, s3):
     with pytest.raises(StoreError, match="access is denied") as caught:
         store.read("a")
     assert caught.value.filename == store.place
+    assert "check the login (for S3 the AWS_ variables, on every node)" in system_error_line(caught.value)
     assert len(s3.seen) == 1
+
+
+def test_a_missing_login_is_told_from_a_store_that_is_away(s3, monkeypatch):
+    import s3fs
+
+    s3fs.S3FileSystem.clear_instance_cache()  # a client keeps the login with which it was made
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.delenv(name)
+    with pytest.raises(StoreError, match="access is denied: Unable to locate credentials") as caught:
+        ObjectStore("s3://bucket/runs").keys("")
+    s3fs.S3FileSystem.clear_instance_cache()
+    assert "check the login" in system_error_line(caught.value)
+    assert not s3.seen
 
 
 def test_a_bug_of_ours_is_no_store_that_does_not_answer(store):
