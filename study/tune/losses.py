@@ -25,6 +25,14 @@ _NO_MEMORY = ("running low on memory", "memory pressure", "ran out of memory", "
 _KNOCK_S = 1.0
 
 
+@dataclass(frozen=True)
+class TrialActor:
+    """The actor of a Tune trial: Ray's id, and whether it is up, or its process still starts."""
+
+    actor_id: str
+    is_up: bool = True
+
+
 class LossesNoted(FIFOScheduler):
     """Tune's order of trials as it is, and a note of how workers ended: Tune tells a scheduler before its searcher."""
 
@@ -32,13 +40,13 @@ class LossesNoted(FIFOScheduler):
         super().__init__()  # type: ignore[no-untyped-call]
         self._losses: dict[str, Loss] = {}
         self._trials: dict[str, Trial] = {}
-        self._hears_of_memory = False
+        self._controller: TuneController | None = None
 
     def on_trial_add(self, tune_controller: TuneController, trial: Trial) -> None:
         """See to it, before the first trial, that Tune outlives a worker that Ray ends for its memory."""
-        if not self._hears_of_memory:
+        if self._controller is None:
             _take_shortage_for_death(tune_controller._actor_manager)  # noqa: SLF001 - Tune has no other way in
-            self._hears_of_memory = True
+            self._controller = tune_controller
         self._trials[trial.trial_id] = trial
         super().on_trial_add(tune_controller, trial)
 
@@ -47,11 +55,27 @@ class LossesNoted(FIFOScheduler):
         self._trials.pop(trial.trial_id, None)
         super().on_trial_complete(tune_controller, trial, result)
 
-    def worker_of(self, trial_id: str) -> str | None:
-        """Return Ray's id of the actor that works for a Tune trial; None as long as none has come up for it."""
+    def worker_of(self, trial_id: str) -> TrialActor | None:
+        """Return the actor that works for a Tune trial, or whose process starts for it; None while it has no process.
+
+        Ray itself replaces a process that has not registered with it within a minute, and it may take long to get one.
+        """
         trial = self._trials.get(trial_id)
-        actor = trial.temporary_state.ray_actor if trial is not None else None  # set once the actor has answered
-        return None if actor is None else str(actor._actor_id.hex())  # noqa: SLF001 - Ray has no public name for it
+        if trial is None:
+            return None
+        if (actor := trial.temporary_state.ray_actor) is not None:  # set once the actor has answered
+            return TrialActor(_id_of(actor))
+        starting = self._starting(trial)
+        return TrialActor(starting, is_up=False) if starting is not None and place_of_actor(starting) else None
+
+    def _starting(self, trial: Trial) -> str | None:
+        """Return Ray's id of the actor that was created for a trial once its resources were there."""
+        if self._controller is None:
+            return None
+        tracked = self._controller._trial_to_actor.get(trial)  # noqa: SLF001 - as in ``on_trial_add``
+        created = self._controller._actor_manager._live_actors_to_ray_actors_resources  # noqa: SLF001 - as above
+        found = created.get(tracked) if tracked is not None else None
+        return _id_of(found[0]) if found is not None else None
 
     def on_trial_error(self, tune_controller: TuneController, trial: Trial) -> None:
         """Note how the worker of a trial ended."""
@@ -80,6 +104,10 @@ def _take_shortage_for_death(manager: RayActorManager) -> None:
         failed(tracked_actor_task, RayActorError(error_msg=str(exception)) if short else exception)
 
     manager._actor_task_failed = told  # type: ignore[method-assign]  # noqa: SLF001
+
+
+def _id_of(actor: Any) -> str:
+    return str(actor._actor_id.hex())  # noqa: SLF001 - Ray has no public name for it
 
 
 def _text_of(trial: Trial) -> str:
@@ -119,11 +147,11 @@ class PlaceOfActor:
 
 
 def place_of_actor(actor_id: str) -> PlaceOfActor | None:
-    """Return where an actor runs; None if Ray knows no such place any more."""
+    """Return where an actor runs; None if Ray knows no such place any more, or has no process for it yet."""
     from ray._private import state  # no public call tells the node of an actor without the dashboard
 
     actor = state.actors(actor_id)
-    node = _node(actor.get("Address", {}).get("NodeID"))
+    node = _node(actor.get("Address", {}).get("NodeID")) if actor.get("Pid") else None
     return None if node is None else PlaceOfActor(node["NodeID"], node["NodeManagerHostname"], actor["Pid"])
 
 

@@ -1,7 +1,8 @@
 """Ends workers from which nothing is heard: a stopped process, or one that storage never answers, cannot end itself.
 
-It counts from when a unit's worker is up, which Tune knows: starting a process may take as long as it likes, and one
-that is stopped before it has begun the unit is silent like any other. Where signs of life are is for
+It counts from when a unit's worker is up, which Tune knows: one that is stopped before it has begun the unit is silent
+like any other. One whose process is there and does not come up has at least ``STARTING_S``, since it gives no signs of
+life and may import from slow storage; getting a process may take as long as it likes. Where signs of life are is for
 ``study.schedule.signs_of_life`` to know. This machine's clock counts from when they were noticed, so clocks need not
 agree.
 """
@@ -17,15 +18,19 @@ from dataclasses import dataclass
 
 import psutil
 import ray
+from ray.exceptions import RayError
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from study.layout import RunFolder
 from study.schedule.failures.lost_worker import Loss
 from study.schedule.signs_of_life import LOOKS, Signs, signs_of_life
 from study.schedule.units import WorkUnit
-from study.tune.losses import place_of_actor
+from study.tune.losses import TrialActor, place_of_actor
 from study.tune.ray_watch import repeated
 from trainables.foundation.objects.requests import StoreError
+
+STARTING_S = 300.0
+"""Least time for a process to come up, in seconds."""
 
 
 @dataclass
@@ -42,10 +47,10 @@ class SilenceWatch:
     Args:
         signs: of life of the run's workers.
         limit_s: silence of so many seconds is too long.
-        worker_of: returns Ray's id of the worker of a Tune trial, None as long as it has none that is up.
+        worker_of: returns the worker of a Tune trial, None as long as it has no process.
     """
 
-    def __init__(self, signs: Signs, limit_s: float, worker_of: Callable[[str], str | None]) -> None:
+    def __init__(self, signs: Signs, limit_s: float, worker_of: Callable[[str], TrialActor | None]) -> None:
         self._signs = signs
         self._limit_s = limit_s
         self._worker_of = worker_of
@@ -62,11 +67,11 @@ class SilenceWatch:
         return self._ended.pop(tune_id, None)
 
     def look(self) -> None:
-        """End the workers that are up and have been silent for too long since they were given their unit."""
+        """End the workers that have been silent for too long since they were given their unit, or did not come up."""
         for tune_id, watched in list(self._units.items()):
             try:
                 self._look_at(tune_id, watched)
-            except StoreError:  # a store that does not answer says nothing of a worker
+            except (StoreError, RayError):  # a store or a head that does not answer says nothing of a worker
                 watched.since = time.monotonic()
 
     def _look_at(self, tune_id: str, watched: _Watched) -> None:
@@ -75,18 +80,22 @@ class SilenceWatch:
         now = time.monotonic()
         if worker is None or seen != watched.seen:
             watched.seen, watched.since = seen, now
-        elif now - watched.since > self._limit_s and tune_id not in self._ended:
+        elif now - watched.since > self._limit_of(worker) and tune_id not in self._ended:
             watched.since = now
             over = self._signs.is_over(watched.unit, watched.before)  # and Tune will be told soon
             if not over and self._units.get(tune_id) is watched:
                 self._end(tune_id, worker)
 
-    def _end(self, tune_id: str, worker: str) -> None:
+    def _limit_of(self, worker: TrialActor) -> float:
+        return self._limit_s if worker.is_up else max(self._limit_s, STARTING_S)
+
+    def _end(self, tune_id: str, worker: TrialActor) -> None:
         """End the worker of a unit."""
-        place = place_of_actor(worker)
+        place = place_of_actor(worker.actor_id)
         if place is None:
             return
-        message = f"no sign of life for {self._limit_s:g} s (resources.silence_s), on {place.host}"
+        told = f"{self._limit_of(worker):g} s (resources.silence_s), on {place.host}"
+        message = f"no sign of life for {told}" if worker.is_up else f"the worker did not come up within {told}"
         self._ended[tune_id] = Loss("hung", message)
         where = NodeAffinitySchedulingStrategy(place.node, soft=False)
         ray.remote(_kill_worker).options(num_cpus=0, scheduling_strategy=where).remote(place.pid)
@@ -103,7 +112,7 @@ def _kill_worker(pid: int) -> None:
 
 @contextmanager
 def ended_when_silent(
-    folder: RunFolder, limit_s: float | None, worker_of: Callable[[str], str | None]
+    folder: RunFolder, limit_s: float | None, worker_of: Callable[[str], TrialActor | None]
 ) -> Iterator[SilenceWatch | None]:
     """Watch the units that are handed out while the block runs; without a limit, none."""
     if limit_s is None:

@@ -13,6 +13,7 @@ from study.schedule.hang_watch import ended_when_hung
 from study.schedule.signs_of_life import StoreSigns, signs_of_life, tell_every_s
 from study.store.beats import telling_the_store
 from study.store.working_copy import open_copy
+from study.tune.losses import TrialActor
 from study.tune.orders import Orders
 from study.tune.silence import SilenceWatch
 from trainables.foundation.pulse import beat, heard_by
@@ -32,15 +33,15 @@ class Watching:
         self.trial = RunFolder(worker.path, url).trial(self.unit.trial.trial_id)
         signs = signs_of_life(folder)
         assert isinstance(signs, StoreSigns)
-        self.workers: dict[str, str] = {}
+        self.workers: dict[str, TrialActor] = {}
         self.watch = SilenceWatch(signs, LIMIT_S, self.workers.get)
         self.ended: list[str] = []
-        monkeypatch.setattr(self.watch, "_end", lambda _tune_id, worker: self.ended.append(worker))
+        monkeypatch.setattr(self.watch, "_end", lambda _tune_id, worker: self.ended.append(worker.actor_id))
 
     def hand_out(self, worker: str | None = "worker") -> None:
         self.watch.handed_out("tune-id", self.unit)
         if worker is not None:
-            self.workers["tune-id"] = worker
+            self.workers["tune-id"] = TrialActor(worker)
 
     def begin(self, attempt: int) -> None:
         with JournalWriter(self.trial.journal) as journal:

@@ -194,6 +194,22 @@ def test_a_worker_stopped_before_it_begins_a_unit_is_ended_and_its_trial_tried_a
         assert failure["message"].startswith("no sign of life for 20 s (resources.silence_s), on ")
 
 
+@pytest.mark.long
+def test_a_worker_stopped_while_its_process_comes_up_is_ended_and_its_trial_tried_again(run, monkeypatch):
+    from stopped_workers import StoppedOnce
+
+    monkeypatch.setattr("study.tune.worker.Worker", StoppedOnce)
+    monkeypatch.setattr("study.tune.silence.STARTING_S", 60.0)
+    changes = {"search": {"trials_per_arm": 1}, "confirm": {"seeds": [1]}, "resources": {"silence_s": 20}}
+    folder, summary = run("starting", changes=changes, max_concurrent=1)
+    assert summary == everything(completed=6)
+    (history,) = (state.history for state in read_states(folder).values() if state.history.failures)
+    (failure,) = history.failures
+    assert failure["kind"] == "hung"
+    assert failure.get("epoch") is None, "the trial had not begun"
+    assert failure["message"].startswith("the worker did not come up within 60 s (resources.silence_s), on ")
+
+
 def _last_worker(trials: Path) -> psutil.Process | None:
     """Return the worker that began an attempt last, if it is there."""
     events = [event for path in trials.glob("*/journal.jsonl") for event in read_journal(path).events]
