@@ -84,7 +84,8 @@ def best_sentence(results: Results, most: int = 12) -> str:
     rule = f" ({results.verdicts.rule})" if results.verdicts.pairs else ""
     others = best.tied[1:]
     if not others:
-        return f"Every other arm is shown to be below the best one, {best.best}{rule}."
+        others_compared = "Every other arm with results" if results.missing else "Every other arm"
+        return f"{others_compared} is shown to be below the best one, {best.best}{rule}."
     return f"Cannot be told from the best arm, {best.best}: {named(others, most)}{rule}."
 
 

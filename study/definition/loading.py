@@ -166,10 +166,14 @@ def _resolve_paths(name: str, values: dict[str, Any], base: Path) -> None:
     search = values.get("search")
     if isinstance(search, dict) and isinstance(runs := search.get("warm_start"), list):
         key = f"{name}: search.warm_start"
-        search["warm_start"] = [_resolved(key, run, base) if isinstance(run, str) else run for run in runs]
+        search["warm_start"] = [
+            _resolved(key, run, base) if isinstance(run, str) and not address_of(run) else run for run in runs
+        ]
 
 
 def _resolved(key: str, path: str, base: Path) -> str:
+    if address_of(path):
+        raise UserError(f"{key}: {path} is a URL; name a path, which every node that trains must have")
     try:
         return str((base / Path(path).expanduser()).resolve())
     except (ValueError, RuntimeError) as error:  # a NUL in it, or the home of a user that is not there

@@ -28,6 +28,7 @@ from study.journal.state import TrialState
 from study.layout import RunFolder
 from study.plan.arm_config import Nuisance
 from study.plan.plan import PlannedArm, StudyPlan, plan_trial
+from study.run_folder.place import run_folder_at
 from study.run_folder.plan_file import read_document
 from trainables.config.identity import trial_id
 from trainables.config.trial import TrialConfig
@@ -41,7 +42,7 @@ class EarlierTrial:
     """A tune trial of an earlier study, as a trial of an arm of this one.
 
     Attributes:
-        run: the earlier study's run folder.
+        run: the earlier study's run folder, or its URL.
         trial_id: there.
         arm_id: of the arm.
         nuisance: the values that act in the arm.
@@ -64,7 +65,7 @@ def earlier_trials(plan: StudyPlan) -> tuple[EarlierTrial, ...]:
     found: dict[str, EarlierTrial] = {}
     for run in plan.definition.search.warm_start:
         try:
-            for trial in _Run(plan, RunFolder(Path(run))).trials():
+            for trial in _Run(plan, run_folder_at(Path(run))).trials():
                 found.setdefault(trial.trial_id, trial)
         except UserError as error:
             raise UserError(f"search.warm_start: {error}") from error
@@ -113,7 +114,7 @@ class _Run:
                 yield found
         if number == 0:
             why = self._other or f"none of its {known} tune trials that ended is of an arm and values of this space"
-            raise UserError(f"{self._folder.path}: {why}; leave it out")
+            raise UserError(f"{self._folder.shown}: {why}; leave it out")
 
     def _refuse_another_measure(self, document: Mapping[str, Any]) -> None:
         """Refuse a study whose objectives say nothing of this one."""
@@ -129,7 +130,7 @@ class _Run:
         }
         for what, applies in differs.items():
             if applies:
-                raise UserError(f"{self._folder.path}: {what}; leave it out")
+                raise UserError(f"{self._folder.shown}: {what}; leave it out")
 
     def _in_this_space(self, state: TrialState) -> EarlierTrial | None:
         arm = self._arms.get(state.history.planned["arm"]["arm_id"])
@@ -141,7 +142,7 @@ class _Run:
         if nuisance is None or not self._trained_alike(arm, nuisance, config):
             return None
         objective = state.history.objective if state.history.state == "completed" else None
-        return EarlierTrial(str(self._folder.path), state.history.trial_id, arm.arm.arm_id, nuisance, objective)
+        return EarlierTrial(self._folder.shown, state.history.trial_id, arm.arm.arm_id, nuisance, objective)
 
     def _values(self, arm: PlannedArm, config: Mapping[str, Any]) -> Nuisance | None:
         """Return the values that act in the arm, tuned or fixed in the earlier study; None if outside the ranges."""

@@ -12,7 +12,7 @@ import pytest
 from results.analysis.reported import Results
 from results.page.build import build_page
 from results.page.origin import PageOrigin
-from results.report.answer import answer_sentences, named
+from results.report.answer import answer_sentences, best_sentence, named
 from results.report.cautions import at_the_edge, cautions, end_of_training
 from results.report.failure_section import failure_section
 from results.report.report import _further
@@ -46,6 +46,16 @@ def test_the_answer_names_the_arm_that_validation_images_choose(study):
     )
     assert "all adds 9,408 parameters (0.32 %) where separate networks add 17,721,984 parameters (600 %)" in cost
     assert "stores 7 vectors per image for all tasks and takes 7 times the multiply-adds of shared" in cost
+
+
+def test_the_best_arm_is_compared_with_arms_that_have_results_and_no_others(study):
+    def value(row):
+        return {"all": 0.9, "shared": 0.5}[row["arm"]] + 0.001 * row["train_seed"] * (row["arm"] == "all")
+
+    two = study.task_metrics["arm"].isin(["all", "shared"])
+    results = changed(dataclasses.replace(study, task_metrics=study.task_metrics[two]), value)
+    assert results.missing
+    assert best_sentence(results).startswith("Every other arm with results is shown to be below the best one, all (")
 
 
 def test_the_cheapest_arm_that_cannot_be_told_from_the_chosen_is_named(make_study):

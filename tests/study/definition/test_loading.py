@@ -40,6 +40,10 @@ def problem_with(tmp_path: Path, text: str) -> str:
             "data.source.path: 'a\\x00b' is not a path: embedded null byte",
         ),
         (
+            BASE + "network: {weights: {path: s3://b/w.safetensors}}\n",
+            "network.weights.path: s3://b/w.safetensors is a URL; name a path, which every node that trains must have",
+        ),
+        (
             (
                 "name: x\ndata: {tasks: [Hat]}\nbatches: {scheme: triplets, batch_size: 6}\n"
                 "space: {catalog: default, nuisance: {batch_size: {low: 3, high: 30}}}\n"

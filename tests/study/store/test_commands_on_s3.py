@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import yaml
 from typer.testing import CliRunner, Result
 
 from study import Study, UserError
@@ -115,3 +116,11 @@ def test_a_bucket_that_does_not_exist_is_refused_by_all_commands(s3, study_file,
     line = text_of(done)
     assert line.startswith("error: s3://no-such-bucket/runs/")
     assert line.endswith("the bucket does not exist; create it, or correct the address")
+
+
+def test_a_sampler_is_told_the_trials_of_a_study_in_a_bucket(url, tiny_study, tmp_path):
+    search = {"mode": "explore", "trials": 2, "warm_start": [url]}
+    (tmp_path / "told.yaml").write_text(yaml.safe_dump(tiny_study(name="told", search=search)))
+    done = modstudy("plan", tmp_path / "told.yaml")
+    assert done.exit_code == 0, done.output
+    assert f"earlier tune trials of {url}" in text_of(done)
