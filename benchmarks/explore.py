@@ -31,7 +31,7 @@ from results.analysis.statistics import Floats, student_mean, student_quantile
 from study.definition.model import StudyDefinition
 from study.plan.plan import PlannedTrial, StudyPlan, compile_plan, plan_trial
 from study.schedule.explore.genes import Genes
-from study.schedule.explore.proposing import propose
+from study.schedule.explore.proposing import propose, samplers_of
 from study.schedule.explore.record import ExploreRequest, Outcome, Proposed
 from trainables.outcome import mean_over_tasks
 
@@ -120,13 +120,13 @@ def train(plan: StudyPlan, path: Path) -> None:
 
 def explored(plan: StudyPlan, genes: Genes, table: Table) -> Explored:
     """Return a whole exploration; each round is told what came of those before."""
-    search = plan.definition.search
+    search, samplers = plan.definition.search, samplers_of(genes)
     told, outcomes, rounds = list[PlannedTrial](), list[Outcome](), list[Proposed]()
     while len(told) < (search.trials or 0):
         size = min(search.round_size, (search.trials or 0) - len(told))
         refused = tuple(each.refused for each in rounds)
         request = ExploreRequest(plan, len(rounds), size, tuple(told), tuple(outcomes), refused)
-        rounds.append(propose(request, genes))
+        rounds.append(propose(request, genes, samplers))
         if not rounds[-1].trials:
             break
         for place, proposal in enumerate(rounds[-1].trials):

@@ -35,6 +35,10 @@ _SPACE: TypeAdapter[SearchSpace] = TypeAdapter(Space)
 """Reads a space by its own rules, not by pydantic's strict ones, under which levels would have to be tuples."""
 
 
+FEWEST_PARENTS = 2
+"""Trials of a round of a genetic sampler at least; with fewer, Optuna fails in the third round."""
+
+
 Sampler = Literal["tpe", "nsga2", "nsga3", "random"]
 """Samplers of ``search.mode: explore``."""
 
@@ -69,6 +73,11 @@ class SearchSection(Section):
             raise ValueError("search.trials_per_arm: not with search.mode: explore; trials counts those of all arms")
         if self.warm_start and self.sampler == "random":
             raise ValueError("search.warm_start: not with search.sampler: random, which takes no results into account")
+        if self.round_size < FEWEST_PARENTS and self.sampler in ("nsga2", "nsga3"):
+            raise ValueError(
+                f"search.round_size: at least {FEWEST_PARENTS} with search.sampler: {self.sampler}, whose trials have"
+                f" two parents from the rounds before; got {self.round_size}"
+            )
         if self.halving is not None:
             raise ValueError("search.halving: not with search.mode: explore, whose rounds hold trials of several arms")
         return self

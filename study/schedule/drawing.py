@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import cached_property
 from importlib.metadata import version
 
 from study.errors import UserError
@@ -17,11 +18,12 @@ from study.plan.arm_config import Nuisance
 from study.plan.document import read_plan
 from study.plan.plan import StudyPlan
 from study.schedule.explore.genes import Genes
-from study.schedule.explore.proposing import propose
+from study.schedule.explore.proposing import propose, samplers_of
 from study.schedule.explore.record import ExploreRequest, Proposed, proposed_event
+from study.schedule.explore.sampler import Samplers
 from study.schedule.explore.warm_start import EarlierTrial, earlier_trials, warm_start_event
 from study.schedule.rounds import KnownRound, RecordedRounds, RoundRequest, read_rounds
-from study.schedule.sampler import Round, sample_round
+from study.schedule.sampler import Round, ToldPoints, sample_round, told_points
 from study.schedule.study_design import study_design
 from trainables.config.identity import RESULTS_VERSION
 from trainables.foundation.files import write_text_atomically
@@ -39,27 +41,35 @@ class DrawnRounds:
     def __init__(self, folder: RunFolder | None = None) -> None:
         self._folder = folder
         self._record = read_rounds(folder) if folder else RecordedRounds()
-        self._genes: Genes | None = None
+        self._proposing: tuple[Genes, Samplers] | None = None
+        self._told: dict[str, ToldPoints] = {}  # by the ids of the arms that have rounds to come
 
     def known(self, request: RoundRequest, states: Mapping[str, TrialState]) -> KnownRound:  # noqa: ARG002 - as Rounds
         """Return the round, drawing it if necessary."""
         recorded = self._record.recorded(request)
         if recorded is not None and recorded.whole:
             return recorded
-        return self.record(request, draw(request, tuple(recorded.values.values()) if recorded else ()))
+        arm_id, plan = request.arm.arm.arm_id, request.plan
+        if arm_id not in self._told:
+            self._told[arm_id] = told_points(plan.definition.space.nuisance, plan.idle_nuisance(request.arm))
+        points = draw(request, tuple(recorded.values.values()) if recorded else (), self._told[arm_id])
+        if len(request.told) + request.size >= plan.tune_trials(request.arm):
+            del self._told[arm_id]  # its last round
+        return self.record(request, points)
 
     def proposed(self, request: ExploreRequest) -> Proposed:
         """Return a round of the mode ``explore``, drawing it if necessary."""
         recorded = self._record.proposed(request)
         if recorded is not None and recorded.size >= request.size:
             return recorded
-        if self._genes is None or self._genes.plan is not request.plan:
-            self._genes = Genes(request.plan)
+        if self._proposing is None or self._proposing[0].plan is not request.plan:
+            genes = Genes(request.plan)
+            self._proposing = genes, samplers_of(genes)
         request = replace(request, earlier=self._earlier(request.plan))
-        proposed = propose(request, self._genes, recorded.trials if recorded else ())
+        proposed = propose(request, *self._proposing, recorded.trials if recorded else ())
         if recorded is not None:
             proposed = replace(proposed, refused=(*recorded.refused, *proposed.refused))
-        self._keep(proposed_event(request, proposed, _drawn_with()))
+        self._keep(proposed_event(request, proposed, self._drawn_with))
         return proposed
 
     def _earlier(self, plan: StudyPlan) -> tuple[EarlierTrial, ...]:
@@ -70,8 +80,12 @@ class DrawnRounds:
 
     def record(self, request: RoundRequest, points: tuple[Nuisance, ...]) -> KnownRound:
         """Record the values of a round; they are on disk when this returns."""
-        self._keep(_drawn(request, points))
+        self._keep(_drawn(request, points, self._drawn_with))
         return KnownRound(dict(enumerate(points)), whole=True)
+
+    @cached_property
+    def _drawn_with(self) -> dict[str, str]:
+        return _releases()
 
     def _keep(self, event: Event) -> None:
         if self._folder is not None:
@@ -80,27 +94,32 @@ class DrawnRounds:
         self._record.add(event)
 
 
-def _drawn(request: RoundRequest, points: tuple[Nuisance, ...]) -> Event:
+def _drawn(request: RoundRequest, points: tuple[Nuisance, ...], drawn_with: Mapping[str, str]) -> Event:
     return {
         "event": "drawn",
         "drawn_from": request.drawn_from,
         "size": request.size,
         "nuisance": [dict(point) for point in points],
         "arm": request.arm.arm.name,
-        "drawn_with": _drawn_with(),
+        "drawn_with": dict(drawn_with),
     }
 
 
-def _drawn_with() -> dict[str, str]:
+def _releases() -> dict[str, str]:
     return {name: version(name) for name in _LIBRARIES}
 
 
-def draw(request: RoundRequest, begun: tuple[Nuisance, ...] = ()) -> tuple[Nuisance, ...]:
-    """Return the values of a round: those of an earlier, smaller draw (``begun``), then new ones from the sampler."""
+def draw(
+    request: RoundRequest, begun: tuple[Nuisance, ...] = (), told: ToldPoints | None = None
+) -> tuple[Nuisance, ...]:
+    """Return the values of a round: those of an earlier, smaller draw (``begun``), then new ones from the sampler.
+
+    ``told`` is what the sampler was told for earlier rounds of the arm, and is told more; it changes no values.
+    """
     search, space = request.plan.definition.search, request.plan.definition.space
     idle = request.plan.idle_nuisance(request.arm)
     wanted = Round(request.arm.arm.arm_id, request.number, request.size, search.sampler_seed, idle)
-    drawn = sample_round(space.nuisance, wanted, request.observations)
+    drawn = sample_round(space.nuisance, wanted, request.observations, told)
     return (*begun, *(point for point in drawn if point not in begun))[: request.size]
 
 
@@ -142,7 +161,7 @@ class _RecoveredRounds:
             if not known.whole:
                 raise UserError(_cannot_be_drawn(self._folder, request, others))
             points = tuple(known.values[place] for place in sorted(known.values))
-        event = {**_drawn(request, points), "time": time.time()}
+        event = {**_drawn(request, points, _releases()), "time": time.time()}
         self._record.add(event)
         self._lines.append(sealed_line(event))
         return KnownRound(dict(enumerate(points)), whole=True)

@@ -12,6 +12,7 @@ import math
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -22,6 +23,7 @@ from scipy.stats import qmc
 from search_spaces import Choice, FloatRange, NuisanceRange
 from study.plan.arm_config import Nuisance
 from study.schedule.rounds import Observation
+from study.schedule.told import ToldTrials, study_told
 
 Ranges = Mapping[str, NuisanceRange]
 
@@ -40,7 +42,19 @@ class Round:
     idle: frozenset[str] = frozenset()
 
 
-def sample_round(ranges: Ranges, wanted: Round, earlier: Sequence[Observation]) -> tuple[Nuisance, ...]:
+ToldPoints = ToldTrials[Observation]
+"""The trials of an arm that its sampler was told for a round, and is told for the next ones."""
+
+
+def told_points(ranges: Ranges, idle: frozenset[str]) -> ToldPoints:
+    """Return those of an arm before its first round."""
+    distributions = _distributions({name: values for name, values in ranges.items() if name not in idle})
+    return ToldTrials(partial(_told, distributions=distributions))
+
+
+def sample_round(
+    ranges: Ranges, wanted: Round, earlier: Sequence[Observation], told: ToldPoints | None = None
+) -> tuple[Nuisance, ...]:
     """Return the distinct points of a round; fewer than its size if too few distinct points were drawn.
 
     The first round is the same for every arm, so that arms are first compared at paired values. Values without effect
@@ -51,11 +65,13 @@ def sample_round(ranges: Ranges, wanted: Round, earlier: Sequence[Observation]) 
         ranges: nuisance ranges by name; without any, the only point is the empty one.
         wanted: the round to sample.
         earlier: every trial of the earlier rounds, in trial order.
+        told: what of them was told for earlier rounds of the arm, which spares time and changes no values.
     """
+    told = told or told_points(ranges, wanted.idle)
     acting = {name: values for name, values in ranges.items() if name not in wanted.idle}
     if not acting:
         return ({},) if wanted.number == 0 else ()
-    drawn = _quasi_random(ranges, wanted) if wanted.number == 0 else _suggested(acting, wanted, earlier)
+    drawn = _quasi_random(ranges, wanted) if wanted.number == 0 else _suggested(acting, wanted, earlier, told)
     seen = {tuple(observation.nuisance.items()) for observation in earlier}
     chosen: list[Nuisance] = []
     for values in drawn:
@@ -79,18 +95,17 @@ def _quasi_random(ranges: Ranges, wanted: Round) -> Iterator[Nuisance]:
         }
 
 
-def _suggested(ranges: Ranges, wanted: Round, earlier: Sequence[Observation]) -> Iterator[Nuisance]:
+def _suggested(ranges: Ranges, wanted: Round, earlier: Sequence[Observation], told: ToldPoints) -> Iterator[Nuisance]:
     """Yield points suggested by Optuna's TPE (Bergstra et al. 2011), given the earlier trials in trial order.
 
     The quasi-random round serves as the start-up phase. A diverged trial is passed as pruned before its first report,
     which TPE ranks below all others; passed as ``FAIL``, it would be ignored and its neighborhood proposed again.
     """
-    distributions = {name: distribution_of(ranges[name]) for name in sorted(ranges)}
+    distributions = _distributions(ranges)
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     sampler = optuna.samplers.TPESampler(seed=_derived_seed(wanted), n_startup_trials=1)
-    study = optuna.create_study(direction="maximize", sampler=sampler)
-    for observation in earlier:
-        study.add_trial(_told(observation, distributions))
+    told.take(earlier)
+    study = study_told(told.trials, ("maximize",), sampler)
     for _ in range(wanted.size * ATTEMPTS_PER_POINT):
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
@@ -107,6 +122,10 @@ def _told(observation: Observation, distributions: dict[str, BaseDistribution]) 
         value=observation.value,
         intermediate_values=dict(observation.rungs),
     )
+
+
+def _distributions(ranges: Ranges) -> dict[str, BaseDistribution]:
+    return {name: distribution_of(ranges[name]) for name in sorted(ranges)}
 
 
 def distribution_of(values: NuisanceRange) -> BaseDistribution:

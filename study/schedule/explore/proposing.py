@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from study.schedule.explore.genes import Genes
 from study.schedule.explore.record import Choices, ExploreRequest, Outcome, Proposal, Proposed, Refused
-from study.schedule.explore.sampler import Asker, derived_seed
+from study.schedule.explore.sampler import Earlier, Samplers, derived_seed
 from study.schedule.explore.warm_start import EarlierTrial
 from study.schedule.sampler import rounded
 
@@ -17,7 +17,13 @@ NO_ARM = 1.0
 """Excess of a combination that is no arm of the space."""
 
 
-def propose(request: ExploreRequest, genes: Genes, begun: tuple[Proposal, ...] = ()) -> Proposed:
+def samplers_of(genes: Genes) -> Samplers:
+    """Return the samplers of a study; those who propose several rounds keep them."""
+    definition = genes.plan.definition
+    return Samplers(genes.choices, definition.space.nuisance, definition.search.round_size)
+
+
+def propose(request: ExploreRequest, genes: Genes, samplers: Samplers, begun: tuple[Proposal, ...] = ()) -> Proposed:
     """Return a round: the trials of an earlier, smaller draw of it (``begun``), then new ones.
 
     The identity of a trial is its configuration, so choices that differ only in what has no effect are one trial.
@@ -25,7 +31,7 @@ def propose(request: ExploreRequest, genes: Genes, begun: tuple[Proposal, ...] =
     known = {trial.trial_id for trial in request.told}
     trials, refused = list(begun), list[Refused]()
     known |= {request.trial(place, proposal).trial_id for place, proposal in enumerate(begun)}
-    for found in _chosen(request, genes):
+    for found in _chosen(request, genes, samplers):
         if len(trials) >= request.size:
             break
         if isinstance(found, Refused):
@@ -38,15 +44,13 @@ def propose(request: ExploreRequest, genes: Genes, begun: tuple[Proposal, ...] =
     return Proposed(tuple(trials), tuple(refused), request.size)
 
 
-def _chosen(request: ExploreRequest, genes: Genes) -> Iterator[Proposal | Refused]:
+def _chosen(request: ExploreRequest, genes: Genes, samplers: Samplers) -> Iterator[Proposal | Refused]:
     """Yield what the sampler chooses, then, since it may repeat itself, what random search does."""
-    search, ranges = request.plan.definition.search, request.plan.definition.space.nuisance
-    told = [_outcome(trial, genes) for trial in request.earlier]
+    search = request.plan.definition.search
+    of_other_studies = [_outcome(trial, genes) for trial in request.earlier]
+    earlier = Earlier(request.outcomes, request.refused, of_other_studies)
     for name in dict.fromkeys((search.sampler, "random")):
-        asker = Asker(
-            name, derived_seed(name, search.sampler_seed, request.number), genes.choices, ranges, search.round_size
-        )
-        asker.tell_earlier(request.outcomes, request.refused, told)
+        asker = samplers.asker(name, derived_seed(name, search.sampler_seed, request.number), earlier)
         for _ in range(request.size * ATTEMPTS_PER_TRIAL):
             trial, choices = asker.ask()
             arm_id = genes.arm_id(choices)

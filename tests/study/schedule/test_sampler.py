@@ -2,13 +2,14 @@ from __future__ import annotations
 
 import math
 
+import optuna
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from search_spaces import Choice, FloatRange, IntRange
 from study.schedule.rounds import Observation
-from study.schedule.sampler import Round, sample_round
+from study.schedule.sampler import Round, sample_round, told_points
 
 RATE = FloatRange(low=1e-4, high=1e-1, log=True)
 RANGES = {"margin": FloatRange(low=0.1, high=0.5), "learning_rate": RATE, "images_per_batch": IntRange(low=16, high=64)}
@@ -85,6 +86,31 @@ def test_pruned_trials_are_told_with_their_last_value():
     points = first(4)
     earlier = [*observe(points[:2]), *(Observation(point, None, {2: 0.1}) for point in points[2:])]
     assert len(sample_round(RANGES, Round("a" * 12, 1, 4, 0), earlier)) == 4
+
+
+@given(chance=st.randoms(use_true_random=False), idle=st.sampled_from([frozenset(), frozenset({"margin"})]))
+@settings(max_examples=15, deadline=None)
+def test_what_was_told_for_earlier_rounds_changes_no_point(chance, idle):
+    """Optuna that is told all anew, as ``sample_round`` does by itself, proposes the same."""
+    told, earlier = told_points(RANGES, idle), []
+    for number in range(5):
+        wanted = Round("a" * 12, number, chance.randint(1, 5), chance.randint(0, 3), idle)
+        points = sample_round(RANGES, wanted, tuple(earlier), told)
+        assert points == sample_round(RANGES, wanted, tuple(earlier))
+        for point in points:
+            value = chance.choice([None, 0.5, chance.random()])
+            rungs = {2: chance.random()} if value is None and chance.random() < 0.5 else {}
+            earlier.append(Observation(point, value, rungs))
+
+
+def test_an_observation_is_made_into_a_trial_once(monkeypatch):
+    made = []
+    real = optuna.trial.create_trial
+    monkeypatch.setattr(optuna.trial, "create_trial", lambda **settings: made.append(settings) or real(**settings))
+    told, earlier = told_points(RANGES, frozenset()), observe(first(8))
+    for known in (4, 6, 8):
+        sample_round(RANGES, Round("a" * 12, 1, 2, 0), tuple(earlier[:known]), told)
+    assert len(made) == 8
 
 
 @pytest.mark.parametrize("number", [0, 1])

@@ -159,6 +159,7 @@ def test_another_mode_in_the_same_folder_is_refused(explore_plan, make_plan, sim
         ({"mode": "explore"}, "search.trials: missing"),
         ({"mode": "explore", "trials": 4, "trials_per_arm": 2}, "search.trials_per_arm: not with"),
         ({"mode": "explore", "trials": 4, "halving": {"rungs": [1]}}, "search.halving: not with"),
+        ({"mode": "explore", "trials": 4, "sampler": "nsga3", "round_size": 1}, "search.round_size: at least 2 with"),
         ({"trials": 4}, "search.trials: only with"),
         ({"sampler": "nsga2"}, "search.sampler: only with"),
     ],
