@@ -73,12 +73,12 @@ def moved_lines(progress: RunProgress) -> list[str]:
 
 def earlier_line(target: Target, earlier: EarlierResults) -> str:
     """Return a line that reports how many trials would be retrained, why, and with which command."""
-    return f"{earlier.trials} would be trained again: {earlier.why}; to do so: {target.command('run', '--retrain')}"
+    return f"{earlier.trials} would be trained again: {earlier.why}; to do so: {target.training_again()}"
 
 
 def monitoring_line(target: Target, lacking: tuple[TrialProgress, ...]) -> str:
     """Return a line that reports how many trials lack monitoring, and the command that adds it."""
-    return f"{monitoring_note(lacking)}; to train them again with it: {target.command('run', '--retrain')}"
+    return f"{monitoring_note(lacking)}; to train them again with it: {target.training_again()}"
 
 
 def lacking_monitoring(target: Target, progress: RunProgress) -> tuple[TrialProgress, ...]:

@@ -180,10 +180,10 @@ def _refuse_to_take_over(plan: StudyPlan, target: Target, *, retrain: bool) -> N
     told_trials(plan, folder)  # refuses earlier studies that do not fit, before images are prepared
     earlier = earlier_results(folder, plan.data_fingerprint, plan.device.kind)
     if earlier is not None and not retrain:
+        kept = "" if folder.url else f" (tables and report are kept in {folder.next_earlier()})"
         raise UserError(
             f"{folder.shown} holds {earlier.trials}, and running this study would train them again: {earlier.why}."
-            f" To do so: {target.command('run', '--retrain')} (tables and report are kept in {folder.next_earlier()});"
-            f" to keep them: {WAYS_OUT}"
+            f" To do so: {target.training_again()}{kept}; to keep them: {WAYS_OUT}"
         )
 
 
@@ -245,17 +245,24 @@ def _behind(target: Target, mirror: MirrorProcess) -> str:
 def _verdict(target: Target, summary: RunSummary) -> Iterator[str]:
     for arm in summary.arms_without_choice:
         if arm in summary.infeasible_arms:
-            way_out = f"on other machines, or once the cause is mended: {target.command('run', '--retrain')}"
+            way_out = f"on other machines, or once the cause is mended: {target.training_again()}"
             why = f"can finish here ({way_out})"
         else:
             why = "ended with a finite objective"
         yield f"{arm}: none of its tune trials {why}, so it has no confirm trials"
+    if lost := _without_result(summary):
+        yield f"{lost}: these trials have no result, and the sampler was told; causes: {target.command('status')}"
     if summary.complete:
         return
     for stopped in summary.stopped:
         yield f"stopped after equal failures, {_named(stopped.arms)}: {stopped.message}"
     why, again = target.command("status"), target.command("run")
     yield f"{summary.failed} trials failed and {summary.waiting} wait; causes: {why}; to try again: {again}"
+
+
+def _without_result(summary: RunSummary) -> str:
+    counts = {"diverged": summary.diverged, "infeasible": summary.infeasible}
+    return " and ".join(f"{number} {state}" for state, number in counts.items() if number)
 
 
 def _named(arms: tuple[str, ...]) -> str:

@@ -67,6 +67,12 @@ class Target:
             return f".{name}({settings})"
         return command_line(name, given, self.runs, *options)
 
+    def training_again(self) -> str:
+        """Return how trials that have ended are trained again: the command, or in a store, which has none, words."""
+        if self.folder.url:
+            return "run the study under another name (--retrain works in a folder only)"
+        return self.command("run", "--retrain")
+
 
 def command_line(command: str, given: Path, runs: Path, *options: str) -> str:
     """Return the command that a user types to address the same study in the same place."""
