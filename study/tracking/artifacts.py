@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import io
 import json
 import tempfile
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
+from mlflow.store.artifact.artifact_repo import StreamUploadMixin
 from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
 from mlflow.utils.uri import add_databricks_profile_info_to_artifact_uri
 from PIL import Image
@@ -76,7 +79,16 @@ def put_json(place: str, store: str, file: str, document: Mapping[str, Any]) -> 
     """
     address = add_databricks_profile_info_to_artifact_uri(place, store)  # type: ignore[no-untyped-call]
     repository = get_artifact_repository(address, tracking_uri=store)
+    content = json.dumps(document, indent=2, default=str).encode()
+    if isinstance(repository, StreamUploadMixin):  # of folders; so a file is written but once
+        repository.log_artifact_from_stream(io.BytesIO(content), file)
+        return
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / file
-        path.write_text(json.dumps(document, indent=2, default=str), encoding="utf-8")
+        path.write_bytes(content)
         repository.log_artifact(str(path))  # type: ignore[no-untyped-call]
+
+
+def is_folder(place: str) -> bool:
+    """Whether the artifacts at an address are files of this machine."""
+    return urlsplit(place).scheme in ("", "file")

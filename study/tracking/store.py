@@ -12,7 +12,7 @@ import threading
 import time
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import Any, TypeVar
 
 os.environ["MLFLOW_HTTP_REQUEST_MAX_RETRIES"] = "0"
@@ -26,7 +26,7 @@ from mlflow.tracking import MlflowClient
 
 from study.definition.secrets import redact
 from study.definition.tracking_address import StoreAddress
-from study.tracking.artifacts import put_json
+from study.tracking.artifacts import is_folder, put_json
 from study.tracking.errors import (
     FROM_THE_STORE,
     BrokenOffError,
@@ -78,8 +78,14 @@ class Store:
         """
         return self._do(lambda client: getattr(client, method)(*arguments, **named))
 
-    def together(self, items: Iterable[Item], action: Callable[[Item], None]) -> None:
+    def together(self, items: Iterable[Item], action: Callable[[Item], None], files_at: str = "") -> None:
         """Call ``action`` with each item; where the store is a SQLite file, calls of half a second are stored together.
+
+        Args:
+            items: given to ``action`` in their order.
+            action: makes calls.
+            files_at: where files go that it sends. If that is another machine, no one who writes to the same SQLite
+                file is to wait for it, and each call is stored by itself.
 
         Raises:
             StoreError: they cannot be stored; nothing of that half second is.
@@ -88,7 +94,7 @@ class Store:
         while waiting:
             with self._explaining():
                 client = self._client = self._client or open_client(self.address)
-            with one_transaction(client, self._explaining):
+            with one_transaction(client, self._explaining) if is_folder(files_at) else nullcontext():
                 ends = time.monotonic() + _TOGETHER_S
                 while waiting and time.monotonic() < ends:
                     action(waiting.popleft())

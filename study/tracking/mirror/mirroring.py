@@ -59,7 +59,8 @@ class Mirroring:
             UserError: the tables are of a newer version.
         """
         self._sync_study()
-        self._store.together((arm for arm in self._arms() if not self._is_mirrored(arm)), self._sync_arm)
+        arms = (arm for arm in self._arms() if not self._is_mirrored(arm))
+        self._store.together(arms, self._sync_arm, self._known.artifacts["study"])
         self._sync_packing()
         self._trials.bring_up_to_date()
         ResultMirror(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -56,9 +57,8 @@ class ResultMirror:
             self._sync_note(None)
             return
         summary, written = read_summary(self._folder), round(table.stat().st_mtime * 1000)
-        for row in summary.to_dict("records"):
-            with self._writer.one_of_many(f"the summary of the arm {row['arm']!r}"):
-                self._sync_summary({str(name): value for name, value in row.items()}, written)
+        rows = ({str(name): value for name, value in row.items()} for row in summary.to_dict("records"))
+        self._writer.store.together(rows, partial(self._sync_summary, written=written))
         for name, path in zip(ARTIFACTS, (self._folder.tables, self._folder.report), strict=True):
             with self._writer.one_of_many(f"the folder {name}"):
                 if self._sync_artifacts(name, path) and self._known.ends:
@@ -85,7 +85,9 @@ class ResultMirror:
         """Log an arm's results with the time at which its table was written: of equal steps MLflow shows the latest."""
         key, end = f"arm:{row['arm_id']}", self._known.ends.get(row["arm_id"])
         content = json.dumps(row, default=str, sort_keys=True)
-        if key in self._known.runs and end is not None and self._writer.is_news(key, content):
+        if key not in self._known.runs or end is None or not self._writer.is_news(key, content):
+            return
+        with self._writer.one_of_many(f"the summary of the arm {row['arm']!r}"):
             tags = {f"modstudy.{name}": bounded(str(row[name]), TAG_LENGTH) for name in ("seeds", "selection_rule")}
             points = tuple(summary_points(row, written))
             self._writer.log(key, RunContent({}, points, tags, "FINISHED", round(end * 1000)))

@@ -62,7 +62,8 @@ class TrialMirror:
         """Mirror what has changed."""
         journals = self._known.journals
         sync = partial(self._sync, whole=journals.looks_at_all)
-        self._writer.store.together(journals.news(), lambda trial: sync(*trial))
+        files_at = self._known.artifacts["study"]
+        self._writer.store.together(journals.news(), lambda trial: sync(*trial), files_at)
 
     def _sync(self, name: str, path: Path, size: int, *, whole: bool) -> None:
         journal, journals = read_journal(path), self._known.journals

@@ -7,10 +7,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
 
+import pandas as pd
 import pytest
 from mlflow.entities import Run
 from mlflow.tracking import MlflowClient
 
+from results.tables.schema import TABLES
 from study.definition.tracking_address import StoreAddress, store_address
 from study.journal.journal import JournalWriter
 from study.layout import RunFolder, sqlite_uri
@@ -125,6 +127,14 @@ def runs_of(store: Path, study: str = "tiny") -> dict[str, Run]:
     return {run.data.tags["modstudy.key"]: run for run in client.search_runs([experiment])}
 
 
+def make_summary(arms: list[str], value: float = 0.75) -> pd.DataFrame:
+    """Return a summary in which every number of every arm is ``value``."""
+    text = {column.name: (*column.allowed, "1,2")[0] for column in TABLES["summary"].columns if column.type == "string"}
+    numbers = {column.name: value if column.type == "float64" else 2 for column in TABLES["summary"].columns}
+    ids = {arm: "a" * 12 if arm == "late" else f"{number:012x}" for number, arm in enumerate(arms)}
+    return pd.DataFrame([{**numbers, **text, "study": "tiny", "arm": arm, "arm_id": ids[arm]} for arm in arms])
+
+
 @pytest.fixture(scope="session")
 def empty_store(tmp_path_factory) -> Path:
     """A SQLite store with tables and nothing in them; making them takes seconds, copying the file does not."""
@@ -153,6 +163,7 @@ def play(empty_store) -> SimpleNamespace:
         identity=lambda folder: json.loads(folder.mlflow_identity.read_text())["key"],
         finish=finish_trial,
         runs=runs_of,
+        summary=make_summary,
         tracker=lambda folder, uri=None: Tracker(store_address(folder, uri), "tiny"),
     )
 

@@ -4,14 +4,12 @@ import json
 from urllib.parse import parse_qs, urlsplit
 
 import numpy as np
-import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from mlflow.tracking import MlflowClient
 from PIL import Image
 
-from results.tables.schema import TABLES
 from results.tables.writing import write_tables
 from search_spaces import CATALOG
 from study.layout import RunFolder, sqlite_uri
@@ -22,14 +20,6 @@ from study.tracking.pages.routes import Pages
 from trainables.networks.modulation import FORMS
 
 PAGES = Pages("1", "r" * 32, "f" * 32)
-
-
-def _summary(arms: list[str], value: float = 0.75) -> pd.DataFrame:
-    """Return a summary in which every number of every arm is ``value``."""
-    text = {column.name: (*column.allowed, "1,2")[0] for column in TABLES["summary"].columns if column.type == "string"}
-    numbers = {column.name: value if column.type == "float64" else 2 for column in TABLES["summary"].columns}
-    ids = {arm: "a" * 12 if arm == "late" else f"{number:012x}" for number, arm in enumerate(arms)}
-    return pd.DataFrame([{**numbers, **text, "study": "tiny", "arm": arm, "arm_id": ids[arm]} for arm in arms])
 
 
 def test_labels_say_what_an_arm_is():
@@ -61,8 +51,8 @@ def test_routes_are_relative_and_open_the_pages_for_training():
         assert parse_qs(urlsplit(route[1:]).query)["workflowType"] == ["machine_learning"]
 
 
-def test_the_note_leads_to_the_views_and_shows_names_as_text():
-    note = study_note("*two* <b>tasks</b>", PAGES, _summary(["late", "<i>|x"]), "note/tradeoff.png")
+def test_the_note_leads_to_the_views_and_shows_names_as_text(play):
+    note = study_note("*two* <b>tasks</b>", PAGES, play.summary(["late", "<i>|x"]), "note/tradeoff.png")
     first, description, table = note.split("\n\n")[:3]
     for name in ("arms", "trials", "tuning", "tree"):
         assert f"]({PAGES.view(name)})" in first
@@ -72,8 +62,8 @@ def test_the_note_leads_to_the_views_and_shows_names_as_text():
     assert f"](get-artifact?path=note%2Ftradeoff.png&run_uuid={'r' * 32})" in note
 
 
-def test_a_note_of_many_arms_fits_the_tag_and_says_what_it_leaves_out():
-    note = study_note("", PAGES, _summary([f"late+low_rank({number})" for number in range(200)]), None)
+def test_a_note_of_many_arms_fits_the_tag_and_says_what_it_leaves_out(play):
+    note = study_note("", PAGES, play.summary([f"late+low_rank({number})" for number in range(200)]), None)
     assert len(note) <= TAG_LENGTH
     shown = note.count("| late+low")
     assert shown > 10
@@ -85,7 +75,7 @@ def test_an_arm_shows_its_results_and_after_a_change_the_new_ones(folder, play):
     play.finish(folder, "t1")
     arm = f"arm:{play.arm['arm_id']}"
     for value in (0.75, 0.5):  # of equal steps and times MLflow would show the larger value
-        write_tables(folder.tables, {"summary": _summary(["late"], value)})
+        write_tables(folder.tables, {"summary": play.summary(["late"], value)})
         play.tracker(folder).sync(folder)
         metrics = play.runs(folder.mlflow_store)[arm].data.metrics
         shown = [metrics[f"summary/triplet_accuracy_{name}"] for name in ("mean", "low", "high")]
@@ -147,7 +137,7 @@ def test_runs_of_an_older_version_gain_a_label_and_keep_what_they_have(folder, p
 
 def test_the_figure_in_the_note_is_as_wide_as_the_note(folder, play):
     play.start(folder, "t1")
-    write_tables(folder.tables, {"summary": _summary(["late"])})
+    write_tables(folder.tables, {"summary": play.summary(["late"])})
     folder.report.mkdir()
     Image.new("RGB", (2000, 1000)).save(folder.report / "tradeoff.png")
     play.tracker(folder).sync(folder)

@@ -206,7 +206,7 @@ def test_a_store_that_takes_no_files_keeps_the_rest(folder, play, monkeypatch):
         raise RuntimeError("no room")
 
     monkeypatch.setattr(MlflowClient, "log_dict", refuses)
-    monkeypatch.setattr(LocalArtifactRepository, "log_artifact", refuses)
+    monkeypatch.setattr(LocalArtifactRepository, "log_artifact_from_stream", refuses)
     notes = play.tracker(folder).sync(folder).notes
     assert sum("no room" in note for note in notes) == 3  # the plan, the arm's storage, the trial's tasks
     runs = play.runs(folder.mlflow_store)

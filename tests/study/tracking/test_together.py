@@ -1,15 +1,23 @@
 """Trials are written together in one transaction of a SQLite file: what is stored is the same, in few commits."""
 
+import json
 import sqlite3
 import threading
 from contextlib import nullcontext
+from functools import partial
 
 import pytest
+from mlflow.entities import Param, RunTag
+from mlflow.exceptions import MlflowException
+from mlflow.protos.databricks_pb2 import INVALID_PARAMETER_VALUE
 from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
+from mlflow.tracking import MlflowClient
 from sqlalchemy import event
 
+from results.tables.writing import write_tables
+from study.definition.tracking_address import StoreAddress
 from study.layout import sqlite_uri
-from study.tracking.errors import BrokenOffError, StoreUnreachableError
+from study.tracking.errors import BrokenOffError, StoreRefusedError, StoreUnreachableError
 from study.tracking.store import Store
 
 TRIALS = 8
@@ -106,6 +114,97 @@ def test_what_sqlite_takes_back_is_not_taken_for_stored(folder, play, monkeypatc
     tracker.store.breaking_off.clear()
     assert _shown(play, folder) == {}
     assert tracker.sync(folder).trials_updated == TRIALS
+
+
+def test_the_experiment_is_asked_for_once_and_savepoints_are_not_compiled(folder, play):
+    tracker = play.tracker(folder)
+    tracker.sync(folder)
+    _trials(folder, play)
+    statements = []
+    engine = SqlAlchemyStore._engine_map[sqlite_uri(folder.mlflow_store)]
+    event.listen(engine, "before_cursor_execute", lambda *given: statements.append((given[2], given[4].compiled)))
+    assert tracker.sync(folder).trials_updated == TRIALS
+    begun = sum(statement.startswith("BEGIN") for statement, _ in statements)
+    assert sum(statement.startswith("SELECT experiments.") for statement, _ in statements) == begun < TRIALS
+    savepoints = [compiled for statement, compiled in statements if "SAVEPOINT" in statement]
+    assert len(savepoints) > 2 * TRIALS
+    assert not any(savepoints)
+    assert not {"do_savepoint", "do_release_savepoint"} & vars(engine.dialect).keys()  # as it was
+
+
+def test_a_call_that_is_refused_at_its_end_takes_back_its_own_changes_alone(folder, play, monkeypatch):
+    play.tracker(folder).sync(folder)
+    store = Store(StoreAddress(sqlite_uri(folder.mlflow_store), "a test", None))
+    first, refused, last = ids = [store.call("create_run", store.experiment("other")).info.run_id for _ in range(3)]
+
+    def set_tags(_, run_id, tags):
+        if run_id == refused:
+            raise MlflowException("no more tags", INVALID_PARAMETER_VALUE)
+
+    monkeypatch.setattr(SqlAlchemyStore, "_set_tags", set_tags)
+    errors = []
+
+    def log(run_id: str) -> None:
+        try:
+            store.call("log_batch", run_id, params=[Param("whose", run_id)], tags=[RunTag("a", "b")])
+        except StoreRefusedError as error:
+            errors.append(str(error))
+
+    store.together(ids, log)
+    assert len(errors) == 1
+    params = [store.call("get_run", run_id).data.params for run_id in ids]
+    assert params == [{"whose": first}, {}, {"whose": last}]
+
+
+def test_an_experiment_that_is_deleted_between_two_blocks_takes_no_more_runs(folder, play):
+    play.tracker(folder).sync(folder)
+    store = Store(StoreAddress(sqlite_uri(folder.mlflow_store), "a test", None))
+    experiment = store.experiment("tiny")
+    make = partial(store.call, "create_run")
+    store.together([experiment], make)
+    store.call("delete_experiment", experiment)
+    with pytest.raises(StoreRefusedError, match="must be in the 'active' state"):
+        store.together([experiment], make)
+
+
+def test_the_summaries_of_arms_are_stored_in_few_commits(folder, play, monkeypatch):
+    arms = [{"name": f"arm{number}", "arm_id": f"{number:012x}"} for number in range(TRIALS)]
+    plan = json.loads(folder.plan.read_text())
+    folder.plan.write_text(json.dumps(plan | {"arms": [{**plan["arms"][0], **arm} for arm in arms]}))
+    for arm in arms:
+        with monkeypatch.context() as patch:
+            patch.setitem(play.arm, "name", arm["name"])
+            patch.setitem(play.arm, "arm_id", arm["arm_id"])
+            play.start(folder, f"of_{arm['name']}")
+    tracker = play.tracker(folder)
+    tracker.sync(folder)
+    write_tables(folder.tables, {"summary": play.summary([arm["name"] for arm in arms])})
+    commits = []
+    event.listen(SqlAlchemyStore._engine_map[sqlite_uri(folder.mlflow_store)], "commit", commits.append)
+    tracker.sync(folder)
+    assert 0 < len(commits) < 2 * TRIALS
+    runs = play.runs(folder.mlflow_store)
+    assert {runs[f"arm:{arm['arm_id']}"].info.status for arm in arms} == {"FINISHED"}
+    assert all("summary/triplet_accuracy_mean" in runs[f"arm:{arm['arm_id']}"].data.metrics for arm in arms)
+
+
+def test_nobody_waits_for_files_that_go_to_another_machine(folder, play, monkeypatch):
+    client = MlflowClient(sqlite_uri(folder.mlflow_store))
+    client.create_experiment("tiny", "s3://bucket/files")
+    free = []
+
+    def sent(place, store, file, document):
+        with sqlite3.connect(folder.mlflow_store, timeout=0, isolation_level=None) as another:
+            another.execute("BEGIN IMMEDIATE")
+            another.execute("ROLLBACK")
+        free.append((place.partition("files")[0], file))
+
+    monkeypatch.setattr("study.tracking.store.put_json", sent)
+    monkeypatch.setattr(MlflowClient, "log_dict", lambda *_: None)
+    _trials(folder, play)
+    report = play.tracker(folder).sync(folder)
+    assert (report.trials_updated, report.notes) == (TRIALS, [])
+    assert free == [("s3://bucket/", "storage.json")] + [("s3://bucket/", "tasks.json")] * TRIALS
 
 
 def test_where_mlflow_makes_its_sessions_otherwise_each_is_stored_by_itself(folder, play, monkeypatch):
