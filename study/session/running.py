@@ -35,7 +35,7 @@ from study.session.reading import report_run
 from study.session.target import Target
 from study.status.earlier import earlier_results, keep_aside
 from study.status.monitoring import train_again, unmonitored
-from study.tune.cluster import gpus_of_cluster
+from study.tune.cluster import gpus_of_cluster, refuse_address
 from study.tune.runner import RunOptions, RunSummary, run_study
 
 MOST_NAMED_ARMS = 6
@@ -118,6 +118,8 @@ def run_target(target: Target, request: RunRequest, progress: Progress) -> RunRe
         )
     if request.retrain and target.folder.url:
         raise UserError(f"{target.folder.url}: --retrain works in a folder only; give the study another name")
+    if request.address is not None:
+        refuse_address(request.address)
     with driven(target.folder) as folder:
         return _run(replace(target, folder=folder), request, progress)
 
@@ -132,7 +134,7 @@ def _run(target: Target, request: RunRequest, progress: Progress) -> RunResult:
         certain = 1 if request.address or plan.gpus else concurrent_trials(plan.definition, request.workers)
         refuse_too_little_space(target.folder, plan, certain)
     if request.address is not None and plan.device.kind == "cpu" and target.definition.resources.gpus == "auto":
-        progress.notice("no node of the cluster has a GPU: this study trains on the CPU (resources.gpus: auto)")
+        progress.notice(_why_on_the_cpu(begun=any(target.folder.trials.glob("*/journal.jsonl"))))
     with target.named():
         for warning in foreseen(plan, elsewhere=request.address is not None):
             progress.notice(f"warning: {warning}")
@@ -169,6 +171,15 @@ def _compiled(target: Target, address: str | None) -> StudyPlan:
     if address is None:
         return target.compile()
     return target.compile(partial(gpus_of_cluster, address, target.definition.resources.threads))
+
+
+def _why_on_the_cpu(*, begun: bool) -> str:
+    if begun:
+        return (
+            "this study was begun on the CPU, and goes on there, whatever the cluster has (resources.gpus: auto);"
+            " to use GPUs, give it another name"
+        )
+    return "no node of the cluster has a GPU: this study trains on the CPU (resources.gpus: auto)"
 
 
 def _refuse_to_take_over(plan: StudyPlan, target: Target, *, retrain: bool) -> None:

@@ -34,6 +34,8 @@ _WITHOUT_NICENESS = {"RAY_worker_niceness": "0"}
 
 _STARTS = 2
 _KNOCK_S = 10.0
+_LAST_PORT = 65_535
+_HERE = "auto"
 _LOOK_AFTER_SIGNALS_S = 0.005
 _LONGEST_FOLDER = 40  # bytes, of 107; Ray adds /session_<date>_<microseconds>_<pid>/sockets/plasma_store
 
@@ -59,6 +61,34 @@ def _token_is_shown() -> dict[str, str]:
     """
     named = any(os.environ.get(name) for name in ("RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH"))
     return {"RAY_AUTH_MODE": "token"} if named else {}
+
+
+def refuse_address(address: str) -> None:
+    """Refuse what is no address of a cluster, and one where nothing listens, which Ray reports after four minutes.
+
+    Raises:
+        UserError: names the way that works.
+    """
+    if address == _HERE:
+        return
+    if address.startswith("ray://"):
+        raise UserError(
+            f"address {address}: a run cannot drive a cluster through Ray's client, whose connection it would have to"
+            " outlive; submit it as a job (modstudy submit STUDY --address http://HEAD:8265), or run the command on a"
+            " node of the cluster with --address auto"
+        )
+    if address.startswith(("http://", "https://")):
+        raise UserError(
+            f"address {address}: this is a dashboard, which takes jobs: modstudy submit STUDY --address {address};"
+            " on a node of the cluster, --address auto"
+        )
+    host, _, port = address.rpartition(":")
+    if not host or not port.isdecimal() or int(port) > _LAST_PORT or "/" in host:
+        raise UserError(f"address {address}: should be auto, or HOST:PORT of the cluster's head, such as 10.0.0.1:6379")
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), timeout=_KNOCK_S).close()
+    except OSError as error:
+        raise UserError(f"address {address}: no Ray cluster answers there ({first_line(error)})") from error
 
 
 @contextmanager
@@ -130,18 +160,11 @@ def _quiet() -> None:
 def _join(address: str, options: dict[str, Any]) -> None:
     import ray
 
-    if address.startswith("ray://"):
-        raise UserError(
-            f"address {address}: a run cannot drive a cluster through Ray's client, whose connection it would have to"
-            " outlive; submit it as a job (modstudy submit STUDY --address http://HEAD:8265), or run the command on a"
-            " node of the cluster with --address auto"
-        )
-    answers = False
+    refuse_address(address)
     try:
-        answers = _knock(address)
         ray.init(address=address, **options)
     except OSError as error:
-        if answers:
+        if address != _HERE:
             raise UserError(
                 f"address {address}: this Ray cluster cannot be joined: {first_line(error)}; if it asks for a token,"
                 " set RAY_AUTH_MODE=token and RAY_AUTH_TOKEN"
@@ -149,22 +172,6 @@ def _join(address: str, options: dict[str, Any]) -> None:
         raise UserError(f"address {address}: no Ray cluster answers there ({first_line(error)})") from error
     except Exception as error:  # Ray raises bare ones where a node does not answer in time (ray/_private/node.py)
         raise UserError(f"address {address}: this Ray cluster cannot be joined: {first_line(error)}") from error
-
-
-def _knock(address: str) -> bool:
-    """Connect to the port of a cluster, since Ray takes four minutes to report that nothing listens there.
-
-    Returns:
-        Whether something does; False if that is not known.
-
-    Raises:
-        OSError: nothing does. Addresses that are no host and port are for Ray to understand.
-    """
-    host, _, port = address.rpartition(":")
-    if not host or not port.isdecimal() or "/" in host:
-        return False
-    socket.create_connection((host.strip("[]"), int(port)), timeout=_KNOCK_S).close()
-    return True
 
 
 def _start(options: dict[str, Any]) -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from study import Study
 from study.errors import UserError
 from study.tune import cluster
 
@@ -91,6 +92,25 @@ def test_a_cluster_that_answers_and_cannot_be_joined_is_not_called_silent(monkey
             cluster._join(address, {})
     with pytest.raises(UserError, match="no Ray cluster answers there"):
         cluster._join("auto", {})
+
+
+@pytest.mark.parametrize(
+    ("address", "told"),
+    [
+        ("ray://127.0.0.1:10001", "modstudy submit STUDY --address http://HEAD:8265"),
+        ("http://head:8265", "modstudy submit STUDY --address http://head:8265"),
+        ("nonsense", "should be auto, or HOST:PORT of the cluster's head"),
+        ("head:99999", "should be auto, or HOST:PORT of the cluster's head"),
+        ("127.0.0.1:1", "no Ray cluster answers there"),
+        ("no-such-host.invalid:6379", "no Ray cluster answers there"),
+    ],
+)
+def test_a_wrong_address_is_refused_before_anything_is_written(address, told, study_file):
+    with pytest.raises(UserError) as caught:
+        Study(study_file).run(address=address)
+    assert str(caught.value).startswith(f"address {address}: ")
+    assert told in str(caught.value)
+    assert not Study(study_file).folder.exists()
 
 
 def test_a_token_is_shown_where_the_environment_names_one_not_where_ray_has_left_a_file(tmp_path, monkeypatch):
