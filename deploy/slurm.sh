@@ -3,6 +3,9 @@
 #
 #   sbatch --nodes 4 deploy/slurm.sh /shared/study.yaml /shared/runs
 #
+# Submit it from the environment with this project, activated (python, ray and modstudy are on the PATH), which all nodes see
+# at the same place. For nodes without GPUs remove --gpus-per-node, or set the number that they have.
+#
 #SBATCH --job-name=modulation-study
 #SBATCH --ntasks-per-node=1
 #SBATCH --cpus-per-task=16
@@ -11,7 +14,7 @@
 #SBATCH --open-mode=append
 #SBATCH --signal=B:TERM@120
 set -euo pipefail
-study=$1 runs=$2
+study=${1:?usage: sbatch deploy/slurm.sh STUDY RUNS} runs=${2:?usage: sbatch deploy/slurm.sh STUDY RUNS}
 port=$((20000 + SLURM_JOB_ID % 20000))
 
 export RAY_AUTH_MODE=token RAY_worker_niceness=0 RAY_USAGE_STATS_ENABLED=0

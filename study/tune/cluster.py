@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import socket
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -35,6 +36,7 @@ _WITHOUT_NICENESS = {"RAY_worker_niceness": "0"}
 _STARTS = 2
 _KNOCK_S = 10.0
 _LAST_PORT = 65_535
+_STDERR = 2
 _HERE = "auto"
 _LOOK_AFTER_SIGNALS_S = 0.005
 _LONGEST_FOLDER = 40  # bytes, of 107; Ray adds /session_<date>_<microseconds>_<pid>/sockets/plasma_store
@@ -162,7 +164,8 @@ def _join(address: str, options: dict[str, Any]) -> None:
 
     refuse_address(address)
     try:
-        ray.init(address=address, **options)
+        with _unheard():
+            ray.init(address=address, **options)
     except OSError as error:
         if address != _HERE:
             raise UserError(
@@ -172,6 +175,20 @@ def _join(address: str, options: dict[str, Any]) -> None:
         raise UserError(f"address {address}: no Ray cluster answers there ({first_line(error)})") from error
     except Exception as error:  # Ray raises bare ones where a node does not answer in time (ray/_private/node.py)
         raise UserError(f"address {address}: this Ray cluster cannot be joined: {first_line(error)}") from error
+
+
+@contextmanager
+def _unheard() -> Iterator[None]:
+    """Drop what is written to the terminal's descriptor: while a cluster refuses a token, Ray's C++ writes 36 lines."""
+    sys.stderr.flush()
+    kept, nowhere = os.dup(_STDERR), os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, _STDERR)
+    os.close(nowhere)
+    try:
+        yield
+    finally:
+        os.dup2(kept, _STDERR)
+        os.close(kept)
 
 
 def _start(options: dict[str, Any]) -> None:

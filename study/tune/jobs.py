@@ -18,6 +18,9 @@ _LOG = logging.getLogger(__name__)
 
 # What the server of Ray 2.60 answers until a node has started the agent that runs jobs.
 _NO_AGENT = "No available agent"
+_TALKATIVE = ("ray.dashboard.modules.dashboard_sdk", "ray._private.runtime_env.packaging")
+"""Loggers of Ray that tell of every package that is made and uploaded."""
+
 _AGENT_PATIENCE_S = 120.0
 _POLL_S = 2.0
 
@@ -61,6 +64,8 @@ def submit_job(job: Job, address: str) -> str:
     from ray.exceptions import AuthenticationError
     from ray.job_submission import JobSubmissionClient
 
+    for name in _TALKATIVE:
+        logging.getLogger(name).setLevel(logging.WARNING)
     environment = {"working_dir": str(job.folder)}
     end = time.monotonic() + _AGENT_PATIENCE_S
     try:
