@@ -10,7 +10,7 @@ from study.definition.model import StudyDefinition
 from study.definition.validation import error_context
 from study.errors import UserError
 from study.layout import RunFolder, dataset_cache
-from study.plan.data_record import write_data_record
+from study.plan.data_record import left_out_of, write_data_record
 from study.plan.plan import StudyPlan
 from trainables.config.trial import TrialConfig
 
@@ -59,6 +59,24 @@ def refuse_untrainable_labels(plan: StudyPlan, splits: Mapping[str, LabelsAndTri
             if tuned and str(error).startswith("batches.batch_size"):
                 raise UserError(f"space.nuisance.batch_size: {error}") from error
             raise
+
+
+def left_out_images(plan: StudyPlan) -> tuple[str, ...]:
+    """Refuse images that ``run`` would refuse, and name those it leaves out; planning decodes none.
+
+    Returns:
+        A sentence on images left out; nothing if there are none, or before the images have been decoded.
+
+    Raises:
+        UserError: too many images are corrupt, or images occur in two splits.
+    """
+    from trainables.data import prepared_manifest, refuse_unfit
+
+    manifest = prepared_manifest(plan.data_fingerprint, dataset_cache())
+    if manifest is not None:
+        with error_context("data"):
+            refuse_unfit(manifest, plan.definition.data)
+    return left_out_of(manifest)
 
 
 def refuse_missing_device(plan: StudyPlan, folder: RunFolder | None = None) -> None:

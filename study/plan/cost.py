@@ -29,7 +29,8 @@ class StudyCost:
         at_once: concurrent trials of each arm by arm id, as if they were of this arm alone.
         run_bytes: largest size of weights and checkpoints, see ``study.retention.forecast``.
         disk_bytes: those and the decoded images.
-        seconds: work of each arm by arm id; None if durations are unknown.
+        seconds: work of each arm by arm id; None if durations are unknown. In the mode ``explore`` its share if the
+            sampler proposes all arms equally often.
         source: source of the seconds.
     """
 
@@ -71,7 +72,9 @@ def study_cost(
     definition = plan.definition
     tune, confirm = {arm.arm.arm_id: plan.tune_trials(arm) for arm in plan.arms}, len(definition.confirm.seeds)
     epochs = {arm_id: expected_epochs(definition, trials) for arm_id, trials in tune.items()}
-    seconds = _seconds(epochs, epoch_seconds) if epoch_seconds else None
+    explored = None if definition.search.trials is None else definition.search.trials / len(plan.arms)
+    work = epochs if explored is None else dict.fromkeys(epochs, explored * definition.optimization.epochs)
+    seconds = _seconds(work, epoch_seconds) if epoch_seconds else None
     return StudyCost(
         trials=plan.trials,
         tune_trials=definition.search.trials or max(tune.values()),
@@ -86,7 +89,7 @@ def study_cost(
     )
 
 
-def _seconds(epochs: Mapping[str, int], epoch_seconds: Mapping[str, float]) -> dict[str, float]:
+def _seconds(epochs: Mapping[str, float], epoch_seconds: Mapping[str, float]) -> dict[str, float]:
     """Return the work of each arm; an arm that a sampler has not proposed yet is taken as the mean of those it has."""
     typical = sum(epoch_seconds.values()) / len(epoch_seconds)
     return {arm_id: count * epoch_seconds.get(arm_id, typical) for arm_id, count in epochs.items()}

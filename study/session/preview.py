@@ -9,15 +9,13 @@ from typing import TYPE_CHECKING, Any
 from results.plain_text import visible
 from results.report.wording import count, size
 from search_spaces.block import FACTORS
-from study.definition.validation import error_context
 from study.html import html_table
-from study.layout import RunFolder, dataset_cache
+from study.layout import RunFolder
 from study.packing.outlook import Outlook, outlook
 from study.packing.record import read_packing
 from study.plan.budget import over_budget_lines
-from study.plan.checks import refuse_untrainable
+from study.plan.checks import left_out_images, refuse_untrainable
 from study.plan.cost import StudyCost, TimeSource, concurrent_trials, study_cost
-from study.plan.data_record import left_out_of
 from study.plan.foresight import foreseen, why_separate_is_lacking
 from study.plan.fusing import fusing_lines
 from study.plan.plan import StudyPlan
@@ -27,10 +25,13 @@ from study.schedule.explore.warm_start import warm_start_lines
 from study.schedule.rounds import told_trials
 from study.session.target import Target
 from study.terminal.display import duration, scaled
-from study.terminal.plan_table import plan_text
+from study.terminal.plan_table import not_shown, plan_text
 
 if TYPE_CHECKING:
     import pandas as pd
+
+MOST_ROWS_EXPLORED = 24
+"""Rows of the display table at most, where arms are alternatives of a sampler: all may be thousands."""
 
 
 @dataclass(frozen=True)
@@ -101,8 +102,16 @@ class Preview:
         )
 
     def rows(self) -> list[dict[str, str]]:
-        """Return the display table: one dict per arm, with column titles as keys and plain text as values."""
-        return [self._row(index) for index in range(len(self.plan.arms))]
+        """Return the display table: one dict per arm, with column titles as keys and plain text as values.
+
+        Of the arms that an exploration may propose, the first ``MOST_ROWS_EXPLORED``; ``arms`` has all of them.
+        """
+        shown = MOST_ROWS_EXPLORED if self._explores else None
+        return [self._row(index) for index in range(len(self.plan.arms))[:shown]]
+
+    @property
+    def _explores(self) -> bool:
+        return self.plan.definition.search.mode == "explore"
 
     def _row(self, index: int) -> dict[str, str]:
         arm, storage = self.plan.arms[index].arm, self.plan.arms[index].storage
@@ -114,7 +123,7 @@ class Preview:
             "multiply-adds": scaled(storage.multiply_adds_per_image),
             "vectors": count(storage.embeddings_per_image),
             **({} if self.outlook is None else self.outlook.row(index)),
-            **({"work": duration(self.cost.seconds[arm.arm_id])} if self.cost.seconds else {}),
+            **({"work": duration(self.cost.seconds[arm.arm_id])} if self.cost.seconds and not self._explores else {}),
         }
 
     def lines(self, shown: Iterable[str] | None = None) -> tuple[str, ...]:
@@ -139,6 +148,7 @@ class Preview:
         plan, cost, known, definition = self.plan, self.cost, self.known, self.plan.definition
         unused = "" if known.folder.plan.is_file() else " (nothing has been run there yet)"
         return (
+            *not_shown(len(self.rows()), [arm.storage.added_parameters for arm in plan.arms]),
             f"{self._trials()}, {known.done} of them done; up to {definition.optimization.epochs} epochs each",
             f"selection: the tune trial of each arm with the highest {definition.selection.in_words()}",
             f"run folder: {known.folder.shown}{unused}",
@@ -152,7 +162,7 @@ class Preview:
 
     def _trials(self) -> str:
         plan, cost, search = self.plan, self.cost, self.plan.definition.search
-        if search.mode == "explore":
+        if self._explores:
             return (
                 f"trials: {cost.trials} tune, {search.round_size} at a time, each of any of {len(plan.arms)} arms as"
                 f" {search.sampler} proposes; then {cost.confirm_trials} confirm for each arm on the validation front"
@@ -226,7 +236,7 @@ def preview(target: Target, *, probe: bool = False) -> Preview:
         refuse_another_study(plan.definition, plan.data_fingerprint, target.folder)
         refuse_another_rule(plan.definition, target.folder)
         refuse_untrainable(plan)
-        left_out = _left_out(plan)
+        left_out = left_out_images(plan)
     known = _known_from_run(target, plan)
     seconds, source = known.seconds, known.source
     runs = outlook(plan, read_packing(target.folder))
@@ -249,24 +259,6 @@ def preview(target: Target, *, probe: bool = False) -> Preview:
 def _range(numbers: Iterable[int]) -> str:
     low, high = min(known := tuple(numbers)), max(known)
     return f"{low}" if low == high else f"{low} to {high}"
-
-
-def _left_out(plan: StudyPlan) -> tuple[str, ...]:
-    """Refuse images that ``run`` would refuse, and name those it leaves out; planning decodes none.
-
-    Returns:
-        A sentence on images left out; nothing if there are none, or before the images have been decoded.
-
-    Raises:
-        UserError: too many images are corrupt, or images occur in two splits.
-    """
-    from trainables.data import prepared_manifest, refuse_unfit
-
-    manifest = prepared_manifest(plan.data_fingerprint, dataset_cache())
-    if manifest is not None:
-        with error_context("data"):
-            refuse_unfit(manifest, plan.definition.data)
-    return left_out_of(manifest)
 
 
 def _known_from_run(target: Target, plan: StudyPlan) -> KnownResults:

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 
 from rich.console import Console
 
+from results.report.wording import count
 from study.terminal.display import FILE_WIDTH, Heading, print_table
 
 _SPARE_COLUMNS = {"bytes": 1, "per task": 2, "images/s": 3, "multiply-adds": 4, "vectors": 5}
@@ -33,3 +34,16 @@ def plan_text(rows: Sequence[Mapping[str, str]]) -> str:
     )
     print_plan_table(console, rows)
     return "\n".join(line.rstrip() for line in text.getvalue().splitlines()).strip("\n")
+
+
+def not_shown(rows: int, added: Sequence[int]) -> tuple[str, ...]:
+    """Return a line on the arms that a table leaves out; none if it shows all.
+
+    Args:
+        rows: rows that it shows.
+        added: added parameters of every arm.
+    """
+    if rows == len(added):
+        return ()
+    left_out = f"{len(added) - rows} more arms are not shown (--json, or .arms in Python, lists all)"
+    return (f"{left_out}; an arm adds {count(min(added))} to {count(max(added))} parameters",)

@@ -93,6 +93,21 @@ def test_the_plan_names_what_is_over_the_budget(study_file: Path, tmp_path: Path
     assert "not trained, over space.budget: separate (added_parameters 5,540 > 200)" in status
 
 
+def test_the_plan_of_an_exploration_shows_some_of_the_arms_that_may_be_proposed(
+    study_file: Path, tmp_path: Path
+) -> None:
+    document = yaml.safe_load(study_file.read_text())
+    document["space"]["blocks"] = [{"placement": ["subsets"]}]
+    document["search"] = {"mode": "explore", "trials": 6}
+    study_file.write_text(yaml.safe_dump(document))
+    text = " ".join(modstudy("plan", study_file, "--runs-dir", tmp_path).output.split())
+    arms = json.loads(modstudy("plan", study_file, "--json", "--runs-dir", tmp_path).output)["arms"]
+    assert len(arms) == 64
+    assert "40 more arms are not shown (--json, or .arms in Python, lists all); an arm adds 0 to" in text
+    assert f" {arms[23]['name']} " in text
+    assert f" {arms[24]['name']} " not in text
+
+
 def test_the_plan_of_a_run_uses_its_times(played: RunFolder) -> None:
     document = json.loads(modstudy("plan", played.path, "--json").output)
     assert (document["trials_done"], document["source"]) == (15, "finished trials")

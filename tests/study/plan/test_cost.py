@@ -90,3 +90,35 @@ def test_a_probe_times_trials_as_they_will_run(
     changes = {"compute": {"fused": 2}, "space": {"blocks": blocks}}
     fused = compile_plan(StudyDefinition.model_validate({**plan.definition.to_dict(), **changes}))
     assert list(probed_epoch_seconds(fused).values()) == [3.0, 5.0]
+
+
+@pytest.fixture
+def explored(plan: StudyPlan) -> StudyPlan:
+    """A study whose sampler has 127 arms to choose from, for six trials."""
+    blocks = [{"placement": ["subsets"], "initialization": ["ones", "normal(1,0.1)"]}]
+    space = {**plan.definition.space.written(), "blocks": blocks}
+    return compile_plan(changed(plan, space=space, search={"mode": "explore", "trials": 6}))
+
+
+def test_an_exploration_takes_the_time_of_its_trials_not_of_its_arms(explored: StudyPlan) -> None:
+    at_once = dict.fromkeys((arm.arm.arm_id for arm in explored.arms), 2)
+    cost = study_cost(explored, {arm.arm.arm_id: 2.0 for arm in explored.arms}, "probe", at_once, 10**6)
+    assert len(explored.arms) > 100
+    assert cost.wall_seconds == pytest.approx(6 * explored.definition.optimization.epochs * 2.0 / 2)
+
+
+def test_a_probe_times_a_few_of_the_arms_of_an_exploration_and_scales_the_others(
+    explored: StudyPlan, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MODSTUDY_CACHE", str(tmp_path / "cache"))
+    work = {arm.arm.arm_id: arm.storage.multiply_adds_per_image for arm in explored.arms}
+    timed = list[Any]()
+
+    def seconds(config: Any, *_: Any) -> float:
+        timed.append(config)
+        return 1e-6 * next(work[arm.arm.arm_id] for arm in explored.arms if arm.config == config)
+
+    monkeypatch.setattr("trainables.training.timing.seconds_per_epoch", seconds)
+    found = probed_epoch_seconds(explored)
+    assert len(timed) == 8
+    assert found == pytest.approx({arm_id: 1e-6 * multiply_adds for arm_id, multiply_adds in work.items()})
