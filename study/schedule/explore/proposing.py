@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 from study.schedule.explore.genes import Genes
 from study.schedule.explore.record import Choices, ExploreRequest, Outcome, Proposal, Proposed, Refused
@@ -48,7 +49,7 @@ def _chosen(request: ExploreRequest, genes: Genes, samplers: Samplers) -> Iterat
     """Yield what the sampler chooses, then, since it may repeat itself, what random search does."""
     search = request.plan.definition.search
     of_other_studies = [_outcome(trial, genes) for trial in request.earlier]
-    earlier = Earlier(request.outcomes, request.refused, of_other_studies)
+    earlier = replace(_of_earlier_rounds(request, genes), of_other_studies=of_other_studies)
     for name in dict.fromkeys((search.sampler, "random")):
         asker = samplers.asker(name, derived_seed(name, search.sampler_seed, request.number), earlier)
         for _ in range(request.size * ATTEMPTS_PER_TRIAL):
@@ -60,6 +61,25 @@ def _chosen(request: ExploreRequest, genes: Genes, samplers: Samplers) -> Iterat
                 excess = genes.excess.get(arm_id, NO_ARM)
                 asker.refuse(trial, excess)
                 yield Refused(choices, excess)
+
+
+def _of_earlier_rounds(request: ExploreRequest, genes: Genes) -> Earlier:
+    """Return what came of earlier rounds, with the genes that are new since.
+
+    When they were proposed, all arms had one level of such a gene, so what was refused then had it as well.
+    """
+    outcomes, new_in = list(request.outcomes), dict[int, Choices]()
+    for place, (trial, outcome) in enumerate(zip(request.told, request.outcomes, strict=True)):
+        lacking = genes.choices.keys() - outcome.choices.keys()
+        if lacking:
+            described = genes.of(genes.arms[trial.arm.arm_id])
+            new_in[outcome.round] = {name: described[name] for name in genes.choices if name in lacking}
+            outcomes[place] = replace(outcome, choices={**outcome.choices, **new_in[outcome.round]})
+    refused = tuple(
+        tuple(replace(one, choices={**one.choices, **new_in[number]}) for one in each) if number in new_in else each
+        for number, each in enumerate(request.refused)
+    )
+    return Earlier(outcomes, refused)
 
 
 def _outcome(trial: EarlierTrial, genes: Genes) -> Outcome:

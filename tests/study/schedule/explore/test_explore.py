@@ -11,6 +11,7 @@ import pytest
 from results.analysis.tradeoff import pareto_front
 from study.errors import UserError
 from study.plan.document import write_plan
+from study.schedule.explore import sampler
 from study.schedule.explore.genes import Genes
 from study.schedule.progress import read_progress
 from study.session.notes import unequal_effort
@@ -47,9 +48,9 @@ def tuned(run):
     return sorted(trials, key=lambda trial: trial.index)
 
 
-@pytest.mark.parametrize("sampler", ["tpe", "nsga2", "nsga3", "random"])
-def test_timing_and_stopping_anywhere_change_nothing(explore_plan, simulate, sampler):
-    plan = explore_plan(40, sampler=sampler)
+@pytest.mark.parametrize("name", ["tpe", "nsga2", "nsga3", "random"])
+def test_timing_and_stopping_anywhere_change_nothing(explore_plan, simulate, name):
+    plan = explore_plan(40, sampler=name)
     alone = simulate(plan, "alone")
     alone.run(workers=1, seed=0)
     assert [trial.index for trial in tuned(alone)] == list(range(14))
@@ -111,6 +112,23 @@ def test_more_trials_later_go_on_from_those_that_were_run(explore_plan, simulate
     before, after = ([trial.trial_id for trial in tuned(each)] for each in (run, more))
     assert after[:14] == before
     assert len(after) == 20
+
+
+def test_levels_of_another_factor_later_leave_the_sampler_what_it_knew(explore_plan, simulate, make_plan, monkeypatch):
+    """Its earlier trials have no such gene, and are told with the level that all arms had then."""
+    simulate(explore_plan(40, trials=8)).run(workers=3, seed=0)
+    blocks = [{**SPACE["blocks"][0], "grouping": ["per_task", "shared"]}]
+    space = {**SPACE, "blocks": blocks, "budget": {"added_parameters": 40}}
+    told = []
+    real = sampler.study_told
+    monkeypatch.setattr(sampler, "study_told", lambda trials, *rest: real(told.append(list(trials)) or told[-1], *rest))
+    more = simulate(make_plan(space=space, search=SEARCH))
+    more.run(workers=3, seed=0)
+    events = [json.loads(line) for line in more.folder.rounds.read_text().splitlines()]
+    assert len(tuned(more)) == 14
+    assert len(told[0]) == 8 + sum(len(event["refused"]) for event in events[:2]) > 8
+    assert {trial.params["grouping"] for trial in told[0]} == {"per_task"}
+    assert {trial.params["grouping"] for trial in told[-1]} == {"per_task", "shared"}
 
 
 def test_a_space_without_new_trials_ends_the_search(explore_plan, simulate, make_plan):
