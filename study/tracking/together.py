@@ -2,7 +2,7 @@
 
 MLflow opens nine sessions for a finished trial, sets three options of the connection in each, and commits ten times,
 each time until the disk has it. Sessions that join one connection need neither. Nor do they need to ask for the
-experiment at each run, for nobody else writes meanwhile, and their savepoints need no compiler.
+experiment at each run, for nobody else writes meanwhile; their savepoints need no compiler, and their rows no follower.
 """
 
 from __future__ import annotations
@@ -18,6 +18,8 @@ from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
 from mlflow.tracking import MlflowClient
 from sqlalchemy import Connection
 from sqlalchemy.orm import sessionmaker
+
+from study.tracking.rows import RowSession
 
 _SESSIONS = "_get_managed_session_maker"
 """What MLflow makes its sessions with; not public, so a later version may have another."""
@@ -70,7 +72,9 @@ def _of_this_thread(store: Any, connection: Connection) -> dict[str, Callable[..
 
     Other threads, which share stores, get what they had. An experiment is changed by none of the calls of a block.
     """
-    sessions = sessionmaker(bind=connection, join_transaction_mode="create_savepoint", expire_on_commit=False)
+    sessions = sessionmaker(
+        connection, class_=RowSession, join_transaction_mode="create_savepoint", expire_on_commit=False
+    )
     experiment, mine = cache(store.get_experiment), threading.get_ident()
     instead = {"ManagedSessionMaker": getattr(utils, _SESSIONS)(sessions, ""), "get_experiment": experiment}
 

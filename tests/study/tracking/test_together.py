@@ -7,9 +7,10 @@ from contextlib import nullcontext
 from functools import partial
 
 import pytest
-from mlflow.entities import Param, RunTag
+from mlflow.entities import Metric, Param, RunTag
 from mlflow.exceptions import MlflowException
 from mlflow.protos.databricks_pb2 import INVALID_PARAMETER_VALUE
+from mlflow.store.tracking.dbmodels.models import SqlRun, SqlTag
 from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
 from mlflow.tracking import MlflowClient
 from sqlalchemy import event
@@ -18,6 +19,7 @@ from results.tables.writing import write_tables
 from study.definition.tracking_address import StoreAddress
 from study.layout import sqlite_uri
 from study.tracking.errors import BrokenOffError, StoreRefusedError, StoreUnreachableError
+from study.tracking.rows import RowSession
 from study.tracking.store import Store
 
 TRIALS = 8
@@ -154,6 +156,49 @@ def test_a_call_that_is_refused_at_its_end_takes_back_its_own_changes_alone(fold
     assert len(errors) == 1
     params = [store.call("get_run", run_id).data.params for run_id in ids]
     assert params == [{"whose": first}, {}, {"whose": last}]
+
+
+def test_a_value_that_is_there_already_keeps_none_of_the_others_away(folder, play):
+    store = Store(StoreAddress(sqlite_uri(folder.mlflow_store), "a test", None))
+    run_id = store.call("create_run", store.experiment("other")).info.run_id
+    first, second, other = (
+        Metric(key, value, 1, step) for key, value, step in (("a", 1.0, 1), ("a", 2.0, 2), ("b", 3.0, 1))
+    )
+    params, tags = [Param("p", "1")], [RunTag("t", "1")]
+    batches = [[second], [first, second, other], [first]]
+    store.together(batches, lambda batch: store.call("log_batch", run_id, batch, params, tags))
+    data = store.call("get_run", run_id).data
+    assert (data.metrics, data.params, data.tags["t"]) == ({"a": 2.0, "b": 3.0}, {"p": "1"}, "1")
+    assert sorted(metric.value for metric in store.call("get_metric_history", run_id, "a")) == [1.0, 2.0]
+
+
+def test_where_mlflow_names_its_rows_otherwise_they_are_added_as_others_are(folder, play, monkeypatch):
+    tracker = play.tracker(folder)
+    tracker.sync(folder)
+    monkeypatch.setattr("study.tracking.rows._KINDS", ())
+    monkeypatch.setattr(RowSession, "bulk_save_objects", None)
+    _trials(folder, play)
+    assert tracker.sync(folder).trials_updated == TRIALS
+    assert {shown[0] for shown in _shown(play, folder).values()} == {"FINISHED"}
+
+
+def test_rows_are_not_followed_but_a_change_of_one_is_stored(folder, play):
+    store = Store(StoreAddress(sqlite_uri(folder.mlflow_store), "a test", None))
+    run_id = store.call("create_run", store.experiment("other")).info.run_id
+    engine = SqlAlchemyStore._engine_map[sqlite_uri(folder.mlflow_store)]
+    rows = [SqlTag(run_uuid=run_id, key=key, value="first") for key in ("a", "b", "c")]
+    with RowSession(engine) as session:
+        session.add_all(rows[:2])
+        assert list(session) == []
+        rows[1].value = "second"
+        session.commit()
+        session.add_all(rows[2:])
+        rows[2].value = "third"
+        session.rollback()
+        session.commit()
+        assert session.get(SqlRun, run_id).status == "RUNNING"
+    tags = store.call("get_run", run_id).data.tags
+    assert {key: tags.get(key) for key in ("a", "b", "c")} == {"a": "first", "b": "second", "c": None}
 
 
 def test_an_experiment_that_is_deleted_between_two_blocks_takes_no_more_runs(folder, play):
