@@ -26,6 +26,9 @@ from trainables.foundation.section import Section
 LONGEST_NAME = 100
 """Largest number of characters in a study's name."""
 
+NAME_PATTERN = r"^[a-z0-9][a-z0-9._-]*$"
+"""What a study's name matches, which is also the name of a folder."""
+
 
 TRIALS_PER_VALUE = 4
 """By default, an arm gets this many tune trials for every value that is tuned, and as many to start from."""
@@ -199,7 +202,7 @@ class TrackingSection(Section):
 class Title(Section):
     """What a study is called."""
 
-    name: str = Field(pattern=r"^[a-z0-9][a-z0-9._-]*$", max_length=LONGEST_NAME)
+    name: str = Field(pattern=NAME_PATTERN, max_length=LONGEST_NAME)
     description: str = ""
 
 

@@ -11,11 +11,18 @@ from typing import Any
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
-from study.definition.model import StudyDefinition
+from study.definition.model import NAME_PATTERN, StudyDefinition
 from study.definition.places import place_of
 from study.definition.secrets import redact, redact_address
 from study.errors import UserError
+from trainables.config.network import CONTENT_PATTERN
 from trainables.foundation.registry import nearest
+
+_PATTERNS = {
+    NAME_PATTERN: "be lower-case letters, digits, '.', '_' and '-', the first a letter or a digit",
+    CONTENT_PATTERN: "be 32 hexadecimal digits",
+}
+"""What a value that has to match a regular expression should be, in words."""
 
 
 def first_problem(error: ValidationError) -> str:
@@ -77,11 +84,21 @@ def _sentence(detail: ErrorDetails) -> str:
             key, rule = f"{key}.kind", _unknown(context["tag"], context["expected_tags"])
         case "union_tag_not_found":
             key, rule = f"{key}.kind", "missing; this key is required"
+        case "too_short" | "too_long":
+            bound, number = ("least", "min_length") if detail["type"] == "too_short" else ("most", "max_length")
+            entries = f"{context[number]} {'entry' if context[number] == 1 else 'entries'}"
+            rule = f"should have at {bound} {entries}, got {_short(detail['input'])}"
+        case "string_pattern_mismatch":
+            rule = f"{_in_words(context['pattern'])}, got {_short(detail['input'])}"
         case "literal_error":
             rule = _unknown(detail["input"], context["expected"])
         case _:
             rule = f"{_rule(detail['msg'])}, got {_short(detail['input'])}"
     return f"{key}: {rule}"
+
+
+def _in_words(pattern: str) -> str:
+    return f"should {_PATTERNS.get(pattern, f'match pattern {pattern!r}')}"
 
 
 def _unknown(value: Any, expected: str) -> str:

@@ -51,7 +51,7 @@ def studies_compared(studies: Sequence[tuple[Target, dict[str, pd.DataFrame]]]) 
     from results.analysis.reported import Results
 
     if len(studies) < 2:
-        raise UserError("one study was named; name two or more, or compare two of its arms")
+        raise UserError("one study was named; name two or more, or compare two of its arms: --arms A B")
     folders = [target.folder.shown for target, _ in studies]
     for folder in folders:
         if folders.count(folder) > 1:

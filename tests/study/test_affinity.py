@@ -115,7 +115,11 @@ def test_many_tasks_are_told_of_by_their_best_and_worst_partners(
 @pytest.mark.parametrize(
     ("old", "new", "problem"),
     [
-        ("epochs: 2", "epochs: 1", "every_steps must be from 1 to the 2 steps of the pilot, got 3"),
+        (
+            "epochs: 2",
+            "epochs: 1",
+            "every_steps (--every-steps): should be from 1 to 2, the steps of training, got 3",
+        ),
         ("Smiling", "Smilin", "data.tasks: generated faces have no task 'Smilin'; did you mean 'Smiling'?"),
         (", Mouth_Open, Glasses]", "]", "affinity needs at least two tasks, got ['Smiling']"),
         ("batch_size: 24", "batch_size: 49", "batches.batch_size is 49, but only 48 training images have a label"),

@@ -10,6 +10,8 @@ from pydantic import Field, JsonValue, model_validator
 from trainables.foundation.files import file_hash
 from trainables.foundation.section import Section
 
+CONTENT_PATTERN = "^[0-9a-f]{32}$"
+
 
 class WeightsConfig(Section):
     """A local file of start weights (safetensors or a torch state dict) and its expected hash.
@@ -18,7 +20,7 @@ class WeightsConfig(Section):
     """
 
     path: Path
-    content: str | None = Field(None, pattern="^[0-9a-f]{32}$")
+    content: str | None = Field(None, pattern=CONTENT_PATTERN)
 
 
 class NetworkConfig(Section):

@@ -68,7 +68,9 @@ def run_affinity_pilot(config: TrialConfig, *, cache: Path, every_steps: int, pr
         probe = AffinityProbe(config, dataset.splits["train"], runtime)
         steps = config.optimization.epochs * learner.batches.steps_per_epoch
         if not 1 <= every_steps <= steps:
-            raise ValueError(f"every_steps must be from 1 to the {steps} steps of the pilot, got {every_steps}")
+            raise ValueError(
+                f"every_steps (--every-steps): should be from 1 to {steps}, the steps of training, got {every_steps}"
+            )
         means = _Means(len(tasks))
         learner.model.train()
         for _ in range(config.optimization.epochs):

@@ -90,7 +90,15 @@ def problem_with(tmp_path: Path, text: str) -> str:
         (BASE + "loss: {margin: .nan}\n", "loss.margin: should be a finite number, got nan"),
         (BASE.replace("[Smiling, Hat]", "Smiling"), "data.tasks: should be a list, got 'Smiling'"),
         (BASE.replace("[Smiling, Hat]", "[Hat, Hat]"), "data: tasks must be distinct, got ['Hat', 'Hat']"),
-        (BASE.replace("name: x", "name: ../x"), "name: should match pattern '^[a-z0-9][a-z0-9._-]*$', got '../x'"),
+        (
+            BASE.replace("name: x", "name: ../x"),
+            "name: should be lower-case letters, digits, '.', '_' and '-', the first a letter or a digit, got '../x'",
+        ),
+        ("name: x\ndata: {tasks: []}\n", "data.tasks: should have at least 1 entry, got []"),
+        (
+            BASE + "network: {weights: {path: w, content: abc}}\n",
+            "network.weights.content: should be 32 hexadecimal digits, got 'abc'",
+        ),
         (BASE + "space: defalt\n", "space: unknown search space 'defalt'; did you mean 'default'?"),
         (
             BASE + "space: {blocks: [{placment: [late]}]}\n",

@@ -162,8 +162,8 @@ def test_the_pilot_averages_what_the_probe_says(cache: Path) -> None:
 @pytest.mark.parametrize(
     ("sections", "every", "message"),
     [
-        ({}, 7, r"^every_steps must be from 1 to the 6 steps of the pilot, got 7$"),
-        ({}, 0, r"^every_steps must be from 1"),
+        ({}, 7, r"^every_steps .*: should be from 1 to 6, the steps of training, got 7$"),
+        ({}, 0, r"^every_steps .*: should be from 1"),
         ({"modulation": {"points": ("res5",)}}, 1, r"^affinity needs one network without modulation"),
         ({"network_groups": (("Smiling", "Hat"), ("Mouth_Open",))}, 1, r"^affinity needs one network"),
         (
