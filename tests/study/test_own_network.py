@@ -13,7 +13,9 @@ from study.errors import UserError
 from study.layout import RunFolder
 from study.plan.document import read_plan, write_plan
 from study.plan.plan import StudyPlan, compile_plan, plan_trial
+from trainables.networks import ledger
 from trainables.networks.backbones import build_backbone
+from trainables.networks.multi_task import assemble_model
 
 NETWORK = """
 from torch import nn
@@ -49,6 +51,21 @@ def test_points_of_a_network_are_stages_of_arms(tmp_path: Path) -> None:
     assert [arm.storage.added_parameters for arm in plan.arms] == [0, 2 * (4 + 8 + 5), 2 * 8]
     assert plan.arms[0].storage.parameters == (27 * 4 + 4) + (36 * 8 + 8) + (72 * 5 + 5)
     assert {arm.storage.embeddings_per_image for arm in plan.arms} == {1, 2}
+
+
+def test_arms_that_differ_in_start_values_alone_are_counted_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Building such a network takes most of the time of a plan, and a plan of an exploration may have thousands."""
+    built = []
+    monkeypatch.setattr(ledger, "assemble_model", lambda config: built.append(config) or assemble_model(config))
+    block = 'placement: [none, all, ["0.2"]], initialization: ["normal(1,0.1)", "normal(1,0.2)", "normal(0.9,0.7)"]'
+    text = STUDY.replace('placement: [none, all, ["0.2"]]', block).replace("width: 4", "width: 7")
+    (tmp_path / "network_of_a_study.py").write_text(NETWORK)
+    (tmp_path / "study.yaml").write_text(text)
+    plan = compile_plan(load_study(tmp_path / "study.yaml"))
+    assert (len(plan.arms), len(built)) == (7, 3)
+    assert [arm.storage for arm in plan.arms] == [ledger._counted(arm.config) for arm in plan.arms]
 
 
 def test_a_plan_reads_back_the_same(tmp_path: Path) -> None:
