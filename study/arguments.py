@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from study.errors import UserError
+from trainables.foundation.objects.address import address_of, shown
 
 T = TypeVar("T")
 
@@ -55,6 +56,14 @@ def place(name: str, value: Any) -> Path:
     if isinstance(value, str | os.PathLike) and value != "":
         return Path(value)
     raise refused(name, value, "a path")
+
+
+def local_place(name: str, value: Any) -> Path:
+    """Return a path on this machine; as a path, a URL would be a folder called ``s3:``."""
+    found = place(name, value)
+    if address_of(found):
+        raise UserError(f"{name}: {shown(found)} is a URL; name a path on this machine")
+    return found
 
 
 def several(name: str, values: Any, check: Callable[[str, Any], T]) -> tuple[T, ...]:

@@ -11,7 +11,14 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from study.commands.arguments import JsonOption, RunsOption, StudyArgument, TrackingOption, WorkersOption
+from study.commands.arguments import (
+    JsonOption,
+    RunsOption,
+    StudyArgument,
+    TrackingOption,
+    WorkersOption,
+    on_this_machine,
+)
 from study.commands.images.group import data_group
 from study.commands.packs.command import export
 from study.commands.retrieval.group import add_retrieval
@@ -176,7 +183,9 @@ def compare(
         tuple[str, str] | None,
         typer.Option("--arms", metavar="A B", help="Compare two arms of each study instead."),
     ] = None,
-    out: Annotated[Path | None, typer.Option(help="File to write: an .html page of several studies, or .md.")] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="File to write: .html of several studies, or .md.", callback=on_this_machine)
+    ] = None,
     runs_dir: RunsOption = RUNS,
 ) -> None:
     """Compare two arms of a study, or several studies on the tasks they share, with what differs between them."""
@@ -260,7 +269,8 @@ def new(
 def affinity(
     study: StudyArgument,
     out: Annotated[
-        Path | None, typer.Option(help="File to write, with a heat map beside it. Default: in the run folder.")
+        Path | None,
+        typer.Option(help="File to write, heat map beside it. Default: in the run folder.", callback=on_this_machine),
     ] = None,
     every_steps: Annotated[int, typer.Option(min=1, help="Measure every N-th step of the shared training.")] = 10,
     runs_dir: RunsOption = RUNS,

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
-from study.arguments import flag, number, optional, place, several, text, whole
+from study.arguments import flag, local_place, number, optional, several, text, whole
 from study.definition.model import StudyDefinition
 from study.errors import UserError
 from study.session.target import Target, require_run
@@ -202,7 +202,7 @@ class RunView:
             optional(text, "data_licence", data_licence),
             extras,
         )
-        to = optional(place, "out", out)
+        to = optional(local_place, "out", out)
         return export_run(self._ran().folder, request, to, lambda _done, _total, _arm: None)
 
     def tables(self) -> dict[str, pd.DataFrame]:

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from study.arguments import local_place, optional
 from study.layout import RUNS
 
 StudyArgument = Annotated[
@@ -19,6 +20,12 @@ def _as_given(context: typer.Context, parameter: typer.CallbackParam, value: Pat
     source = context.get_parameter_source(str(parameter.name))
     given = source is not None and source.name != "DEFAULT"
     return value.resolve() if given and value == RUNS else value
+
+
+def on_this_machine(_context: typer.Context, parameter: typer.CallbackParam, value: Path | None) -> Path | None:
+    """Refuse a URL where only a path is read or written."""
+    option = parameter.opts[0]
+    return optional(local_place, option if option.startswith("--") else option.upper(), value)
 
 
 RunsOption = Annotated[

@@ -9,6 +9,7 @@ from pathlib import Path
 import yaml
 from rich.console import Console
 
+from study.arguments import local_place
 from study.definition.loading import built_in_studies, needs_data, parse_study
 from study.definition.validation import error_context
 from study.definition.yaml_reader import compose_yaml, read_yaml
@@ -68,6 +69,7 @@ def _named_file(name: str, data: Path | None) -> Path:
 
 
 def _refuse_existing(file: Path) -> None:
+    local_place("FILE", file)
     if file.exists():
         raise UserError(f"{file}: already exists; choose another name, or edit it")
 

@@ -9,6 +9,7 @@ from typing import Annotated
 
 import typer
 
+from study.commands.arguments import on_this_machine
 from study.errors import UserError
 
 _PACKAGES = {
@@ -20,7 +21,9 @@ _PACKAGES = {
 
 
 def serve(  # noqa: PLR0913, PLR0917 - a parameter for each option of the command
-    index: Annotated[Path, typer.Argument(metavar="INDEX", help="Folder that modstudy index wrote.")],
+    index: Annotated[
+        Path, typer.Argument(metavar="INDEX", help="Folder that modstudy index wrote.", callback=on_this_machine)
+    ],
     host: Annotated[
         str, typer.Option(help="Address to listen on. One that others can reach needs a token.")
     ] = "127.0.0.1",

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from study.commands.arguments import RunsOption, StudyArgument
+from study.commands.arguments import RunsOption, StudyArgument, on_this_machine
 from study.layout import RUNS
 
 
@@ -29,7 +29,8 @@ def export(  # noqa: PLR0913, PLR0917 - a parameter for each option of the comma
     ] = "packs",
     licence: Annotated[str, typer.Option(help="Licence of the weights, for the model card.")] = "unknown",
     out: Annotated[
-        Path | None, typer.Option(help="Folder to write or to add to. Default: packs/ in the run folder.")
+        Path | None,
+        typer.Option(help="Folder to write or to add to. Default: packs/ in the run folder.", callback=on_this_machine),
     ] = None,
     runs_dir: RunsOption = RUNS,
 ) -> None:

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from study.commands.arguments import JsonOption
+from study.commands.arguments import JsonOption, on_this_machine
 
 _DEVICE = typer.Option(help="Where the network computes: cpu, cuda, mps.")
 _RUN_CODE = typer.Option("--run-code", help="Import a network of your own (module:function), which runs its code.")
@@ -20,12 +20,21 @@ def add_retrieval(app: typer.Typer) -> None:
 
 
 def index(  # noqa: PLR0913, PLR0917 - a parameter for each option of the command
-    pack: Annotated[Path, typer.Argument(metavar="PACK", help="A folder of packs, or an index to change.")],
+    pack: Annotated[
+        Path,
+        typer.Argument(metavar="PACK", help="A folder of packs, or an index to change.", callback=on_this_machine),
+    ],
     images: Annotated[
         Path | None,
-        typer.Argument(metavar="IMAGES", help="A folder of images, a list of paths (.txt, .csv), or Parquet files."),
+        typer.Argument(
+            metavar="IMAGES",
+            help="A folder of images, a list of paths (.txt, .csv), or Parquet files.",
+            callback=on_this_machine,
+        ),
     ] = None,
-    out: Annotated[Path | None, typer.Option(help="Folder of the index. Default: IMAGES-index here.")] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="Folder of the index. Default: IMAGES-index here.", callback=on_this_machine)
+    ] = None,
     network: Annotated[str | None, typer.Option("--model", help="Name of the network, if there are several.")] = None,
     task: Annotated[list[str] | None, typer.Option(help="Index for this task only; may be repeated.")] = None,
     precision: Annotated[str, typer.Option(help="Of the vectors: fp32, fp16, int8 or 1bit.")] = "fp32",
@@ -73,7 +82,9 @@ def index(  # noqa: PLR0913, PLR0917 - a parameter for each option of the comman
 
 
 def retrieve(  # noqa: PLR0913, PLR0917 - a parameter for each option of the command
-    index: Annotated[Path, typer.Argument(metavar="INDEX", help="The folder that modstudy index wrote.")],
+    index: Annotated[
+        Path, typer.Argument(metavar="INDEX", help="The folder that modstudy index wrote.", callback=on_this_machine)
+    ],
     query: Annotated[str, typer.Argument(metavar="QUERY", help="The file of an image, or the id of one in the index.")],
     task: Annotated[
         list[str] | None,
@@ -84,7 +95,9 @@ def retrieve(  # noqa: PLR0913, PLR0917 - a parameter for each option of the com
         list[str] | None,
         typer.Option(help="Only images of this label or source: type=boots, 'source=shoes/*', color!=red|blue."),
     ] = None,
-    grid: Annotated[Path | None, typer.Option(help="Draw query and matches into this file.")] = None,
+    grid: Annotated[
+        Path | None, typer.Option(help="Draw query and matches into this file.", callback=on_this_machine)
+    ] = None,
     explain: Annotated[
         bool, typer.Option("--explain", help="Show the channels that carry a match, and its rank for every task.")
     ] = False,

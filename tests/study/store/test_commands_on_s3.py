@@ -124,3 +124,31 @@ def test_a_sampler_is_told_the_trials_of_a_study_in_a_bucket(url, tiny_study, tm
     done = modstudy("plan", tmp_path / "told.yaml")
     assert done.exit_code == 0, done.output
     assert f"earlier tune trials of {url}" in text_of(done)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "name"),
+    [
+        (["export", "runs/x", "--out"], "--out"),
+        (["affinity", "study.yaml", "--out"], "--out"),
+        (["compare", "runs/x", "--out"], "--out"),
+        (["index", "packs", "photos", "--out"], "--out"),
+        (["index"], "PACK"),
+        (["retrieve", "photos-index", "q.jpg", "--grid"], "--grid"),
+        (["retrieve"], "INDEX"),
+        (["serve"], "INDEX"),
+        (["new", "default"], "FILE"),
+    ],
+)
+def test_no_folder_called_s3_is_made_where_only_paths_are_written(arguments, name, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    rest = ["q.jpg"] if arguments == ["retrieve"] else []
+    done = modstudy(*arguments, "s3://bucket/place", *rest)
+    assert done.exit_code == 2, done.output
+    assert text_of(done) == f"error: {name}: s3://bucket/place is a URL; name a path on this machine"
+    assert not list(tmp_path.glob("s3*"))
+
+
+def test_python_refuses_a_url_to_export_to(url):
+    with pytest.raises(UserError, match=r"^out: s3://bucket/packs is a URL"):
+        Study(url).export(out="s3://bucket/packs")
