@@ -7,7 +7,7 @@ order of units affects when a study finishes, never its results. Does not use Ra
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 from study.errors import UserError
@@ -29,7 +29,7 @@ from study.schedule.pruning.recording import record_decision, record_pruning
 from study.schedule.settling import at_rung, decided, epochs_left, epochs_to_go, settled
 from study.schedule.study_design import study_design
 from study.schedule.unit_queue import UnitQueue
-from study.schedule.units import Packing, Resources, WorkUnit, shares_of
+from study.schedule.units import Reservations, Resources, WorkUnit
 from study.schedule.workload import Workload
 from study.store.working_copy import copy_of
 
@@ -53,7 +53,7 @@ class Dispatcher:
         self._states = dict(states)
         self._design = study_design(plan, DrawnRounds(folder))
         self._arms = {arm.arm.arm_id: _Arm(arm, float(arm.storage.total.multiply_adds_per_image)) for arm in plan.arms}
-        self.pack({})
+        self.reservations = Reservations(plan)
         resources = plan.definition.resources
         self._tries = Tries(resources.retries_of)
         self._equal_failures = EqualFailures(resources.retries_of)
@@ -73,22 +73,9 @@ class Dispatcher:
             self._take(arm_id, self._decided(arm_id, progress))
             self._enqueue(arm_id)
 
-    def pack(self, packing: Packing) -> None:
-        """Take the shares of a GPU for the units handed out from now on; arms that are missing take the default."""
-        self._shares = shares_of(self._plan, packing)
-
     def resources(self, unit: WorkUnit) -> Resources:
         """Return what a unit reserves on one node."""
-        found = self._of_arm(unit.trial.arm.arm_id)
-        return replace(found, gpus=max(1.0, found.gpus)) if unit.alone and found.gpus else found
-
-    @property
-    def kinds_of_resources(self) -> frozenset[Resources]:
-        """What units of the arms reserve, each kind once."""
-        return frozenset(map(self._of_arm, self._arms))
-
-    def _of_arm(self, arm_id: str) -> Resources:
-        return Resources(self._definition.resources.cpus, self._shares[arm_id].gpus)
+        return self.reservations.of(unit)
 
     @property
     def states(self) -> dict[str, TrialState]:
@@ -120,14 +107,14 @@ class Dispatcher:
         """Hand out a unit, or None if none may run now.
 
         The arm with the most work left comes first, since its sequential rounds determine when the study ends; ties
-        follow the order of arms in the study file, then that of trials. Units that need a whole GPU come last, since
-        others that share one would have to end first; trials likely to fail again come after all others. Without GPUs,
-        a unit that must be alone waits for all that run, and they for it.
+        follow the order of arms in the study file, then that of trials. Units that need a whole GPU or node come last,
+        since others that share one would have to end first; trials likely to fail again come after all others. Where
+        no node can be reserved, a unit that must be alone on one waits for all that run, and they for it.
         """
         if self._machine_is_taken:
             return None
         while (unit := self._queue.take()) is not None:
-            if self._has_the_machine(unit) and self._in_flight:
+            if self.reservations.must_be_the_only_unit(unit) and self._in_flight:
                 self._enqueue(unit.trial.arm.arm_id)
                 return None
             if not any(trial.trial_id in self._in_flight for trial in unit.trials):  # one trial may be drawn twice
@@ -137,12 +124,23 @@ class Dispatcher:
 
     def _hand_out(self, unit: WorkUnit) -> None:
         self._units_in_flight += 1
-        self._machine_is_taken = self._has_the_machine(unit)
+        self._machine_is_taken = self.reservations.must_be_the_only_unit(unit)
         for trial in unit.trials:
             self._in_flight[trial.trial_id] = unit
             self._journals[trial.trial_id] = self._folder.trial(trial.trial_id).journal
         if unit.slots:  # its trials may be in other units of the arm, too
             self._enqueue(unit.trial.arm.arm_id)
+
+    def given_back(self, unit: WorkUnit) -> None:
+        """Take back a unit that no worker has begun."""
+        self._landed(unit)
+        self._enqueue(unit.trial.arm.arm_id)
+
+    def _landed(self, unit: WorkUnit) -> None:
+        for trial in unit.trials:
+            del self._in_flight[trial.trial_id], self._journals[trial.trial_id]
+        self._units_in_flight -= 1
+        self._machine_is_taken = False
 
     def ended(self, unit: WorkUnit, *, crashed: bool, loss: Loss | None = None) -> TrialState | None:
         """Record that a unit has ended, reread its journals, and prune the trials that halving eliminates.
@@ -163,12 +161,8 @@ class Dispatcher:
         found = [self._read_again(trial.trial_id) for trial in trials]
         if crashed:
             found = self._lost_workers.complete(unit, self._states, found, End(loss, self.resources(unit).gpus))
-        for trial, state in zip(trials, found, strict=True):
-            del self._in_flight[trial.trial_id], self._journals[trial.trial_id]
-            if state is not None:
-                self._states[trial.trial_id] = state
-        self._units_in_flight -= 1
-        self._machine_is_taken = False
+        self._landed(unit)
+        self._states.update({trial.trial_id: state for trial, state in zip(trials, found, strict=True) if state})
         if not crashed and self._is_settled(unit, before, found[0]):
             return found[0]
         self._look_again(arm_id)
@@ -261,10 +255,6 @@ class Dispatcher:
     def _may_run(self, unit: WorkUnit) -> bool:
         trial_id = unit.trial.trial_id
         return trial_id not in self._in_flight and self._tries.left(trial_id)
-
-    def _has_the_machine(self, unit: WorkUnit) -> bool:
-        """Return whether a unit must run beside no other; without GPUs, no reservation keeps others off."""
-        return unit.alone and not self.resources(unit).gpus
 
     def _look_again(self, arm_id: str) -> None:
         for concerned, progress in self._design.changed(arm_id, self._states).items():

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from study.journal.state import TrialState
 from study.plan.plan import PlannedTrial, StudyPlan
@@ -17,7 +17,7 @@ _GPU_PARTS = 10_000
 class WorkUnit:
     """One trial to train until ``until_epoch`` epochs are done (a rung), or to its end if that is None.
 
-    ``alone``: on a whole GPU, which it has to itself; without GPUs, while nothing else of the study runs.
+    ``alone``: on a whole GPU, which it has to itself; without GPUs, on a node, or while nothing else of the study runs.
     ``slots``: of a fused unit, whose trials are trained as one
     model; None where a slot has no trial now, and ``trial`` is the first of them. Empty for a single trial.
     """
@@ -86,3 +86,61 @@ def shares_of(plan: StudyPlan, packing: Packing) -> dict[str, Share]:
         arm.arm.arm_id: asked if arm.config.compute.fused > 1 else packed.get(arm.arm.arm_id, asked)
         for arm in plan.arms
     }
+
+
+class Reservations:
+    """Knows what the units of a study reserve.
+
+    A unit that must be alone on a machine reserves all CPUs of a node, so that it waits for that node and for no other.
+    Where nodes are not known to be of this study alone, as on one's own machine, it reserves what others do, and the
+    dispatcher hands out nothing beside it.
+
+    Args:
+        plan: of the study.
+    """
+
+    def __init__(self, plan: StudyPlan) -> None:
+        self._plan = plan
+        self._arm_ids = [arm.arm.arm_id for arm in plan.arms]
+        self._node_cpus: float | None = None
+        self._nodes_are_shared = False
+        self.pack({})
+
+    def pack(self, packing: Packing) -> None:
+        """Take the shares of a GPU for the units handed out from now on; arms that are missing take the default."""
+        self._shares = shares_of(self._plan, packing)
+
+    def know_largest_node(self, cpus: float) -> None:
+        """Let units that must be alone reserve the largest node from now on, with so many CPUs; 0 if there is none."""
+        if cpus and not self._nodes_are_shared:
+            self._node_cpus = cpus
+
+    def share_nodes(self) -> None:
+        """Take note that no node can be had whole, since somebody else holds a part of it."""
+        self._node_cpus, self._nodes_are_shared = None, True
+
+    @property
+    def nodes_are_shared(self) -> bool:
+        """Whether somebody else holds a part of the nodes."""
+        return self._nodes_are_shared
+
+    def of(self, unit: WorkUnit) -> Resources:
+        """Return what a unit reserves on one node."""
+        found = self._of_arm(unit.trial.arm.arm_id)
+        if not unit.alone:
+            return found
+        if found.gpus:
+            return replace(found, gpus=max(1.0, found.gpus))
+        return replace(found, cpus=max(found.cpus, self._node_cpus or 0.0))
+
+    @property
+    def kinds(self) -> frozenset[Resources]:
+        """What units of the arms reserve, each kind once; units that must be alone left out."""
+        return frozenset(map(self._of_arm, self._arm_ids))
+
+    def must_be_the_only_unit(self, unit: WorkUnit) -> bool:
+        """Return whether a unit must run beside no other, since what it reserves keeps none off."""
+        return unit.alone and self._node_cpus is None and not self.of(unit).gpus
+
+    def _of_arm(self, arm_id: str) -> Resources:
+        return Resources(self._plan.definition.resources.cpus, self._shares[arm_id].gpus)

@@ -55,6 +55,11 @@ class LossesNoted(FIFOScheduler):
         self._trials.pop(trial.trial_id, None)
         super().on_trial_complete(tune_controller, trial, result)
 
+    def on_trial_remove(self, tune_controller: TuneController, trial: Trial) -> None:
+        """Forget a Tune trial that never had a worker."""
+        self._trials.pop(trial.trial_id, None)
+        super().on_trial_remove(tune_controller, trial)
+
     def worker_of(self, trial_id: str) -> TrialActor | None:
         """Return the actor that works for a Tune trial, or whose process starts for it; None while it has no process.
 
@@ -67,6 +72,10 @@ class LossesNoted(FIFOScheduler):
             return TrialActor(_id_of(actor))
         starting = self._starting(trial)
         return TrialActor(starting, is_up=False) if starting is not None and place_of_actor(starting) else None
+
+    def has_actor(self, trial: Trial) -> bool:
+        """Return whether the resources of a trial were there, so that its actor was created."""
+        return self._starting(trial) is not None
 
     def _starting(self, trial: Trial) -> str | None:
         """Return Ray's id of the actor that was created for a trial once its resources were there."""

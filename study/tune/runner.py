@@ -24,7 +24,8 @@ from study.schedule.units import Packing, Resources, WorkUnit
 from study.schedule.workload import Workload
 from study.tune.cluster import connected
 from study.tune.execution import RUN_TRIAL, WorkOrder
-from study.tune.nodes.capacity import trials_at_once
+from study.tune.nodes.capacity import largest_node, trials_at_once
+from study.tune.nodes.own_node import OwnNode
 from study.tune.nodes.versions import VersionsCheck
 from study.tune.nodes.waiting import wait_for_nodes
 from study.tune.nodes.watching import NodesWatch, watching
@@ -143,6 +144,10 @@ class _Place:
         """Return how many units of each kind fit on the nodes there are now, as far as that is watched."""
         return self.nodes.fitting() if self.nodes is not None else {}
 
+    def largest(self) -> float:
+        """Return the CPUs of the largest node there is now; 0 where nodes are not watched."""
+        return self.nodes.largest if self.nodes is not None else 0.0
+
 
 _ANSWER_S = 120.0
 """Time for the nodes to say what they have installed; the first trials do not wait for those that take longer."""
@@ -153,7 +158,9 @@ def _nodes(plan: StudyPlan, options: RunOptions, dispatcher: Dispatcher) -> Node
     if options.address is None:
         return None
     resources = plan.definition.resources
-    wait_for_nodes(dispatcher.kinds_of_resources, resources.wait_for_nodes_s, options.notice)
+    kinds = dispatcher.reservations.kinds
+    wait_for_nodes(kinds, resources.wait_for_nodes_s, options.notice)
+    dispatcher.reservations.know_largest_node(largest_node(kinds))
     versions = VersionsCheck(options.notice, allowed=resources.allow_other_versions)
     versions.look(_ANSWER_S)
     limit = options.max_concurrent or resources.max_concurrent
@@ -197,13 +204,13 @@ def _gpus_shared(
 ) -> Iterator[dict[str, str]]:
     """Let the dispatcher know how trials share GPUs; yield the variables that this asks of every worker."""
     if options.packing is not None:
-        dispatcher.pack(options.packing(plan))
+        dispatcher.reservations.pack(options.packing(plan))
         yield {}
         return
     arms = {arm_id for arm_id, arm in dispatcher.arms.items() if not arm.done}
     at_once = options.max_concurrent or plan.definition.resources.max_concurrent
     with gpu_sharing(plan, folder, arms, at_once, options.notice) as sharing:
-        dispatcher.pack(sharing.packing)
+        dispatcher.reservations.pack(sharing.packing)
         yield sharing.environment
 
 
@@ -216,7 +223,7 @@ def _tune(plan: StudyPlan, folder: RunFolder, options: RunOptions, dispatcher: D
     from study.tune.worker import Worker, reservation
 
     resources = plan.definition.resources
-    fitting_of = {kind: trials_at_once(kind.cpus, kind.gpus) for kind in dispatcher.kinds_of_resources}
+    fitting_of = {kind: trials_at_once(kind.cpus, kind.gpus) for kind in dispatcher.reservations.kinds}
     fitting = max(fitting_of.values())
     limit = options.max_concurrent or resources.max_concurrent
     if options.address is None:  # no node will join, and a unit that waits for a worker keeps workers from going on
@@ -236,7 +243,7 @@ def _tune(plan: StudyPlan, folder: RunFolder, options: RunOptions, dispatcher: D
             options.listener(dispatcher.workload())
 
     changed()
-    scheduler = KeptWorkers(lambda: place.fitting() or fitting_of, limit)
+    scheduler = KeptWorkers(lambda: place.fitting() or fitting_of, limit, OwnNode(dispatcher, place.largest))
     logging.getLogger("ray.tune").setLevel(logging.CRITICAL)  # failures are in the journals
     with watching(place.nodes), ended_when_silent(folder, resources.silence_s, scheduler.worker_of) as silence:
         searcher = UnitSearcher(dispatcher, order, limit, changed, Ends(scheduler, silence))

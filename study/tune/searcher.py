@@ -18,6 +18,7 @@ from study.schedule.failures.lost_worker import Loss
 from study.schedule.units import Resources, WorkUnit
 from study.tune.execution import WorkOrder
 from study.tune.losses import LossesNoted
+from study.tune.nodes.own_node import OwnNode
 from study.tune.silence import SilenceWatch
 from study.tune.worker import configuration, reserved
 
@@ -97,6 +98,15 @@ class UnitSearcher(Searcher):
             return None
         return self._handed_out(trial_id, unit)
 
+    def alone(self) -> list[str]:
+        """Return the Tune trials of units that must be alone."""
+        return [tune_id for tune_id, unit in self._units.items() if unit.alone]
+
+    def take_back(self, trial_id: str) -> None:
+        """Take the unit back of a Tune trial that no worker has begun."""
+        self._ends.take(trial_id)
+        self._dispatcher.given_back(self._units.pop(trial_id))
+
     def _next_unit(self) -> WorkUnit | None:
         if self._max_concurrent is not None and self._dispatcher.in_flight >= self._max_concurrent:
             return None
@@ -140,10 +150,12 @@ class KeptWorkers(LossesNoted):
     Args:
         fitting: tells how many units of each kind fit at once, on the nodes there are now.
         limit: units in flight at most; None for as many as fit.
+        own_node: knows which units wait in vain for a node to themselves.
     """
 
-    def __init__(self, fitting: Callable[[], Mapping[Resources, int]], limit: int | None) -> None:
+    def __init__(self, fitting: Callable[[], Mapping[Resources, int]], limit: int | None, own_node: OwnNode) -> None:
         super().__init__()
+        self._own_node = own_node
         self._fitting = fitting
         self._limit = limit
         self._pending = 0
@@ -159,7 +171,20 @@ class KeptWorkers(LossesNoted):
         if (pending := min(self._limit or fitting, fitting)) != self._pending:
             tune_controller.update_max_pending_trials(pending)
             self._pending = pending
+        self._take_back(tune_controller)
         return super().choose_trial_to_run(tune_controller)
+
+    def _take_back(self, tune_controller: TuneController) -> None:
+        """Take back units that wait for a node of their own in vain; the dispatcher hands them out otherwise."""
+        alone = self._searcher.alone() if self._searcher is not None else []
+        if self._searcher is None or not alone:
+            return
+        live = [trial for trial in tune_controller.get_live_trials() if trial.trial_id in alone]  # type: ignore[no-untyped-call]
+        waiting = [trial for trial in live if trial.status == trial.PENDING and not self.has_actor(trial)]
+        for trial in waiting:
+            if self._own_node.is_waited_for_in_vain(trial.trial_id, reserved(trial.config), len(waiting)):
+                self._searcher.take_back(trial.trial_id)
+                tune_controller.stop_trial(trial)  # type: ignore[no-untyped-call]
 
     def on_trial_result(
         self,

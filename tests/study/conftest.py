@@ -146,7 +146,7 @@ def runners_on_path(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.syspath_prepend(here)
     monkeypatch.setenv("PYTHONPATH", here)
     yield
-    for name in ("dying_runners", "orchestration_runners", "stopped_workers"):
+    for name in ("dying_runners", "orchestration_runners", "sharing_runners", "stopped_workers"):
         sys.modules.pop(name, None)
 
 

@@ -47,6 +47,15 @@ def trials_at_once(cpus: float, gpus: float) -> int:
     return fitting
 
 
+def largest_node(kinds: Collection[Resources]) -> float:
+    """Return the CPUs of the largest node there is now of those that trials may run on; 0 if there is none."""
+    import ray
+
+    with_gpus = any(kind.gpus for kind in kinds)
+    nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]  # type: ignore[no-untyped-call]
+    return max((float(node.get("CPU", 0)) for node in nodes if node.get("GPU") or not with_gpus), default=0.0)
+
+
 def _fitting(resources: dict[str, float], cpus: float, gpus: float) -> int:
     by_cpu, here = _times(resources.get("CPU", 0), cpus), resources.get("GPU", 0)
     if gpus == 0:

@@ -12,7 +12,7 @@ from study.errors import UserError
 from study.schedule.dispatch import Dispatcher
 from study.schedule.fusing import fused_units
 from study.schedule.units import Resources
-from study.tune.nodes.capacity import bundle, fitting_of
+from study.tune.nodes.capacity import bundle, fitting_of, largest_node
 from study.tune.nodes.versions import VersionsCheck
 from study.tune.ray_watch import repeated
 
@@ -38,6 +38,7 @@ class NodesWatch:
 
     Attributes:
         refused: why the run had to be ended; None unless it had to.
+        largest: CPUs of the largest node, on which a unit can be alone; 0 if there is none, or before the first look.
     """
 
     def __init__(
@@ -49,6 +50,7 @@ class NodesWatch:
         notice: Callable[[str], None],
     ) -> None:
         self.refused: UserError | None = None
+        self.largest = 0.0
         self._dispatcher = dispatcher
         self._round_size = round_size
         self._versions = versions
@@ -66,6 +68,7 @@ class NodesWatch:
         For the thread that drives the run, which also counts here, once for every look, the units that could run.
         """
         if self._is_due:
+            self._dispatcher.reservations.know_largest_node(self.largest)
             self._wanted = units_wanted(self._dispatcher, self._round_size, self._most)
             self._is_due = False
         return self._fitting
@@ -103,8 +106,9 @@ class NodesWatch:
             request_resources(bundles=[])
 
     def _tell(self) -> None:
-        before = self._lack
-        self._fitting, self._lack = fitting_of(self._dispatcher.kinds_of_resources)
+        before, kinds = self._lack, self._dispatcher.reservations.kinds
+        self._fitting, self._lack = fitting_of(kinds)
+        self.largest = largest_node(kinds)
         if self._lack and not before:
             self._notice(f"waiting for nodes: {self._lack}")
         if before and not self._lack:

@@ -47,8 +47,8 @@ def test_what_was_packed_counts_on_gpus_and_where_the_study_names_no_number(make
 
 def test_units_reserve_the_share_of_their_arm_and_the_cpus_of_the_study(make_plan, simulate):
     dispatcher = simulate(make_plan(resources={"cpus": 2}, **ON_GPUS)).dispatcher
-    assert dispatcher.kinds_of_resources == {Resources(2, 1)}
+    assert dispatcher.reservations.kinds == {Resources(2, 1)}
     unit = dispatcher.next_unit()
-    dispatcher.pack({unit.trial.arm.arm_id: Share.packed(8)})
+    dispatcher.reservations.pack({unit.trial.arm.arm_id: Share.packed(8)})
     assert dispatcher.resources(unit) == Resources(2, 0.125)
-    assert dispatcher.kinds_of_resources == {Resources(2, 1), Resources(2, 0.125)}
+    assert dispatcher.reservations.kinds == {Resources(2, 1), Resources(2, 0.125)}

@@ -12,7 +12,9 @@ from pathlib import Path
 import pytest
 import ray
 from ray.cluster_utils import Cluster
+from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
+from study.journal.index import read_states
 from study.layout import RunFolder
 from study.schedule.units import Share
 from study.tune import cluster as ours
@@ -130,13 +132,14 @@ def test_trials_share_two_gpus_by_the_share_of_their_arm_and_alone_means_alone(t
 
 
 @pytest.fixture
-def two_nodes_of_four() -> Iterator[str]:
-    """The address of a cluster of two nodes with four GPUs each."""
+def two_nodes(request) -> Iterator[str]:
+    """The address of a cluster of two nodes with so many CPUs and GPUs each."""
     ray.shutdown()  # ``connected`` keeps a connection that is there, and `two_gpus` lasts as long as this file
     patch = pytest.MonkeyPatch()
     patch.setenv("PYTHONPATH", os.pathsep.join(filter(None, [str(Path.cwd()), RUNNERS, os.environ.get("PYTHONPATH")])))
     patch.setenv("OMP_NUM_THREADS", "1")
-    options = {"num_cpus": 4, "num_gpus": 4, "object_store_memory": 80_000_000}
+    cpus, gpus = request.param
+    options = {"num_cpus": cpus, "num_gpus": gpus, "object_store_memory": 80_000_000}
     nodes = Cluster(initialize_head=True, head_node_args={**options, "include_dashboard": False})
     nodes.add_node(**options)
     yield nodes.address
@@ -146,9 +149,10 @@ def two_nodes_of_four() -> Iterator[str]:
 
 @pytest.mark.long
 @pytest.mark.timeout(1200)
-def test_trials_fill_the_gpus_of_two_nodes(two_nodes_of_four, stays):
+@pytest.mark.parametrize("two_nodes", [(4, 4)], indirect=True)
+def test_trials_fill_the_gpus_of_two_nodes(two_nodes, stays):
     search = {"trials_per_arm": 5, "round_size": 5}
-    with ours.connected(two_nodes_of_four, threads=1):
+    with ours.connected(two_nodes, threads=1):
         found = stays("fill_eight_gpus", {"late": 2, "shared": 4}, search=search, confirm={"seeds": [1, 2]})
     assert len(found) == 3 * 7 + 7, "each trial of late is tried twice"
     assert shares_by_arm(found) == {"shared": {0.25}, "late": {0.5, 1.0}, "separate": {1.0}}
@@ -156,3 +160,51 @@ def test_trials_fill_the_gpus_of_two_nodes(two_nodes_of_four, stays):
     assert len(most) == 8, "all GPUs are used"
     assert len({node for node, _ in most}) == 2
     assert_workers_keep_their_reservation(found)
+
+
+@pytest.mark.long
+@pytest.mark.timeout(1200)
+@pytest.mark.parametrize("two_nodes", [(2, 0)], indirect=True)
+def test_a_trial_that_must_be_alone_has_a_node_to_itself_while_others_run_on_another(
+    two_nodes, runners_on_path, make_plan, tmp_path
+):
+    plan = make_plan(search={"trials_per_arm": 1}, confirm={"seeds": [1]}, resources={"gpus": 0})
+    folder = RunFolder(tmp_path / "run")
+    runner = "sharing_runners:be_alone_beside_another_node"
+    with ours.connected(two_nodes, threads=1):
+        assert run_study(plan, folder, RunOptions(two_nodes, runner=runner)).complete
+    found = {}
+    for path in folder.trials.glob("*/place.json"):
+        planned = json.loads((path.parent / "journal.jsonl").read_text().splitlines()[0])
+        found[planned["arm"]["name"], planned["stage"]] = json.loads(path.read_text())
+    alone, beside = found["late", "tune"], found["separate", "tune"]
+    assert beside["saw"], "it went on elsewhere, and was not waited for"
+    assert (alone["cpus"], beside["cpus"]) == (2, 1)
+    assert alone["node"] != beside["node"]
+
+
+@ray.remote(num_cpus=1)
+class Somebody:
+    """Holds a CPU of a node that is not the study's own."""
+
+    def is_there(self) -> bool:
+        return True
+
+
+@pytest.mark.long
+@pytest.mark.timeout(1200)
+@pytest.mark.parametrize("two_nodes", [(2, 0)], indirect=True)
+def test_where_somebody_else_holds_a_part_of_every_node_a_trial_that_must_be_alone_is_not_held_up(
+    two_nodes, runners_on_path, make_plan, tmp_path, monkeypatch
+):
+    monkeypatch.setattr("study.tune.nodes.own_node._PATIENCE_S", 2.0)
+    plan = make_plan(search={"trials_per_arm": 1}, confirm={"seeds": [1]}, resources={"gpus": 0})
+    folder = RunFolder(tmp_path / "run")
+    with ours.connected(two_nodes, threads=1):
+        there = [NodeAffinitySchedulingStrategy(node["NodeID"], soft=False) for node in ray.nodes()]
+        others = [Somebody.options(scheduling_strategy=strategy).remote() for strategy in there]
+        assert ray.get([other.is_there.remote() for other in others]) == [True, True]
+        runner = "orchestration_runners:run_out_of_memory_twice"
+        assert run_study(plan, folder, RunOptions(two_nodes, runner=runner)).complete
+    histories = [state.history for state in read_states(folder).values()]
+    assert {(history.state, history.attempts) for history in histories} == {("completed", 3)}

@@ -17,7 +17,7 @@ def test_a_worker_goes_on_until_a_unit_reserves_something_else_and_no_unit_is_lo
     alone = simulate(plan, "alone")
     alone.run(workers=1, seed=0)
     run = simulate(plan, "kept")
-    run.dispatcher.pack({plan.arms[0].arm.arm_id: Share.packed(4)})
+    run.dispatcher.reservations.pack({plan.arms[0].arm.arm_id: Share.packed(4)})
     handed_out = []
 
     def order(unit):
@@ -54,7 +54,7 @@ def trial(status: str, gpus: float = 0.0) -> SimpleNamespace:
 
 
 def test_a_worker_ends_its_tune_trial_for_one_that_waits_only_where_that_makes_room():
-    workers = KeptWorkers(lambda: {Resources(1.0, 0.0): 2, Resources(1.0, 0.5): 2}, None)
+    workers = KeptWorkers(lambda: {Resources(1.0, 0.0): 2, Resources(1.0, 0.5): 2}, None, SimpleNamespace())
     running, waiting = trial("RUNNING"), trial("PENDING")
     assert workers._have_room([running, running, running])
     assert workers._have_room([running, waiting])  # its process is starting
