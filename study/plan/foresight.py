@@ -41,6 +41,7 @@ def foreseen(plan: StudyPlan, *, elsewhere: bool = False) -> tuple[str, ...]:
             *_rungs(definition),
             *_not_repeatable(definition),
             *_single_round(plan),
+            *_kept_arms(definition),
             *_stored(definition, source),
             *_classes(definition, source),
         )
@@ -76,6 +77,13 @@ def _single_round(plan: StudyPlan) -> Iterator[str]:
             "search.halving.stop_beaten: does nothing, since no arm has a second round and nothing of the first is"
             f" stopped; set search.trials_per_arm above round_size {search.round_size}"
         )
+
+
+def _kept_arms(definition: StudyDefinition) -> Iterator[str]:
+    """Warn of a number of arms whose weights are to stay, where another rule decides."""
+    retention = definition.retention
+    if retention.weights != "best" and retention.best_arms != type(retention)().best_arms:
+        yield f"retention.best_arms: does nothing with retention.weights {retention.weights}; set that to best"
 
 
 def _cache() -> Iterator[str]:

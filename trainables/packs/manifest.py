@@ -183,7 +183,7 @@ class Manifest(Section):
             PackError: The name is unknown, or missing where there are several.
         """
         if name is None and len(self.models) > 1:
-            raise PackError(f"{folder}: holds several networks; name one: model={' | '.join(map(repr, self.models))}")
+            raise PackError(f"{folder}: holds several networks; name one (model, --model): {' or '.join(self.models)}")
         chosen = next(iter(self.models)) if name is None else name
         if chosen not in self.models:
             raise PackError(f"{folder / MANIFEST}: models: unknown {chosen!r}{nearest(chosen, self.models)}")

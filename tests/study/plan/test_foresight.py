@@ -136,6 +136,14 @@ def test_a_sound_study_is_planned_without_a_warning(study_file: Path) -> None:
     assert foreseen(compile_plan(load_study(study_file))) == ()
 
 
+@pytest.mark.parametrize(("weights", "warned"), [("all", True), ("front", True), ("best", False)])
+def test_a_number_of_kept_arms_that_decides_nothing_is_said(make_plan, weights: str, warned: bool) -> None:
+    found = foreseen(make_plan(retention={"weights": weights, "best_arms": 2}))
+    line = f"retention.best_arms: does nothing with retention.weights {weights}; set that to best"
+    assert (line in found) is warned
+    assert not any("best_arms" in line for line in foreseen(make_plan(retention={"weights": weights})))
+
+
 def test_pruning_over_arms_in_a_single_round_is_said(make_plan) -> None:
     def search(trials: int) -> dict[str, object]:
         halving = {"rungs": [1], "schedule": "restart", "stop_beaten": True}

@@ -158,7 +158,7 @@ def test_an_unknown_name_gets_the_nearest_one(folder: Path, tmp_path: Path) -> N
 def test_several_networks_have_to_be_named_and_do_not_mix(export: Any, tmp_path: Path) -> None:
     folder, *_ = export("faces/one")
     export("faces/two", modulation={"points": ("res5",)})
-    assert refusal(folder) == f"{folder}: holds several networks; name one: model='faces/one' | 'faces/two'"
+    assert refusal(folder) == f"{folder}: holds several networks; name one (model, --model): faces/one or faces/two"
     other, *_ = export("faces/one", folder="other", network={"width": 0.125})
     with pytest.raises(PackError, match="network: differs from that of the tasks to add; use another folder"):
         copy_tasks(other, folder, ["Hat"])
