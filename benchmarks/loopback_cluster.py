@@ -13,7 +13,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -120,7 +120,8 @@ class LoopbackCluster:
         environment: of all its processes.
         head_cpus: CPUs that the head declares.
         jobs: whether the head serves its dashboard, to which jobs are submitted (needs ``ray[default]``).
-        most_nodes: of one CPU that Ray's autoscaler adds by itself where they are needed.
+        most_nodes: of each type that Ray's autoscaler adds by itself where they are needed.
+        types: the CPUs of each type of such nodes.
         nodes: those added so far, dead ones included.
     """
 
@@ -128,6 +129,7 @@ class LoopbackCluster:
     head_cpus: int = 0
     jobs: bool = False
     most_nodes: int = 0
+    types: Sequence[int] = (1,)
     nodes: list[Node] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -179,13 +181,14 @@ class LoopbackCluster:
 
     def _scaling(self) -> str:
         """Write the autoscaler's configuration: Ray's own provider of nodes on one machine, made for its tests."""
-        kind = {"node_config": {}, "resources": {"CPU": 1}, "min_workers": 0, "max_workers": self.most_nodes}
+        kind = {"node_config": {}, "min_workers": 0, "max_workers": self.most_nodes}
+        kinds = {f"cpus_{cpus}": kind | {"resources": {"CPU": cpus}} for cpus in self.types}
         head = {"node_config": {}, "resources": {"CPU": self.head_cpus}, "max_workers": 0}
         config = {
             "cluster_name": "loopback",
-            "max_workers": self.most_nodes,
+            "max_workers": self.most_nodes * len(self.types),
             "provider": {"type": "fake_multinode", "gcs_address": self.address},
-            "available_node_types": {"ray.head.default": head, "one_cpu": kind},
+            "available_node_types": {"ray.head.default": head, **kinds},
             "head_node_type": "ray.head.default",
             "upscaling_speed": 1.0,
             "idle_timeout_minutes": 5,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import time
 
@@ -9,6 +10,11 @@ import pytest
 
 from benchmarks.chaos import SMALL
 from benchmarks.loopback_cluster import LoopbackCluster
+from results.tables.store import read_table
+
+TWO_ARMS = f"""{SMALL[: SMALL.index("search:")]}search: {{trials_per_arm: 1}}
+confirm: {{seeds: [1]}}
+"""
 
 pytestmark = [pytest.mark.xdist_group("ray"), pytest.mark.long, pytest.mark.timeout(900)]
 
@@ -26,6 +32,43 @@ def test_an_autoscaler_is_asked_for_nodes_from_none_to_as_many_as_there_is_work_
     assert driver.returncode == 0, output
     assert "waiting for nodes, up to 600 s" in output
     assert_same(site.tables("scaled"), undisturbed)
+
+
+@pytest.mark.usefixtures("cluster_environment")
+def test_of_two_types_of_nodes_the_autoscaler_is_asked_for_the_one_that_trials_fit_into(new_site) -> None:
+    site = new_site(f"name: faults\n{TWO_ARMS}resources: {{gpus: 0, cpus: 2}}\n")
+    cluster = LoopbackCluster({}, most_nodes=1, types=(1, 2))
+    try:
+        driver = site.start("typed", "--address", cluster.address)
+        output, _ = driver.communicate(timeout=600)
+    finally:
+        cluster.end()
+    assert driver.returncode == 0, output
+    assert "waiting for nodes, up to 600 s: a trial needs cpus 2" in output
+    assert set(site.states("typed")) == {"completed"}
+
+
+@pytest.mark.usefixtures("cluster_environment")
+def test_nodes_with_other_software_that_are_allowed_are_named_and_every_attempt_records_its_own(
+    new_site, tmp_path
+) -> None:
+    site = new_site(f"name: faults\n{TWO_ARMS}resources: {{gpus: 0, allow_other_versions: true}}\n")
+    other = tmp_path / "other" / "torch-0.1.dist-info"
+    other.mkdir(parents=True)
+    (other / "METADATA").write_text("Metadata-Version: 2.1\nName: torch\nVersion: 0.1\n")
+    cluster = LoopbackCluster({})
+    try:
+        cluster.add_node(PYTHONPATH=os.pathsep.join([str(other.parent), os.environ["PYTHONPATH"]]))
+        driver = site.start("allowed", "--address", cluster.address)
+        output, _ = driver.communicate(timeout=600)
+    finally:
+        cluster.end()
+    assert driver.returncode == 0, output
+    assert "has torch 0.1 (the driver has " in output
+    assert "each attempt records its versions" in output
+    trials = read_table(site.folder("allowed").tables, "trials")
+    assert set(trials["state"]) == {"completed"}
+    assert {json.loads(software)["torch"] for software in trials["software"]} == {"0.1"}
 
 
 @pytest.mark.usefixtures("cluster_environment")
