@@ -23,7 +23,7 @@ from study.schedule.explore.record import ExploreRequest, Proposed, proposed_eve
 from study.schedule.explore.sampler import Samplers
 from study.schedule.explore.warm_start import EarlierTrial, earlier_trials, warm_start_event
 from study.schedule.rounds import KnownRound, RecordedRounds, RoundRequest, read_rounds
-from study.schedule.sampler import Round, ToldPoints, sample_round, told_points
+from study.schedule.sampling.sampler import Round, ToldPoints, sample_round, told_points
 from study.schedule.study_design import study_design
 from trainables.config.identity import RESULTS_VERSION
 from trainables.foundation.files import write_text_atomically

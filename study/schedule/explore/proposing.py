@@ -9,7 +9,7 @@ from study.schedule.explore.genes import Genes
 from study.schedule.explore.record import Choices, ExploreRequest, Outcome, Proposal, Proposed, Refused
 from study.schedule.explore.sampler import Earlier, Samplers, derived_seed
 from study.schedule.explore.warm_start import EarlierTrial
-from study.schedule.sampler import rounded
+from study.schedule.sampling.sampler import rounded
 
 ATTEMPTS_PER_TRIAL = 16
 """Choices per trial of a round, of the sampler and then at random; if too few are new, the round is left smaller."""

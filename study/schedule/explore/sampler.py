@@ -21,8 +21,8 @@ from study.definition.model import Sampler
 from study.schedule.explore.genetic import NSGAII, NSGAIII, Parents
 from study.schedule.explore.record import Choices, Outcome, Refused
 from study.schedule.explore.warm_start import holds
-from study.schedule.sampler import distribution_of, rounded
-from study.schedule.told import ToldTrials, study_told
+from study.schedule.sampling.sampler import distribution_of, rounded
+from study.schedule.sampling.told import ToldTrials, study_told
 
 BUDGET = "budget"
 """Name of the constraint: at most 0 for what may be trained."""

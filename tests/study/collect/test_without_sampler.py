@@ -20,7 +20,7 @@ assert "scipy" not in sys.modules, "status loads SciPy"
 from study.commands.results import collect_run, report_run
 collect_run(folder, folder.parent)
 report_run(folder, folder.parent)
-loaded = {{"optuna", "study.schedule.sampler"}} & sys.modules.keys()
+loaded = {{"optuna", "study.schedule.sampling.sampler"}} & sys.modules.keys()
 assert not loaded, loaded
 """
 

@@ -23,7 +23,7 @@ from scipy.stats import qmc
 from search_spaces import Choice, FloatRange, NuisanceRange
 from study.plan.arm_config import Nuisance
 from study.schedule.rounds import Observation
-from study.schedule.told import ToldTrials, study_told
+from study.schedule.sampling.told import ToldTrials, study_told
 
 Ranges = Mapping[str, NuisanceRange]
 
