@@ -125,9 +125,10 @@ def test_the_run_ends_complete_and_names_the_arm_and_the_way_out(infeasible, tmp
     summary = _summary(infeasible.dispatcher, interrupted=False)
     assert summary.complete
     assert (summary.failed, summary.infeasible, summary.arms_without_choice) == (0, 2, ("late",))
-    (line,) = _verdict(Study(infeasible.plan.definition, runs=tmp_path).target, summary)
+    line, lost = _verdict(Study(infeasible.plan.definition, runs=tmp_path).target, summary)
     assert line.startswith("late: none of its tune trials can finish here (on other machines, or ")
     assert ".run(retrain=True)" in line
+    assert lost.startswith("2 infeasible: these trials have no result, ")
 
 
 def test_retrain_tries_infeasible_trials_again(infeasible, simulate):
