@@ -6,6 +6,7 @@ import logging
 import os
 import socket
 import sys
+import tempfile
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -164,7 +165,7 @@ def _join(address: str, options: dict[str, Any]) -> None:
 
     refuse_address(address)
     try:
-        with _unheard():
+        with _unheard_if_refused():
             ray.init(address=address, **options)
     except OSError as error:
         if address != _HERE:
@@ -178,17 +179,24 @@ def _join(address: str, options: dict[str, Any]) -> None:
 
 
 @contextmanager
-def _unheard() -> Iterator[None]:
-    """Drop what is written to the terminal's descriptor: while a cluster refuses a token, Ray's C++ writes 36 lines."""
+def _unheard_if_refused() -> Iterator[None]:
+    """Hold back what is written to the terminal's descriptor, and drop it where the block raises.
+
+    While a cluster refuses a token, Ray's C++ writes 36 lines; the error that it then raises says it in one.
+    """
     sys.stderr.flush()
-    kept, nowhere = os.dup(_STDERR), os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nowhere, _STDERR)
-    os.close(nowhere)
-    try:
-        yield
-    finally:
-        os.dup2(kept, _STDERR)
-        os.close(kept)
+    kept = os.dup(_STDERR)
+    with tempfile.TemporaryFile() as held:
+        os.dup2(held.fileno(), _STDERR)
+        try:
+            yield
+        finally:
+            sys.stderr.flush()
+            os.dup2(kept, _STDERR)
+            os.close(kept)
+        held.seek(0)
+        sys.stderr.write(held.read().decode(errors="replace"))
+        sys.stderr.flush()
 
 
 def _start(options: dict[str, Any]) -> None:

@@ -6,6 +6,7 @@ import os
 import socket
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -125,3 +126,13 @@ def test_a_token_is_shown_where_the_environment_names_one_not_where_ray_has_left
     assert cluster._token_is_shown() == {}
     monkeypatch.setenv("RAY_AUTH_TOKEN_PATH", str(tmp_path / ".ray" / "auth_token"))
     assert cluster._token_is_shown() == {"RAY_AUTH_MODE": "token"}
+
+
+@pytest.mark.parametrize("refused", [False, True])
+def test_what_ray_writes_while_it_connects_is_dropped_only_if_that_fails(capfd, refused):
+    with suppress(RuntimeError), cluster._unheard_if_refused():
+        os.write(2, b"a line of Ray's C++\n")
+        if refused:
+            raise RuntimeError
+    os.write(2, b"later\n")
+    assert capfd.readouterr().err == ("later\n" if refused else "a line of Ray's C++\nlater\n")
