@@ -106,8 +106,12 @@ class Preview:
 
         Of the arms that an exploration may propose, the first ``MOST_ROWS_EXPLORED``; ``arms`` has all of them.
         """
-        shown = MOST_ROWS_EXPLORED if self._explores else None
-        return [self._row(index) for index in range(len(self.plan.arms))[:shown]]
+        return [self._row(index) for index in range(self._rows_shown)]
+
+    @property
+    def _rows_shown(self) -> int:
+        arms = len(self.plan.arms)
+        return min(arms, MOST_ROWS_EXPLORED) if self._explores else arms
 
     @property
     def _explores(self) -> bool:
@@ -148,7 +152,7 @@ class Preview:
         plan, cost, known, definition = self.plan, self.cost, self.known, self.plan.definition
         unused = "" if known.folder.plan.is_file() else " (nothing has been run there yet)"
         return (
-            *not_shown(len(self.rows()), [arm.storage.added_parameters for arm in plan.arms]),
+            *not_shown(self._rows_shown, [arm.storage.added_parameters for arm in plan.arms]),
             f"{self._trials()}, {known.done} of them done; up to {definition.optimization.epochs} epochs each",
             f"selection: the tune trial of each arm with the highest {definition.selection.in_words()}",
             f"run folder: {known.folder.shown}{unused}",
